@@ -1,0 +1,1 @@
+"""Spark jobs: one stage a file; `stages` is the table of contents."""

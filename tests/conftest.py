@@ -1,0 +1,17 @@
+"""Shared fixtures: real data by path, one Spark session for the suite."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data, or a skip that says how to point at it."""
+    folder = Path(os.environ.get("KGCORPUS_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set KGCORPUS_TEST_DATA to its absolute path")
+    return folder

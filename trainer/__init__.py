@@ -1,0 +1,1 @@
+"""The training stage: reads shards, never Spark."""
