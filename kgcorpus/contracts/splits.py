@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from kgcorpus.contracts.draws import hash64
 
 SPLITS = ("train", "validation", "test")
+# Only for the number of shards: roughly what the two rules below give.
+SPLIT_SHARES = {"train": 0.9, "validation": 0.05, "test": 0.05}
 
 
 def split_of_page(seed: int, lang: str, page_id: int) -> str:

@@ -80,7 +80,10 @@ TABLES: dict[str, Table] = {
             name="pages",
             meaning="one page of a dump, or one document of a plain-text input",
             columns={
-                "page_id": (_i64, "the dump's page id; negative for a plain-text document; unique a language"),
+                "page_id": (
+                    _i64,
+                    "the dump's page id; negative for a plain-text document; unique a language",
+                ),
                 "title": (_string, "as in the dump; empty for a plain-text document"),
                 "lang": (_string, "language code"),
                 "text": (_string, "plain text; paragraphs end in a newline"),
@@ -107,7 +110,10 @@ TABLES: dict[str, Table] = {
             meaning="an entity of the graph",
             columns={
                 "qid": (_string, "Wikidata id"),
-                "names": (pa.list_(NAME), "label (null where only aliases are known) and aliases by language"),
+                "names": (
+                    pa.list_(NAME),
+                    "label (null where only aliases are known) and aliases by language",
+                ),
                 "description": (_string, "English text that describes it, or null"),
                 "types": (pa.list_(_string), "QIDs of its classes (P31)"),
             },
@@ -172,7 +178,10 @@ TABLES: dict[str, Table] = {
                 "start": (_i32, "the mention's span in the sentence"),
                 "end": (_i32, "the mention's span in the sentence"),
                 "qid": (_string, "the mention's entity"),
-                "cos": (_f32, "cosine of the sentence with and without the mention; null if cut by truncation"),
+                "cos": (
+                    _f32,
+                    "cosine of the sentence with and without the mention; null if cut by truncation",
+                ),
                 "si": (_f32, "1 / cos: high = replacing the mention changes the sentence most"),
                 "replacement": (_string, "what replaced it: mask | mask_each | unk | delete | entity"),
             },
@@ -197,7 +206,10 @@ TABLES: dict[str, Table] = {
             columns={
                 "cycle_id": (_string, "hash of the entities and triples"),
                 "length": (pa.int8(), "3, or 4 with a diagonal (5 triples)"),
-                "entities": (pa.list_(_string), "its 3 or 4 entities; of a diamond, the diagonal's ends first"),
+                "entities": (
+                    pa.list_(_string),
+                    "its 3 or 4 entities; of a diamond, the diagonal's ends first",
+                ),
                 "triples": (pa.list_(TRIPLE), "one for each connected pair, directed as in the graph"),
             },
             key=("cycle_id",),

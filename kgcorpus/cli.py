@@ -1,0 +1,244 @@
+"""The command line. Every command imports what it needs when it runs, so `--help` is quick."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from kgcorpus import __version__
+from kgcorpus.contracts.errors import KgcorpusError, UsageError
+
+stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
+
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file; without one, the embedded world is built.")]
+Out = Annotated[Path, typer.Option("--out", help="The build's folder.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="Override a config field (repeatable).")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
+Targets = Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="Tables or shard configs; default: all.")]
+Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
+
+app = typer.Typer(
+    help="Wikipedia and Wikidata to pretraining shards, and models trained on them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Log everything; show whole traces.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Set logging up for every command."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for name in ("kgcorpus", "pipelines", "trainer"):
+        logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
+    if version:
+        stdout.print(__version__)
+        raise typer.Exit
+
+
+@app.command("build-corpus")
+def build_corpus(
+    targets: Targets = None, config: Config = None, out: Out = Path("out"), set_: Set = None, force: Force = False
+) -> None:
+    """Bring OUT up to date: links, sentences, importance, cycles, records and shards."""
+    from pipelines.plan import unavailable_targets
+    from pipelines.runner import Outcome, build
+
+    resolved = _build_config(config, out, set_ or [])
+    for name, reason in unavailable_targets(resolved, targets or []).items():
+        stderr.print(f"warning: {name} is left out: {reason}", style="yellow", markup=False)
+
+    def show(outcome: Outcome) -> None:
+        if outcome.action in ("built", "unchanged"):
+            rate = f"{outcome.rows / max(outcome.seconds, 1e-3):>10,.0f}/s {outcome.seconds:>7.1f} s"
+            stdout.print(f"{outcome.stage:<18} {outcome.rows:>11,} rows {rate}  {outcome.action}", markup=False)
+
+    outcomes = build(resolved, out, targets=targets or (), force=force, on_stage=show)
+    actions = [outcome.action for outcome in outcomes]
+    current = actions.count("skip") + actions.count("unchanged")
+    if "built" in actions:
+        stdout.print(f"built: {actions.count('built')} stages, up to date: {current}")
+    else:
+        stdout.print(f"up to date: {current} stages")
+    stdout.print(f"corpus: {out}", markup=False, soft_wrap=True)
+    stdout.print(f"report: {out / 'report.json'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def plan(
+    targets: Targets = None,
+    config: Config = None,
+    out: Out = Path("out"),
+    set_: Set = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what build-corpus would do. Starts no Spark."""
+    from kgcorpus.contracts.manifest import load_manifest
+    from pipelines.plan import SourceDigests
+    from pipelines.plan import plan as make_plan
+
+    resolved = _build_config(config, out, set_ or [])
+    steps = make_plan(
+        resolved, out, manifest=load_manifest(out), digests=SourceDigests(out), targets=targets or (), force=force
+    )
+    rows = [{"stage": step.stage, "action": step.action, "reason": step.reason} for step in steps]
+    _show(rows, as_json, lambda row: f"{row['stage']:<18} {row['action']:<5} {row['reason']}")
+
+
+@app.command()
+def status(out: Out = Path("out"), as_json: AsJson = False) -> None:
+    """Show a build's tables: rows, bytes, and what was dropped and why."""
+    from kgcorpus.contracts.manifest import load_manifest
+
+    manifest = load_manifest(out, required=True)
+    rows = [
+        {
+            "table": name,
+            "rows": entry.rows,
+            "bytes": sum(file.bytes for file in entry.files),
+            "shards": len(entry.files),
+            "drops": entry.drops,
+        }
+        for name, entry in manifest.tables.items()
+    ]
+
+    def line(row: dict[str, Any]) -> str:
+        drops = ", ".join(f"{reason} {n:,}" for reason, n in row["drops"].items())
+        return f"{row['table']:<18} {row['rows']:>11,} rows {row['bytes']:>14,} bytes  " + (f"dropped: {drops}" if drops else "")
+
+    _show(rows, as_json, line)
+
+
+@app.command()
+def inspect(
+    table: Annotated[str, typer.Argument(help="A table or shard config.")],
+    out: Out = Path("out"),
+    n: Annotated[int, typer.Option("-n", min=1, help="How many records.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Show some records so that a person can read them."""
+    from kgcorpus.contracts.manifest import load_manifest
+    from kgcorpus.contracts.tables import table as find_table
+    from kgcorpus.report.inspect import render_row, sample_rows
+    from kgcorpus.report.labels import labels_of
+
+    manifest = load_manifest(out, required=True)
+    if find_table(table).name not in manifest.tables:
+        raise UsageError(f"{table} is not built", where=str(out), mend=f"Run kgcorpus build-corpus {table}")
+    rows = sample_rows(manifest.files(out, table), n)
+    if as_json:
+        _print_json(rows)
+        return
+    label_of = labels_of(manifest, out)
+    for row in rows:
+        stdout.print(render_row(table, row, label_of=label_of) + "\n", markup=False, soft_wrap=True)
+
+
+@app.command()
+def report(out: Out = Path("out")) -> None:
+    """Write report.json and the card anew from the manifest."""
+    from kgcorpus.contracts.manifest import load_manifest
+    from kgcorpus.report.write import write_report
+
+    write_report(out, load_manifest(out, required=True))
+    stdout.print(f"report: {out / 'report.json'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine: Python, Java, extras, memory, disk, GPU."""
+    from kgcorpus.doctor import checks
+
+    rows = [vars(check) for check in checks()]
+    _show(rows, as_json, lambda row: f"{'ok  ' if row['ok'] else 'LACK'} {row['name']:<12} {row['detail']}  {row['mend']}")
+    if any(not row["ok"] and row["required"] for row in rows):
+        raise typer.Exit(4)
+
+
+@app.command()
+def train(
+    objective: Annotated[str, typer.Argument(help="kmlm")],
+    corpus: Annotated[Path, typer.Option("--corpus", help="A build's folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The run's folder; the same again resumes.")],
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
+    set_: Set = None,
+    max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="End at exactly this step.")] = None,
+) -> None:
+    """Train a model on a build's shards."""
+    from kgcorpus.config import load
+    from trainer.config import TrainingConfig
+    from trainer.run import train as run
+
+    resolved = load(TrainingConfig, config, overrides=set_ or [])
+    run(objective, corpus=str(corpus), out=str(out), config=resolved, max_steps=max_steps)
+    stdout.print(f"checkpoint: {out / 'model'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    benchmark: Annotated[str, typer.Argument(help="cycles")],
+    model: Annotated[Path, typer.Option("--model", help="A model's folder, e.g. RUN/model.")],
+    data: Annotated[Path, typer.Option("--data", help="The benchmark's data; for cycles a build's folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The JSON file to write.")],
+) -> None:
+    """Score a model; the result goes to --out."""
+    from trainer.evaluate import evaluate as run
+
+    run(benchmark, model=str(model), data=str(data), out=out)
+
+
+def run_app(application: Callable[[], Any]) -> int:
+    """Run a Typer application; our errors end in one line and their exit code."""
+    try:
+        application()
+    except KgcorpusError as error:
+        logging.getLogger(__name__).debug("failed", exc_info=True)
+        stderr.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return error.exit_code
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+def entry() -> None:
+    """The `kgcorpus` command."""
+    sys.exit(run_app(app))
+
+
+def build_app() -> int:
+    """build-corpus alone, for spark-submit."""
+    alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    alone.command()(build_corpus)
+    return run_app(alone)
+
+
+def _build_config(file: Path | None, out: Path, overrides: list[str]) -> Any:
+    from kgcorpus.config import BuildConfig, load
+
+    if file is None:
+        from kgcorpus.demo.embedded import demo_config
+
+        path, variables = demo_config(out)
+        return load(BuildConfig, path, overrides=overrides, variables=variables)
+    return load(BuildConfig, file, overrides=overrides)
+
+
+def _show(rows: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        stdout.print(line(row), markup=False, soft_wrap=True)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")

@@ -1,0 +1,267 @@
+"""One typed tree for a build's configuration; YAML, `${VAR:-default}` and `--set a.b=c` fill it."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kgcorpus.contracts.errors import UsageError
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+Lang = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[a-z]+)*$")]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GraphConfig(Section):
+    """The knowledge graph's files: plain, .gz or .bz2, no headers; several are read as one."""
+
+    triples: tuple[str, ...] = Field(
+        (), description="lines `h r t`, tab-separated (Wikidata5M's *_train.txt)"
+    )
+    labels: tuple[str, ...] = Field(
+        (), description="lines `QID lang label alias...`, or Wikidata5M's `QID alias...` (English)"
+    )
+    relations: tuple[str, ...] = Field(
+        (), description="lines `PID lang label description alias...`, or Wikidata5M's `PID name alias...`"
+    )
+    descriptions: tuple[str, ...] = Field((), description="lines `QID text` (wikidata5m_text.txt)")
+    types: tuple[str, ...] = Field((), description="lines `QID typeQID...`; without it the P31 triples serve")
+
+
+class WikipediaConfig(Section):
+    """One dump."""
+
+    lang: Lang = Field(description="language code")
+    dump: str = Field(description="pages-articles XML: plain, .bz2 or .gz")
+    titles: str | None = Field(
+        None, description="lines `title QID`; without it no link of this dump is resolved"
+    )
+
+
+class TextConfig(Section):
+    """One file of running text: documents are separated by blank lines, or one a line."""
+
+    lang: Lang = Field(description="language code")
+    path: str = Field(description="UTF-8 text: plain, .gz or .bz2")
+
+
+class PassagesConfig(Section):
+    """How sentences are joined to passages. METHODS: records are passages."""
+
+    tokenizer: str | None = Field(
+        None, description="folder or hub id whose tokens are counted; default: the importance encoder's"
+    )
+    trelm: int = Field(256, gt=0, description="tokens of a TRELM passage")
+    jaket: int = Field(512, gt=0, description="tokens of a JAKET passage")
+    plain: tuple[int, ...] = Field((128, 512), description="tokens of the plain-text passages")
+    min_entities: int = Field(
+        0, ge=0, description="linked entities a TRELM or JAKET passage needs (ERNIE: 3)"
+    )
+    min_page_characters: int = Field(0, ge=0, description="characters a page needs (ERNIE: 100)")
+
+
+class ImportanceConfig(Section):
+    """Semantic importance (TRELM, eq. 1)."""
+
+    encoder: str | None = Field(None, description="folder or hub id of the encoder, e.g. roberta-base")
+    replacement: Literal["mask", "mask_each", "unk", "delete", "entity"] = Field(
+        "mask", description="what replaces the mention"
+    )
+    pooling: Literal["mean", "cls"] = Field(
+        "mean", description="sentence state: mean of the tokens, or [CLS]"
+    )
+    dtype: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the encoder")
+
+
+class CyclesConfig(Section):
+    """Which of the counted cycles are kept."""
+
+    dedup: Literal["diamond", "cycle", "set"] = Field(
+        "diamond", description="what counts as one length-4 sample: a complete graph of 4 gives 6, 3 or 1"
+    )
+    wings_per_edge: int = Field(32, gt=0, description="common neighbours of an edge that may form diamonds")
+    pairs_per_edge: int = Field(16, gt=0, description="diamonds kept for one diagonal")
+    per_pair: int = Field(
+        4, gt=0, description="labelled versions of a cycle kept where pairs have several relations"
+    )
+    per_combination: int = Field(
+        50_000, gt=0, description="cycles kept, in expectation, for one set of relations"
+    )
+
+
+class TrelmConfig(Section):
+    """TRELM's records."""
+
+    facts_per_entity: int = Field(16, gt=0, description="facts a mention carries at most, drawn by hash")
+
+
+class JaketConfig(Section):
+    """JAKET's entities."""
+
+    descriptions: tuple[Literal["page_head", "text_table", "first_mention"], ...] = Field(
+        ("page_head", "text_table", "first_mention"),
+        description="sources of a description, the first that has one",
+    )
+    description_tokens: int = Field(64, gt=0, description="tokens of a description")
+    category_relation: str = Field(
+        "P31", description="the relation whose object is the category; left out of the edges"
+    )
+    min_neighbours: int = Field(5, ge=0, description="an entity is kept with this many neighbours, or")
+    min_mentions: int = Field(5, ge=0, description="with this many mentions")
+
+
+class SparkConfig(Section):
+    """How the build runs; never part of a fingerprint. A submitted master and conf win."""
+
+    master: str = Field("local[*]", description="Spark master")
+    partitions: int = Field(8, gt=0, description="partitions of a shuffle")
+    memory: str = Field("4g", description="driver memory in local mode")
+    conf: dict[str, str] = Field(default_factory=dict, description="further Spark settings")
+
+
+class BuildConfig(Section):
+    """Everything `kgcorpus build-corpus` reads."""
+
+    seed: int = Field(0, ge=0, description="the seed of every draw")
+    languages: tuple[Lang, ...] = Field(
+        ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh"),
+        min_length=1,
+        description="languages of labels; the first is the base that others are mixed with",
+    )
+    graph: GraphConfig = GraphConfig()
+    wikipedia: tuple[WikipediaConfig, ...] = Field((), description="dumps")
+    text: tuple[TextConfig, ...] = Field((), description="running text without links")
+    passages: PassagesConfig = PassagesConfig()
+    importance: ImportanceConfig = ImportanceConfig()
+    cycles: CyclesConfig = CyclesConfig()
+    trelm: TrelmConfig = TrelmConfig()
+    jaket: JaketConfig = JaketConfig()
+    spark: SparkConfig = SparkConfig()
+    on_bad_input: Literal["fail", "quarantine"] = Field(
+        "fail", description="stop at the first bad line, or set it aside with its position"
+    )
+    max_bad_share: float = Field(
+        0.01, ge=0, le=1, description="quarantined share of a stage's input that stops it"
+    )
+
+    @model_validator(mode="after")
+    def _tokenizer_is_known(self) -> "BuildConfig":
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"languages names one twice: {', '.join(self.languages)}")
+        return self
+
+    @property
+    def tokenizer(self) -> str | None:
+        """The tokenizer that measures passages."""
+        return self.passages.tokenizer or self.importance.encoder
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load(
+    model: type[M],
+    file: Path | None,
+    *,
+    overrides: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> M:
+    """Read a YAML file into `model`, apply `a.b=c` overrides, validate.
+
+    Args:
+        file: YAML; None for the defaults alone.
+        overrides: `dotted.key=value`, the value in YAML.
+        variables: what `${VAR}` stands for (default: the environment).
+
+    Raises:
+        UsageError: unreadable file, bad YAML, unknown key (naming the nearest), wrong value.
+    """
+    data = _read_yaml(file, os.environ if variables is None else variables) if file else {}
+    for override in overrides:
+        _apply(data, override)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise UsageError(
+            "; ".join(_explain(model, item) for item in error.errors()),
+            where=str(file) if file else "configuration",
+        ) from None
+
+
+def to_yaml(config: BaseModel) -> str:
+    """The configuration as resolved."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(_expand(file.read_text(encoding="utf-8"), variables, file))
+    except FileNotFoundError:
+        raise UsageError("no such config file", where=str(file)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(file)) from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"is not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
+    if not isinstance(data or {}, dict):
+        raise UsageError("must be a mapping of keys to values", where=str(file))
+    return dict(data or {})
+
+
+def _expand(text: str, variables: Mapping[str, str], file: Path) -> str:
+    def value(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if name in variables:
+            return variables[name]
+        if default is None:
+            raise UsageError(
+                f"the variable {name} is not set",
+                where=str(file),
+                mend=f"Write ${{{name}:-default}} or set it",
+            )
+        return str(default)
+
+    return _VARIABLE.sub(value, text)
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set needs key=value, not {override!r}")
+    *parents, last = key.split(".")
+    node: dict[str, Any] = data
+    for name in parents:
+        child = node.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise UsageError(f"--set {key}: {name} is not a section")
+        node = child
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {key}: the value is not valid YAML: {value!r}") from None
+
+
+def _explain(model: type[BaseModel], error: Any) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{path}: {error['msg']}"
+    near = difflib.get_close_matches(path, list(_keys(model)), n=1, cutoff=0.5)
+    return f"unknown key {path}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        kinds = (field.annotation, *getattr(field.annotation, "__args__", ()))
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _keys(kind, f"{prefix}{name}.")

@@ -1,0 +1,106 @@
+"""The manifest: what a build holds. Written last, it is the pointer to the current files of every table."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.store import write_text
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class File:
+    """One Parquet file; `path` is relative to the build's folder."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+    @property
+    def split(self) -> str:
+        """train, validation or test for a published file, `part` for a table's."""
+        return self.path.rsplit("/", 1)[-1].split("-", 1)[0]
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """A committed table."""
+
+    stage: str
+    fingerprint: str
+    digest: str
+    rows: int
+    drops: dict[str, int]
+    counts: dict[str, int]
+    files: tuple[File, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**vars(self), "files": [vars(file) for file in self.files]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "TableEntry":
+        """From JSON."""
+        return cls(**{**data, "files": tuple(File(**file) for file in data["files"])})
+
+
+@dataclass
+class Manifest:
+    """The tables of a build, the files it read and the versions it depends on."""
+
+    tables: dict[str, TableEntry] = field(default_factory=dict)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON; equal builds give equal texts."""
+        return {
+            "format": FORMAT,
+            "tables": {name: self.tables[name].to_dict() for name in sorted(self.tables)},
+            "sources": self.sources,
+            "versions": self.versions,
+        }
+
+    def save(self, out: Path) -> None:
+        """Replace OUT/manifest.json in one step."""
+        write_text(out / "manifest.json", json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+
+    def files(self, out: str | Path, table: str) -> list[str]:
+        """Absolute paths of a table's files that hold rows' schema, in shard order."""
+        return [str(Path(out) / file.path) for file in self.tables[table].files]
+
+
+def load_manifest(out: Path, *, required: bool = False) -> Manifest:
+    """Read OUT/manifest.json; an absent one is an empty manifest unless `required`.
+
+    Raises:
+        InputError: absent though required, not JSON, or of another format.
+    """
+    path = out / "manifest.json"
+    if not path.exists():
+        if required:
+            raise InputError(
+                "holds no finished build (no manifest.json)", where=str(out), mend="Run kgcorpus build-corpus"
+            )
+        return Manifest()
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise InputError(
+                f"was written in format {data['format']}, this version reads {FORMAT}",
+                where=str(path),
+                mend="Build into a new folder, or install the version that wrote it",
+            )
+        return Manifest(
+            {name: TableEntry.from_dict(entry) for name, entry in data["tables"].items()},
+            data["sources"],
+            data["versions"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"is not a manifest ({error})", where=str(path), mend="Delete it to build again"
+        ) from None

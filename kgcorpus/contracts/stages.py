@@ -1,0 +1,136 @@
+"""A stage: how one table comes to be, declared as data. Plan, skip, resume and the docs read the declaration."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or model folder from outside that a stage reads.
+
+    Attributes:
+        role: the config field that names it, e.g. `wikipedia.dump`.
+        path: as configured.
+        lang: of the config section it stands in, or "".
+    """
+
+    role: str
+    path: str
+    lang: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One table's making.
+
+    Attributes:
+        table: the table it makes; also the stage's name.
+        version: raised whenever the same inputs and params would give other bytes.
+        inputs: tables it needs.
+        optional: tables it reads where the configuration allows them.
+        sources: config fields that name files from outside, e.g. `graph.triples`, `wikipedia.dump`.
+        needs: of these sources at least one must be configured; else the table is n/a.
+        params: config fields that change its result. `run` is given these and nothing else.
+        growth: expected output rows per row of the first input, or per byte of the sources without one;
+            it sets the shard count, so it changes bytes.
+        libraries: packages whose version changes its result.
+        run: from a context to a DataFrame with the table's columns.
+    """
+
+    table: str
+    version: int
+    run: Callable[[Any], Any]
+    inputs: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    growth: float = 1.0
+    libraries: tuple[str, ...] = ()
+
+
+def config_value(config: Any, path: str) -> Any:
+    """The value at a dotted path; the path goes through tuples elementwise."""
+    for name in path.split("."):
+        config = (
+            tuple(getattr(item, name) for item in config)
+            if isinstance(config, tuple)
+            else getattr(config, name)
+        )
+    return config
+
+
+def sources_of(config: Any, roles: Sequence[str]) -> list[Source]:
+    """The configured sources of these roles, in the configuration's order."""
+    found = []
+    for role in roles:
+        section, _, name = role.rpartition(".")
+        parent = config_value(config, section)
+        for item in parent if isinstance(parent, tuple) else (parent,):
+            value = getattr(item, name)
+            paths = value if isinstance(value, tuple) else (value,) if value else ()
+            found += [Source(role, path, getattr(item, "lang", "")) for path in paths]
+    return found
+
+
+def params_of(config: Any, stage: Stage) -> dict[str, Any]:
+    """The stage's declared params, as JSON-able values."""
+    return {path: _plain(config_value(config, path)) for path in stage.params}
+
+
+def fingerprint(
+    stage: Stage,
+    *,
+    seed: int,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    sources: Sequence[tuple[Source, str]],
+) -> str:
+    """Hash of all that a stage's bytes depend on: never a rank, a partition count or a path.
+
+    Args:
+        inputs: table -> content digest, so that an unchanged result stops the cascade.
+        sources: with their content digests.
+    """
+    return _digest(
+        {
+            "stage": stage.table,
+            "version": stage.version,
+            "growth": stage.growth,
+            "seed": seed,
+            "params": params,
+            "inputs": inputs,
+            "sources": [[source.role, source.lang, digest] for source, digest in sources],
+            "libraries": library_versions(stage.libraries),
+        }
+    )
+
+
+def content_digest(files: Sequence[tuple[str, str]]) -> str:
+    """Digest of a table's content from its files' (name, sha256)."""
+    return _digest(sorted(files))
+
+
+def library_versions(names: Sequence[str]) -> dict[str, str]:
+    """Installed versions, without a build's local suffix; `absent` where there is none."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name).split("+")[0]
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()

@@ -1,0 +1,172 @@
+"""The demo's Wikipedia: its wikitext sources, rendered as official dumps.
+
+A source `world/wikipedia/LANG.wikitext` is plain text. The line `== page: TITLE | id N | ns N` opens a page,
+whose wikitext runs to the next such line; lines before the first one are a comment. `sites.json` holds what a
+dump says of its wiki (name, main page, namespaces, redirect words), and whether the demo compresses the file.
+"""
+
+import bz2
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+from xml.sax.saxutils import escape, quoteattr
+
+from kgcorpus.contracts.errors import InputError
+
+WIKIPEDIA = Path(__file__).parent / "world" / "wikipedia"
+
+_EXPORT = "http://www.mediawiki.org/xml/export-0.11"
+_HEADER = re.compile(r"^== page: (?P<title>.+) \| id (?P<id>\d+) \| ns (?P<ns>-?\d+)$", re.MULTILINE)
+# Times and editors carry no information here; fixed, they keep the dumps' bytes stable.
+_TIMESTAMP = "2024-05-01T00:00:00Z"
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Site(TypedDict):
+    """What a dump says of its wiki; `redirect` holds the words that begin a redirect page."""
+
+    sitename: str
+    main: str
+    redirect: list[str]
+    compressed: bool
+    namespaces: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcePage:
+    """One page of a wikitext source; `namespace` is MediaWiki's number (0: articles)."""
+
+    title: str
+    page_id: int
+    namespace: int
+    text: str
+
+
+def sites() -> dict[str, Site]:
+    """The demo's wikis by language code, in the order of `sites.json`."""
+    loaded: dict[str, Site] = json.loads((WIKIPEDIA / "sites.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def read_pages(source: Path) -> list[SourcePage]:
+    """The pages of a wikitext source, in its order.
+
+    Raises:
+        InputError: the source opens no page.
+    """
+    content = source.read_text(encoding="utf-8")
+    headers = list(_HEADER.finditer(content))
+    if not headers:
+        raise InputError(
+            "no page found", where=str(source), mend="Open each page with `== page: TITLE | id N | ns N`"
+        )
+    ends = [header.start() for header in headers[1:]] + [len(content)]
+    return [
+        SourcePage(
+            title=header["title"],
+            page_id=int(header["id"]),
+            namespace=int(header["ns"]),
+            text=content[header.end() : end].strip(),
+        )
+        for header, end in zip(headers, ends, strict=True)
+    ]
+
+
+def redirect_target(text: str, words: list[str]) -> str | None:
+    """The page that a redirect page leads to, without its section; None for any other page.
+
+    Args:
+        text: the page's wikitext.
+        words: the wiki's redirect words; their case does not matter.
+    """
+    word = "|".join(re.escape(each) for each in words)
+    found = re.match(rf"(?:{word})\s*:?\s*\[\[([^\]|#]+)", text, re.IGNORECASE)
+    return first_letter(found[1].strip()) if found else None
+
+
+def first_letter(title: str) -> str:
+    """A title as a wiki of case `first-letter` stores it: its first letter is upper case."""
+    return title[:1].upper() + title[1:]
+
+
+def write_dumps(folder: Path) -> list[Path]:
+    """Write one pages-articles dump a language (MediaWiki export 0.11) into `folder`.
+
+    Returns:
+        The files `LANGwiki-demo-pages-articles.xml`, most with `.bz2`. Equal calls write equal bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for lang, site in sites().items():
+        dump = _render(lang, site, read_pages(WIKIPEDIA / f"{lang}.wikitext")).encode("utf-8")
+        path = folder / f"{lang}wiki-demo-pages-articles.xml"
+        if site["compressed"]:
+            path = path.with_name(f"{path.name}.bz2")
+            dump = bz2.compress(dump)
+        path.write_bytes(dump)
+        written.append(path)
+    return written
+
+
+def _render(lang: str, site: Site, pages: list[SourcePage]) -> str:
+    namespaces = "\n".join(
+        f'      <namespace key="{key}" case="first-letter"' + (f">{name}</namespace>" if name else " />")
+        for key, name in site["namespaces"].items()
+    )
+    head = f"""\
+<mediawiki xmlns="{_EXPORT}/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
+xsi:schemaLocation="{_EXPORT}/ {_EXPORT}.xsd" version="0.11" xml:lang="{lang}">
+  <siteinfo>
+    <sitename>{site["sitename"]}</sitename>
+    <dbname>{lang}wiki</dbname>
+    <base>https://{lang}.wikipedia.org/wiki/{site["main"]}</base>
+    <generator>MediaWiki 1.43.0</generator>
+    <case>first-letter</case>
+    <namespaces>
+{namespaces}
+    </namespaces>
+  </siteinfo>
+"""
+    return head + "".join(_render_page(page, site["redirect"]) for page in pages) + "</mediawiki>\n"
+
+
+def _render_page(page: SourcePage, redirect_words: list[str]) -> str:
+    raw = page.text.encode("utf-8")
+    sha1 = _base36_sha1(raw)
+    target = redirect_target(page.text, redirect_words)
+    redirect = f"    <redirect title={quoteattr(target)} />\n" if target else ""
+    text = escape(page.text, {'"': "&quot;"})
+    body = f">{text}</text>" if text else " />"
+    return f"""\
+  <page>
+    <title>{escape(page.title)}</title>
+    <ns>{page.namespace}</ns>
+    <id>{page.page_id}</id>
+{redirect}    <revision>
+      <id>{page.page_id + 10_000}</id>
+      <timestamp>{_TIMESTAMP}</timestamp>
+      <contributor>
+        <username>Demo</username>
+        <id>1</id>
+      </contributor>
+      <origin>{page.page_id + 10_000}</origin>
+      <model>wikitext</model>
+      <format>text/x-wiki</format>
+      <text bytes="{len(raw)}" sha1="{sha1}" xml:space="preserve"{body}
+      <sha1>{sha1}</sha1>
+    </revision>
+  </page>
+"""
+
+
+def _base36_sha1(raw: bytes) -> str:
+    """SHA-1 as MediaWiki writes it: 31 digits to the base 36."""
+    number = int.from_bytes(hashlib.sha1(raw).digest(), "big")
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _BASE36[digit] + digits
+    return digits.rjust(31, "0")

@@ -1,0 +1,129 @@
+"""What this machine has and lacks for kgcorpus, each lack with its mend."""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.java import find_java
+
+MIN_PYTHON = (3, 11)
+GIB = 1 << 30
+_MIN_FREE_DISK = 5 * GIB
+_MIN_MEMORY = 4 * GIB
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "spark": ("pyspark", "pandas", "numba", "spacy", "networkx", "tokenizers", "mwparserfromhell"),
+    "importance": ("torch", "transformers", "safetensors"),
+    "train": ("torch", "transformers", "safetensors", "accelerate", "tokenizers"),
+    "report": ("matplotlib", "networkx"),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding.
+
+    Attributes:
+        name: what was looked at.
+        ok: nothing to mend.
+        detail: what was found.
+        mend: what to do about it; empty if ok.
+        required: `build-corpus` cannot run without it.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+    required: bool = False
+
+
+def checks(out: Path = Path()) -> list[Check]:
+    """Look at Python, Java, the extras, disk, memory, cores and GPU; `out` is where a build would go."""
+    return [
+        _python(),
+        _java(),
+        *(_extra(name) for name in EXTRAS),
+        _disk("disk", out),
+        _disk("scratch disk", Path(os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0])),
+        _memory(),
+        _cores(),
+        _gpu(),
+    ]
+
+
+def _python() -> Check:
+    ok = sys.version_info >= MIN_PYTHON
+    wanted = ".".join(map(str, MIN_PYTHON))
+    mend = "" if ok else f"Install Python {wanted} or newer"
+    return Check("python", ok, f"{sys.version.split()[0]} at {sys.executable}", mend, required=True)
+
+
+def _java() -> Check:
+    try:
+        java = find_java()
+    except EnvironmentLacksError as error:
+        detail = f"{error.what} ({error.where})" if error.where else error.what
+        return Check("java", False, detail, error.mend, required=True)
+    return Check("java", True, f"{java.version} at {java.home} ({java.source})", required=True)
+
+
+def _extra(name: str) -> Check:
+    required = name == "spark"
+    missing = [package for package in EXTRAS[name] if importlib.util.find_spec(package) is None]
+    if missing:
+        mend = f"Run: pip install 'kgcorpus[{name}]'"
+        return Check(f"extra {name}", False, f"lacks {', '.join(missing)}", mend, required)
+    return Check(f"extra {name}", True, ", ".join(map(_versioned, EXTRAS[name])), required=required)
+
+
+def _versioned(package: str) -> str:
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        # A cluster's pyspark often comes by PYTHONPATH, without a distribution's metadata.
+        return f"{package} (version unknown)"
+
+
+def _disk(name: str, folder: Path) -> Check:
+    folder = folder.absolute()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    ok = free >= _MIN_FREE_DISK
+    mend = "" if ok else f"Free {_gib(_MIN_FREE_DISK)} there, or choose another disk"
+    return Check(name, ok, f"{_gib(free)} free at {existing}", mend)
+
+
+def _memory() -> Check:
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in map(Path, _CGROUP_LIMITS):
+        if limit.exists() and (text := limit.read_text(encoding="ascii").strip()).isdigit():
+            total = min(total, int(text))
+    ok = total >= _MIN_MEMORY
+    mend = "" if ok else f"Give it {_gib(_MIN_MEMORY)}, or set spark.memory lower and expect slow builds"
+    return Check("memory", ok, _gib(total), mend)
+
+
+def _cores() -> Check:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Check("cores", True, str(usable))
+
+
+def _gpu() -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check("gpu", True, "not looked for: torch is not installed")
+    import torch
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return Check("gpu", True, ", ".join(names) or f"none that torch {torch.__version__} can use")
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"

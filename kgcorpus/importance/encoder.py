@@ -1,0 +1,237 @@
+"""The model that reads a sentence: any masked-language encoder of transformers, in batches of fixed shape."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Dtype = Literal["fp32", "bf16"]
+Pooling = Literal["mean", "cls"]
+LENGTH_STEP = 16
+# Large enough to fill the device; a constant of the device, for the result depends on a batch's shape.
+TOKENS_PER_BATCH = {"cpu": 2_048, "cuda": 65_536}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text's tokens without those that the tokenizer adds: ids and `[start, end)` in code points."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """A model with its tokenizer.
+
+    Attributes:
+        max_length: most tokens a pass can hold, the added ones included.
+        prefix: ids that the tokenizer puts before a text ([CLS], <s>).
+        suffix: ids that it puts behind ([SEP], </s>).
+    """
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    device: str
+    max_length: int
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+
+    @property
+    def room(self) -> int:
+        """Most tokens of a text that a pass can hold."""
+        return self.max_length - len(self.prefix) - len(self.suffix)
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """The texts' own tokens, not truncated."""
+        encoded = self.tokenizer(
+            list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        return [
+            Tokens(ids, offsets)
+            for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        ]
+
+    def states(self, passes: Sequence[Sequence[int]], *, pooling: Pooling) -> NDArray[np.float32]:
+        """The state of each pass.
+
+        Passes of similar length share a batch; every batch of a length has the same shape, filled in the
+        passes' order, so the bits depend on `passes` alone.
+
+        Args:
+            passes: ids of texts without the added tokens, at least 1 and at most `room` each.
+            pooling: `mean` = sum of the last layer's states over the text's own tokens (a cosine is blind to
+                the divisor); `cls` = the state of the first added token.
+
+        Returns:
+            float32 [passes, hidden].
+        """
+        import torch
+
+        buckets: dict[int, list[int]] = {}
+        for i, ids in enumerate(passes):
+            length = len(ids) + self.max_length - self.room
+            padded = min(-(-length // LENGTH_STEP) * LENGTH_STEP, self.max_length)
+            buckets.setdefault(padded, []).append(i)
+        out: NDArray[np.float32] = np.empty((len(passes), self.model.config.hidden_size), np.float32)
+        with torch.inference_mode(), _one_thread():
+            for length, members in sorted(buckets.items()):
+                size = max(1, TOKENS_PER_BATCH[self.device] // length)
+                for first in range(0, len(members), size):
+                    batch = members[first : first + size]
+                    filled = batch + batch[-1:] * (size - len(batch))
+                    pooled = self._pooled([passes[i] for i in filled], length, pooling)
+                    out[batch] = pooled[: len(batch)].cpu().numpy()
+        return out
+
+    def _pooled(self, batch: list[Sequence[int]], length: int, pooling: Pooling) -> "torch.Tensor":
+        import torch
+
+        head, tail = len(self.prefix), len(self.suffix)
+        ids = np.full((len(batch), length), self.tokenizer.pad_token_id, np.int64)
+        attended = np.zeros((len(batch), length), np.int64)
+        own = np.zeros((len(batch), length, 1), np.float32)
+        for row, text in enumerate(batch):
+            end = head + len(text)
+            ids[row, : end + tail] = (*self.prefix, *text, *self.suffix)
+            attended[row, : end + tail] = 1
+            own[row, head:end] = 1
+        states = self.model(
+            input_ids=torch.from_numpy(ids).to(self.device),
+            attention_mask=torch.from_numpy(attended).to(self.device),
+        ).last_hidden_state.float()
+        if pooling == "cls":
+            return states[:, 0]
+        return (states * torch.from_numpy(own).to(self.device)).sum(1)
+
+
+def load_encoder(name: str, *, dtype: Dtype = "fp32", device: str = "cpu") -> Encoder:
+    """Open an encoder: BERT, RoBERTa, XLM-R, DistilBERT or a kin of theirs.
+
+    Args:
+        name: a folder with safetensors weights and a fast tokenizer, or a model's name on the hub.
+        dtype: of the weights and activations; pooling and cosine are float32 always.
+        device: cpu | cuda | auto (cuda where there is one).
+
+    Raises:
+        EnvironmentLacksError: torch or transformers is not installed, or there is no such device.
+        InputError: the model cannot be opened, or its weights are incomplete.
+        UsageError: it is no encoder with a fast tokenizer and a mask token.
+    """
+    try:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise EnvironmentLacksError(
+            f"semantic importance needs torch and transformers ({error})",
+            mend="Install kgcorpus[importance]",
+        ) from error
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in TOKENS_PER_BATCH:
+        raise UsageError(f"no device {device!r}", where="device", mend="Name cpu, cuda or auto")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentLacksError("torch finds no CUDA device", where="device", mend="Use cpu or auto")
+    _require_folder(name)
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
+            model, loading = AutoModel.from_pretrained(
+                name,
+                torch_dtype=torch.bfloat16 if dtype == "bf16" else torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the encoder cannot be opened ({' '.join(str(error).split())[:300]})",
+            where=name,
+            mend="Give a folder, or a hub model, with config.json, model.safetensors and tokenizer.json",
+        ) from error
+    # A pooler is no part of the last layer's states, and a masked-language model is saved without one.
+    absent = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
+    if absent:
+        raise InputError(
+            f"{len(absent)} weights are missing, first {absent[0]}",
+            where=name,
+            mend="Use a complete checkpoint",
+        )
+    _require_tokenizer(tokenizer, name)
+    if model.config.is_encoder_decoder:
+        raise UsageError("an encoder-decoder is no encoder", where=name, mend="Use a BERT-like model")
+    prefix, suffix = _added(tokenizer)
+    return Encoder(
+        model=model.to(device).eval(),
+        tokenizer=tokenizer,
+        device=device,
+        max_length=_capacity(model, tokenizer),
+        prefix=prefix,
+        suffix=suffix,
+    )
+
+
+def _require_folder(name: str) -> None:
+    if (os.path.isabs(name) or name.startswith((".", "~"))) and not os.path.isdir(name):
+        raise InputError("there is no such folder", where=name, mend="Name the encoder's folder")
+
+
+def _require_tokenizer(tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
+    if not tokenizer.is_fast:
+        raise UsageError("its tokenizer is slow and has no offsets", where=name, mend="Save a fast tokenizer")
+    for token in ("mask_token", "unk_token", "pad_token"):
+        if getattr(tokenizer, token) is None:
+            raise UsageError(f"its tokenizer has no {token}", where=name, mend="Use a masked-language model")
+
+
+def _added(tokenizer: "PreTrainedTokenizerBase") -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Ids that the tokenizer adds before and behind a text."""
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    ids, added = encoded["input_ids"], encoded["special_tokens_mask"]
+    first = added.index(0)
+    last = len(added) - added[::-1].index(0)
+    return tuple(ids[:first]), tuple(ids[last:])
+
+
+def _capacity(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Most tokens of a pass; RoBERTa's kin lose the positions up to the pad's."""
+    tables: list[Any] = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
+    positions = [t.num_embeddings - (0 if t.padding_idx is None else t.padding_idx + 1) for t in tables]
+    return min([tokenizer.model_max_length, *(positions or [model.config.max_position_embeddings])])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The order of a sum, and so its last bits, would depend on the number of threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading a masked-language model without its head is no news."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

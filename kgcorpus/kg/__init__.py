@@ -1,0 +1,1 @@
+"""The knowledge graph: its files, its names, its adjacency and its cycles."""

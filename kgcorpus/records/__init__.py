@@ -1,0 +1,1 @@
+"""What one training record is: a file for each system."""

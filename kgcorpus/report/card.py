@@ -1,0 +1,133 @@
+"""The README.md of a build: a dataset card that tells `datasets.load_dataset` the configs."""
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from kgcorpus.contracts.splits import SPLITS
+from kgcorpus.contracts.tables import TABLES
+from kgcorpus.report.statistics import PUBLISHED, build_report
+from kgcorpus.report.visible import visible
+
+# An underscore inside a word is plain text in Markdown; escaping it would only spoil the names of tables.
+_MARKDOWN = re.compile(r"[\\`*\[\]|~#]|(?<![^\W_])_|_(?![^\W_])")
+
+_LICENCES = """\
+- Text and titles from Wikipedia are under CC BY-SA 4.0 (older dumps: 3.0): name Wikipedia as the source and share
+  what you make of them under the same licence.
+- Facts, labels and aliases from Wikidata are CC0.
+- Files of your own, and graphs from elsewhere, keep the licence they came with.
+"""
+
+
+def render_card(manifest: Mapping[str, Any], *, config_yaml: str) -> str:
+    """Write the card of a build; equal builds have equal cards.
+
+    Args:
+        manifest: `Manifest.to_dict()`.
+        config_yaml: the configuration as resolved (OUT/config.yaml).
+
+    Returns:
+        Markdown with YAML front matter, which names the configs and splits that have rows and no others,
+        since `datasets` cannot open an empty split. Text from data is escaped.
+    """
+    report = build_report(manifest)
+    tables = report["tables"]
+    configs = {
+        name: table["splits"] for name, table in tables.items() if any(table.get("splits", {}).values())
+    }
+    parts = [
+        _front_matter(configs),
+        "# Pretraining corpus of text and knowledge graph\n\n"
+        "Built by kgcorpus. Spans are `[start, end)` in Unicode code points of the row's `text`.\n",
+        "## Rows\n\n" + _rows(configs),
+        _loading(configs),
+        "".join(_columns(name) for name in configs if name in TABLES),
+        "## Sources\n\n"
+        + _grid(
+            ("role", "file", "bytes", "sha256"),
+            ([s["role"], s["file"], f"{s['bytes']:,}", s["sha256"]] for s in report["sources"]),
+        ),
+        "## How it was made\n\n" + _made(manifest, config_yaml),
+        "## What was left out\n\n" + _drops(tables),
+        "## Licences\n\n" + _LICENCES,
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _front_matter(configs: Mapping[str, Mapping[str, int]]) -> str:
+    if not configs:
+        return ""
+    listed = [
+        {
+            "config_name": name,
+            "data_files": [
+                {"split": split, "path": f"{PUBLISHED}{name}/{split}-*.parquet"}
+                for split in SPLITS
+                if splits[split]
+            ],
+        }
+        for name, splits in configs.items()
+    ]
+    return f"---\n{yaml.safe_dump({'configs': listed}, sort_keys=False)}---\n"
+
+
+def _rows(configs: Mapping[str, Mapping[str, int]]) -> str:
+    rows = (
+        [name, TABLES[name].meaning if name in TABLES else "", *(f"{splits[split]:,}" for split in SPLITS)]
+        for name, splits in configs.items()
+    )
+    return _grid(("config", "one row is", *SPLITS), rows)
+
+
+def _loading(configs: Mapping[str, Mapping[str, int]]) -> str:
+    if not configs:
+        return ""
+    name, splits = next(iter(configs.items()))
+    split = next(split for split in SPLITS if splits[split])
+    call = f'load_dataset("path/to/this/folder", "{name}", split="{split}")'
+    return f"```python\nfrom datasets import load_dataset\n\nrows = {call}\n```\n"
+
+
+def _columns(name: str) -> str:
+    rows = ([column, str(kind), meaning] for column, (kind, meaning) in TABLES[name].columns.items())
+    return f"### {_escape(name)}\n\n{_grid(('column', 'type', 'meaning'), rows)}\n"
+
+
+def _made(manifest: Mapping[str, Any], config_yaml: str) -> str:
+    stages = (
+        [name, entry["stage"], entry["fingerprint"], f"{entry['rows']:,}"]
+        for name, entry in sorted(manifest["tables"].items())
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(manifest["versions"].items()))
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", config_yaml)), default=0))
+    return (
+        f"{_grid(('table', 'stage', 'fingerprint', 'rows'), stages)}\n"
+        f"Versions that can change a result: {_escape(versions) or 'none'}.\n\n"
+        f"The configuration, as resolved:\n\n{fence}yaml\n{config_yaml.rstrip()}\n{fence}\n"
+    )
+
+
+def _drops(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = (
+        [name, reason, f"{n:,}"]
+        for name, table in tables.items()
+        for reason, n in sorted(table["drops"].items(), key=lambda item: (-item[1], item[0]))
+    )
+    return _grid(("table", "reason", "count"), rows)
+
+
+def _grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, or "None." without rows."""
+    body = [f"| {' | '.join(map(_escape, row))} |" for row in rows]
+    if not body:
+        return "None.\n"
+    return "\n".join([f"| {' | '.join(header)} |", "|" + " --- |" * len(header), *body, ""])
+
+
+def _escape(text: str) -> str:
+    """As literal text in Markdown and in HTML, on one line."""
+    return _MARKDOWN.sub(r"\\\g<0>", html.escape(visible(text), quote=False))

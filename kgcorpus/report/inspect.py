@@ -1,0 +1,178 @@
+"""Single rows of a table as plain text that a person can read."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kgcorpus.contracts.draws import Draw
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.report.visible import visible
+
+Row = Mapping[str, Any]
+LabelOf = Callable[[str], str | None]
+
+MAX_TEXT = 1200
+MAX_ITEMS = 12
+_ID = re.compile(r"[QP]\d+")
+
+# Which column's spans are marked in the text, and with what.
+_MARKS: dict[str, tuple[str, Callable[[Row], str]]] = {
+    "pages": ("links", lambda link: link["target"]),
+    "linked_sentences": ("mentions", lambda mention: mention["qid"]),
+    "passages": ("mentions", lambda mention: mention["qid"]),
+    "trelm": ("mentions", lambda mention: mention["qid"]),
+    "jaket_text": ("mentions", lambda mention: mention["qid"]),
+    "code_switched": ("slots", lambda slot: f"{slot['qid']} {slot['lang']}"),
+    "reasoning": ("slots", lambda slot: f"{slot['qid']} {slot['lang']}"),
+}
+# Columns that the marked text already shows, or whose spans cut it.
+_IN_TEXT = {"links", "mentions", "slots", "sentences", "sentence_ids"}
+
+
+def sample_rows(paths: Sequence[str], n: int, *, seed: int = 0) -> list[dict[str, Any]]:
+    """Draw n rows without replacement, in stored order; reads the footers and the row groups drawn from.
+
+    Args:
+        paths: Parquet files of one table; anything fsspec opens.
+        n: rows wanted; all rows if there are fewer.
+        seed: the same seed and files give the same rows.
+
+    Raises:
+        InputError: a file is absent or not whole.
+    """
+    groups = [(path, index, rows) for path in paths for index, rows in enumerate(_group_rows(path))]
+    total = sum(rows for _, _, rows in groups)
+    draw = Draw(seed, "inspect")
+    wanted: set[int] = set()
+    while len(wanted) < min(n, total):
+        wanted.add(draw.below(total))
+    found: list[dict[str, Any]] = []
+    first = 0
+    for path, index, rows in groups:
+        here = sorted(row - first for row in wanted if first <= row < first + rows)
+        if here:
+            with fsspec.open(path, "rb") as stream:
+                found += pq.ParquetFile(stream).read_row_group(index).take(here).to_pylist()
+        first += rows
+    return found
+
+
+def _group_rows(path: str) -> list[int]:
+    try:
+        with fsspec.open(path, "rb") as stream:
+            footer = pq.read_metadata(stream)
+    except (OSError, pa.ArrowInvalid) as error:
+        mend = "Run build-corpus again: it writes what is missing"
+        raise InputError(f"cannot be read as Parquet ({error})", where=path, mend=mend) from None
+    return [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
+
+
+def render_row(table: str, row: Row, *, label_of: LabelOf) -> str:
+    """One `column  value` line a column; further lines of a value are indented.
+
+    Spans are marked in the text as `[Paris|Q90]`, triples read `France —capital→ Paris`, long values are
+    cut with a count, and control characters are written as escapes.
+
+    Args:
+        table: the row's table.
+        row: as `to_pylist` gives it.
+        label_of: a QID's or PID's label, or None; the id is shown instead.
+    """
+    shown: dict[str, list[str]] = {}
+    for column, value in row.items():
+        if column == "text" and table in _MARKS:
+            spans, tag = _MARKS[table]
+            shown[column] = _marked(value, [(span["start"], span["end"], tag(span)) for span in row[spans]])
+        elif column == "text" and table == "jaket_entities":
+            own = [] if row["start"] is None else [(row["start"], row["end"], row["qid"])]
+            shown[column] = _marked(value, own)
+        elif column == "mentions" and table == "trelm":
+            lines = [line for mention in value for line in _trelm_mention(row["text"], mention, label_of)]
+            shown[column] = _items(lines) or ["-"]
+        elif table not in _MARKS or column not in _IN_TEXT:
+            shown[column] = _value(value, label_of)
+    width = max(map(len, shown), default=0)
+    return "\n".join(
+        f"{'' if number else column:<{width}}  {line}".rstrip()
+        for column, lines in shown.items()
+        for number, line in enumerate(lines)
+    )
+
+
+def _value(value: Any, label_of: LabelOf) -> list[str]:
+    if isinstance(value, str) and not _ID.fullmatch(value):
+        return _lines(value)
+    if isinstance(value, list) and value:
+        return _items([_inline(item, label_of) for item in value])
+    return [_inline(value, label_of)]
+
+
+def _inline(value: Any, label_of: LabelOf) -> str:
+    """A value on one line; an id is followed by its label."""
+    match value:
+        case None | [] | "":
+            return "-"
+        case {"h": str(h), "r": str(r), "t": str(t)}:
+            return _arrow(*(label_of(item) or item for item in (h, r, t)))
+        case dict():
+            text = ", ".join(f"{key} {_inline(inner, label_of)}" for key, inner in value.items())
+        case list():
+            text = "; ".join(_inline(item, label_of) for item in value)
+        case str() if _ID.fullmatch(value) and (label := label_of(value)):
+            text = f"{value} ({label})"
+        case float():
+            text = f"{value:.4g}"
+        case _:
+            text = str(value)
+    return visible(_cut(text))
+
+
+def _arrow(head: str, relation: str, tail: str) -> str:
+    return visible(f"{head} —{relation}→ {tail}")
+
+
+def _trelm_mention(text: str, mention: Row, label_of: LabelOf) -> list[str]:
+    """The mention with its numbers, then one indented line a fact."""
+    numbers = {name: mention[name] for name in ("cos", "si", "frequency")}
+    kind = ", long tail" if mention["long_tail"] else ""
+    surface = visible(text[mention["start"] : mention["end"]])
+    lines = [f"{surface}|{visible(mention['qid'])}: {_inline(numbers, label_of)}{kind}"]
+    own = label_of(mention["qid"]) or mention["qid"]
+    for fact in mention["triples"]:
+        ends = (own, fact["label"] or fact["other"])
+        head, tail = ends if fact["direction"] == "tail" else ends[::-1]
+        lines.append("  " + _arrow(head, label_of(fact["r"]) or fact["r"], tail))
+    return lines
+
+
+def _marked(text: str, spans: Sequence[tuple[int, int, str]]) -> list[str]:
+    """The text's lines with `[surface|tag]` at each span, and a count of those that could not be marked."""
+    pieces, at, unmarked = [], 0, 0
+    for start, end, tag in sorted(spans):
+        if at <= start <= end <= min(len(text), MAX_TEXT):
+            pieces += [text[at:start], f"[{text[start:end]}|{tag}]"]
+            at = end
+        else:
+            unmarked += 1
+    lines = _lines("".join([*pieces, _cut(text)[at:]]), cut=False)
+    if unmarked:
+        lines.append(f"({unmarked:,} spans not marked: cut off, overlapping or outside the text)")
+    return lines
+
+
+def _lines(text: str, *, cut: bool = True) -> list[str]:
+    return [visible(line) for line in (_cut(text) if cut else text).split("\n")]
+
+
+def _cut(text: str) -> str:
+    more = len(text) - MAX_TEXT
+    return f"{text[:MAX_TEXT]}… (+{more:,} characters)" if more > 0 else text
+
+
+def _items(items: Sequence[str]) -> list[str]:
+    more = len(items) - MAX_ITEMS
+    return [*items[:MAX_ITEMS], f"… (+{more:,} more)"] if more > 0 else list(items)

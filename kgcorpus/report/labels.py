@@ -1,0 +1,20 @@
+"""English names for the ids in a build's records."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kgcorpus.contracts.manifest import Manifest
+from kgcorpus.kg.names import Names
+
+
+def labels_of(manifest: Manifest, out: Path, *, lang: str = "en") -> Callable[[str], str | None]:
+    """From a QID or PID to its label, or None; a build without names knows none."""
+    known = []
+    for table, key in (("entities", "qid"), ("relations", "pid")):
+        if table in manifest.tables:
+            shards = [pq.read_table(path, columns=[key, "names"]) for path in manifest.files(out, table)]
+            known.append(Names.from_arrow(pa.concat_tables(shards), key))
+    return lambda ident: next((label for names in known if (label := names.label(ident, lang))), None)

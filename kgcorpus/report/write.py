@@ -1,0 +1,17 @@
+"""report.json and the card, beside the tables."""
+
+import json
+from pathlib import Path
+
+from kgcorpus.contracts.manifest import Manifest
+from kgcorpus.contracts.store import write_text
+from kgcorpus.report.card import render_card
+from kgcorpus.report.statistics import build_report
+
+
+def write_report(out: Path, manifest: Manifest) -> None:
+    """Write OUT/report.json and OUT/README.md from the manifest and OUT/config.yaml."""
+    data = manifest.to_dict()
+    resolved = (out / "config.yaml").read_text(encoding="utf-8")
+    write_text(out / "report.json", json.dumps(build_report(data), indent=1, ensure_ascii=False) + "\n")
+    write_text(out / "README.md", render_card(data, config_yaml=resolved))

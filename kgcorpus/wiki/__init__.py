@@ -1,0 +1,1 @@
+"""Wikipedia dumps and plain text: pages, links, sentences, passages."""

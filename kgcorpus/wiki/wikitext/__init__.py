@@ -1,0 +1,18 @@
+"""Wikitext to plain text with its links: `parse` is `markup` (all but links), then `links`."""
+
+from kgcorpus.wiki.wikitext.disambiguation import is_disambiguation
+from kgcorpus.wiki.wikitext.links import Article, Link, link_up
+from kgcorpus.wiki.wikitext.markup import peel
+from kgcorpus.wiki.site import Site
+
+__all__ = ["Article", "Link", "is_disambiguation", "parse"]
+
+
+def parse(wikitext: str, site: Site) -> Article:
+    """The prose of a page and the links in it.
+
+    Templates that carry text are rendered (see `templates`), all others, references, media, tables and
+    formulas are removed; paragraphs, headings and list items are joined by one newline. Never raises;
+    takes time linear in the page, whatever is in it.
+    """
+    return link_up(peel(wikitext, site), site)

@@ -1,0 +1,47 @@
+"""Characters that later passes would take for markup, hidden until all passes are done."""
+
+import html
+import re
+
+# Noncharacters stand for brackets and bars that are text; they have no meaning in any interchange.
+_HIDDEN = str.maketrans({"[": "\ufdd0", "]": "\ufdd1", "|": "\ufdd2"})
+_SHOWN = str.maketrans({"\ufdd0": "[", "\ufdd1": "]", "\ufdd2": "|"})
+_NONCHARACTERS = re.compile("[\ufdd0-\ufdd2]")
+_MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_SPACE_ENTITY = re.compile(
+    r"&(?:nbsp|ensp|emsp|emsp1[34]|thinsp|hairsp|numsp|puncsp|Tab|NewLine"
+    r"|#0*(?:9|10|13|32|160|819[2-9]|820[0-2]|8239|8287|12288)"
+    r"|#[xX]0*(?:9|[aA]|[dD]|20|[aA]0|200[0-9aA]|202[fF]|205[fF]|3000));"
+)
+
+
+def without_noncharacters(text: str) -> str:
+    """`text` free of the characters used for hiding."""
+    return _NONCHARACTERS.sub("", text)
+
+
+def as_entities(text: str) -> str:
+    """`text` with its markup written as entities, so that it stays text (`<nowiki>`)."""
+    return text.translate(_MARKUP)
+
+
+def space_entities_decoded(text: str) -> str:
+    """Every entity of white space is a space; before white space is normalised."""
+    return _SPACE_ENTITY.sub(" ", text) if "&" in text else text
+
+
+def entities_decoded(text: str) -> str:
+    """Every entity is its character, once (`&amp;lt;` is `&lt;`); brackets and bars stay hidden."""
+    return _ENTITY.sub(_decoded, text) if "&" in text else text
+
+
+def _decoded(entity: re.Match[str]) -> str:
+    character = html.unescape(entity[0])
+    return " " if character.isspace() else character.translate(_HIDDEN)
+
+
+def shown(text: str) -> str:
+    """The hidden characters shown; every position stays."""
+    return text if text.isascii() else text.translate(_SHOWN)

@@ -1,0 +1,67 @@
+"""What a stage is given: its declared params, inputs and sources, and nothing else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from kgcorpus.contracts.errors import KgcorpusError
+from kgcorpus.contracts.stages import Source
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.kg.readers import BadRow, refuse
+from pipelines.kernels import RowFunction, map_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One run of one stage.
+
+    Attributes:
+        params: dotted config path -> value, as the stage declares them.
+        inputs: table -> absolute paths of its shards; an optional table that is n/a is absent.
+        sources: the configured files and folders.
+        partitions: how finely to spread work; never changes a result.
+        on_bad_input: fail | quarantine.
+    """
+
+    spark: SparkSession
+    seed: int
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Sequence[str]]
+    sources: Sequence[Source]
+    partitions: int
+    on_bad_input: str
+
+    def has(self, name: str) -> bool:
+        """Is the table among this build's inputs?"""
+        return name in self.inputs
+
+    def read(self, name: str, *columns: str) -> DataFrame:
+        """An input table."""
+        if name not in self.inputs:
+            raise KgcorpusError(f"the stage reads {name}, which it does not declare")
+        schema = from_arrow_schema(table(name).schema)
+        frame = self.spark.read.schema(schema).parquet(*self.inputs[name])
+        return frame.select(*columns) if columns else frame
+
+    def of_role(self, role: str) -> list[Source]:
+        """The sources of one config field."""
+        return [source for source in self.sources if source.role == role]
+
+    def map_files(self, paths: Sequence[str], function: RowFunction, schema: pa.Schema) -> DataFrame:
+        """Run a row function once a file, a task each; its rows are `{"path", "ordinal"}`."""
+        files = self.spark.createDataFrame(
+            list(zip(paths, range(len(paths)), strict=True)), "path string, ordinal int"
+        ).repartitionByRange(max(1, len(paths)), "ordinal")
+        return map_rows(files, function, schema)
+
+
+def on_bad(policy: str, tally: Tally) -> Callable[[BadRow], None]:
+    """What a reader does with a malformed line: stop, or set it aside with its position."""
+    if policy == "fail":
+        return refuse
+    return lambda bad: tally.quarantine(where=f"{bad.file}:{bad.line}", reason=bad.reason, text=bad.text)

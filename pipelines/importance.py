@@ -1,0 +1,49 @@
+"""Linked sentences to the table `importance`, one shard a task: batches follow shard and order alone."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+
+from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from pipelines.context import Context
+from pipelines.kernels import Row
+from pipelines.lookup import encoder_of, peer_names, read_shards
+
+
+def run(context: Context) -> DataFrame:
+    params, seed = context.params, context.seed
+    folder = context.of_role("importance.encoder")[0].path
+    entities = tuple(context.inputs.get("entities", ()))
+
+    def score(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        from kgcorpus.importance.score import score_sentences
+
+        encoder = encoder_of(folder, params["importance.dtype"])
+        for file in files:
+            yield from score_sentences(
+                read_shards([file["path"]], table("linked_sentences").schema.names).to_pylist(),
+                encoder=encoder,
+                replacement=params["importance.replacement"],
+                pooling=params["importance.pooling"],
+                entity_names=peer_names(entities) if entities else None,
+                seed=seed,
+                tally=tally,
+            )
+
+    return context.map_files(context.inputs["linked_sentences"], score, table("importance").schema)
+
+
+STAGE = Stage(
+    table="importance",
+    version=1,
+    run=run,
+    inputs=("linked_sentences",),
+    optional=("entities",),
+    sources=("importance.encoder",),
+    needs=("importance.encoder",),
+    params=("importance.replacement", "importance.pooling", "importance.dtype"),
+    growth=1.5,
+    libraries=("torch", "transformers", "tokenizers"),
+)

@@ -1,0 +1,125 @@
+"""The described entities and their edges: the tables `jaket_entities` and `jaket_edges`."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.records.jaket import category, describe, is_category_edge, keep_entity
+from pipelines.context import Context
+from pipelines.kernels import Row, map_rows, with_split
+from pipelines.lookup import token_counter
+
+
+def run_entities(context: Context) -> DataFrame:
+    """Descriptions are in the base language, the first of `languages`."""
+    params, base = context.params["jaket"], context.params["languages"][0]
+    folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
+    tokenizer = folders[0].path if folders else None
+    kinds = context.read("entities").select(F.explode("types").alias("kind")).groupBy("kind").count().collect()
+    frequency = Counter({row["kind"]: row["count"] for row in kinds})
+
+    def choose(entities: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for row in entities:
+            described = describe(
+                row["qid"],
+                sources=params["descriptions"],
+                page_head=row["page_head"],
+                text=row["description"],
+                first_mention=row["first_mention"],
+                names=[text for name in row["names"] for text in (name["label"], *name["aliases"]) if text],
+                max_tokens=params["description_tokens"],
+                count_tokens=token_counter(tokenizer),
+                tally=tally,
+            )
+            tally.count("described", described is not None)
+            if not keep_entity(
+                has_description=described is not None,
+                neighbours=row["neighbours"],
+                mentions=row["frequency"],
+                min_neighbours=params["min_neighbours"],
+                min_mentions=params["min_mentions"],
+            ):
+                tally.drop("not_described" if described is None else "few_neighbours_and_mentions")
+                continue
+            kind = category(row["types"], frequency=frequency)
+            tally.count("categorised", kind is not None)
+            yield {**(described or {}), "category": kind, "split": "train"}
+
+    sentences = context.read("linked_sentences").where(F.col("lang") == base)
+    entities = (
+        context.read("entities")
+        .join(context.read("entity_statistics", "qid", "frequency", "neighbours"), "qid")
+        .join(_first_mentions(sentences), "qid", "left")
+        .join(_page_heads(context, sentences, base), "qid", "left")
+    )
+    return map_rows(entities.repartition(context.partitions, "qid"), choose, with_split(table("jaket_entities").schema))
+
+
+def run_edges(context: Context) -> DataFrame:
+    relation = context.params["jaket"]["category_relation"]
+
+    def filtered(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for row in triples:
+            if is_category_edge((row["h"], row["r"], row["t"]), {row["h"]: row.pop("category")}, relation):
+                tally.drop("category_edge")
+            else:
+                yield {**row, "split": "train"}
+
+    kept = context.read("jaket_entities", "qid", "category")
+    edges = (
+        context.read("triples")
+        .where("h <> t")
+        .join(kept.withColumnRenamed("qid", "h"), "h")
+        .join(kept.select(F.col("qid").alias("t")), "t", "left_semi")
+    )
+    return map_rows(edges, filtered, with_split(table("jaket_edges").schema))
+
+
+def _first_mentions(sentences: DataFrame) -> DataFrame:
+    """QID -> the first sentence, by page and position, that mentions it by hyperlink."""
+    linked = sentences.select("page_id", "ordinal", "text", "mentions", F.explode("mentions").alias("mention"))
+    return (
+        linked.where("mention.source = 'anchor'")
+        .groupBy(F.col("mention.qid").alias("qid"))
+        .agg(F.min_by(F.struct("text", "mentions"), F.struct("page_id", "ordinal")).alias("first_mention"))
+    )
+
+
+def _page_heads(context: Context, sentences: DataFrame, base: str) -> DataFrame:
+    """QID -> the first sentence of its own page."""
+    if not context.has("titles"):
+        return sentences.select(
+            F.lit("").alias("qid"), F.struct("text", "mentions").alias("page_head")
+        ).limit(0)
+    own = context.read("titles").where((F.col("lang") == base) & (F.col("via") == "item")).select("lang", "title", "qid")
+    pages = context.read("pages", "lang", "page_id", "title").join(own, ["lang", "title"])
+    return (
+        pages.join(sentences.drop("lang"), "page_id")
+        .groupBy("qid")
+        .agg(F.min_by(F.struct("text", "mentions"), F.struct("page_id", "ordinal")).alias("page_head"))
+    )
+
+
+ENTITIES = Stage(
+    table="jaket_entities",
+    version=1,
+    run=run_entities,
+    inputs=("entities", "entity_statistics", "linked_sentences", "pages"),
+    optional=("titles",),
+    sources=("passages.tokenizer", "importance.encoder"),
+    params=("jaket", "languages"),
+    libraries=("tokenizers",),
+)
+
+EDGES = Stage(
+    table="jaket_edges",
+    version=1,
+    run=run_edges,
+    inputs=("triples", "jaket_entities"),
+    params=("jaket",),
+)

@@ -1,0 +1,65 @@
+"""Pages to the table `linked_sentences`: hyperlinks resolved to entities of the graph."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from pipelines.context import Context
+from pipelines.kernels import Row, map_rows
+
+
+def run(context: Context) -> DataFrame:
+    from kgcorpus.linking.anchors import link_page
+
+    def link(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for page in pages:
+            found = {link["pos"]: link for link in page.pop("resolved") or ()}
+            for position, target in enumerate(page["links"]):
+                known = found.get(position)
+                target["qid"] = known["qid"] if known and known["in_graph"] else None
+                if known is None:
+                    tally.drop("link_without_item")
+                elif not known["in_graph"]:
+                    tally.drop("link_outside_graph")
+            yield from link_page(page, tally=tally)
+
+    pages = context.read("pages").where("redirect is null")
+    if context.has("titles"):
+        pages = _resolved(context, pages)
+    else:
+        pages = pages.withColumn("resolved", F.expr("cast(null as array<struct<pos:int,qid:string,in_graph:boolean>>)"))
+    spread = pages.repartition(context.partitions, "lang", "page_id")
+    return map_rows(spread, link, table("linked_sentences").schema)
+
+
+def _resolved(context: Context, pages: DataFrame) -> DataFrame:
+    """Pages with their own `qid`, and in `resolved` the links whose targets have an item."""
+    items = context.read("titles", "lang", "title", "qid")
+    if context.has("triples"):
+        graph = context.read("triples").select(F.explode(F.array("h", "t")).alias("qid")).distinct()
+        items = items.join(graph.withColumn("in_graph", F.lit(True)), "qid", "left").fillna(False, ["in_graph"])
+    else:
+        items = items.withColumn("in_graph", F.lit(True))
+    links = (
+        pages.select("lang", "page_id", F.posexplode("links").alias("pos", "link"))
+        .select("lang", "page_id", "pos", F.col("link.target").alias("title"))
+        .join(items, ["lang", "title"])
+        .groupBy("lang", "page_id")
+        .agg(F.collect_list(F.struct("pos", "qid", "in_graph")).alias("resolved"))
+    )
+    own = items.where("in_graph").select("lang", "title", "qid")
+    return pages.join(links, ["lang", "page_id"], "left").join(own, ["lang", "title"], "left")
+
+
+STAGE = Stage(
+    table="linked_sentences",
+    version=1,
+    run=run,
+    inputs=("pages",),
+    optional=("titles", "triples"),
+    growth=20.0,
+)

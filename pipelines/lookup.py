@@ -1,0 +1,79 @@
+"""Read-only structures that a Python worker opens once and keeps: names, tokenizers, encoders."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.kg.names import Names
+
+if TYPE_CHECKING:
+    from kgcorpus.importance.encoder import Encoder
+
+
+def read_shards(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
+    """A table's shards as one Arrow table, in shard order."""
+    return pa.concat_tables([pq.read_table(path, columns=list(columns)) for path in paths])
+
+
+@lru_cache(maxsize=4)
+def names_of(paths: tuple[str, ...], key: str) -> Names:
+    """The names of the table `entities` (key qid) or `relations` (key pid)."""
+    return Names.from_arrow(read_shards(paths, [key, "names"]), key)
+
+
+@lru_cache(maxsize=2)
+def peer_names(paths: tuple[str, ...]) -> Callable[[str, str], Sequence[str]]:
+    """From (qid, lang) to the labels of the other entities of its first class, ordered by id."""
+    rows = read_shards(paths, ["qid", "types"]).to_pylist()
+    first_class = {row["qid"]: row["types"][0] for row in rows if row["types"]}
+    members = defaultdict(list)
+    for qid, kind in sorted(first_class.items()):
+        members[kind].append(qid)
+    names = names_of(paths, "qid")
+
+    def peers(qid: str, lang: str) -> list[str]:
+        others = (other for other in members.get(first_class.get(qid, ""), ()) if other != qid)
+        return [label for other in others if (label := names.label(other, lang))]
+
+    return peers
+
+
+@lru_cache(maxsize=2)
+def encoder_of(name: str, dtype: str) -> "Encoder":
+    """The importance encoder."""
+    from kgcorpus.importance.encoder import load_encoder
+
+    return load_encoder(name, dtype=dtype)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=2)
+def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
+    """From texts to their lengths in tokens, special tokens left out.
+
+    Args:
+        tokenizer: folder or hub id; None counts words, punctuation marks and ideographs.
+
+    Raises:
+        InputError: the folder holds no tokenizer.json.
+    """
+    if tokenizer is None:
+        from kgcorpus.wiki.sentences import count_words
+
+        return lambda texts: [count_words(text) for text in texts]
+    from tokenizers import Tokenizer
+
+    file = Path(tokenizer) / "tokenizer.json"
+    if Path(tokenizer).is_dir() and not file.exists():
+        raise InputError(
+            "holds no tokenizer.json", where=tokenizer, mend="Save it as a fast tokenizer: AutoTokenizer...save_pretrained"
+        )
+    loaded = Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(tokenizer)
+    loaded.no_truncation()
+    loaded.no_padding()
+    return lambda texts: [len(item.ids) for item in loaded.encode_batch(texts, add_special_tokens=False)]

@@ -1,0 +1,163 @@
+"""Labels, aliases, descriptions and classes to the tables `entities` and `relations`.
+
+Every file gives partial rows (one name, one description, one list of classes); grouping by id joins them.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from kgcorpus.contracts.stages import Source, Stage
+from kgcorpus.contracts.tables import NAME, table
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.kg import readers
+from pipelines.context import Context, on_bad
+from pipelines.kernels import COUNTERS, Row, group_rows
+
+_PART = pa.schema(
+    [
+        ("id", pa.string()),
+        ("file", pa.int32()),
+        ("name", NAME),
+        ("description", pa.string()),
+        ("types", pa.list_(pa.string())),
+        ("in_graph", pa.bool_()),
+    ]
+)
+
+# Total up to equal rows, so that the first label found does not depend on the partitioning.
+_ORDER = ("file", "name", "description")
+
+
+def run_entities(context: Context) -> DataFrame:
+    types_given = bool(context.of_role("graph.types"))
+
+    def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
+        ident = parts[0]["id"]
+        if ident is None:
+            return
+        if not any(part["in_graph"] for part in parts):
+            tally.drop("not_in_graph")
+            return
+        names = _merge_names(parts, tally)
+        if not names:
+            tally.count("without_name")
+        yield {
+            "qid": ident,
+            "names": names,
+            "description": next((part["description"] for part in parts if part["description"]), None),
+            "types": sorted({kind for part in parts for kind in part["types"] or ()}),
+        }
+
+    graph = context.read("triples")
+    nothing = F.lit(None)
+    ends = graph.select(F.explode(F.array("h", "t")).alias("id")).distinct()
+    parts = [_parse(context), _as_parts(ends, types=nothing)]
+    if not types_given:
+        classes = graph.where(F.col("r") == "P31").groupBy(F.col("h").alias("id"))
+        parts.append(_as_parts(classes.agg(F.collect_list("t").alias("kinds")), types=F.col("kinds")))
+    merged = parts[0]
+    for part in parts[1:]:
+        merged = merged.unionByName(part)
+    return group_rows(merged, ["id"], merge, table("entities").schema, then=_ORDER)
+
+
+def run_relations(context: Context) -> DataFrame:
+    def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
+        yield {"pid": parts[0]["id"], "names": _merge_names(parts, tally)}
+
+    return group_rows(_parse(context), ["id"], merge, table("relations").schema, then=_ORDER)
+
+
+def _as_parts(frame: DataFrame, *, types: Any) -> DataFrame:
+    """Entities that stand in the graph's triples, with classes from there; sorted after every file."""
+    columns = {
+        "id": F.col("id"),
+        "file": F.lit(2**31 - 1),
+        "name": F.lit(None).cast("struct<lang:string,label:string,aliases:array<string>>"),
+        "description": F.lit(None).cast("string"),
+        "types": types.cast("array<string>"),
+        "in_graph": F.lit(True),
+    }
+    counters = {name: F.lit(None).cast("long" if name == "_n" else "string") for name in COUNTERS.names}
+    return frame.select(*(value.alias(name) for name, value in {**columns, **counters}.items()))
+
+
+def _parse(context: Context) -> DataFrame:
+    policy, languages = context.on_bad_input, tuple(context.params["languages"])
+    sources = list(context.sources)
+
+    def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for file in files:
+            source = sources[file["ordinal"]]
+            parser = _parser(source, languages)
+            for row in readers.read(source.path, parser, tally=tally, on_bad=on_bad(policy, tally)):
+                if isinstance(row, readers.NameRow) and row.lang not in languages:
+                    tally.drop("other_language")
+                    continue
+                yield {"id": row[0], "file": file["ordinal"], **_part(row)}
+
+    return context.map_files([source.path for source in sources], parse, _PART)
+
+
+def _parser(source: Source, languages: tuple[str, ...]) -> Any:
+    if source.role == "graph.descriptions":
+        return readers.parse_description
+    if source.role == "graph.types":
+        return readers.parse_types
+    if readers.sniff_names(source.path, languages) == "wikidata5m":
+        return readers.parse_wikidata5m_names
+    return readers.parse_relation if source.role == "graph.relations" else readers.parse_names
+
+
+def _part(row: Any) -> Row:
+    match row:
+        case readers.NameRow(_, lang, label, aliases):
+            return {"name": {"lang": lang, "label": label, "aliases": aliases}}
+        case readers.DescriptionRow(_, text):
+            return {"description": text}
+        case _:
+            return {"types": row.types}
+
+
+def _merge_names(parts: list[Row], tally: Tally) -> list[dict[str, Any]]:
+    """One name a language: the first file's label wins, the others become aliases."""
+    merged: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        name = part["name"]
+        if name is None:
+            continue
+        known = merged.setdefault(name["lang"], {"lang": name["lang"], "label": None, "aliases": []})
+        if known["label"] is None:
+            known["label"] = name["label"]
+        elif name["label"] and name["label"] != known["label"]:
+            known["aliases"].append(name["label"])
+            tally.count("second_label")
+        known["aliases"] += name["aliases"] or []
+    for name in merged.values():
+        name["aliases"] = [alias for alias in dict.fromkeys(name["aliases"]) if alias != name["label"]]
+    return [merged[lang] for lang in sorted(merged)]
+
+
+ENTITIES = Stage(
+    table="entities",
+    version=1,
+    run=run_entities,
+    inputs=("triples",),
+    sources=("graph.labels", "graph.descriptions", "graph.types"),
+    needs=("graph.labels",),
+    params=("languages",),
+)
+
+RELATIONS = Stage(
+    table="relations",
+    version=1,
+    run=run_relations,
+    sources=("graph.relations",),
+    needs=("graph.relations",),
+    params=("languages",),
+    growth=1 / 200,
+)

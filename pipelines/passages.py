@@ -1,0 +1,91 @@
+"""Linked sentences to the table `passages`, and from there to `plain_text` and `jaket_text`."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+
+from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from pipelines.context import Context
+from pipelines.kernels import Row, group_rows, map_rows, with_split
+from pipelines.lookup import token_counter
+
+
+def run(context: Context) -> DataFrame:
+    from kgcorpus.wiki.passages import build_passages
+
+    params = context.params["passages"]
+    folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
+    tokenizer = folders[0].path if folders else None
+    kinds = {"trelm": params["trelm"], "jaket": params["jaket"]} | {f"plain{n}": n for n in params["plain"]}
+
+    def cut(sentences: list[Row], tally: Tally) -> Iterator[Row]:
+        for kind, max_tokens in kinds.items():
+            yield from build_passages(
+                sentences,
+                kind=kind,
+                max_tokens=max_tokens,
+                count_tokens=token_counter(tokenizer),
+                min_entities=0 if kind.startswith("plain") else params["min_entities"],
+                min_page_characters=params["min_page_characters"],
+                tally=tally,
+            )
+
+    sentences = context.read("linked_sentences")
+    return group_rows(sentences, ["lang", "page_id"], cut, table("passages").schema, then=["ordinal"])
+
+
+def run_plain_text(context: Context) -> DataFrame:
+    from kgcorpus.contracts.splits import split_of_page
+
+    seed = context.seed
+
+    def plain(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for row in passages:
+            yield {
+                "id": row["passage_id"],
+                "lang": row["lang"],
+                "text": row["text"],
+                "length": int(row["kind"].removeprefix("plain")),
+                "split": split_of_page(seed, row["lang"], row["page_id"]),
+            }
+
+    passages = context.read("passages").where("kind like 'plain%'")
+    return map_rows(passages, plain, with_split(table("plain_text").schema))
+
+
+def run_jaket_text(context: Context) -> DataFrame:
+    from kgcorpus.contracts.splits import split_of_page
+
+    seed = context.seed
+
+    def linked(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for row in passages:
+            if not row["mentions"]:
+                tally.count("passage_without_mention")
+            yield {
+                "id": row["passage_id"],
+                "lang": row["lang"],
+                "text": row["text"],
+                "mentions": row["mentions"],
+                "split": split_of_page(seed, row["lang"], row["page_id"]),
+            }
+
+    passages = context.read("passages").where("kind = 'jaket'")
+    return map_rows(passages, linked, with_split(table("jaket_text").schema))
+
+
+STAGE = Stage(
+    table="passages",
+    version=1,
+    run=run,
+    inputs=("linked_sentences",),
+    sources=("passages.tokenizer", "importance.encoder"),
+    params=("passages",),
+    libraries=("tokenizers",),
+)
+
+PLAIN_TEXT = Stage(table="plain_text", version=1, run=run_plain_text, inputs=("passages",))
+
+JAKET_TEXT = Stage(table="jaket_text", version=1, run=run_jaket_text, inputs=("passages", "triples"))

@@ -1,0 +1,157 @@
+"""What a build would do: run, skip or leave each stage. Needs no JVM."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.manifest import Manifest, TableEntry
+from kgcorpus.contracts.stages import Source, Stage, fingerprint, params_of, sources_of
+from kgcorpus.contracts.store import sha256_of, write_text
+from kgcorpus.contracts.tables import table
+from pipelines.stages import STAGES
+
+BY_TABLE = {stage.table: stage for stage in STAGES}
+# These may name a model of the hub instead of a folder.
+MODEL_ROLES = ("importance.encoder", "passages.tokenizer")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage and what is to be done about it; `fingerprint` is unknown while an input is to be rebuilt."""
+
+    stage: str
+    action: str
+    reason: str
+    fingerprint: str | None = None
+
+
+class SourceDigests:
+    """Content digests of sources; a file is read once and remembered by size and modification time."""
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / ".sources.json"
+        try:
+            self._known: dict[str, list[object]] = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            self._known = {}
+
+    def digest(self, source: Source) -> str:
+        """sha256 of a file; of a folder, over its files; of a hub id, the id itself.
+
+        Raises:
+            InputError: there is no such file.
+        """
+        path = Path(source.path)
+        if path.is_dir():
+            return "+".join(self._file(file) for file in sorted(path.iterdir()) if file.is_file())
+        if path.exists():
+            return self._file(path)
+        if source.role in MODEL_ROLES:
+            return f"hub:{source.path}"
+        raise InputError("no such file", where=source.path, mend=f"Correct {source.role} in the configuration")
+
+    def save(self, out: Path) -> None:
+        """Remember for the next run."""
+        write_text(out / ".sources.json", json.dumps(self._known))
+
+    def _file(self, path: Path) -> str:
+        status = path.stat()
+        key = str(path.resolve())
+        size, mtime, digest = self._known.get(key, (None, None, ""))
+        if (size, mtime) != (status.st_size, status.st_mtime_ns):
+            digest = sha256_of(path)
+            self._known[key] = [status.st_size, status.st_mtime_ns, digest]
+        return str(digest)
+
+
+def unavailable(stage: Stage, config: BuildConfig) -> str | None:
+    """Why the configuration does not allow this stage, or None."""
+    if stage.needs and not sources_of(config, stage.needs):
+        return f"not configured: {' or '.join(stage.needs)}"
+    for name in stage.inputs:
+        if reason := unavailable(BY_TABLE[name], config):
+            return reason
+    return None
+
+
+def available_inputs(stage: Stage, config: BuildConfig) -> list[str]:
+    """The tables that the stage will read."""
+    optional = [name for name in stage.optional if not unavailable(BY_TABLE[name], config)]
+    return [*stage.inputs, *optional]
+
+
+def unavailable_targets(config: BuildConfig, targets: Sequence[str]) -> dict[str, str]:
+    """The named targets that the configuration does not allow, with the reason."""
+    reasons = {name: unavailable(BY_TABLE[table(name).name], config) for name in targets}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def selected(config: BuildConfig, targets: Sequence[str]) -> dict[str, str | None]:
+    """Stage -> None, or why it is n/a: the targets with all they need, in the stages' order.
+
+    Raises:
+        UsageError: nothing named can be built.
+    """
+    wanted = {table(name).name for name in targets} or set(BY_TABLE)
+    reasons = {name: unavailable(BY_TABLE[name], config) for name in wanted}
+    if all(reasons.values()):
+        raise UsageError("; ".join(f"{name} is {reason}" for name, reason in sorted(reasons.items())))
+    queue = [name for name, reason in reasons.items() if not reason]
+    while queue:
+        for name in available_inputs(BY_TABLE[queue.pop()], config):
+            if name not in reasons:
+                reasons[name] = None
+                queue.append(name)
+    return {stage.table: reasons[stage.table] for stage in STAGES if stage.table in reasons}
+
+
+def stage_fingerprint(stage: Stage, config: BuildConfig, manifest: Manifest, digests: SourceDigests) -> str:
+    """The fingerprint that the stage's table has when it is current; its inputs must be committed."""
+    return fingerprint(
+        stage,
+        seed=config.seed,
+        params=params_of(config, stage),
+        inputs={name: manifest.tables[name].digest for name in available_inputs(stage, config)},
+        sources=[(source, digests.digest(source)) for source in sources_of(config, stage.sources)],
+    )
+
+
+def is_whole(out: Path, entry: TableEntry) -> bool:
+    """Do all of the table's files exist in full length?"""
+    paths = ((out / file.path, file.bytes) for file in entry.files)
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+
+
+def plan(
+    config: BuildConfig, out: Path, *, manifest: Manifest, digests: SourceDigests, targets: Sequence[str], force: bool
+) -> list[Step]:
+    """One step a selected stage, in order."""
+    steps: list[Step] = []
+    to_run: set[str] = set()
+    for name, reason in selected(config, targets).items():
+        stage = BY_TABLE[name]
+        if reason:
+            steps.append(Step(name, "n/a", reason))
+            continue
+        rebuilt = [table for table in available_inputs(stage, config) if table in to_run]
+        current = None if rebuilt else stage_fingerprint(stage, config, manifest, digests)
+        entry = manifest.tables.get(name)
+        if rebuilt:
+            step = Step(name, "run", f"its input {rebuilt[0]} is to be built")
+        elif force and (not targets or name in targets):
+            step = Step(name, "run", "forced", current)
+        elif entry is None:
+            step = Step(name, "run", "not built yet", current)
+        elif entry.fingerprint != current:
+            step = Step(name, "run", "its inputs, params or version changed", current)
+        elif not is_whole(out, entry):
+            step = Step(name, "run", "files are missing or cut short", current)
+        else:
+            step = Step(name, "skip", "up to date", current)
+        if step.action == "run":
+            to_run.add(name)
+        steps.append(step)
+    return steps

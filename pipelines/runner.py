@@ -1,0 +1,237 @@
+"""Run a plan: skip or run each stage, validate, commit, publish."""
+
+import logging
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyspark.errors import PySparkException
+
+from kgcorpus import config as configuration
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts import errors
+from kgcorpus.contracts.errors import InputError, KgcorpusError
+from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
+from kgcorpus.contracts.splits import SPLIT_SHARES
+from kgcorpus.contracts.stages import Stage, content_digest, library_versions, params_of, sources_of
+from kgcorpus.contracts.store import build_lock, publish, sha256_of, sweep_temporaries, write_text
+from kgcorpus.contracts.tables import Table, table
+from kgcorpus.report.write import write_report
+from pipelines.context import Context
+from pipelines.plan import BY_TABLE, SourceDigests, available_inputs, is_whole, plan, stage_fingerprint, unavailable
+from pipelines.stages import STAGES
+from pipelines.writer import read_counters, shard_names, write_shards
+
+log = logging.getLogger(__name__)
+_RAISED = re.compile(r"kgcorpus\.contracts\.errors\.(\w+): (.*)")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to a stage; `action` is built | unchanged | skip | n/a."""
+
+    stage: str
+    action: str
+    reason: str
+    rows: int = 0
+    seconds: float = 0.0
+
+
+Listener = Callable[[Outcome], None]
+
+
+def build(
+    config: BuildConfig,
+    out: Path,
+    *,
+    targets: Sequence[str] = (),
+    force: bool = False,
+    on_stage: Listener = lambda outcome: None,
+) -> list[Outcome]:
+    """Bring OUT up to date with the configuration.
+
+    Args:
+        targets: tables to build with all they need; default: all that the inputs allow.
+        force: run the targets again though they are up to date.
+        on_stage: told of each stage as it ends.
+
+    Raises:
+        KgcorpusError: with the stage's name in `where`.
+    """
+    with build_lock(out):
+        sweep_temporaries(out)
+        manifest = load_manifest(out)
+        digests = SourceDigests(out)
+        steps = plan(config, out, manifest=manifest, digests=digests, targets=targets, force=force)
+        digests.save(out)
+        outcomes: list[Outcome] = []
+        for step in steps:
+            if step.action == "run":
+                forced = step.reason == "forced"
+                outcome = _run(BY_TABLE[step.stage], config, out, manifest=manifest, digests=digests, forced=forced)
+            else:
+                rows = manifest.tables[step.stage].rows if step.action == "skip" else 0
+                outcome = Outcome(step.stage, step.action, step.reason, rows)
+            outcomes.append(outcome)
+            on_stage(outcome)
+        _finish(config, out, manifest, digests, complete=not targets)
+        return outcomes
+
+
+def _run(
+    stage: Stage, config: BuildConfig, out: Path, *, manifest: Manifest, digests: SourceDigests, forced: bool
+) -> Outcome:
+    started = time.monotonic()
+    print_ = stage_fingerprint(stage, config, manifest, digests)
+    entry = manifest.tables.get(stage.table)
+    if entry and entry.fingerprint == print_ and is_whole(out, entry) and not forced:
+        return Outcome(stage.table, "unchanged", "its inputs came out the same", entry.rows)
+    made = table(stage.table)
+    folder = out / "tables" / stage.table / print_[:12]
+    if forced:
+        shutil.rmtree(folder, ignore_errors=True)
+    inputs = {name: manifest.files(out, name) for name in available_inputs(stage, config)}
+    shards = _shard_counts(stage, made, manifest, _source_bytes(stage, config))
+    try:
+        if any(not (folder / name).exists() for name in shard_names(made, shards)):
+            context = _context(stage, config, inputs)
+            write_shards(
+                stage.run(context),
+                made,
+                folder,
+                shards=shards,
+                seed=config.seed,
+                partitions=config.spark.partitions,
+                quarantine=out / "quarantine" / stage.table / f"{print_[:12]}.jsonl",
+            )
+        entry = _entry(stage, made, out, folder, shards=shards, fingerprint=print_)
+        _validate(entry, config)
+    except PySparkException as error:
+        raise _translated(error, stage) from None
+    manifest.tables[stage.table] = entry
+    manifest.save(out)
+    if made.published:
+        _remove_stale(out, entry, stage.table)
+    return Outcome(stage.table, "built", "", entry.rows, time.monotonic() - started)
+
+
+def _context(stage: Stage, config: BuildConfig, inputs: dict[str, list[str]]) -> Context:
+    from pipelines.session import create_session
+
+    return Context(
+        spark=create_session(config.spark),
+        seed=config.seed,
+        params=params_of(config, stage),
+        inputs=inputs,
+        sources=sources_of(config, stage.sources),
+        partitions=config.spark.partitions,
+        on_bad_input=config.on_bad_input,
+    )
+
+
+def _source_bytes(stage: Stage, config: BuildConfig) -> int:
+    return sum(Path(source.path).stat().st_size for source in sources_of(config, stage.needs) if not stage.inputs)
+
+
+def _shard_counts(stage: Stage, made: Table, manifest: Manifest, source_bytes: int) -> dict[str, int]:
+    """Shards a split, from committed input rows alone, so that no run-time setting changes a byte."""
+    size = manifest.tables[stage.inputs[0]].rows if stage.inputs else source_bytes
+    shards = size * stage.growth / made.rows_per_shard
+    if not made.published:
+        return {"part": max(1, round(shards))}
+    return {split: max(1, round(shards * share)) for split, share in SPLIT_SHARES.items()}
+
+
+def _entry(
+    stage: Stage, made: Table, out: Path, folder: Path, *, shards: dict[str, int], fingerprint: str
+) -> TableEntry:
+    files: list[File] = []
+    sums: Counter[str] = Counter()
+    for name in shard_names(made, shards):
+        path = folder / name
+        if made.published:
+            publish(path, out / "data" / stage.table / name)
+            shown = f"data/{stage.table}/{name}"
+        else:
+            shown = f"tables/{stage.table}/{folder.name}/{name}"
+        rows = pq.read_metadata(path).num_rows
+        files.append(File(shown, rows, path.stat().st_size, sha256_of(path)))
+        sums += read_counters(path)
+    return TableEntry(
+        stage=stage.table,
+        fingerprint=fingerprint,
+        digest=content_digest([(Path(file.path).name, file.sha256) for file in files]),
+        rows=sum(file.rows for file in files),
+        drops=_named(sums, "drop."),
+        counts=_named(sums, "count."),
+        files=tuple(files),
+    )
+
+
+def _named(sums: Counter[str], prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): n for name, n in sorted(sums.items()) if name.startswith(prefix)}
+
+
+def _validate(entry: TableEntry, config: BuildConfig) -> None:
+    bad = entry.drops.get("bad_input", 0)
+    if bad > config.max_bad_share * (entry.rows + bad):
+        raise InputError(
+            f"{bad} of {entry.rows + bad} pieces of input are bad",
+            where=entry.stage,
+            mend=f"See quarantine/{entry.stage}/, or raise max_bad_share ({config.max_bad_share})",
+        )
+
+
+def _remove_stale(out: Path, entry: TableEntry, name: str) -> None:
+    current = {Path(file.path).name for file in entry.files}
+    for path in (out / "data" / name).iterdir():
+        if path.name not in current:
+            path.unlink()
+
+
+def _finish(config: BuildConfig, out: Path, manifest: Manifest, digests: SourceDigests, *, complete: bool) -> None:
+    """Write what stands beside the tables; a full build also forgets tables that its config no longer makes."""
+    if complete:
+        made = {stage.table for stage in STAGES if not unavailable(stage, config)}
+        for name in sorted(set(manifest.tables) - made):
+            del manifest.tables[name]
+            shutil.rmtree(out / "data" / name, ignore_errors=True)
+    sources = {source for stage in STAGES for source in sources_of(config, stage.sources)}
+    manifest.sources = sorted(
+        (
+            {"role": s.role, "lang": s.lang, "file": Path(s.path).name, "bytes": _size(s.path), "sha256": digests.digest(s)}
+            for s in sources
+        ),
+        key=lambda row: (row["role"], row["lang"], row["file"], row["sha256"]),
+    )
+    manifest.versions = library_versions(sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)}))
+    manifest.save(out)
+    write_text(out / "config.yaml", configuration.to_yaml(config))
+    write_report(out, manifest)
+
+
+def _size(path: str) -> int:
+    found = Path(path)
+    if found.is_dir():
+        return sum(file.stat().st_size for file in found.iterdir() if file.is_file())
+    return found.stat().st_size if found.exists() else 0
+
+
+def _translated(error: PySparkException, stage: Stage) -> KgcorpusError:
+    """The error that a worker raised, out of Spark's wrapping."""
+    match = _RAISED.search(str(error))
+    if match:
+        kind: Any = getattr(errors, match[1], KgcorpusError)
+        return kind(match[2], where=stage.table)
+    log.debug("stage %s", stage.table, exc_info=error)
+    # A worker's trace ends at the first line that is not indented and not its heading.
+    lines = str(error).strip().splitlines()
+    said = [line for line in lines[1:] if line and not line[0].isspace() and not line.startswith("Traceback")]
+    what = said[0] if said else lines[0]
+    return KgcorpusError(f"Spark failed: {what}", where=stage.table, mend="Run with --debug for the whole trace")

@@ -1,0 +1,44 @@
+"""The Spark session of a build. A submitted master and conf win over the configuration's `spark` section."""
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+from kgcorpus.config import SparkConfig
+from kgcorpus.java import find_java
+
+_LOCAL = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+_ALWAYS = {
+    "spark.sql.session.timeZone": "UTC",
+    # A page may be 2 MB; small batches bound a worker's memory.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+}
+
+
+def create_session(config: SparkConfig) -> SparkSession:
+    """Start Spark, or take the session that spark-submit prepared.
+
+    Raises:
+        EnvironmentLacksError: no Java 17 or newer is to be found.
+    """
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    builder = SparkSession.builder.appName("kgcorpus")
+    settings = {**_ALWAYS, "spark.sql.shuffle.partitions": str(config.partitions)}
+    if not submitted:
+        os.environ["JAVA_HOME"] = str(find_java().home)
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        # Workers otherwise take python3 from PATH.
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        builder = builder.master(config.master)
+        settings |= {**_LOCAL, "spark.driver.memory": config.memory, **config.conf}
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF" if not submitted else "WARN")
+    return session

@@ -1,0 +1,37 @@
+"""Table of contents: every stage of a build, in order."""
+
+from kgcorpus.contracts.stages import Stage
+from pipelines import (
+    cycles,
+    entity_statistics,
+    importance,
+    jaket,
+    kmlm,
+    linked_sentences,
+    names,
+    pages,
+    passages,
+    titles,
+    trelm,
+    triples,
+)
+
+STAGES: tuple[Stage, ...] = (
+    triples.STAGE,
+    names.ENTITIES,
+    names.RELATIONS,
+    cycles.STAGE,
+    kmlm.CODE_SWITCHED,
+    kmlm.REASONING,
+    pages.STAGE,
+    titles.STAGE,
+    linked_sentences.STAGE,
+    passages.STAGE,
+    passages.PLAIN_TEXT,
+    importance.STAGE,
+    entity_statistics.STAGE,
+    trelm.STAGE,
+    passages.JAKET_TEXT,
+    jaket.ENTITIES,
+    jaket.EDGES,
+)

@@ -1,0 +1,102 @@
+"""Passages, importance, statistics and facts to the table `trelm`."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from kgcorpus.contracts.splits import split_of_page
+from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import FACT, table
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.records.trelm import facts_of, sentence_span, trelm_record
+from pipelines.context import Context
+from pipelines.kernels import COUNTERS, Row, group_rows, map_rows, with_split
+from pipelines.lookup import names_of
+
+_SPAN = pa.schema(
+    [
+        ("passage_id", pa.string()),
+        ("sentence_id", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("qid", pa.string()),
+    ]
+)
+_FACTS = pa.schema([("qid", pa.string()), ("facts", pa.list_(FACT))])
+
+
+def run(context: Context) -> DataFrame:
+    """Join what a mention needs to the mention, gather it by passage, and write the record."""
+    seed = context.seed
+
+    def locate(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for passage in passages:
+            for mention in passage["mentions"]:
+                sentence, start, end = sentence_span(passage, mention)
+                yield {
+                    "passage_id": passage["passage_id"],
+                    "sentence_id": sentence,
+                    "start": start,
+                    "end": end,
+                    "qid": mention["qid"],
+                }
+
+    def assemble(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for passage in passages:
+            details = passage.pop("details") or []
+            record = trelm_record(
+                passage,
+                cosines={(d["sentence_id"], d["start"], d["end"]): d["cos"] for d in details},
+                statistics={d["qid"]: d for d in details if d["frequency"] is not None},
+                facts={d["qid"]: d["facts"] or [] for d in details},
+                tally=tally,
+            )
+            yield {**record, "split": split_of_page(seed, passage["lang"], passage["page_id"])}
+
+    passages = context.read("passages").where("kind = 'trelm'")
+    facts = _facts(context)
+    counters = facts.where("_counter is not null").select(*COUNTERS.names)
+    details = (
+        map_rows(passages, locate, _SPAN)
+        .drop(*COUNTERS.names)
+        .join(context.read("importance", "sentence_id", "start", "end", "cos"), ["sentence_id", "start", "end"], "left")
+        .join(context.read("entity_statistics", "qid", "frequency", "long_tail"), "qid", "left")
+        .join(facts.where("_counter is null").drop(*COUNTERS.names), "qid", "left")
+        .groupBy("passage_id")
+        .agg(F.collect_list(F.struct("sentence_id", "start", "end", "qid", "cos", "frequency", "long_tail", "facts")).alias("details"))
+    )
+    joined = passages.join(details, "passage_id", "left").unionByName(counters, allowMissingColumns=True)
+    return map_rows(joined, assemble, with_split(table("trelm").schema))
+
+
+def _facts(context: Context) -> DataFrame:
+    """The facts of every entity, with counters."""
+    seed, limit, base = context.seed, context.params["trelm"]["facts_per_entity"], context.params["languages"][0]
+    entities = tuple(context.inputs["entities"])
+
+    def gather(triples: list[Row], tally: Tally) -> Iterator[Row]:
+        names = names_of(entities, "qid")
+        qid = triples[0]["qid"]
+        found = facts_of(
+            qid,
+            [(row["h"], row["r"], row["t"]) for row in triples],
+            label_of=lambda other: names.label(other, base),
+            seed=seed,
+            limit=limit,
+            tally=tally,
+        )
+        yield {"qid": qid, "facts": found}
+
+    ends = context.read("triples").withColumn("qid", F.explode(F.array_distinct(F.array("h", "t"))))
+    return group_rows(ends, ["qid"], gather, _FACTS)
+
+
+STAGE = Stage(
+    table="trelm",
+    version=1,
+    run=run,
+    inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
+    params=("trelm", "languages"),
+)

@@ -1,0 +1,167 @@
+"""Rows to shards, the same bytes whatever the partitioning.
+
+A row's shard is a hash of its key; within a shard the order is total; pyarrow writes (Spark's own writer is
+not byte-stable); each shard is renamed into place when whole, so a killed stage redoes only what is missing.
+"""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from kgcorpus.contracts.errors import KgcorpusError
+from kgcorpus.contracts.store import replacing
+from kgcorpus.contracts.tables import Table
+from pipelines.kernels import COUNTERS, QUARANTINE
+
+ROW_GROUP = 20_000
+METADATA_KEY = b"kgcorpus"
+_DONE = pa.schema([("_shard", pa.int32())])
+
+
+def shard_names(table: Table, shards: Mapping[str, int]) -> list[str]:
+    """File names in shard order; `shards` maps split (`part` for an unpublished table) to shard count."""
+    return [f"{split}-{i:05d}-of-{n:05d}.parquet" for split, n in shards.items() for i in range(n)]
+
+
+def write_shards(
+    frame: DataFrame, table: Table, folder: Path, *, shards: Mapping[str, int], seed: int, partitions: int, quarantine: Path
+) -> None:
+    """Write the missing shards of a table into `folder`.
+
+    Args:
+        frame: the table's columns, `split` where it is published, and optionally the counter columns.
+        quarantine: the file for pieces of bad input, written only where there are any.
+    """
+    names = shard_names(table, shards)
+    missing = [i for i, name in enumerate(names) if not (folder / name).exists()]
+    if not missing:
+        return
+    for name in COUNTERS.names:
+        if name not in frame.columns:
+            frame = frame.withColumn(name, F.lit(None).cast("long" if name == "_n" else "string"))
+    is_record = F.col("_counter").isNull()
+    order = F.xxhash64(F.lit(seed), *table.key) if table.published else F.lit(0)
+    frame = (
+        frame.withColumn("_shard", F.when(is_record, _shard_of(table, shards, seed)).otherwise(0).cast("int"))
+        .withColumn("_order", order.cast("long"))
+        .where(F.col("_shard").isin(missing))
+        .repartition(max(1, min(partitions, len(missing))), "_shard")
+        .sortWithinPartitions("_shard", is_record, "_order", *table.key)
+        .select("_shard", *COUNTERS.names, *table.schema.names)
+    )
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        written = [
+            _write_shard(folder / names[shard], table, pieces, shard, quarantine) for shard, pieces in _by_shard(batches)
+        ]
+        yield pa.RecordBatch.from_pylist([{"_shard": shard} for shard in written], schema=_DONE)
+
+    written = {row["_shard"] for row in frame.mapInArrow(write, "_shard int").collect()}
+    for shard in sorted(set(missing) - written):
+        _write_shard(folder / names[shard], table, iter(()), shard, quarantine)
+
+
+def read_counters(path: Path) -> Counter[str]:
+    """The sums that a shard carries."""
+    metadata = pq.read_metadata(path).metadata or {}
+    return Counter(json.loads(metadata.get(METADATA_KEY, b"{}")))
+
+
+def _shard_of(table: Table, shards: Mapping[str, int], seed: int) -> Any:
+    digest = F.xxhash64(F.lit(seed), F.lit("shard"), *table.shard_by)
+    if not table.published:
+        return F.pmod(digest, F.lit(shards["part"]))
+    first, choice = 0, F.lit(None)
+    for split, n in shards.items():
+        choice = F.when(F.col("split") == split, F.lit(first) + F.pmod(digest, F.lit(n))).otherwise(choice)
+        first += n
+    return choice
+
+
+def _by_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
+    """Group sorted batches by shard, each group lazily; a group must be read before the next is asked for."""
+    pieces = (piece for batch in batches if batch.num_rows for piece in _cut(batch))
+    ahead = next(pieces, None)
+    while ahead is not None:
+        current = ahead[0]
+
+        def group() -> Iterator[pa.RecordBatch]:
+            nonlocal ahead
+            while ahead is not None and ahead[0] == current:  # noqa: B023  read before the loop goes on
+                yield ahead[1]
+                ahead = next(pieces, None)
+
+        yield current, group()
+
+
+def _cut(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    shard = batch.column("_shard")
+    values = shard.to_numpy(zero_copy_only=False)
+    borders = [0, *(i for i in range(1, len(values)) if values[i] != values[i - 1]), len(values)]
+    for start, end in itertools.pairwise(borders):
+        yield int(values[start]), batch.slice(start, end - start)
+
+
+def _write_shard(
+    path: Path, table: Table, batches: Iterator[pa.RecordBatch], shard: int, quarantine: Path
+) -> int:
+    sums: Counter[str] = Counter()
+    notes: list[str] = []
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, table.schema, compression="zstd", compression_level=3) as writer,
+    ):
+        buffer = table.schema.empty_table()
+        last_key: list[Any] | None = None
+        for batch in batches:
+            records = _take_counters(batch, sums, notes)
+            if not records.num_rows:
+                continue
+            piece = pa.table({name: records.column(name) for name in table.schema.names}).cast(table.schema)
+            last_key = _check_unique(piece, table, last_key)
+            buffer = pa.concat_tables([buffer, piece])
+            while buffer.num_rows >= ROW_GROUP:
+                writer.write_table(buffer.slice(0, ROW_GROUP).combine_chunks(), row_group_size=ROW_GROUP)
+                buffer = buffer.slice(ROW_GROUP)
+        if buffer.num_rows:
+            writer.write_table(buffer.combine_chunks(), row_group_size=ROW_GROUP)
+        writer.add_key_value_metadata({METADATA_KEY: json.dumps(dict(sorted(sums.items()))).encode()})
+        if notes:
+            with replacing(quarantine) as part:
+                part.write_text("\n".join(sorted(notes)) + "\n", encoding="utf-8")
+    return shard
+
+
+def _take_counters(batch: pa.RecordBatch, sums: Counter[str], notes: list[str]) -> pa.RecordBatch:
+    is_counter = pc.is_valid(batch.column("_counter"))
+    if not pc.any(is_counter).as_py():
+        return batch
+    for row in batch.filter(is_counter).select(COUNTERS.names).to_pylist():
+        if row["_counter"] == QUARANTINE:
+            notes.append(row["_note"])
+        else:
+            sums[row["_counter"]] += row["_n"]
+    return batch.filter(pc.invert(is_counter))
+
+
+def _check_unique(piece: pa.Table, table: Table, before: list[Any] | None) -> list[Any]:
+    keys = [piece.column(name).combine_chunks() for name in table.key]
+    same = None
+    for column in keys:
+        equal = pc.equal(column.slice(1), column.slice(0, len(column) - 1))
+        same = equal if same is None else pc.and_(same, equal)
+    first, last = [[column[i].as_py() for column in keys] for i in (0, -1)]
+    if first == before or (same is not None and pc.any(same).as_py()):
+        raise KgcorpusError(
+            f"two rows of {table.name} have the same key ({', '.join(table.key)})", where=str(first)
+        )
+    return last

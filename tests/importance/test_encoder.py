@@ -1,0 +1,84 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
+from kgcorpus.importance.encoder import load_encoder
+
+
+@pytest.fixture
+def folder(save_encoder: Callable[..., Path], tmp_path) -> Path:
+    return save_encoder("roberta", tmp_path / "roberta", positions=24)
+
+
+def test_capacity_leaves_out_the_positions_before_the_pad(folder):
+    encoder = load_encoder(str(folder))
+    assert (encoder.max_length, encoder.room) == (24, 22)
+    full = encoder.states([[7] * 22], pooling="mean")
+    assert full.shape == (1, 32)
+    assert encoder.model.dtype is torch.float32
+    assert not encoder.model.training
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        load_encoder(str(tmp_path / "nowhere"))
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(InputError, match=r"config\.json"):
+        load_encoder(str(tmp_path))
+
+
+def test_pickled_weights_are_not_opened(folder):
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="safetensors"):
+        load_encoder(str(folder))
+
+
+def test_incomplete_weights(folder):
+    weights = load_file(folder / "model.safetensors")
+    lost = next(name for name in weights if name.endswith("layer.1.output.dense.weight"))
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match="weights are missing"):
+        load_encoder(str(folder))
+
+
+def test_a_tokenizer_without_a_mask(folder):
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    del config["mask_token"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(UsageError, match="mask_token"):
+        load_encoder(str(folder))
+
+
+def test_unknown_and_absent_devices(folder):
+    with pytest.raises(UsageError, match="tpu"):
+        load_encoder(str(folder), device="tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(EnvironmentLacksError, match="CUDA"):
+            load_encoder(str(folder), device="cuda")
+    assert load_encoder(str(folder), device="auto").device in ("cpu", "cuda")
+
+
+def test_importing_the_room_imports_no_engine_and_says_what_is_missing():
+    code = (
+        "import sys, kgcorpus.importance.score as s, kgcorpus.importance.encoder as e\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)\n"
+        "sys.modules['torch'] = None\n"
+        "from kgcorpus.contracts.errors import EnvironmentLacksError\n"
+        "try: e.load_encoder('x')\n"
+        "except EnvironmentLacksError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "kgcorpus[importance]" in done.stdout

@@ -1,0 +1,126 @@
+"""TRELM's records: facts of a mention, and spans through sentence, passage and record."""
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgcorpus.contracts.tables import TABLES
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.records.trelm import facts_of, sentence_span, trelm_record
+from kgcorpus.wiki.passages import build_passages
+
+LABELS = {f"Q{i}": f"label {i}" for i in range(1, 60)}
+
+
+def facts(triples, *, limit=16, seed=0, tally=None):
+    return facts_of("Q1", triples, label_of=LABELS.get, seed=seed, limit=limit, tally=tally or Tally())
+
+
+def test_direction_tells_which_end_is_the_other():
+    found = facts([("Q1", "P36", "Q2"), ("Q3", "P17", "Q1")])
+    assert {(fact["direction"], fact["r"], fact["other"], fact["label"]) for fact in found} == {
+        ("tail", "P36", "Q2", "label 2"),
+        ("head", "P17", "Q3", "label 3"),
+    }
+
+
+def test_loops_and_unlabelled_ends_are_counted():
+    tally = Tally()
+    assert facts([("Q1", "P1", "Q1"), ("Q1", "P1", "Q999")], tally=tally) == []
+    assert dict(tally.drops) == {"fact_self_loop": 1, "fact_without_label": 1}
+
+
+def test_the_limit_is_a_draw_that_no_order_changes():
+    triples = [("Q1", "P1", f"Q{i}") for i in range(2, 50)]
+    some = facts(triples, limit=5)
+    assert some == facts(triples[::-1], limit=5)
+    assert some == facts(triples)[:5]
+    assert some != facts(triples, limit=5, seed=1)
+
+
+def mention(start, end, qid="Q1"):
+    return {"start": start, "end": end, "qid": qid, "source": "anchor", "confidence": 1.0}
+
+
+def passage_of(sentences):
+    rows = [
+        {
+            "sentence_id": f"en:7:{i}",
+            "page_id": 7,
+            "lang": "en",
+            "ordinal": i,
+            "text": text,
+            "mentions": mentions,
+        }
+        for i, (text, mentions) in enumerate(sentences)
+    ]
+    (passage,) = build_passages(
+        rows,
+        kind="trelm",
+        max_tokens=10_000,
+        count_tokens=lambda texts: [len(text) for text in texts],
+        tally=Tally(),
+    )
+    return passage
+
+
+def test_record_is_a_row_of_the_table():
+    passage = passage_of([("Rome is old.", [mention(0, 4)]), ("So is Athens.", [mention(6, 12, "Q2")])])
+    tally = Tally()
+    record = trelm_record(
+        passage,
+        cosines={("en:7:0", 0, 4): 0.5, ("en:7:1", 6, 12): None},
+        statistics={
+            "Q1": {"frequency": 3, "long_tail": True},
+            "Q2": {"frequency": 90, "long_tail": False},
+        },
+        facts={"Q1": facts([("Q1", "P36", "Q2")])},
+        tally=tally,
+    )
+    rome, athens = record["mentions"]
+    assert (rome["cos"], rome["si"], rome["long_tail"], rome["frequency"]) == (0.5, 2.0, True, 3)
+    assert [fact["other"] for fact in rome["triples"]] == ["Q2"]
+    assert (athens["cos"], athens["si"], athens["triples"]) == (None, None, [])
+    assert tally.counts["mention_without_importance"] == 1
+    schema = TABLES["trelm"].schema
+    assert pa.Table.from_pylist([record], schema=schema).to_pylist()[0]["text"] == record["text"]
+    assert set(record) == set(schema.names)
+
+
+def test_mentions_outside_the_graph_are_counted():
+    passage = passage_of([("Rome is old.", [mention(0, 4)])])
+    tally = Tally()
+    record = trelm_record(passage, cosines={}, statistics={}, facts={}, tally=tally)
+    assert record["mentions"] == []
+    assert tally.drops["mention_outside_graph"] == 1
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["Rome", "é", "北京", "😀"]), min_size=1, max_size=5), min_size=1, max_size=8
+    )
+)
+def test_spans_survive_from_sentence_to_record(sentences):
+    rows, cosines, surfaces = [], {}, []
+    for i, tokens in enumerate(sentences):
+        mentions, done = [], 0
+        for token in tokens:
+            mentions.append(mention(done, done + len(token)))
+            cosines[(f"en:7:{i}", done, done + len(token))] = 1 / (len(surfaces) + 1)
+            surfaces.append(token)
+            done += len(token) + 1
+        rows.append((" ".join(tokens), mentions))
+    passage = passage_of(rows)
+    record = trelm_record(
+        passage,
+        cosines=cosines,
+        statistics={"Q1": {"frequency": 1, "long_tail": False}},
+        facts={},
+        tally=Tally(),
+    )
+    assert [record["text"][m["start"] : m["end"]] for m in record["mentions"]] == surfaces
+    assert [round(m["si"]) for m in record["mentions"]] == list(range(1, len(surfaces) + 1))
+    for m in passage["mentions"]:
+        sentence_id, start, end = sentence_span(passage, m)
+        text = rows[int(sentence_id.split(":")[2])][0]
+        assert text[start:end] == passage["text"][m["start"] : m["end"]]

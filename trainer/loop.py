@@ -1,0 +1,210 @@
+"""The training loop of every objective: read top to bottom, it is all that happens in a run."""
+
+import contextlib
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.errors import KgcorpusError
+from trainer.checkpoint import Checkpoints, write_folder
+from trainer.config import TrainingConfig
+from trainer.metrics import Metrics
+from trainer.objectives import Batch, Objective
+from trainer.progress import progress
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    objective: Objective,
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    accelerator: Accelerator,
+    max_steps: int | None,
+) -> bool:
+    """Train up to `max_steps`, or over the schedule, from the newest checkpoint in `folder`.
+
+    Returns:
+        False if a SIGTERM ended the run early; its checkpoint is saved.
+
+    Raises:
+        KgcorpusError: a loss or gradient that is not finite; the state before that step is saved.
+    """
+    optimizer = torch.optim.AdamW(
+        parameter_groups(objective.model, config.weight_decay), lr=config.lr, betas=(0.9, 0.999)
+    )
+    model, optimizer = accelerator.prepare(objective.model, optimizer)
+    checkpoints = Checkpoints(folder / "checkpoints", keep=config.keep)
+    step = checkpoints.restore(objective, optimizer)
+    accelerator.wait_for_everyone()
+    end = objective.total_steps if max_steps is None else max_steps
+    if end > objective.total_steps:
+        _log.warning("the learning rate is 0 from step %d on; raise schedule_steps", objective.total_steps)
+    main = accelerator.is_main_process
+    saved = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(sigterm())
+        if main:
+            metrics = stack.enter_context(Metrics(folder / "metrics.jsonl", step=step))
+            show = stack.enter_context(progress(step, end, log_every=config.log_every))
+        while step < end and not stop.is_set():
+            began = time.monotonic()
+            rate = learning_rate(step, config, objective.total_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            # Dropout is drawn from the step too, so no state of the generator has to be kept.
+            torch.manual_seed(hash64(config.seed, "step", step, accelerator.process_index))
+            before = objective.state()
+            batches = objective.next_step(step)
+            overdue = main and began - saved >= 60 * config.checkpoint_minutes
+            result = gradients(model, batches, objective.terms, accelerator, wishes=(stop.is_set(), overdue))
+            norm = float(accelerator.clip_grad_norm_(model.parameters(), config.grad_clip))
+            if not (math.isfinite(result.loss) and math.isfinite(norm)):
+                objective.load_state(before)
+                if main:
+                    checkpoints.save(step, objective, optimizer)
+                raise KgcorpusError(
+                    f"the loss ({result.loss}) or the norm of its gradient ({norm}) is not finite",
+                    where=f"step {step + 1}, records {result.suspects}",
+                    mend="The state before the step is saved. Lower lr, or look at these records",
+                )
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+            if result.stop:
+                stop.set()
+            if main:
+                line = {"step": step, "loss": result.loss, **result.means, "lr": rate}
+                line |= {"tokens": result.tokens, "gradient_norm": norm, "seconds": time.monotonic() - began}
+                metrics.write(line)
+                show(line)
+            if result.overdue or stop.is_set() or step % config.checkpoint_every == 0 or step == end:
+                if main:
+                    checkpoints.save(step, objective, optimizer)
+                saved = time.monotonic()
+    if main:
+        write_folder(folder / "model", objective.save)
+    accelerator.wait_for_everyone()
+    return step >= end
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step came to, over all ranks.
+
+    Attributes:
+        loss: the weighted sum of the terms' means.
+        means: `loss_<term>` -> mean over its labels, 0 without any.
+        tokens: tokens read, padding left out.
+        stop, overdue: whether any rank wishes to end the run, or to save it.
+        suspects: this rank's records to look at if the step is not finite.
+    """
+
+    loss: float
+    means: dict[str, float]
+    tokens: int
+    stop: bool
+    overdue: bool
+    suspects: str
+
+
+def gradients(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    terms: Mapping[str, float],
+    accelerator: Accelerator,
+    *,
+    wishes: tuple[bool, bool],
+) -> StepResult:
+    """Leave in the parameters the gradient of the weighted means over all labels of all ranks' batches.
+
+    Args:
+        wishes: this rank's (stop, overdue); every rank gets the same answer.
+    """
+    device = accelerator.device
+    weights = torch.tensor(list(terms.values()), dtype=torch.float64, device=device)
+    local = torch.tensor([batch.counts.tolist() for batch in batches], dtype=torch.float64, device=device)
+    counts = accelerator.reduce(local.sum(dim=0), reduction="sum")
+    # The ranks' gradients are averaged, hence the factor.
+    scale = torch.where(counts > 0, weights / counts.clamp(min=1), 0.0) * accelerator.num_processes
+    sums = torch.stack(list(_backward(model, batches, scale.float(), accelerator)))
+    flags = torch.tensor(
+        [sum(batch.tokens for batch in batches), *wishes], dtype=torch.float64, device=device
+    )
+    # What the ranks have to agree on travels together.
+    shared = accelerator.reduce(torch.cat([sums.sum(dim=0), flags]), reduction="sum").tolist()
+    totals, (tokens, stop, overdue) = shared[: len(terms)], shared[len(terms) :]
+    means = [total / n if n else 0.0 for total, n in zip(totals, counts.tolist(), strict=True)]
+    return StepResult(
+        loss=sum(weight * mean for weight, mean in zip(terms.values(), means, strict=True)),
+        means={f"loss_{name}": mean for name, mean in zip(terms, means, strict=True)},
+        tokens=int(tokens),
+        stop=bool(stop),
+        overdue=bool(overdue),
+        suspects=_suspects(batches, sums),
+    )
+
+
+def _backward(
+    model: nn.Module, batches: Sequence[Batch], scale: Tensor, accelerator: Accelerator
+) -> Iterator[Tensor]:
+    """Add each batch's gradient of `scale * sums`, yield the sums [terms]; ranks meet at the last one."""
+    for batch in batches:
+        inputs = {
+            name: torch.from_numpy(array).to(accelerator.device) for name, array in batch.inputs.items()
+        }
+        with contextlib.nullcontext() if batch is batches[-1] else accelerator.no_sync(model):
+            sums = model(**inputs)
+            accelerator.backward((sums * scale).sum())
+        yield sums.detach().double()
+
+
+def learning_rate(step: int, config: TrainingConfig, total_steps: int) -> float:
+    """Linear warm-up to the peak, then linear decay to 0; `step` steps are done."""
+    if step < config.lr_warmup:
+        return config.lr * (step + 1) / config.lr_warmup
+    return config.lr * max(0, total_steps - step) / max(1, total_steps - config.lr_warmup)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices with weight decay; biases and norms without."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+@contextlib.contextmanager
+def sigterm() -> Iterator[threading.Event]:
+    """Yield an event that a SIGTERM sets; only the main thread can receive one."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _suspects(batches: Sequence[Batch], sums: Tensor) -> str:
+    """The records of the batches whose sums are not finite; of all, if it is only the gradient."""
+    bad = [not finite for finite in sums.isfinite().all(dim=1).tolist()]
+    names = [
+        name for batch, b in zip(batches, bad, strict=True) if b or not any(bad) for name in batch.records
+    ]
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -1,0 +1,44 @@
+"""RUN/metrics.jsonl: one line a step, cut back to the checkpoint on resume."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from kgcorpus.contracts.store import write_text
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file; a last line that a kill tore is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    # What follows the last newline is empty, or torn.
+    return [json.loads(line) for line in lines[:-1]]
+
+
+class Metrics:
+    """Appends lines to a metrics file, each whole on disk when `write` returns.
+
+    Args:
+        path: the file; its lines of later steps than `step` are removed first.
+        step: steps done.
+    """
+
+    def __init__(self, path: Path, *, step: int) -> None:
+        kept = [line for line in read_metrics(path) if line["step"] <= step]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._stream = path.open("a", encoding="utf-8")
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append a line."""
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+
+    def __enter__(self) -> "Metrics":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()

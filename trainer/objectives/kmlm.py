@@ -1,0 +1,201 @@
+"""KMLM (arXiv 2111.10962, section 3.3): plain text, code-switched triples and cycles in one loss."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kgcorpus.contracts.errors import InputError, UsageError
+from trainer.config import TrainingConfig
+from trainer.masking import Masked, Vocabulary, mask_cycles, mask_share
+from trainer.models import PackedMaskedLM, load_lm
+from trainer.objectives import Batch
+from trainer.packing import pack
+from trainer.shards import Record, ShardStream
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+# Stream -> the shards it reads.
+TABLES = {"plain": "plain_text", "code_switched": "code_switched", "reasoning": "reasoning"}
+_log = logging.getLogger(__name__)
+
+
+class MaskedLoss(nn.Module):
+    """Summed cross-entropy of the predicted tokens, by term."""
+
+    def __init__(self, packed: PackedMaskedLM, terms: int) -> None:
+        super().__init__()
+        self.packed, self._terms = packed, terms
+
+    def forward(
+        self, *, ids: Tensor, segments: Tensor, positions: Tensor, where: Tensor, labels: Tensor, term: Tensor
+    ) -> Tensor:
+        """The sums [terms].
+
+        Args:
+            ids, segments, positions: [rows, length].
+            where: [labels], the predicted tokens' places in the flattened rows.
+            labels: [labels], what stood there.
+            term: [labels], which term each counts for.
+        """
+        states = self.packed.states(ids, segments, positions).flatten(0, 1)
+        logits = self.packed.logits(states.index_select(0, where)).float()
+        losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+        # A product instead of index_add, whose order of summation varies on a GPU.
+        member = term[None, :] == torch.arange(self._terms, device=term.device)[:, None]
+        return (losses[None, :] * member).sum(dim=1)
+
+
+class Kmlm:
+    """L = L_plain + alpha (L_code_switched + L_reasoning), over the streams that the corpus has.
+
+    A step reads `records_per_step` records of each stream and packs them into one forward pass. The plain
+    stream, or without it the longest, sets the epoch; the others wrap. After the scheduled steps may follow
+    `long_steps` on plain text alone, of longer passages, with as many tokens a step.
+
+    Args:
+        config: of the run.
+        files: stream -> token files; none for a stream that the corpus lacks.
+        tokenizer: theirs.
+        rank, world: which share of the records this process reads.
+
+    Raises:
+        InputError: no stream has a record.
+        UsageError: fewer records a step than ranks, or long steps without plain text.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        files: Mapping[str, Sequence[Path]],
+        tokenizer: "PreTrainedTokenizerFast",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if config.records_per_step < world:
+            raise UsageError(
+                f"{config.records_per_step} records a step are fewer than {world} ranks",
+                where="records_per_step",
+            )
+        self._config, self._options, self._world, self._tokenizer = config, config.kmlm, world, tokenizer
+        shared: dict[str, Any] = {"seed": config.seed, "rank": rank, "world": world}
+        self._streams: dict[str, ShardStream] = {
+            name: ShardStream(files[name], name=name, max_length=config.max_length, **shared)
+            for name in self._options.streams
+            if files.get(name)
+        }
+        self._streams = {name: stream for name, stream in self._streams.items() if stream.rows}
+        for name, stream in self._streams.items():
+            _log.info("%s: %d records, %d dropped, %d cut", name, stream.rows, stream.dropped, stream.cut)
+        if not self._streams:
+            raise InputError(
+                "no records to train on",
+                where=", ".join(TABLES[name] for name in self._options.streams),
+                mend="Build these shards, or raise max_length",
+            )
+        self.terms = {name: 1.0 if name == "plain" else self._options.alpha for name in self._streams}
+        leader = self._streams.get("plain") or max(self._streams.values(), key=lambda stream: stream.rows)
+        self._main_steps = config.schedule_steps or math.ceil(leader.rows / config.records_per_step)
+        self.total_steps = self._main_steps + self._options.long_steps
+        self._all_streams = dict(self._streams)
+        longest = config.max_length
+        if self._options.long_steps:
+            if "plain" not in self._streams:
+                raise UsageError("there is no plain text for the long steps", where="kmlm.long_steps")
+            longest = max(longest, self._options.long_length)
+            self._all_streams["long"] = ShardStream(
+                files["plain"], name="long", max_length=self._options.long_length, **shared
+            )
+        self._vocabulary = Vocabulary.of(
+            size=len(tokenizer),
+            mask=tokenizer.mask_token_id,
+            pad=tokenizer.pad_token_id,
+            special_ids=tokenizer.all_special_ids,
+        )
+        self.model = MaskedLoss(load_lm(config, tokenizer, longest=longest), len(self.terms))
+
+    def next_step(self, step: int) -> list[Batch]:
+        """This rank's batches for the optimizer step after `step` steps."""
+        count = self._config.records_per_step
+        if self._options.long_steps and step >= self._main_steps:
+            length = self._options.long_length
+            count = max(self._world, count * self._config.max_length // length)
+            return self._batches({"plain": self._all_streams["long"].take(count)}, length)
+        taken = {name: stream.take(count) for name, stream in self._streams.items()}
+        return self._batches(taken, self._config.max_length)
+
+    def state(self) -> dict[str, Any]:
+        """Where each stream stands."""
+        return {name: stream.state() for name, stream in self._all_streams.items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state` was taken."""
+        for name, stream in self._all_streams.items():
+            stream.load_state(state[name])
+
+    def save(self, folder: Path) -> None:
+        """Write a plain transformers model and its tokenizer."""
+        self.model.packed.lm.save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+
+    def load(self, folder: Path) -> None:
+        """Read the weights that `save` wrote."""
+        from safetensors.torch import load_model
+
+        load_model(self.model.packed.lm, folder / "model.safetensors")
+
+    def _mask(self, stream: str, records: Sequence[Record]) -> Masked:
+        seed = self._config.seed
+        if stream == "reasoning" and self._options.reasoning_mask == "relations":
+            return mask_cycles(records, self._vocabulary, seed=seed, stream=stream)
+        return mask_share(
+            records,
+            self._vocabulary,
+            share=self._options.mlm_probability,
+            slots_only=stream != "plain",
+            seed=seed,
+            stream=stream,
+        )
+
+    def _batches(self, taken: Mapping[str, Sequence[Record]], length: int) -> list[Batch]:
+        """Mask each stream by its own rule, pack all together, cut the rows into forward passes."""
+        masked = [self._mask(name, records) for name, records in taken.items()]
+        records = [record for part in taken.values() for record in part]
+        sizes = np.array([len(record.ids) for record in records], np.int64)
+        packed = pack(
+            np.concatenate([part.ids for part in masked]), sizes, length=length, pad=self._vocabulary.pad
+        )
+        predicted = np.concatenate([part.predicted for part in masked])
+        labels = np.concatenate([part.labels for part in masked])[predicted].astype(np.int64)
+        number = {name: i for i, name in enumerate(self.terms)}
+        term = np.repeat([number[name] for name in taken], [len(part.ids) for part in masked])[predicted]
+        where = packed.flat[predicted]
+        row_of_record = packed.flat[np.cumsum(sizes) - sizes] // length
+        batches = []
+        for first in range(0, len(packed.ids), self._config.rows_per_forward):
+            rows = slice(first, first + self._config.rows_per_forward)
+            inside = (where >= rows.start * length) & (where < rows.stop * length)
+            here = (row_of_record >= rows.start) & (row_of_record < rows.stop)
+            batches.append(
+                Batch(
+                    inputs={
+                        "ids": packed.ids[rows],
+                        "segments": packed.segments[rows],
+                        "positions": packed.positions[rows],
+                        "where": where[inside] - first * length,
+                        "labels": labels[inside],
+                        "term": term[inside],
+                    },
+                    counts=np.bincount(term[inside], minlength=len(self.terms)),
+                    records=[records[i].id for i in np.flatnonzero(here)],
+                    tokens=int(sizes[here].sum()),
+                )
+            )
+        return batches

@@ -1,0 +1,52 @@
+"""How a run tells where it stands: a bar on a terminal, else plain lines; all on stderr."""
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def progress(start: int, end: int, *, log_every: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield a function that is told each step's line of metrics.
+
+    Args:
+        start: steps done before.
+        end: steps done at the end.
+        log_every: steps between lines where stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        began, seen = time.monotonic(), 0
+
+        def log(line: dict[str, Any]) -> None:
+            nonlocal seen
+            seen += line["tokens"]
+            step, seconds = line["step"], max(time.monotonic() - began, 1e-9)
+            if step % log_every == 0 or step == end:
+                left = seconds / (step - start) * (end - step)
+                _log.info(
+                    "step %d/%d %s tokens/s=%.0f left=%.0fs", step, end, _losses(line), seen / seconds, left
+                )
+
+        yield log
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=end, completed=start, shown="")
+
+        def draw(line: dict[str, Any]) -> None:
+            speed = line["tokens"] / line["seconds"]
+            bar.update(task, completed=line["step"], shown=f"{_losses(line)} tokens/s={speed:.0f}")
+
+        yield draw
+
+
+def _losses(line: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value:.3f}" for name, value in line.items() if name.startswith("loss"))

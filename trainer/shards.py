@@ -1,0 +1,179 @@
+"""Reads the token files of one split without end, in an order drawn for each epoch, with exact resume."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64, mix64_array
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A tokenised record.
+
+    Attributes:
+        ids: [tokens], special tokens included.
+        kind: `plain`, or the shard's kind.
+        slot, sentence: [tokens], as `kgcorpus.tokens.tokenize_rows` says; all 0 and -1 in plain text.
+        epoch: how often the stream had been read to its end before.
+    """
+
+    id: str
+    kind: str
+    ids: NDArray[np.int32]
+    slot: NDArray[np.int8]
+    sentence: NDArray[np.int16]
+    epoch: int
+
+
+class ShardStream:
+    """The records of one split, epoch after epoch.
+
+    An epoch visits the row groups in a drawn order and each one's rows in a drawn order. Every rank walks the
+    same global order and keeps each `world`-th record of what is asked for, so all ranks take equal steps,
+    read disjoint records, and a state holds for any number of ranks.
+
+    Args:
+        files: token files, all of plain text or all with slots.
+        name: names the stream's draws.
+        seed: of the order.
+        max_length: a longer record with slots is left out, a longer plain text is cut. The plain text that is
+            read is the one whose passages were made for the largest length up to this.
+        rank, world: which share of the records is returned.
+
+    Attributes:
+        rows: records of an epoch.
+        dropped: records of an epoch left out for their length.
+        cut: plain texts of an epoch cut for their length.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        *,
+        name: str,
+        seed: int,
+        max_length: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._name, self._seed, self._max_length = name, seed, max_length
+        self._rank, self._world = rank, world
+        self._files = [pq.ParquetFile(file) for file in files]
+        self._slotted = any("slot" in file.schema_arrow.names for file in self._files)
+        self._passage_length = None if self._slotted else self._choose_passages()
+        self._groups = [
+            (i, group) for i, file in enumerate(self._files) for group in range(file.num_row_groups)
+        ]
+        self.rows = self.dropped = self.cut = 0
+        for i, group in self._groups:
+            table = self._files[i].read_row_group(group, columns=["tokens", *self._length_column])
+            long = int((table["tokens"].to_numpy()[self._chosen(table)] > max_length).sum())
+            self.dropped, self.cut = (
+                self.dropped + self._slotted * long,
+                self.cut + (not self._slotted) * long,
+            )
+            self.rows += len(self._usable(table))
+        self._epoch = self._group = self._record = 0
+        self._enter_group()
+
+    def take(self, count: int) -> list[Record]:
+        """This rank's share of the next `count` records; the stream must have rows."""
+        records = []
+        for i in range(count):
+            while self._record == len(self._order):
+                self._next_group()
+            if i % self._world == self._rank:
+                records.append(
+                    self._rows.record(int(self._order[self._record]), self._max_length, self._epoch)
+                )
+            self._record += 1
+        return records
+
+    def state(self) -> dict[str, int]:
+        """Where the stream stands: epoch, row group and record in the epoch's order."""
+        return {"epoch": self._epoch, "group": self._group, "record": self._record}
+
+    def load_state(self, state: dict[str, int]) -> None:
+        """Go on exactly where `state` was taken."""
+        self._epoch, self._group = state["epoch"], state["group"]
+        self._enter_group()
+        self._record = state["record"]
+
+    def _next_group(self) -> None:
+        self._group += 1
+        if self._group == len(self._groups):
+            self._epoch, self._group = self._epoch + 1, 0
+        self._record = 0
+        self._enter_group()
+
+    def _enter_group(self) -> None:
+        self._order = np.empty(0, np.int64)
+        if self._groups:
+            chosen = int(self._permutation(len(self._groups), "groups")[self._group])
+            file, group = self._groups[chosen]
+            table = self._files[file].read_row_group(group).combine_chunks()
+            usable = self._usable(table)
+            self._rows = _Rows(table)
+            self._order = usable[self._permutation(len(usable), "rows", chosen)]
+
+    def _permutation(self, n: int, *key: int | str) -> NDArray[np.int64]:
+        salt = np.uint64(hash64(self._seed, "order", self._name, self._epoch, *key))
+        return np.argsort(mix64_array(np.arange(n, dtype=np.uint64) ^ salt), kind="stable")
+
+    @property
+    def _length_column(self) -> list[str]:
+        return [] if self._slotted else ["length"]
+
+    def _choose_passages(self) -> int | None:
+        lengths = {
+            n for file in self._files for n in pc.unique(file.read(columns=["length"])["length"]).to_pylist()
+        }
+        return max((n for n in lengths if n <= self._max_length), default=min(lengths, default=None))
+
+    def _chosen(self, table: pa.Table) -> NDArray[np.bool_]:
+        if self._slotted:
+            return np.ones(len(table), bool)
+        chosen: NDArray[np.bool_] = table["length"].to_numpy() == self._passage_length
+        return chosen
+
+    def _usable(self, table: pa.Table) -> NDArray[np.int64]:
+        usable = self._chosen(table)
+        if self._slotted:
+            usable &= table["tokens"].to_numpy() <= self._max_length
+        return np.flatnonzero(usable)
+
+
+class _Rows:
+    """A decoded row group."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._names: list[str] = table["id"].to_pylist()
+        self._starts: list[int] = np.concatenate([[0], np.cumsum(table["tokens"].to_numpy())]).tolist()
+        self._ids = _values(table["ids"])
+        self._slotted = "slot" in table.schema.names
+        if self._slotted:
+            self._kinds: list[str] = table["kind"].to_pylist()
+            self._slot, self._sentence = _values(table["slot"]), _values(table["sentence"])
+
+    def record(self, row: int, max_length: int, epoch: int) -> Record:
+        span = slice(self._starts[row], self._starts[row + 1])
+        name, ids = self._names[row], self._ids[span]
+        if self._slotted:
+            return Record(name, self._kinds[row], ids, self._slot[span], self._sentence[span], epoch)
+        if len(ids) > max_length:
+            # The closing special token stays.
+            ids = np.concatenate([ids[: max_length - 1], ids[-1:]])
+        outside = np.zeros(len(ids), np.int8)
+        return Record(name, "plain", ids, outside, outside.astype(np.int16) - np.int16(1), epoch)
+
+
+def _values(column: pa.ChunkedArray) -> NDArray[Any]:
+    return pc.list_flatten(column).to_numpy()
