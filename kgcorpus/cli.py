@@ -15,11 +15,17 @@ from kgcorpus.contracts.errors import KgcorpusError, UsageError
 
 stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
 
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file; without one, the embedded world is built.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="YAML file; without one, the embedded world is built.")
+]
 Out = Annotated[Path, typer.Option("--out", help="The build's folder.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="Override a config field (repeatable).")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="a.b=c", help="Override a config field (repeatable).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
-Targets = Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="Tables or shard configs; default: all.")]
+Targets = Annotated[
+    list[str] | None, typer.Argument(metavar="[TARGET]...", help="Tables or shard configs; default: all.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
 
 app = typer.Typer(
@@ -46,7 +52,11 @@ def main(
 
 @app.command("build-corpus")
 def build_corpus(
-    targets: Targets = None, config: Config = None, out: Out = Path("out"), set_: Set = None, force: Force = False
+    targets: Targets = None,
+    config: Config = None,
+    out: Out = Path("out"),
+    set_: Set = None,
+    force: Force = False,
 ) -> None:
     """Bring OUT up to date: links, sentences, importance, cycles, records and shards."""
     from pipelines.plan import unavailable_targets
@@ -59,7 +69,9 @@ def build_corpus(
     def show(outcome: Outcome) -> None:
         if outcome.action in ("built", "unchanged"):
             rate = f"{outcome.rows / max(outcome.seconds, 1e-3):>10,.0f}/s {outcome.seconds:>7.1f} s"
-            stdout.print(f"{outcome.stage:<18} {outcome.rows:>11,} rows {rate}  {outcome.action}", markup=False)
+            stdout.print(
+                f"{outcome.stage:<18} {outcome.rows:>11,} rows {rate}  {outcome.action}", markup=False
+            )
 
     outcomes = build(resolved, out, targets=targets or (), force=force, on_stage=show)
     actions = [outcome.action for outcome in outcomes]
@@ -88,7 +100,12 @@ def plan(
 
     resolved = _build_config(config, out, set_ or [])
     steps = make_plan(
-        resolved, out, manifest=load_manifest(out), digests=SourceDigests(out), targets=targets or (), force=force
+        resolved,
+        out,
+        manifest=load_manifest(out),
+        digests=SourceDigests(out),
+        targets=targets or (),
+        force=force,
     )
     rows = [{"stage": step.stage, "action": step.action, "reason": step.reason} for step in steps]
     _show(rows, as_json, lambda row: f"{row['stage']:<18} {row['action']:<5} {row['reason']}")
@@ -113,7 +130,9 @@ def status(out: Out = Path("out"), as_json: AsJson = False) -> None:
 
     def line(row: dict[str, Any]) -> str:
         drops = ", ".join(f"{reason} {n:,}" for reason, n in row["drops"].items())
-        return f"{row['table']:<18} {row['rows']:>11,} rows {row['bytes']:>14,} bytes  " + (f"dropped: {drops}" if drops else "")
+        return f"{row['table']:<18} {row['rows']:>11,} rows {row['bytes']:>14,} bytes  " + (
+            f"dropped: {drops}" if drops else ""
+        )
 
     _show(rows, as_json, line)
 
@@ -159,7 +178,11 @@ def doctor(as_json: AsJson = False) -> None:
     from kgcorpus.doctor import checks
 
     rows = [vars(check) for check in checks()]
-    _show(rows, as_json, lambda row: f"{'ok  ' if row['ok'] else 'LACK'} {row['name']:<12} {row['detail']}  {row['mend']}")
+    _show(
+        rows,
+        as_json,
+        lambda row: f"{'ok  ' if row['ok'] else 'LACK'} {row['name']:<12} {row['detail']}  {row['mend']}",
+    )
     if any(not row["ok"] and row["required"] for row in rows):
         raise typer.Exit(4)
 
@@ -171,7 +194,9 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="The run's folder; the same again resumes.")],
     config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
     set_: Set = None,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", min=1, help="End at exactly this step.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, help="End at exactly this step.")
+    ] = None,
 ) -> None:
     """Train a model on a build's shards."""
     from kgcorpus.config import load

@@ -155,7 +155,7 @@ class BuildConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _tokenizer_is_known(self) -> "BuildConfig":
+    def _languages_are_distinct(self) -> "BuildConfig":
         if len(set(self.languages)) < len(self.languages):
             raise ValueError(f"languages names one twice: {', '.join(self.languages)}")
         return self

@@ -13,6 +13,7 @@ from pipelines.lookup import read_shards
 
 
 def run(context: Context) -> DataFrame:
+    """Mine the whole graph in one task, in memory."""
     paths, seed, params = context.inputs["triples"], context.seed, context.params["cycles"]
 
     def mine_all(_: Iterator[Row], tally: Tally) -> Iterator[Row]:

@@ -7,7 +7,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from kgcorpus.contracts.stages import Stage
-from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
 from pipelines.kernels import Row

@@ -13,6 +13,7 @@ from pipelines.lookup import encoder_of, peer_names, read_shards
 
 
 def run(context: Context) -> DataFrame:
+    """Score each shard's mentions; the model is loaded once a worker."""
     params, seed = context.params, context.seed
     folder = context.of_role("importance.encoder")[0].path
     entities = tuple(context.inputs.get("entities", ()))

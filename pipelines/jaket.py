@@ -20,7 +20,9 @@ def run_entities(context: Context) -> DataFrame:
     params, base = context.params["jaket"], context.params["languages"][0]
     folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
     tokenizer = folders[0].path if folders else None
-    kinds = context.read("entities").select(F.explode("types").alias("kind")).groupBy("kind").count().collect()
+    kinds = (
+        context.read("entities").select(F.explode("types").alias("kind")).groupBy("kind").count().collect()
+    )
     frequency = Counter({row["kind"]: row["count"] for row in kinds})
 
     def choose(entities: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -57,10 +59,13 @@ def run_entities(context: Context) -> DataFrame:
         .join(_first_mentions(sentences), "qid", "left")
         .join(_page_heads(context, sentences, base), "qid", "left")
     )
-    return map_rows(entities.repartition(context.partitions, "qid"), choose, with_split(table("jaket_entities").schema))
+    return map_rows(
+        entities.repartition(context.partitions, "qid"), choose, with_split(table("jaket_entities").schema)
+    )
 
 
 def run_edges(context: Context) -> DataFrame:
+    """Keep the edges between described entities that do not give a category away."""
     relation = context.params["jaket"]["category_relation"]
 
     def filtered(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -82,7 +87,9 @@ def run_edges(context: Context) -> DataFrame:
 
 def _first_mentions(sentences: DataFrame) -> DataFrame:
     """QID -> the first sentence, by page and position, that mentions it by hyperlink."""
-    linked = sentences.select("page_id", "ordinal", "text", "mentions", F.explode("mentions").alias("mention"))
+    linked = sentences.select(
+        "page_id", "ordinal", "text", "mentions", F.explode("mentions").alias("mention")
+    )
     return (
         linked.where("mention.source = 'anchor'")
         .groupBy(F.col("mention.qid").alias("qid"))
@@ -96,7 +103,11 @@ def _page_heads(context: Context, sentences: DataFrame, base: str) -> DataFrame:
         return sentences.select(
             F.lit("").alias("qid"), F.struct("text", "mentions").alias("page_head")
         ).limit(0)
-    own = context.read("titles").where((F.col("lang") == base) & (F.col("via") == "item")).select("lang", "title", "qid")
+    own = (
+        context.read("titles")
+        .where((F.col("lang") == base) & (F.col("via") == "item"))
+        .select("lang", "title", "qid")
+    )
     pages = context.read("pages", "lang", "page_id", "title").join(own, ["lang", "title"])
     return (
         pages.join(sentences.drop("lang"), "page_id")

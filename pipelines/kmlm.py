@@ -13,6 +13,7 @@ from pipelines.lookup import names_of
 
 
 def run_code_switched(context: Context) -> DataFrame:
+    """Render every triple once for each language pair and kind."""
     seed, languages = context.seed, context.params["languages"]
     entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
 
@@ -33,6 +34,7 @@ def run_code_switched(context: Context) -> DataFrame:
 
 
 def run_reasoning(context: Context) -> DataFrame:
+    """Render every cycle once for each language that has all its labels."""
     seed, languages = context.seed, context.params["languages"]
     entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
 

@@ -13,6 +13,7 @@ from pipelines.kernels import Row, map_rows
 
 
 def run(context: Context) -> DataFrame:
+    """Resolve the links by joins, then cut and link page by page."""
     from kgcorpus.linking.anchors import link_page
 
     def link(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -31,7 +32,9 @@ def run(context: Context) -> DataFrame:
     if context.has("titles"):
         pages = _resolved(context, pages)
     else:
-        pages = pages.withColumn("resolved", F.expr("cast(null as array<struct<pos:int,qid:string,in_graph:boolean>>)"))
+        pages = pages.withColumn(
+            "resolved", F.expr("cast(null as array<struct<pos:int,qid:string,in_graph:boolean>>)")
+        )
     spread = pages.repartition(context.partitions, "lang", "page_id")
     return map_rows(spread, link, table("linked_sentences").schema)
 
@@ -41,7 +44,9 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
     items = context.read("titles", "lang", "title", "qid")
     if context.has("triples"):
         graph = context.read("triples").select(F.explode(F.array("h", "t")).alias("qid")).distinct()
-        items = items.join(graph.withColumn("in_graph", F.lit(True)), "qid", "left").fillna(False, ["in_graph"])
+        items = items.join(graph.withColumn("in_graph", F.lit(True)), "qid", "left").fillna(
+            False, ["in_graph"]
+        )
     else:
         items = items.withColumn("in_graph", F.lit(True))
     links = (

@@ -71,7 +71,9 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
     file = Path(tokenizer) / "tokenizer.json"
     if Path(tokenizer).is_dir() and not file.exists():
         raise InputError(
-            "holds no tokenizer.json", where=tokenizer, mend="Save it as a fast tokenizer: AutoTokenizer...save_pretrained"
+            "holds no tokenizer.json",
+            where=tokenizer,
+            mend="Save it as a fast tokenizer: AutoTokenizer...save_pretrained",
         )
     loaded = Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(tokenizer)
     loaded.no_truncation()

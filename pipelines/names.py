@@ -33,6 +33,7 @@ _ORDER = ("file", "name", "description")
 
 
 def run_entities(context: Context) -> DataFrame:
+    """Join the names, descriptions and classes of the graph's entities."""
     types_given = bool(context.of_role("graph.types"))
 
     def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
@@ -66,6 +67,8 @@ def run_entities(context: Context) -> DataFrame:
 
 
 def run_relations(context: Context) -> DataFrame:
+    """Join the names of the relations."""
+
     def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
         yield {"pid": parts[0]["id"], "names": _merge_names(parts, tally)}
 

@@ -26,9 +26,10 @@ _RAW = pa.schema(
 
 def run(context: Context) -> DataFrame:
     """Read each file in one task, then parse its pages in all of them."""
-    from kgcorpus.wiki.dump import RawPage, open_dump, read_pages, read_site
     from kgcorpus.wiki.pages import page_rows
     from kgcorpus.wiki.plaintext import read_documents
+
+    from kgcorpus.wiki.dump import RawPage, open_dump, read_pages, read_site
 
     sources = [*context.of_role("wikipedia.dump"), *context.of_role("text.path")]
     sites = {}

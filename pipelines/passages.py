@@ -13,6 +13,7 @@ from pipelines.lookup import token_counter
 
 
 def run(context: Context) -> DataFrame:
+    """Cut every page once for each kind of passage."""
     from kgcorpus.wiki.passages import build_passages
 
     params = context.params["passages"]
@@ -37,6 +38,7 @@ def run(context: Context) -> DataFrame:
 
 
 def run_plain_text(context: Context) -> DataFrame:
+    """Publish the plain-text passages."""
     from kgcorpus.contracts.splits import split_of_page
 
     seed = context.seed
@@ -56,6 +58,7 @@ def run_plain_text(context: Context) -> DataFrame:
 
 
 def run_jaket_text(context: Context) -> DataFrame:
+    """Publish JAKET's passages."""
     from kgcorpus.contracts.splits import split_of_page
 
     seed = context.seed

@@ -8,7 +8,7 @@ from pathlib import Path
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import Manifest, TableEntry
-from kgcorpus.contracts.stages import Source, Stage, fingerprint, params_of, sources_of
+from kgcorpus.contracts.stages import Source, Stage, content_digest, fingerprint, params_of, sources_of
 from kgcorpus.contracts.store import sha256_of, write_text
 from kgcorpus.contracts.tables import table
 from pipelines.stages import STAGES
@@ -46,12 +46,16 @@ class SourceDigests:
         """
         path = Path(source.path)
         if path.is_dir():
-            return "+".join(self._file(file) for file in sorted(path.iterdir()) if file.is_file())
+            return content_digest(
+                [(file.name, self._file(file)) for file in path.iterdir() if file.is_file()]
+            )
         if path.exists():
             return self._file(path)
         if source.role in MODEL_ROLES:
             return f"hub:{source.path}"
-        raise InputError("no such file", where=source.path, mend=f"Correct {source.role} in the configuration")
+        raise InputError(
+            "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"
+        )
 
     def save(self, out: Path) -> None:
         """Remember for the next run."""
@@ -126,7 +130,13 @@ def is_whole(out: Path, entry: TableEntry) -> bool:
 
 
 def plan(
-    config: BuildConfig, out: Path, *, manifest: Manifest, digests: SourceDigests, targets: Sequence[str], force: bool
+    config: BuildConfig,
+    out: Path,
+    *,
+    manifest: Manifest,
+    digests: SourceDigests,
+    targets: Sequence[str],
+    force: bool,
 ) -> list[Step]:
     """One step a selected stage, in order."""
     steps: list[Step] = []

@@ -19,12 +19,20 @@ from kgcorpus.contracts import errors
 from kgcorpus.contracts.errors import InputError, KgcorpusError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.splits import SPLIT_SHARES
-from kgcorpus.contracts.stages import Stage, content_digest, library_versions, params_of, sources_of
+from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
 from kgcorpus.contracts.store import build_lock, publish, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.tables import Table, table
 from kgcorpus.report.write import write_report
 from pipelines.context import Context
-from pipelines.plan import BY_TABLE, SourceDigests, available_inputs, is_whole, plan, stage_fingerprint, unavailable
+from pipelines.plan import (
+    BY_TABLE,
+    SourceDigests,
+    available_inputs,
+    is_whole,
+    plan,
+    stage_fingerprint,
+    unavailable,
+)
 from pipelines.stages import STAGES
 from pipelines.writer import read_counters, shard_names, write_shards
 
@@ -74,7 +82,9 @@ def build(
         for step in steps:
             if step.action == "run":
                 forced = step.reason == "forced"
-                outcome = _run(BY_TABLE[step.stage], config, out, manifest=manifest, digests=digests, forced=forced)
+                outcome = _run(
+                    BY_TABLE[step.stage], config, out, manifest=manifest, digests=digests, forced=forced
+                )
             else:
                 rows = manifest.tables[step.stage].rows if step.action == "skip" else 0
                 outcome = Outcome(step.stage, step.action, step.reason, rows)
@@ -136,7 +146,9 @@ def _context(stage: Stage, config: BuildConfig, inputs: dict[str, list[str]]) ->
 
 
 def _source_bytes(stage: Stage, config: BuildConfig) -> int:
-    return sum(Path(source.path).stat().st_size for source in sources_of(config, stage.needs) if not stage.inputs)
+    return sum(
+        Path(source.path).stat().st_size for source in sources_of(config, stage.needs) if not stage.inputs
+    )
 
 
 def _shard_counts(stage: Stage, made: Table, manifest: Manifest, source_bytes: int) -> dict[str, int]:
@@ -195,7 +207,9 @@ def _remove_stale(out: Path, entry: TableEntry, name: str) -> None:
             path.unlink()
 
 
-def _finish(config: BuildConfig, out: Path, manifest: Manifest, digests: SourceDigests, *, complete: bool) -> None:
+def _finish(
+    config: BuildConfig, out: Path, manifest: Manifest, digests: SourceDigests, *, complete: bool
+) -> None:
     """Write what stands beside the tables; a full build also forgets tables that its config no longer makes."""
     if complete:
         made = {stage.table for stage in STAGES if not unavailable(stage, config)}
@@ -204,16 +218,25 @@ def _finish(config: BuildConfig, out: Path, manifest: Manifest, digests: SourceD
             shutil.rmtree(out / "data" / name, ignore_errors=True)
     sources = {source for stage in STAGES for source in sources_of(config, stage.sources)}
     manifest.sources = sorted(
-        (
-            {"role": s.role, "lang": s.lang, "file": Path(s.path).name, "bytes": _size(s.path), "sha256": digests.digest(s)}
-            for s in sources
-        ),
-        key=lambda row: (row["role"], row["lang"], row["file"], row["sha256"]),
+        (_described(source, digests) for source in sources), key=lambda row: tuple(row.values())
     )
-    manifest.versions = library_versions(sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)}))
+    manifest.versions = library_versions(
+        sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)})
+    )
     manifest.save(out)
     write_text(out / "config.yaml", configuration.to_yaml(config))
     write_report(out, manifest)
+
+
+def _described(source: Source, digests: SourceDigests) -> dict[str, Any]:
+    """A source without its directory: equal builds have equal manifests."""
+    return {
+        "role": source.role,
+        "lang": source.lang,
+        "file": Path(source.path).name,
+        "bytes": _size(source.path),
+        "sha256": digests.digest(source),
+    }
 
 
 def _size(path: str) -> int:
@@ -234,4 +257,6 @@ def _translated(error: PySparkException, stage: Stage) -> KgcorpusError:
     lines = str(error).strip().splitlines()
     said = [line for line in lines[1:] if line and not line[0].isspace() and not line.startswith("Traceback")]
     what = said[0] if said else lines[0]
-    return KgcorpusError(f"Spark failed: {what}", where=stage.table, mend="Run with --debug for the whole trace")
+    return KgcorpusError(
+        f"Spark failed: {what}", where=stage.table, mend="Run with --debug for the whole trace"
+    )

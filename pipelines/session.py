@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -33,12 +34,11 @@ def create_session(config: SparkConfig) -> SparkSession:
     if not submitted:
         os.environ["JAVA_HOME"] = str(find_java().home)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parent / "spark-conf"))
         # Workers otherwise take python3 from PATH.
         os.environ["PYSPARK_PYTHON"] = sys.executable
         builder = builder.master(config.master)
         settings |= {**_LOCAL, "spark.driver.memory": config.memory, **config.conf}
     for key, value in settings.items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF" if not submitted else "WARN")
-    return session
+    return builder.getOrCreate()

@@ -67,7 +67,13 @@ def _items(context: Context) -> DataFrame:
             source = sources[file["ordinal"]]
             for row in read(source.path, parse_title, tally=tally, on_bad=on_bad(policy, tally)):
                 title = sites[source.lang].normalise_title(row.title)
-                yield {"lang": source.lang, "title": title, "qid": row.qid, "via": "item", "disambiguation": False}
+                yield {
+                    "lang": source.lang,
+                    "title": title,
+                    "qid": row.qid,
+                    "via": "item",
+                    "disambiguation": False,
+                }
 
     return context.map_files([source.path for source in sources], parse, _PART)
 
@@ -81,7 +87,11 @@ def _redirects(pages: DataFrame, items: DataFrame) -> DataFrame:
         ends = ends.join(onward, ["lang", "target"], "left").select(
             "lang", "title", F.coalesce("next", "target").alias("target")
         )
-    known = items.where("qid is not null").groupBy("lang", F.col("title").alias("target")).agg(F.min("qid").alias("qid"))
+    known = (
+        items.where("qid is not null")
+        .groupBy("lang", F.col("title").alias("target"))
+        .agg(F.min("qid").alias("qid"))
+    )
     ambiguous = pages.where("disambiguation").select("lang", F.col("title").alias("target"))
     return (
         ends.join(ambiguous, ["lang", "target"], "left_anti")

@@ -61,11 +61,19 @@ def run(context: Context) -> DataFrame:
     details = (
         map_rows(passages, locate, _SPAN)
         .drop(*COUNTERS.names)
-        .join(context.read("importance", "sentence_id", "start", "end", "cos"), ["sentence_id", "start", "end"], "left")
+        .join(
+            context.read("importance", "sentence_id", "start", "end", "cos"),
+            ["sentence_id", "start", "end"],
+            "left",
+        )
         .join(context.read("entity_statistics", "qid", "frequency", "long_tail"), "qid", "left")
         .join(facts.where("_counter is null").drop(*COUNTERS.names), "qid", "left")
         .groupBy("passage_id")
-        .agg(F.collect_list(F.struct("sentence_id", "start", "end", "qid", "cos", "frequency", "long_tail", "facts")).alias("details"))
+        .agg(
+            F.collect_list(
+                F.struct("sentence_id", "start", "end", "qid", "cos", "frequency", "long_tail", "facts")
+            ).alias("details")
+        )
     )
     joined = passages.join(details, "passage_id", "left").unionByName(counters, allowMissingColumns=True)
     return map_rows(joined, assemble, with_split(table("trelm").schema))
@@ -73,7 +81,11 @@ def run(context: Context) -> DataFrame:
 
 def _facts(context: Context) -> DataFrame:
     """The facts of every entity, with counters."""
-    seed, limit, base = context.seed, context.params["trelm"]["facts_per_entity"], context.params["languages"][0]
+    seed, limit, base = (
+        context.seed,
+        context.params["trelm"]["facts_per_entity"],
+        context.params["languages"][0],
+    )
     entities = tuple(context.inputs["entities"])
 
     def gather(triples: list[Row], tally: Tally) -> Iterator[Row]:

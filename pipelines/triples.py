@@ -13,6 +13,7 @@ from pipelines.kernels import Row, group_rows
 
 
 def run(context: Context) -> DataFrame:
+    """Parse, and keep one of equal triples."""
     policy = context.on_bad_input
     schema = table("triples").schema
 

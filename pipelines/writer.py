@@ -33,7 +33,14 @@ def shard_names(table: Table, shards: Mapping[str, int]) -> list[str]:
 
 
 def write_shards(
-    frame: DataFrame, table: Table, folder: Path, *, shards: Mapping[str, int], seed: int, partitions: int, quarantine: Path
+    frame: DataFrame,
+    table: Table,
+    folder: Path,
+    *,
+    shards: Mapping[str, int],
+    seed: int,
+    partitions: int,
+    quarantine: Path,
 ) -> None:
     """Write the missing shards of a table into `folder`.
 
@@ -61,7 +68,8 @@ def write_shards(
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         written = [
-            _write_shard(folder / names[shard], table, pieces, shard, quarantine) for shard, pieces in _by_shard(batches)
+            _write_shard(folder / names[shard], table, pieces, shard, quarantine)
+            for shard, pieces in _by_shard(batches)
         ]
         yield pa.RecordBatch.from_pylist([{"_shard": shard} for shard in written], schema=_DONE)
 

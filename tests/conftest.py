@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -15,3 +19,14 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set KGCORPUS_TEST_DATA to its absolute path")
     return folder
+
+
+@pytest.fixture(scope="session")
+def spark() -> "SparkSession":
+    """One session for the whole suite."""
+    from kgcorpus.config import SparkConfig
+    from pipelines.session import create_session
+
+    session = create_session(SparkConfig(master="local[2]", partitions=2, memory="1g"))
+    yield session
+    session.stop()

@@ -2,7 +2,7 @@
 
 A source `world/wikipedia/LANG.wikitext` is plain text. The line `== page: TITLE | id N | ns N` opens a page,
 whose wikitext runs to the next such line; lines before the first one are a comment. `sites.json` holds what a
-dump says of its wiki (name, main page, namespaces, redirect words), and whether the demo compresses the file.
+dump says of its wiki (name, main page, namespaces), and whether the demo compresses the file.
 """
 
 import bz2
@@ -15,6 +15,7 @@ from typing import TypedDict
 from xml.sax.saxutils import escape, quoteattr
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.wiki.site import Site
 
 WIKIPEDIA = Path(__file__).parent / "world" / "wikipedia"
 
@@ -25,12 +26,11 @@ _TIMESTAMP = "2024-05-01T00:00:00Z"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class Site(TypedDict):
-    """What a dump says of its wiki; `redirect` holds the words that begin a redirect page."""
+class WikiInfo(TypedDict):
+    """What `sites.json` says of a wiki; `namespaces` maps MediaWiki's numbers to the local names."""
 
     sitename: str
     main: str
-    redirect: list[str]
     compressed: bool
     namespaces: dict[str, str]
 
@@ -45,9 +45,9 @@ class SourcePage:
     text: str
 
 
-def sites() -> dict[str, Site]:
+def wikis() -> dict[str, WikiInfo]:
     """The demo's wikis by language code, in the order of `sites.json`."""
-    loaded: dict[str, Site] = json.loads((WIKIPEDIA / "sites.json").read_text(encoding="utf-8"))
+    loaded: dict[str, WikiInfo] = json.loads((WIKIPEDIA / "sites.json").read_text(encoding="utf-8"))
     return loaded
 
 
@@ -75,23 +75,6 @@ def read_pages(source: Path) -> list[SourcePage]:
     ]
 
 
-def redirect_target(text: str, words: list[str]) -> str | None:
-    """The page that a redirect page leads to, without its section; None for any other page.
-
-    Args:
-        text: the page's wikitext.
-        words: the wiki's redirect words; their case does not matter.
-    """
-    word = "|".join(re.escape(each) for each in words)
-    found = re.match(rf"(?:{word})\s*:?\s*\[\[([^\]|#]+)", text, re.IGNORECASE)
-    return first_letter(found[1].strip()) if found else None
-
-
-def first_letter(title: str) -> str:
-    """A title as a wiki of case `first-letter` stores it: its first letter is upper case."""
-    return title[:1].upper() + title[1:]
-
-
 def write_dumps(folder: Path) -> list[Path]:
     """Write one pages-articles dump a language (MediaWiki export 0.11) into `folder`.
 
@@ -100,10 +83,10 @@ def write_dumps(folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for lang, site in sites().items():
-        dump = _render(lang, site, read_pages(WIKIPEDIA / f"{lang}.wikitext")).encode("utf-8")
+    for lang, info in wikis().items():
+        dump = _render(lang, info, read_pages(WIKIPEDIA / f"{lang}.wikitext")).encode("utf-8")
         path = folder / f"{lang}wiki-demo-pages-articles.xml"
-        if site["compressed"]:
+        if info["compressed"]:
             path = path.with_name(f"{path.name}.bz2")
             dump = bz2.compress(dump)
         path.write_bytes(dump)
@@ -111,18 +94,18 @@ def write_dumps(folder: Path) -> list[Path]:
     return written
 
 
-def _render(lang: str, site: Site, pages: list[SourcePage]) -> str:
+def _render(lang: str, info: WikiInfo, pages: list[SourcePage]) -> str:
     namespaces = "\n".join(
         f'      <namespace key="{key}" case="first-letter"' + (f">{name}</namespace>" if name else " />")
-        for key, name in site["namespaces"].items()
+        for key, name in info["namespaces"].items()
     )
     head = f"""\
 <mediawiki xmlns="{_EXPORT}/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
 xsi:schemaLocation="{_EXPORT}/ {_EXPORT}.xsd" version="0.11" xml:lang="{lang}">
   <siteinfo>
-    <sitename>{site["sitename"]}</sitename>
+    <sitename>{info["sitename"]}</sitename>
     <dbname>{lang}wiki</dbname>
-    <base>https://{lang}.wikipedia.org/wiki/{site["main"]}</base>
+    <base>https://{lang}.wikipedia.org/wiki/{info["main"]}</base>
     <generator>MediaWiki 1.43.0</generator>
     <case>first-letter</case>
     <namespaces>
@@ -130,14 +113,17 @@ xsi:schemaLocation="{_EXPORT}/ {_EXPORT}.xsd" version="0.11" xml:lang="{lang}">
     </namespaces>
   </siteinfo>
 """
-    return head + "".join(_render_page(page, site["redirect"]) for page in pages) + "</mediawiki>\n"
+    site = Site.of(lang, names={name: int(key) for key, name in info["namespaces"].items()})
+    return head + "".join(_render_page(page, site) for page in pages) + "</mediawiki>\n"
 
 
-def _render_page(page: SourcePage, redirect_words: list[str]) -> str:
+def _render_page(page: SourcePage, site: Site) -> str:
     raw = page.text.encode("utf-8")
     sha1 = _base36_sha1(raw)
-    target = redirect_target(page.text, redirect_words)
-    redirect = f"    <redirect title={quoteattr(target)} />\n" if target else ""
+    target = site.redirect_target(page.text)
+    # Official dumps name the page that a redirect leads to, not the section.
+    page_name = target.partition("#")[0] if target else ""
+    redirect = f"    <redirect title={quoteattr(page_name)} />\n" if page_name else ""
     text = escape(page.text, {'"': "&quot;"})
     body = f">{text}</text>" if text else " />"
     return f"""\

@@ -85,6 +85,8 @@ _PROJECTS = frozenset(
 
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e]")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
+# A title on which normalising changes no more than the first letter: most are.
+_SIMPLE = re.compile(r"[^\W_](?:[^\s_&%#:<>\[\]{}|\u200e\u200f\u202a-\u202e\ufffd]| (?=[^ ]))*+")
 _NOT_IN_TITLES = re.compile(r"[<>\[\]{}|\n\ufffd]|&(?:\w+|#\w+);|^\.{1,2}(?:$|/)|^\s*$")
 
 
@@ -140,13 +142,11 @@ class Site:
         if not title.isascii():
             title = _BIDI.sub("", title)
         title = " ".join(title.replace("_", " ").split())
-        if title.startswith(":"):
-            title = title.lstrip(": ")
-        if self.first_letter and title:
-            first = title[0].title()
-            if len(first) == 1:
-                title = first + title[1:]
-        return title
+        return self._cased(title.lstrip(": ") if title.startswith(":") else title)
+
+    def _cased(self, title: str) -> str:
+        first = title[:1].title()
+        return first + title[1:] if self.first_letter and len(first) == 1 else title
 
     def namespace_of(self, title: str) -> int:
         """The namespace's number; 0 where no known name stands before a colon."""
@@ -167,6 +167,8 @@ class Site:
 
     def article(self, raw: str) -> str | None:
         """The normalised title if `raw` can name a page of the main namespace of this wiki, else None."""
+        if _SIMPLE.fullmatch(raw):
+            return self._cased(raw)
         title = self.normalise_title(raw)
         if _NOT_IN_TITLES.search(title):
             return None

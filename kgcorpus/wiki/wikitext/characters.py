@@ -4,9 +4,8 @@ import html
 import re
 
 # Noncharacters stand for brackets and bars that are text; they have no meaning in any interchange.
-_HIDDEN = str.maketrans({"[": "\ufdd0", "]": "\ufdd1", "|": "\ufdd2"})
-_SHOWN = str.maketrans({"\ufdd0": "[", "\ufdd1": "]", "\ufdd2": "|"})
-_NONCHARACTERS = re.compile("[\ufdd0-\ufdd2]")
+_HIDING = {"[": "\ufdd0", "]": "\ufdd1", "|": "\ufdd2"}
+_HIDDEN = str.maketrans(_HIDING)
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -19,7 +18,9 @@ _SPACE_ENTITY = re.compile(
 
 def without_noncharacters(text: str) -> str:
     """`text` free of the characters used for hiding."""
-    return _NONCHARACTERS.sub("", text)
+    for noncharacter in _HIDING.values():
+        text = text.replace(noncharacter, "")
+    return text
 
 
 def as_entities(text: str) -> str:
@@ -44,4 +45,6 @@ def _decoded(entity: re.Match[str]) -> str:
 
 def shown(text: str) -> str:
     """The hidden characters shown; every position stays."""
-    return text if text.isascii() else text.translate(_SHOWN)
+    for character, noncharacter in _HIDING.items():
+        text = text.replace(noncharacter, character)
+    return text

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import characters
@@ -23,8 +24,7 @@ _PIPE_TRICK = re.compile(r"^[^:]*:(?=.)|\s*[(（][^()（）]*[)）]$|[,，、]\s
 _STRAY = re.compile(r"\[\[(?:[^\[\]|]*\|)?|\]\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """An internal link to a page of the main namespace; `target` is a normalised title."""
 
     start: int

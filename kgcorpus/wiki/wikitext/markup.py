@@ -62,16 +62,16 @@ _EXTERNAL = re.compile(
     re.IGNORECASE,
 )
 _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
-_FOUR_QUOTES = re.compile(r"(?<!')'{4}(?!')")
+_FOUR_QUOTES = re.compile(r"''''(?!')(?<!''''')")
 # French and Italian: in `l'''Iliade''` the first quote is the apostrophe of the article.
 _ELISION = re.compile(
-    r"(?<!\w)([a-z]|qu|(?:d|n|a|su|da|que|be)ll|un|jusqu|lorsqu|puisqu)'''(?!')"
-    r"(?=[^'\n]*+(?:'(?!')[^'\n]*+)*+''(?!'))",
-    re.IGNORECASE,
+    r"'''(?!')(?:(?<=\W[a-zA-Z]''')|(?<=\W[Qq]u''')|(?<=[Aaeu]ll''')|(?<=\W[Uu]n''')|(?<=squ'''))"
+    r"(?=[^'\n]*+(?:'(?!')[^'\n]*+)*+''(?!'))"
 )
-_QUOTES = re.compile(r"'{2,}")
-_EMPTY_PARENTHESES = re.compile(r"[(（](?:[\s,;:/、，；：–-]|&nbsp;)*+[)）]")
-_PARENTHESIS_START = re.compile(r"([(（])\s*+[,;，；、][\s,;，；、]*+")
+_QUOTES = re.compile(r"''+")
+_EMPTY_PARENTHESES = re.compile(r"\((?:[\s,;:/–-]|&nbsp;)*+\)")
+_PARENTHESIS_START = re.compile(r"\(\s*+[,;][\s,;]*+")
+_WIDE_EMPTY_PARENTHESES = re.compile(r"（[\s，、；：,;]*+）")
 _WORD = re.compile(r"[^\W_]")
 
 
@@ -211,10 +211,10 @@ def _without_inline_markup(text: str) -> str:
         text = _SWITCH.sub("", text)
     if "'''" in text:
         text = _FOUR_QUOTES.sub("'", text)
-        text = _ELISION.sub(r"\1'", text)
+        text = _ELISION.sub("'", text)
     text = _QUOTES.sub("", text)
-    text = _EMPTY_PARENTHESES.sub("", text)
-    return _PARENTHESIS_START.sub(r"\1", text)
+    text = _PARENTHESIS_START.sub("(", _EMPTY_PARENTHESES.sub("", text))
+    return _WIDE_EMPTY_PARENTHESES.sub("", text) if "（" in text else text
 
 
 def _paragraphs(text: str) -> str:

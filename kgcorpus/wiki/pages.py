@@ -1,0 +1,52 @@
+"""Raw pages to rows of table `pages`."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.wiki.dump import RawPage
+from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.wikitext import is_disambiguation, parse
+
+
+def page_rows(pages: Iterable[RawPage], *, site: Site, tally: Tally) -> Iterator[dict[str, Any]]:
+    """Rows of table `pages`: articles, disambiguation pages and redirects of the main namespace.
+
+    A redirect has no text and no links; one to a section keeps it in `redirect`, as in `Title#Section`.
+    Drops are counted as `other_namespace` and `no_text`.
+    """
+    for page in pages:
+        if page.ns != 0:
+            tally.drop("other_namespace")
+            continue
+        redirect = site.redirect_target(page.wikitext)
+        if redirect is None and page.redirect is not None:
+            redirect = site.normalise_title(page.redirect) or None
+        row = _row(page, lang=site.lang)
+        if redirect is not None:
+            tally.count("redirects")
+            yield row | {"redirect": redirect}
+            continue
+        article = parse(page.wikitext, site)
+        if not article.text:
+            tally.drop("no_text")
+            continue
+        tally.count("articles")
+        tally.count("links", len(article.links))
+        yield row | {
+            "text": article.text,
+            "links": [link._asdict() for link in article.links],
+            "disambiguation": is_disambiguation(page.wikitext, site),
+        }
+
+
+def _row(page: RawPage, *, lang: str) -> dict[str, Any]:
+    return {
+        "page_id": page.page_id,
+        "title": page.title,
+        "lang": lang,
+        "text": "",
+        "links": [],
+        "redirect": None,
+        "disambiguation": False,
+    }

@@ -1,0 +1,59 @@
+"""Files arrive whole or not at all."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.store import build_lock, publish, replacing, sweep_temporaries, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_temporary_names_never_end_in_parquet(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a.parquet") as temporary:
+        assert temporary.suffix != ".parquet"
+        temporary.touch()
+
+
+def test_leftovers_of_a_killed_attempt_are_swept(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / ".a.parquet.12-ab.tmp").touch()
+    sweep_temporaries(tmp_path)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_publish_replaces_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "shown").write_text("old")
+    publish(tmp_path / "new", tmp_path / "shown")
+    assert (tmp_path / "shown").read_text() == "new"
+    assert (tmp_path / "new").exists()
+
+
+def test_the_second_build_is_refused_and_a_dead_owners_lock_is_taken_over(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from kgcorpus.contracts.store import build_lock\n"
+        "with build_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match=str(owner.pid)), build_lock(tmp_path):
+            pass
+        owner.kill()
+        owner.wait()
+        with build_lock(tmp_path):
+            pass

@@ -1,0 +1,176 @@
+"""Relations of held-out cycles: hide the relation of a test pair, choose among all the relations seen.
+
+The score is KMLM's zero-shot score (arXiv 2111.10962, section 4.5): the mean log-probability a token, each
+choice with its own number of masks.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+import yaml
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import Draw
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.tokens import tokenize_rows
+from trainer.evaluate.bootstrap import compare
+from trainer.evaluate.cycle_questions import Choices, Question, read_choices, read_questions
+from trainer.models import PackedMaskedLM, open_lm
+from trainer.packing import pack
+
+_SEQUENCES_PER_FORWARD = 64
+
+
+def evaluate(
+    model: str | Path,
+    corpus: str | Path,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    seed: int = 0,
+    exclude: frozenset[str] = frozenset({"P530"}),
+) -> dict[str, Any]:
+    """Compare a model with the most frequent relation on the length-3 records of a split.
+
+    Args:
+        model: RUN/model.
+        corpus: the build whose shards are read; the pairs' split is drawn with its seed.
+        split: validation or test.
+        limit: records at most, the first ones; their order is random.
+        seed: of the bootstrap, and of the choices among equals.
+        exclude: relations whose questions are left out in `without`: diplomatic relations form half of the
+            triangles of some graphs and are easy to guess.
+
+    Returns:
+        `overall`, `by_language`, `without` (the excluded relations) and `one_language_a_cycle` (one record of
+        each cycle, with the same parts): what `trainer.evaluate.bootstrap.compare` gives. `skipped`:
+        reason -> records.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: no finished build, or one without cycles.
+    """
+    lm, tokenizer = open_lm(model)
+    corpus = Path(corpus)
+    corpus_seed = int(yaml.safe_load((corpus / "config.yaml").read_text(encoding="utf-8"))["seed"])
+
+    def tokenize(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+        table = tokenize_rows(rows, tokenizer.backend_tokenizer, mask_token=str(tokenizer.mask_token))
+        return table.to_pylist()
+
+    choices = read_choices(corpus, tokenize)
+    read = islice(read_questions(corpus, split, tokenize, choices, corpus_seed=corpus_seed, seed=seed), limit)
+    skipped: Counter[str] = Counter()
+    questions: list[Question] = []
+    for question in read:
+        if question is None:
+            skipped["answer_is_no_choice"] += 1
+        elif len(question.ids) + choices.longest(question.lang) > lm.longest:
+            skipped["too_long"] += 1
+        else:
+            questions.append(question)
+    if not questions:
+        raise InputError(f"the {split} split has no cycle to ask about", where=str(corpus))
+    right = _answer(lm, questions, choices, mask=tokenizer.mask_token_id, pad=tokenizer.pad_token_id)
+
+    def part(chosen: Sequence[int], without: frozenset[str] = frozenset()) -> dict[str, Any]:
+        chosen = [i for i in chosen if questions[i].answer not in without]
+        langs = sorted({questions[i].lang for i in chosen})
+        constant = choices.most_frequent(langs, without)
+        return {
+            "baseline_relation": constant,
+            **compare(
+                [right[i] for i in chosen],
+                [questions[i].answer == constant for i in chosen],
+                [questions[i].cycle for i in chosen],
+                seed=seed,
+            ),
+        }
+
+    def parts(chosen: Sequence[int]) -> dict[str, Any]:
+        by_lang = defaultdict(list)
+        for i in chosen:
+            by_lang[questions[i].lang].append(i)
+        return {
+            "overall": part(chosen),
+            "without": part(chosen, exclude),
+            "by_language": {lang: part(by_lang[lang]) for lang in sorted(by_lang)},
+        }
+
+    everything = range(len(questions))
+    return {
+        "benchmark": "cycles",
+        "split": split,
+        "excluded": sorted(exclude),
+        "candidates": {lang: len(labels) for lang, labels in sorted(choices.labels.items())},
+        "skipped": dict(sorted(skipped.items())),
+        **parts(everything),
+        "one_language_a_cycle": parts(_one_a_cycle(questions, seed)),
+    }
+
+
+def _answer(
+    lm: PackedMaskedLM, questions: Sequence[Question], choices: Choices, *, mask: int, pad: int
+) -> list[bool]:
+    """Whether the best-scored choice is the answer; among equal scores the first by id is chosen."""
+    asked: list[tuple[int, int]] = []
+    sequences: list[NDArray[np.int32]] = []
+    for i, question in enumerate(questions):
+        for masks in sorted({len(label) for label in choices.labels[question.lang].values()}):
+            asked.append((i, masks))
+            ids = question.ids
+            hidden = np.full(masks, mask, np.int32)
+            sequences.append(np.concatenate([ids[: question.start], hidden, ids[question.end :]]))
+    best: dict[int, tuple[float, str]] = {}
+    step = _SEQUENCES_PER_FORWARD
+    for first in range(0, len(sequences), step):
+        chunk = asked[first : first + step]
+        starts = [questions[i].start for i, _ in chunk]
+        found = _log_probabilities(
+            lm, sequences[first : first + step], starts, [m for _, m in chunk], pad=pad
+        )
+        for (i, masks), table in zip(chunk, found, strict=True):
+            for pid, label in choices.labels[questions[i].lang].items():
+                if len(label) == masks:
+                    score = float(table[np.arange(masks), list(label)].mean())
+                    best[i] = min(best.get(i, (np.inf, "")), (-score, pid))
+    return [best[i][1] == question.answer for i, question in enumerate(questions)]
+
+
+@torch.inference_mode()
+def _log_probabilities(
+    lm: PackedMaskedLM,
+    sequences: Sequence[NDArray[np.int32]],
+    starts: Sequence[int],
+    masks: Sequence[int],
+    *,
+    pad: int,
+) -> list[NDArray[np.float32]]:
+    """For each sequence, the log-probabilities [masks, vocabulary] at its masks."""
+    sizes = np.array([len(x) for x in sequences], np.int64)
+    packed = pack(np.concatenate(sequences), sizes, length=int(sizes.max()), pad=pad)
+    places = [
+        packed.flat[o + s : o + s + m]
+        for o, s, m in zip(np.cumsum(sizes) - sizes, starts, masks, strict=True)
+    ]
+    states = lm.states(*(torch.from_numpy(x) for x in (packed.ids, packed.segments, packed.positions)))
+    logits = lm.logits(states.flatten(0, 1)[torch.from_numpy(np.concatenate(places))]).float()
+    return np.split(logits.log_softmax(dim=-1).numpy(), np.cumsum(masks)[:-1])
+
+
+def _one_a_cycle(questions: Sequence[Question], seed: int) -> list[int]:
+    """One question of each cycle, its language drawn: its translations are no independent samples."""
+    by_cycle: dict[str, list[int]] = defaultdict(list)
+    for i, question in enumerate(questions):
+        by_cycle[question.cycle].append(i)
+    chosen = [
+        Draw(seed, "cycles-language", cycle).choice(sorted(members, key=lambda i: questions[i].lang))
+        for cycle, members in by_cycle.items()
+    ]
+    return sorted(chosen)
