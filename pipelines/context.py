@@ -48,6 +48,10 @@ class Context:
         frame = self.spark.read.schema(schema).parquet(*self.inputs[name])
         return frame.select(*columns) if columns else frame
 
+    def empty(self, name: str) -> DataFrame:
+        """A table without rows, in the place of an optional one that is n/a."""
+        return self.spark.createDataFrame([], from_arrow_schema(table(name).schema))
+
     def of_role(self, role: str) -> list[Source]:
         """The sources of one config field."""
         return [source for source in self.sources if source.role == role]

@@ -57,7 +57,7 @@ def run_entities(context: Context) -> DataFrame:
         context.read("entities")
         .join(context.read("entity_statistics", "qid", "frequency", "neighbours"), "qid")
         .join(_first_mentions(sentences), "qid", "left")
-        .join(_page_heads(context, sentences, base), "qid", "left")
+        .join(_page_heads(context, base), "qid", "left")
     )
     return map_rows(
         entities.repartition(context.partitions, "qid"), choose, with_split(table("jaket_entities").schema)
@@ -97,20 +97,18 @@ def _first_mentions(sentences: DataFrame) -> DataFrame:
     )
 
 
-def _page_heads(context: Context, sentences: DataFrame, base: str) -> DataFrame:
-    """QID -> the first sentence of its own page."""
-    if not context.has("titles"):
-        return sentences.select(
-            F.lit("").alias("qid"), F.struct("text", "mentions").alias("page_head")
-        ).limit(0)
-    own = (
-        context.read("titles")
-        .where((F.col("lang") == base) & (F.col("via") == "item"))
-        .select("lang", "title", "qid")
-    )
-    pages = context.read("pages", "lang", "page_id", "title").join(own, ["lang", "title"])
+def _page_heads(context: Context, base: str) -> DataFrame:
+    """QID -> the first passage of its own page."""
+    passages = context.read("passages", "kind", "lang", "page_id", "sentence_ids", "text", "mentions")
+    # Empty without titles, when no page is known to be an entity's.
+    own = context.read("titles") if context.has("titles") else context.empty("titles")
+    pages = context.read("pages", "lang", "page_id", "title").where(F.col("lang") == base)
+    ordinal = F.element_at(F.split(F.element_at("sentence_ids", 1), ":"), -1).cast("int")
     return (
-        pages.join(sentences.drop("lang"), "page_id")
+        pages.join(own.where("via = 'item'").select("lang", "title", "qid"), ["lang", "title"])
+        .join(
+            passages.where("kind = 'jaket'").drop("kind").withColumn("ordinal", ordinal), ["lang", "page_id"]
+        )
         .groupBy("qid")
         .agg(F.min_by(F.struct("text", "mentions"), F.struct("page_id", "ordinal")).alias("page_head"))
     )
@@ -120,7 +118,7 @@ ENTITIES = Stage(
     table="jaket_entities",
     version=1,
     run=run_entities,
-    inputs=("entities", "entity_statistics", "linked_sentences", "pages"),
+    inputs=("entities", "entity_statistics", "linked_sentences", "passages", "pages"),
     optional=("titles",),
     sources=("passages.tokenizer", "importance.encoder"),
     params=("jaket", "languages"),

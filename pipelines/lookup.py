@@ -1,5 +1,6 @@
 """Read-only structures that a Python worker opens once and keeps: names, tokenizers, encoders."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -14,6 +15,9 @@ from kgcorpus.kg.names import Names
 
 if TYPE_CHECKING:
     from kgcorpus.importance.encoder import Encoder
+
+# A character of Han or kana, a word, or a mark.
+_WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s]")
 
 
 def read_shards(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
@@ -63,9 +67,7 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
         InputError: the folder holds no tokenizer.json.
     """
     if tokenizer is None:
-        from kgcorpus.wiki.sentences import count_words
-
-        return lambda texts: [count_words(text) for text in texts]
+        return lambda texts: [len(_WORDS.findall(text)) for text in texts]
     from tokenizers import Tokenizer
 
     file = Path(tokenizer) / "tokenizer.json"

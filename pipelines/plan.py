@@ -1,6 +1,7 @@
 """What a build would do: run, skip or leave each stage. Needs no JVM."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipelines.stages import STAGES
 BY_TABLE = {stage.table: stage for stage in STAGES}
 # These may name a model of the hub instead of a folder.
 MODEL_ROLES = ("importance.encoder", "passages.tokenizer")
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class SourceDigests:
             )
         if path.exists():
             return self._file(path)
-        if source.role in MODEL_ROLES:
+        if source.role in MODEL_ROLES and _HUB_ID.fullmatch(source.path):
             return f"hub:{source.path}"
         raise InputError(
             "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"

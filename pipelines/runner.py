@@ -1,12 +1,17 @@
 """Run a plan: skip or run each stage, validate, commit, publish."""
 
+import json
 import logging
+import platform
 import re
+import resource
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +83,7 @@ def build(
         digests = SourceDigests(out)
         steps = plan(config, out, manifest=manifest, digests=digests, targets=targets, force=force)
         digests.save(out)
+        started = time.time()
         outcomes: list[Outcome] = []
         for step in steps:
             if step.action == "run":
@@ -91,6 +97,7 @@ def build(
             outcomes.append(outcome)
             on_stage(outcome)
         _finish(config, out, manifest, digests, complete=not targets)
+        _write_run(out, started, outcomes)
         return outcomes
 
 
@@ -110,7 +117,7 @@ def _run(
     shards = _shard_counts(stage, made, manifest, _source_bytes(stage, config))
     try:
         if any(not (folder / name).exists() for name in shard_names(made, shards)):
-            context = _context(stage, config, inputs)
+            context = _context(stage, config, out, inputs)
             write_shards(
                 stage.run(context),
                 made,
@@ -131,11 +138,11 @@ def _run(
     return Outcome(stage.table, "built", "", entry.rows, time.monotonic() - started)
 
 
-def _context(stage: Stage, config: BuildConfig, inputs: dict[str, list[str]]) -> Context:
+def _context(stage: Stage, config: BuildConfig, out: Path, inputs: dict[str, list[str]]) -> Context:
     from pipelines.session import create_session
 
     return Context(
-        spark=create_session(config.spark),
+        spark=create_session(config.spark, log=out / "spark.log"),
         seed=config.seed,
         params=params_of(config, stage),
         inputs=inputs,
@@ -226,6 +233,20 @@ def _finish(
     manifest.save(out)
     write_text(out / "config.yaml", configuration.to_yaml(config))
     write_report(out, manifest)
+
+
+def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:
+    """What is true of this run and not of the build: times, host, memory, command."""
+    run = {
+        "command": sys.argv,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - started, 1),
+        "peak_driver_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "stages": [vars(outcome) for outcome in outcomes],
+    }
+    write_text(out / "run.json", json.dumps(run, indent=1) + "\n")
 
 
 def _described(source: Source, digests: SourceDigests) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The Spark session of a build. A submitted master and conf win over the configuration's `spark` section."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -22,8 +24,11 @@ _ALWAYS = {
 }
 
 
-def create_session(config: SparkConfig) -> SparkSession:
+def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSession:
     """Start Spark, or take the session that spark-submit prepared.
+
+    Args:
+        log: where the JVM's and its workers' own words go; a terminal is for the build's.
 
     Raises:
         EnvironmentLacksError: no Java 17 or newer is to be found.
@@ -41,4 +46,19 @@ def create_session(config: SparkConfig) -> SparkSession:
         settings |= {**_LOCAL, "spark.driver.memory": config.memory, **config.conf}
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    with _stderr_to(log) if log and not submitted else contextlib.nullcontext():
+        return builder.getOrCreate()
+
+
+@contextlib.contextmanager
+def _stderr_to(file: Path) -> Iterator[None]:
+    """What is started inside inherits the file as its stderr; this process has its own back after."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(file, "ab") as stream:
+            os.dup2(stream.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -94,7 +94,7 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
 
     if config.base_model is not None:
         try:
-            lm = AutoModelForMaskedLM.from_pretrained(config.base_model, attn_implementation="sdpa")
+            lm = AutoModelForMaskedLM.from_pretrained(config.base_model, attn_implementation="sdpa").float()
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot be loaded: {error}", where=f"base_model {config.base_model}") from None
     else:
@@ -124,7 +124,7 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
 
 
 def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFast"]:
-    """A trained model and its tokenizer, in evaluation mode.
+    """A trained model and its tokenizer, in evaluation mode, on a GPU where there is one.
 
     Raises:
         UsageError: the folder holds none.
@@ -132,8 +132,9 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
     try:
-        lm = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="sdpa")
+        lm = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="sdpa").float()
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
-    return PackedMaskedLM(lm).eval(), tokenizer
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return PackedMaskedLM(lm).eval().to(device), tokenizer

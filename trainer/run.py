@@ -59,9 +59,12 @@ def train(
             f"cannot train {objective!r}", mend=f"The objectives are: {', '.join(sorted(OBJECTIVES))}"
         )
     from accelerate import Accelerator
+    from transformers.utils.logging import disable_progress_bar
 
     from trainer import loop
 
+    # It would draw a bar for every checkpoint.
+    disable_progress_bar()
     corpus, out = Path(corpus), Path(out)
     manifest = load_manifest(corpus, required=True)
     accelerator = Accelerator(mixed_precision="bf16" if config.precision == "bf16" else "no")

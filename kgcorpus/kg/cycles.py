@@ -7,7 +7,7 @@ of four entities holds 6 diamonds, 3 chorded cycles and 1 set of entities.
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -252,14 +252,14 @@ def _rows(graph: Graph, entities: NDArray[np.int32], triples: Int64s) -> list[di
     facts = [{"h": graph.entities[h], "r": graph.relations[r], "t": graph.entities[t]} for h, r, t in ends]
     keys = ["\t".join(fact.values()) for fact in facts]
     length = entities.shape[1]
+    corners = cast("list[list[int]]", entity_at.reshape(entities.shape).tolist())
+    sides = cast("list[list[int]]", triple_at.reshape(triples.shape).tolist())
     return [
         {
-            "cycle_id": f"{hash64(length, *sorted(keys[i] for i in own)):016x}",
+            "cycle_id": f"{hash64(length, *sorted(keys[i] for i in own_sides)):016x}",
             "length": length,
-            "entities": [ids[i] for i in corners],
-            "triples": [facts[i] for i in own],
+            "entities": [ids[i] for i in own_corners],
+            "triples": [facts[i] for i in own_sides],
         }
-        for corners, own in zip(
-            entity_at.reshape(entities.shape).tolist(), triple_at.reshape(triples.shape).tolist(), strict=True
-        )
+        for own_corners, own_sides in zip(corners, sides, strict=True)
     ]

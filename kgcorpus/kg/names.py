@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 
 from kgcorpus.contracts.tables import NAME
 
-
 # 64-bit offsets: the names of a few million entities pass 2 GB.
 _TEXT = pa.large_string()
 _NAMES = pa.large_list(pa.struct([("lang", _TEXT), ("label", _TEXT), ("aliases", pa.large_list(_TEXT))]))

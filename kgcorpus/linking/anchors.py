@@ -155,12 +155,13 @@ def _names(page: Mapping[str, Any], links: Sequence[dict[str, Any]], tally: Tall
 
 
 def _own_names(title: str, text: str) -> list[str]:
-    """The title, and its form in lower case unless the page writes it with a capital inside a sentence.
+    """The title, and its form in lower case if the page writes it so more often than with a capital.
 
     A title's first letter is always a capital, so only the text tells "Iron" from "Turkey".
     """
-    proper = re.search(rf"[\w,;] {re.escape(title)}(?!\w)", text)
-    return [title] if proper else [title, title[0].lower() + title[1:]]
+    lower = title[0].lower() + title[1:]
+    written = re.findall(rf"[\w,;] ({re.escape(title)}|{re.escape(lower)})(?!\w)", text)
+    return [title, lower] if written.count(lower) > written.count(title) else [title]
 
 
 def _same_page(

@@ -1,39 +1,73 @@
-"""Abbreviations whose full stop does not end a sentence, by language; lower case, without the stop."""
+"""Abbreviations whose full stop does not end a sentence, by language; lower case, without the last stop.
 
-# Before a name, a number or the rest of an expression: a sentence does not end here.
-ABBREVIATIONS: dict[str, frozenset[str]] = {
-    lang: frozenset(words.split())
-    for lang, words in {
-        "en": """mr mrs ms dr prof sr jr st mt ft rev hon gen col maj capt cpt lt sgt cmdr adm gov sen rep pres
-            supt fr br vs etc e.g i.e eg ie cf ca c viz al approx est dept univ inst assn bros no nos vol vols pp p
-            ed eds fig figs sec ch op r b d fl jan feb mar apr jun jul aug sep sept oct nov dec ph.d m.d b.a m.a
-            b.sc m.sc lit trans rec ave blvd rd messrs mme mlle art arts nr resp lat heb gk ger""",
-        "de": """dr prof hr fr st bzw ca d.h z.b u.a o.ä u.ä usw etc vgl evtl ggf inkl exkl bspw sog geb gest verh
-            hl hll nr nrn bd bde hrsg hg aufl s abb abs art jh jhd jhs v.chr n.chr chr mio mrd min max st std str tel
-            tsd u v z b d h i a o m.a dipl ing mag jun sen lat engl frz griech ital span dt österr ehem eigtl allg
-            insb insbes bes einschl entspr vorm nachm jan feb mrz apr jun jul aug sep sept okt nov dez sankt kgl""",
-        "fr": """m mm mme mlle dr pr prof st ste mgr me cf ex env etc p pp vol vols t n no nos fig éd ed av apr
-            j.-c av.j.-c ch chap art hab boul bd janv févr avr juil sept oct nov déc s.a ie c.-à-d p.ex trad dir coll
-            litt lat angl all gén col cap lt cdt""",
-        "es": """sr sra srta sres dr dra d da dña prof profa lic ing arq gral cnel cap tte mons fr sto sta s ss p pp
-            pág págs vol vols núm núms nº cap caps art arts ed eds etc ej p.ej aprox av avda c a.c d.c ee.uu uu ee
-            tel dpto admón cía hnos fig figs ca cf lat ene feb mar abr may jun jul ago sep sept oct nov dic""",
-        "it": """sig sigg sig.ra sig.na dott dott.ssa prof prof.ssa ing avv arch geom rag on sen s ss san mons don
-            fra p pp pag pagg vol voll n nn num cap capp art artt ed edd fig figg etc ecc es ad.es cfr ca c a.c d.c
-            tel v vv lat gen col cap ten magg genn febbr apr giu lug ago sett ott nov dic""",
-        "nl": """dhr mevr mw dr drs ir ing prof mr ds st sr jr bijv bv d.w.z dwz enz etc e.d o.a m.b.t i.v.m t.o.v
-            t.a.v n.a.v z.g zgn ca circa nr nrs blz p pp vgl resp incl excl max min mln mld v.chr n.chr chr ong red
-            afb hfdst art lid jan feb mrt apr jun jul aug sep sept okt nov dec gen kol kapt lt oorspr lat eng""",
-        "vi": "tp ts ths pgs gs bs ks tt tx p q nxb v.v tr st cn sn dr mr mrs ms no vol vs".strip(),
-        "ja": "mr mrs ms dr prof st jr sr no vol vs co ltd inc p pp etc",
-        "ko": "mr mrs ms dr prof st jr sr no vol vs co ltd inc p pp etc",
-        "zh": "mr mrs ms dr prof st jr sr no vol vs co ltd inc p pp etc",
-    }.items()
-}
+Those that mostly stand before a small letter (`etc.`, `usw.`) need no entry: a small letter never begins a
+sentence.
+"""
 
-# Words with a capital that open a sentence but seldom continue a name: after `U.S.` they decide.
-OPENERS = frozenset(
-    """The This These Those It He She They We There In On At As By For From After Before During When While
-    Although However Since His Her Its Their Der Die Das Es Er Sie Im In Am Le La Les Il Elle El Los Las
-    Lo Gli I De Het Hij Zij""".split()
+
+def _words(*lists: str) -> frozenset[str]:
+    return frozenset(word for words in lists for word in words.split())
+
+
+_INTERNATIONAL = (
+    "mr mrs ms dr prof st mt ft jr sr vs cf ca al co ltd inc corp bros e.g i.e ph.d m.d b.a m.a b.sc m.sc"
 )
+
+# Never the end of a sentence.
+ABBREVIATIONS: dict[str, frozenset[str]] = {
+    "de": _words(
+        _INTERNATIONAL,
+        """hr fr bzw d.h z.b u.a o.ä u.ä vgl evtl ggf inkl exkl bspw sog geb gest verh hl hll hrsg jhd
+        jhs v.chr n.chr chr mio mrd str tsd u v z b d h o a dipl mag lat engl frz griech ital span
+        österr ehem eigtl allg insb insbes einschl entspr vorm nachm kgl freiherr bez jh""",
+    ),
+    "en": _words(
+        _INTERNATIONAL,
+        """hon gen col maj capt cpt lt sgt cmdr adm gov sen rep pres supt fr br viz approx dept univ
+        inst assn eds messrs mme mlle rev ed est cir op""",
+    ),
+    "es": _words(
+        _INTERNATIONAL,
+        """sra sres dra d dña lic arq gral cnel cap tte mons sto sta s ss ed eds p.ej aprox av avda c
+        ee.uu ee uu dpto admón cía hnos ing gob""",
+    ),
+    "fr": _words(
+        _INTERNATIONAL,
+        """m mm mme mlle pr ste mgr me env av apr j.-c éd hab boul p.ex litt cdt lt gén cap ap""",
+    ),
+    "it": _words(
+        _INTERNATIONAL,
+        """sig sigg sig.ra dott dott.ssa prof.ssa avv arch geom rag mons cfr ss gen col cap ten magg
+        ing ad.es c""",
+    ),
+    "nl": _words(
+        _INTERNATIONAL,
+        """dhr mevr mw drs ir ing mej ds bijv bv d.w.z dwz e.d o.a m.b.t i.v.m t.o.v t.a.v n.a.v z.g
+        zgn circa vgl resp incl excl mln mld v.chr n.chr chr ong gen kol kapt lt oorspr lat eng
+        o.l.v i.t.t""",
+    ),
+    "vi": _words(_INTERNATIONAL, "tp ts ths pgs gs bs ks tx nxb tcn scn"),
+}
+DEFAULT = _words(_INTERNATIONAL)
+
+# Before a number only: `No. 5`, `Art. 3`, `12 mar. 1950`; else these are words or end one.
+BEFORE_NUMBER = _words(
+    "no nos nr nrn vol vols bd bde p pp pp s f ff pag pagg pág págs blz",
+    "fig figs figg abb afb art arts artt § abs",
+    "ch chap kap cap caps hfdst sec sect lid nº n nn núm núms num v vv t c ca op tel kl aufl ed r",
+    "jan feb mar apr may jun jul aug sep sept oct nov dec mrz mär mai okt dez janv févr avr juil déc",
+    "ene abr ago dic genn gen febbr mag giu lug sett ott mrt mei",
+)
+
+# With a capital they open a sentence but do not continue a name: after `U.S.` or `Jr.` they decide.
+OPENERS: dict[str, frozenset[str]] = {
+    "de": _words(
+        "Der Die Das Er Es Sie Im In Am Bei Mit Nach Seit Diese Dieser Dieses Ein Eine Auch Als Zu Wir"
+    ),
+    "en": _words(
+        """The This These Those It He She They We There In On At As By For From After Before During
+        When While Although However Since His Her Its Their A An But"""
+    ),
+}
+# These can also be the last word.
+MAY_END = _words("jr sr co ltd inc corp bros al ph.d m.d b.a m.a b.sc m.sc")

@@ -227,10 +227,6 @@ def read_pages(stream: BinaryIO, *, where: str) -> Iterator[RawPage]:
         raise fault
 
 
-class _Head(Exception):
-    """The head of the dump has been read."""
-
-
 def read_site(stream: BinaryIO, *, lang: str) -> Site:
     """The wiki that a dump is of, from the `<siteinfo>` at its head; reads no further than needed.
 
@@ -244,32 +240,34 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
     values: dict[str, str] = {}
     names: dict[str, int] = {}
     text: list[str] = []
-    key = 0
+    key, done = 0, False
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal key
+        nonlocal key, done
         if name == "page":
-            raise _Head
-        if name == "namespace":
+            done = True
+        elif name == "namespace":
             key = int(attributes["key"])
         text.clear()
 
     def end(name: str) -> None:
+        nonlocal done
+        if done:
+            return
         if name == "namespace":
             names["".join(text)] = key
         elif name in ("dbname", "case"):
             values[name] = "".join(text).strip()
         elif name == "siteinfo":
-            raise _Head
+            done = True
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = text.append
     try:
-        while chunk := stream.read(1 << 16):
-            parser.Parse(chunk, False)
-        parser.Parse(b"", True)
-    except _Head:
-        pass
+        while not done:
+            chunk = stream.read(1 << 16)
+            parser.Parse(chunk, not chunk)
+            done = done or not chunk
     except expat.ExpatError as error:
         raise _broken(error, where=where) from error
     if not names:
@@ -280,4 +278,6 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
                 mend="Keep the head of the original dump",
             )
         _log.warning("%s has no <siteinfo>: taken for a wiki with the English namespace names", where)
-    return Site.of(lang, values.get("dbname", ""), first_letter=values.get("case") != "case-sensitive", names=names)
+    return Site.of(
+        lang, values.get("dbname", ""), first_letter=values.get("case") != "case-sensitive", names=names
+    )

@@ -54,15 +54,18 @@ _FORMER_NAMES: Mapping[str, Mapping[str, int]] = {
 }
 
 _REDIRECT_WORDS = (
-    "REDIRECT REDIRECTION WEITERLEITUNG DOORVERWIJZING RINVIA RINVIO RIMANDO REDIRECCIÓN REDIRECCION "
-    "転送 リダイレクト 넘겨주기 重定向 重新導向 đổi"
-).split()
-_REDIRECT = re.compile(
-    rf"\s*[#＃](?:{'|'.join(_REDIRECT_WORDS)})\s*:?\s*\[\[([^\[\]|]+)", re.IGNORECASE
+    "REDIRECT|REDIRECTION|WEITERLEITUNG|DOORVERWIJZING|RINVIA|RINVIO|RIMANDO|REDIRECCIÓN|REDIRECCION"
+    "|転送|リダイレクト|넘겨주기|重定向|重新導向|đổi"
 )
+_REDIRECT = re.compile(rf"\s*[#＃](?:{_REDIRECT_WORDS})\s*:?\s*\[\[([^\[\]|]+)", re.IGNORECASE)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 # Codes of the Wikipedias: a link `[[de:Titel]]` goes to another wiki.
-LANGUAGE_CODES = frozenset(
+LANGUAGE_CODES = _words(
     """aa ab ace ady af ak als alt am ami an ang ann anp ar arc ary arz as ast atj av avk awa ay az azb ba ban
     bar bat-smg bbc bcl bdr be be-tarask be-x-old bew bg bh bi bjn blk bm bn bo bpy br bs btm bug bxr ca
     cbk-zam cdo ce ceb ch chr chy ckb co cr crh cs csb cu cv cy da dag de dga din diq dsb dtp dty dv dz ee el
@@ -75,12 +78,12 @@ LANGUAGE_CODES = frozenset(
     roa-rup roa-tara rsk ru rue rup rw sa sah sat sc scn sco sd se sg sgs sh shi shn si simple sk skr sl sm
     smn sn so sq sr srn ss st stq su sv sw syl szl szy ta tay tcy tdd te tet tg th ti tig tk tl tly tn to tpi
     tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo vro wa war wo wuu xal xh xmf yi yo yue za
-    zea zgh zh zh-classical zh-min-nan zh-yue zu""".split()
+    zea zgh zh zh-classical zh-min-nan zh-yue zu"""
 )
-_PROJECTS = frozenset(
+_PROJECTS = _words(
     """wikipedia w wiktionary wikt wikinews n wikibooks b wikiquote q wikisource s oldwikisource wikispecies
     species wikiversity v wikivoyage voy commons c wikidata d meta m metawikipedia mediawikiwiki mw
-    wikimedia foundation f phabricator phab bugzilla mail doi imdbtitle imdbname rfc arxiv google""".split()
+    wikimedia foundation f phabricator phab bugzilla mail doi imdbtitle imdbname rfc arxiv google"""
 )
 
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e]")

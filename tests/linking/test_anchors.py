@@ -147,8 +147,10 @@ def test_the_title_names_the_page():
     assert again(text, title="Mercury (planet)") == []
 
 
-def test_a_titles_capital_is_dropped_unless_the_text_writes_it():
-    assert again("Iron is a metal. Much iron is mined.", title="Iron", qid="Q677") == ["Iron", "iron"]
+def test_a_titles_capital_is_dropped_if_the_text_mostly_drops_it():
+    assert again(
+        "Iron is a metal. Much iron is mined, and iron rusts in Iron.", title="Iron", qid="Q677"
+    ) == ["Iron", "iron", "iron", "Iron"]
     text = "Turkey is a country. In summer, Turkey is hot. They eat turkey."
     assert again(text, title="Turkey", qid="Q43") == ["Turkey", "Turkey"]
 

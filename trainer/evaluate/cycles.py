@@ -58,7 +58,7 @@ def evaluate(
     """
     lm, tokenizer = open_lm(model)
     corpus = Path(corpus)
-    corpus_seed = int(yaml.safe_load((corpus / "config.yaml").read_text(encoding="utf-8"))["seed"])
+    corpus_seed = _corpus_seed(corpus)
 
     def tokenize(rows: pa.RecordBatch) -> list[dict[str, Any]]:
         table = tokenize_rows(rows, tokenizer.backend_tokenizer, mask_token=str(tokenizer.mask_token))
@@ -115,6 +115,14 @@ def evaluate(
     }
 
 
+def _corpus_seed(corpus: Path) -> int:
+    path = corpus / "config.yaml"
+    try:
+        return int(yaml.safe_load(path.read_text(encoding="utf-8"))["seed"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InputError(f"gives no seed ({error!r})", where=str(path), mend="Build the corpus") from None
+
+
 def _answer(
     lm: PackedMaskedLM, questions: Sequence[Question], choices: Choices, *, mask: int, pad: int
 ) -> list[bool]:
@@ -159,9 +167,11 @@ def _log_probabilities(
         packed.flat[o + s : o + s + m]
         for o, s, m in zip(np.cumsum(sizes) - sizes, starts, masks, strict=True)
     ]
-    states = lm.states(*(torch.from_numpy(x) for x in (packed.ids, packed.segments, packed.positions)))
-    logits = lm.logits(states.flatten(0, 1)[torch.from_numpy(np.concatenate(places))]).float()
-    return np.split(logits.log_softmax(dim=-1).numpy(), np.cumsum(masks)[:-1])
+    device = next(lm.parameters()).device
+    rows = (torch.from_numpy(x).to(device) for x in (packed.ids, packed.segments, packed.positions))
+    where = torch.from_numpy(np.concatenate(places)).to(device)
+    logits = lm.logits(lm.states(*rows).flatten(0, 1)[where]).float()
+    return np.split(logits.log_softmax(dim=-1).cpu().numpy(), np.cumsum(masks)[:-1])
 
 
 def _one_a_cycle(questions: Sequence[Question], seed: int) -> list[int]:

@@ -1,9 +1,9 @@
 """Wikitext to plain text with its links: `parse` is `markup` (all but links), then `links`."""
 
+from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext.disambiguation import is_disambiguation
 from kgcorpus.wiki.wikitext.links import Article, Link, link_up
 from kgcorpus.wiki.wikitext.markup import peel
-from kgcorpus.wiki.site import Site
 
 __all__ = ["Article", "Link", "is_disambiguation", "parse"]
 

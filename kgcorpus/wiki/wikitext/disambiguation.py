@@ -6,25 +6,29 @@ from kgcorpus.wiki.site import Site
 
 # English names are understood by most wikis.
 _ENGLISH = (
-    "disambiguation|disambig|disamb|dab|dmbox|disambiguation page|human name disambiguation|hndis|hndisambig"
-    "|place name disambiguation|geodis|geo-dis|geodab|number disambiguation|numberdis"
-    "|letter-number combination disambiguation|letter–number combination disambiguation|letternumbercombdisambig"
-    "|letter disambiguation|mathematical disambiguation|mathematics disambiguation|mathdab|math disambiguation"
-    "|school disambiguation|schooldis|hospital disambiguation|hospitaldis|road disambiguation|roaddis"
-    "|call sign disambiguation|callsigndis|airport disambiguation|airport dab|military unit disambiguation"
-    "|mil-unit-dis|species latin name disambiguation|species latin name abbreviation disambiguation|latindab"
-    "|latin name disambiguation|taxonomic authority disambiguation|taxonomy disambiguation|genus disambiguation"
-    "|biology disambiguation|plant common name|chinese title disambiguation|phonetics disambiguation"
-    "|portal disambiguation|station disambiguation|political party disambiguation|church disambiguation"
-    "|synagogue disambiguation|music disambiguation|opus disambiguation|caselaw disambiguation|case law disambiguation"
+    "disambiguation|disambig|disamb|dab|dmbox|disambiguation page|human name disambiguation"
+    "|hndis|hndisambig|place name disambiguation|geodis|geo-dis|geodab|number disambiguation"
+    "|numberdis|letter-number combination disambiguation"
+    "|letter–number combination disambiguation|letternumbercombdisambig|letter disambiguation"
+    "|mathematical disambiguation|mathematics disambiguation|mathdab|math disambiguation"
+    "|school disambiguation|schooldis|hospital disambiguation|hospitaldis|road disambiguation"
+    "|roaddis|call sign disambiguation|callsigndis|airport disambiguation|airport dab"
+    "|military unit disambiguation|mil-unit-dis|species latin name disambiguation"
+    "|species latin name abbreviation disambiguation|latindab|latin name disambiguation"
+    "|taxonomic authority disambiguation|taxonomy disambiguation|genus disambiguation"
+    "|biology disambiguation|plant common name|chinese title disambiguation"
+    "|phonetics disambiguation|portal disambiguation|station disambiguation"
+    "|political party disambiguation|church disambiguation|synagogue disambiguation"
+    "|music disambiguation|opus disambiguation|caselaw disambiguation|case law disambiguation"
 )
 _BY_LANGUAGE = {
     "de": "begriffsklärung|bkl",
     "es": "desambiguación|desambiguacion|desambig|desamb|des|disambig|desambiguación apellido",
     "fr": (
-        "homonymie|homonyme|homonymes|homonymie de [^{}|]*|internationalisation|paronymie|arrondissements homonymes"
-        "|personnes homonymes|titres homonymes|toponymie|villes homonymes|bâtiments homonymes|prénoms homonymes"
-        "|patronymie|unités homonymes|édifices religieux homonymes|sportifs homonymes|saints homonymes"
+        "homonymie|homonyme|homonymes|homonymie de [^{}|]*|internationalisation|paronymie"
+        "|arrondissements homonymes|personnes homonymes|titres homonymes|toponymie|villes homonymes"
+        "|bâtiments homonymes|prénoms homonymes|patronymie|unités homonymes"
+        "|édifices religieux homonymes|sportifs homonymes|saints homonymes"
     ),
     "it": "disambigua|disambig|omonimia|sigla2|sigla3",
     "ja": (
@@ -40,7 +44,7 @@ _BY_LANGUAGE = {
 
 
 def _pattern(names: str) -> re.Pattern[str]:
-    return re.compile(rf"\{{\{{\s*(?:(?:template|msg):\s*)?(?:{names})\s*(?:\||\}}\}})", re.IGNORECASE)
+    return re.compile(rf"\{{\{{\s*+(?:{names})\s*(?:\||\}}\}})", re.IGNORECASE)
 
 
 _PATTERNS = {lang: _pattern(f"{_ENGLISH}|{names}") for lang, names in _BY_LANGUAGE.items()}

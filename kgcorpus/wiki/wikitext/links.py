@@ -21,7 +21,7 @@ _WITHOUT_TRAIL = ("ja", "ko", "zh")
 
 # `[[Rom (Stadt)|]]`, `[[Boston, Massachusetts|]]`: what the pipe trick cuts.
 _PIPE_TRICK = re.compile(r"^[^:]*:(?=.)|\s*[(（][^()（）]*[)）]$|[,，、]\s.*$")
-_STRAY = re.compile(r"\[\[(?:[^\[\]|]*\|)?|\]\]")
+_STRAY = re.compile(r"\[\[(?:[^\[\]|\n]*\|)?|\]\]")
 
 
 class Link(NamedTuple):
@@ -61,7 +61,7 @@ def link_up(text: str, site: Site) -> Article:
     for at in range(0, len(parts) - 1, 4):
         lead, target, label, trail = parts[at : at + 4]
         if stray:
-            lead = _STRAY.sub("", lead)  # noqa: PLW2901
+            lead = _STRAY.sub("", lead)
         if target not in known:
             known[target] = site.article(target)
         title = known[target]
@@ -69,7 +69,7 @@ def link_up(text: str, site: Site) -> Article:
             shown, after = target.removeprefix(":") + trail, ""
         else:
             if label.startswith(" ") and not lead.endswith((" ", "\n")):
-                lead += " "  # noqa: PLW2901
+                lead += " "
             shown, after = (label + trail, "") if not label.endswith(" ") else (label, " " + trail)
             if not label or label.isspace():
                 shown, after = _PIPE_TRICK.sub("", target.strip().removeprefix(":")) + trail, ""

@@ -9,7 +9,8 @@ from functools import cache
 
 from kgcorpus.wiki.site import LANGUAGE_CODES, Site
 from kgcorpus.wiki.wikitext import characters
-from kgcorpus.wiki.wikitext.templates import Renderer, render, renderers
+from kgcorpus.wiki.wikitext.rendering import Renderer
+from kgcorpus.wiki.wikitext.templates import render, renderers
 
 _MOST_PASSES = 40
 

@@ -1,0 +1,163 @@
+"""Whole builds of the embedded world, as a user runs them: in processes of their own."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+PUBLISHED = [
+    "code_switched",
+    "jaket_edges",
+    "jaket_entities",
+    "jaket_text",
+    "plain_text",
+    "reasoning",
+    "trelm",
+]
+
+
+def command(out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "kgcorpus", *(more or ("build-corpus",)), "--out", str(out)]
+
+
+def build(out: Path, *sets: str) -> subprocess.CompletedProcess[str]:
+    arguments = [part for value in sets for part in ("--set", value)]
+    return subprocess.run([*command(out), *arguments], capture_output=True, text=True, check=False)
+
+
+def bytes_of(out: Path) -> dict[str, str]:
+    files = [path for folder in ("data", "tables") for path in (out / folder).rglob("*") if path.is_file()]
+    digests = {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return digests | {"manifest.json": hashlib.sha256((out / "manifest.json").read_bytes()).hexdigest()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built")
+    done = build(out, "spark.master=local[1]", "spark.partitions=1")
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_another_number_of_cores_and_partitions_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    done = build(tmp_path, "spark.master=local[2]", "spark.partitions=5")
+    assert done.returncode == 0, done.stderr
+    assert bytes_of(tmp_path) == bytes_of(built)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_build_run_again_gives_the_same_bytes(built: Path, tmp_path: Path, seed: int) -> None:
+    moment = random.Random(seed).uniform(8, 45)
+    with subprocess.Popen(
+        command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = build(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert bytes_of(tmp_path) == bytes_of(built)
+
+
+def test_an_unchanged_build_builds_nothing_and_starts_no_spark(built: Path) -> None:
+    started = time.monotonic()
+    done = build(built, "spark.master=local[1]", "spark.partitions=1")
+    assert "up to date: 17 stages" in done.stdout
+    assert time.monotonic() - started < 20
+
+
+def test_plan_needs_no_java(built: Path) -> None:
+    environment = {**os.environ, "PATH": "/nowhere", "JAVA_HOME": "/nowhere"}
+    done = subprocess.run(
+        command(built, "plan", "--json"), capture_output=True, text=True, check=True, env=environment
+    )
+    assert {step["action"] for step in json.loads(done.stdout)} == {"skip"}
+
+
+def test_a_changed_param_rebuilds_only_what_depends_on_it(built: Path) -> None:
+    done = subprocess.run(
+        command(built, "plan", "--json", "--set", "trelm.facts_per_entity=3"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    actions = {step["stage"]: step["action"] for step in json.loads(done.stdout)}
+    assert [stage for stage, action in actions.items() if action == "run"] == ["trelm"]
+
+
+def test_every_config_of_the_card_opens_offline(
+    built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    import datasets
+
+    assert sorted(datasets.get_dataset_config_names(str(built))) == PUBLISHED
+    manifest = json.loads((built / "manifest.json").read_text())
+    for name in PUBLISHED:
+        opened = datasets.load_dataset(str(built), name, cache_dir=str(tmp_path))
+        assert sum(split.num_rows for split in opened.values()) == manifest["tables"][name]["rows"] > 0
+
+
+def test_data_holds_exactly_the_manifests_files(built: Path) -> None:
+    manifest = json.loads((built / "manifest.json").read_text())
+    named = {file["path"]: file for entry in manifest["tables"].values() for file in entry["files"]}
+    published = {path for path in named if path.startswith("data/")}
+    assert {
+        str(path.relative_to(built)) for path in (built / "data").rglob("*") if path.is_file()
+    } == published
+    for path, file in named.items():
+        assert hashlib.sha256((built / path).read_bytes()).hexdigest() == file["sha256"]
+        assert pq.read_metadata(built / path).num_rows == file["rows"]
+    assert str(built) not in (built / "manifest.json").read_text()
+
+
+def test_every_stage_gives_something_on_the_embedded_world(built: Path) -> None:
+    tables = json.loads((built / "report.json").read_text())["tables"]
+    assert all(entry["rows"] > 40 for entry in tables.values())
+    trelm = [row for path in (built / "data" / "trelm").iterdir() for row in pq.read_table(path).to_pylist()]
+    mentions = [mention for row in trelm for mention in row["mentions"]]
+    assert sum(mention["cos"] is not None for mention in mentions) > 0.95 * len(mentions)
+    assert any(mention["long_tail"] and mention["triples"] for mention in mentions)
+    for row in trelm:
+        assert all(0 <= mention["start"] < mention["end"] <= len(row["text"]) for mention in row["mentions"])
+    entities = pq.read_table(next((built / "data" / "jaket_entities").glob("train-*"))).to_pylist()
+    assert any(entity["category"] for entity in entities)
+    assert any(entity["start"] is not None for entity in entities)
+
+
+def test_no_test_pair_is_read_in_training(built: Path) -> None:
+    def pairs(config: str, split: str) -> set[frozenset[str]]:
+        rows = [
+            row
+            for path in (built / "data" / config).glob(f"{split}-*")
+            for row in pq.read_table(path).to_pylist()
+        ]
+        return {frozenset((triple["h"], triple["t"])) for row in rows for triple in row["triples"]}
+
+    held_out = pairs("code_switched", "test")
+    assert held_out
+    assert not held_out & (pairs("code_switched", "train") | pairs("reasoning", "train"))
+
+
+def test_a_changed_input_replaces_the_published_files(tmp_path: Path) -> None:
+    assert build(tmp_path, "languages=[en, de]", "importance.encoder=null").returncode == 0
+    before = json.loads((tmp_path / "manifest.json").read_text())
+    assert build(tmp_path, "languages=[en, fr]", "importance.encoder=null").returncode == 0
+    after = json.loads((tmp_path / "manifest.json").read_text())
+    assert before["tables"]["triples"] == after["tables"]["triples"]
+    assert before["tables"]["code_switched"]["digest"] != after["tables"]["code_switched"]["digest"]
+    langs = (
+        pq.read_table(next((tmp_path / "data" / "code_switched").glob("train-*")))["lang"]
+        .unique()
+        .to_pylist()
+    )
+    assert langs == ["fr"]
+    assert not list((tmp_path / "data").rglob("*.tmp"))

@@ -1,0 +1,96 @@
+"""The command line's contract: exit codes, streams, light imports."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "pyspark", "spacy", "transformers", "numba", "matplotlib"}
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kgcorpus", *arguments], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+def test_importing_the_cli_imports_nothing_heavy() -> None:
+    code = f"import sys, kgcorpus, kgcorpus.cli; print(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_plan_prints_json_alone_within_five_seconds(tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = run("plan", "--json", "--out", "o", cwd=tmp_path)
+    assert time.monotonic() - started < 5
+    steps = json.loads(done.stdout)
+    assert {step["action"] for step in steps} == {"run"}
+    assert steps[0] == {"stage": "triples", "action": "run", "reason": "not built yet"}
+
+
+def test_a_target_whose_inputs_are_not_configured_is_left_out_with_one_warning(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("Q1\tP1\tQ2\n")
+    (tmp_path / "c.yaml").write_text("graph: {triples: [t.txt]}\n")
+    done = run("plan", "cycles", "trelm", "--config", "c.yaml", "--json", cwd=tmp_path)
+    assert {step["stage"]: step["action"] for step in json.loads(done.stdout)} == {
+        "triples": "run",
+        "cycles": "run",
+        "trelm": "n/a",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["build-corpus", "--config", "none.yaml"], 2, "no such config file"),
+        (["build-corpus", "--set", "cycles.per_pear=3"], 2, "did you mean cycles.per_pair"),
+        (["build-corpus", "tripels"], 2, "no table is called 'tripels'"),
+        (["build-corpus", "trelm", "--config", "c.yaml"], 2, "not configured"),
+        (["build-corpus", "--config", "missing.yaml"], 3, "absent.txt: no such file"),
+        (["status", "--out", "empty"], 3, "holds no finished build"),
+        (["inspect", "cycles", "--out", "empty"], 3, "holds no finished build"),
+        (["plan", "--out", "foreign"], 3, "was written in format 99"),
+        (["plan", "--out", "broken"], 3, "is not a manifest"),
+        (["nonsense"], 2, "No such command"),
+        (["train", "nonsense", "--corpus", "empty", "--out", "r"], 2, "nonsense"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_one_line(
+    tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    (tmp_path / "c.yaml").write_text("graph: {triples: [c.yaml]}\n")
+    (tmp_path / "missing.yaml").write_text("graph: {triples: [absent.txt]}\n")
+    for name, text in {"foreign": '{"format": 99}', "broken": "{"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(text)
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_surface_is_frozen(tmp_path: Path) -> None:
+    from typer.main import get_command
+
+    from kgcorpus.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    surface = {
+        name: sorted(option for p in c.params for option in p.opts if option.startswith("-"))
+        for name, c in commands.items()
+    }
+    assert surface == {
+        "build-corpus": ["--config", "--force", "--out", "--set"],
+        "plan": ["--config", "--force", "--json", "--out", "--set"],
+        "status": ["--json", "--out"],
+        "inspect": ["--json", "--out", "-n"],
+        "report": ["--out"],
+        "doctor": ["--json"],
+        "train": ["--config", "--corpus", "--max-steps", "--out", "--set"],
+        "evaluate": ["--data", "--model", "--out"],
+    }

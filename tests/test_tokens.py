@@ -1,0 +1,127 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.tables import TABLES
+from kgcorpus.tokens import ensure_tokens, tokenize_rows, tokenizer_key
+from tests.trainer.toy import rows_of, sentence_rows, write_corpus
+
+TRIPLE = ("St. Ann a", "born | died", "R. K. b")
+
+
+def tokenizer_of(kind, mask="[MASK]"):
+    """One tokenizer of each family: words, bytes with a space in front, pieces that swallow the space."""
+    model, specials = models.BPE(), ["<s>", "</s>", "<pad>", mask]
+    splitter = {
+        "words": pre_tokenizers.Whitespace(),
+        "bytes": pre_tokenizers.ByteLevel(add_prefix_space=False),
+        "pieces": pre_tokenizers.Metaspace(),
+    }[kind]
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = splitter
+    texts = [row["text"] for rows in rows_of(40).values() for row in rows]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator([text.replace("[mask]", " ") for text in texts], trainer)
+    tokenizer.post_processor = (
+        processors.RobertaProcessing(("</s>", 1), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+        if kind == "bytes"
+        else processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    )
+    return tokenizer
+
+
+def tokens_of(rows, tokenizer, name="reasoning", mask="[MASK]"):
+    batch = pa.RecordBatch.from_pylist(rows, schema=TABLES[name].schema)
+    return tokenize_rows(batch, tokenizer, mask_token=mask).to_pylist()
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+@pytest.mark.parametrize("mask", ["[MASK]", "<mask>", "¤"])
+def test_the_tokens_of_a_slot_spell_its_label(kind, mask):
+    tokenizer = tokenizer_of(kind, mask)
+    (row,) = sentence_rows("cycle3", [[TRIPLE, TRIPLE[::-1][:1] + TRIPLE[1:2] + TRIPLE[:1]]], prefix="r")
+    (tokens,) = tokens_of([row], tokenizer, mask=mask)
+    for slot in row["slots"]:
+        own = [
+            tokenizer.id_to_token(i)
+            for i, k, s in zip(tokens["ids"], tokens["slot"], tokens["sentence"], strict=True)
+            if (k, s) == (slot["slot"], slot["sentence"])
+        ]
+        spelled = "".join(own).replace("Ġ", "").replace("▁", "")
+        label = row["text"][slot["start"] : slot["end"]].replace(" ", "")
+        # A piece may hold a label's end and the full stop behind it.
+        assert spelled in (label, label + "." if kind == "pieces" and slot["slot"] == 3 else label)
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+def test_links_become_the_mask_and_stand_outside_every_slot(kind):
+    tokenizer = tokenizer_of(kind)
+    (tokens,) = tokens_of(sentence_rows("code_switched", [[TRIPLE]], prefix="r"), tokenizer)
+    mask = tokenizer.token_to_id("[MASK]")
+    assert tokens["ids"].count(mask) == 2
+    assert all(
+        (slot, sentence) == (0, -1)
+        for i, slot, sentence in zip(tokens["ids"], tokens["slot"], tokens["sentence"], strict=True)
+        if i in (0, 1, mask)
+    )
+
+
+def test_a_link_inside_a_label_is_text():
+    (row,) = sentence_rows("code_switched", [[TRIPLE]], prefix="r")
+    row["text"] = row["text"].replace("St. Ann a", "[mask] an")
+    tokenizer = tokenizer_of("words")
+    (tokens,) = tokens_of([row], tokenizer)
+    assert tokens["ids"].count(tokenizer.token_to_id("[MASK]")) == 2
+
+
+def test_an_empty_label_has_no_tokens():
+    (row,) = sentence_rows("code_switched", [[TRIPLE]], prefix="r")
+    row["slots"][1]["end"] = row["slots"][1]["start"]
+    (tokens,) = tokens_of([row], tokenizer_of("words"))
+    assert 2 not in tokens["slot"]
+
+
+def test_padding_and_truncation_of_the_tokenizer_are_ignored(tmp_path):
+    corpus = write_corpus(tmp_path, {"plain_text": rows_of(10)["plain_text"]})
+    tokenizer = tokenizer_of("words")
+    plain = ensure_tokens(corpus, "plain_text", tokenizer, mask_token="[MASK]")
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=50)
+    assert ensure_tokens(corpus, "plain_text", tokenizer, mask_token="[MASK]") == plain
+    assert min(pq.read_table(plain["train"][0])["tokens"].to_pylist()) > 4
+
+
+def test_the_cache_is_kept_until_its_shard_changes(tmp_path):
+    rows = rows_of(20)
+    corpus = write_corpus(tmp_path, rows)
+    path = tmp_path / "tokenizer.json"
+    tokenizer = tokenizer_of("words")
+    tokenizer.save(str(path))
+    first = ensure_tokens(corpus, "code_switched", path, mask_token="[MASK]", splits=["train"])
+    assert [file.parent for file in first["train"]] == [
+        corpus / "tokens" / tokenizer_key(tokenizer) / "code_switched"
+    ] * 2
+    ids = [row["id"] for file in first["train"] for row in pq.read_table(file).to_pylist()]
+    before = [file.stat().st_mtime_ns for file in first["train"]]
+    ensure_tokens(corpus, "code_switched", path, mask_token="[MASK]", splits=["train"])
+    assert [file.stat().st_mtime_ns for file in first["train"]] == before
+    rows["code_switched"] = [{**row, "id": "new" + row["id"]} for row in rows["code_switched"]]
+    write_corpus(tmp_path, rows)
+    second = ensure_tokens(corpus, "code_switched", path, mask_token="[MASK]", splits=["train"])
+    again = [row["id"] for file in second["train"] for row in pq.read_table(file).to_pylist()]
+    assert again == ["new" + name for name in ids]
+
+
+def test_a_config_that_was_not_built_has_no_files_and_a_lost_shard_is_an_error(tmp_path):
+    corpus = write_corpus(tmp_path, {"plain_text": rows_of(5)["plain_text"]})
+    tokenizer = tokenizer_of("words")
+    assert ensure_tokens(corpus, "reasoning", tokenizer, mask_token="[MASK]", splits=["train"]) == {
+        "train": []
+    }
+    next((corpus / "data" / "plain_text").iterdir()).unlink()
+    with pytest.raises(InputError, match="missing"):
+        ensure_tokens(corpus, "plain_text", tokenizer, mask_token="[MASK]")

@@ -1,0 +1,190 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from transformers import BertConfig, BertForMaskedLM, RobertaConfig, RobertaForMaskedLM
+
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.tokens import ensure_tokens
+from tests.trainer.toy import ENTITIES, RELATIONS, rows_of, sentence_rows, write_corpus
+from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
+from trainer.loop import gradients
+from trainer.models import PackedMaskedLM
+from trainer.objectives.kmlm import Kmlm, MaskedLoss
+
+SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400)
+
+
+def config_of(**options):
+    return TrainingConfig(**{"model": SMALL, "records_per_step": 12, "max_length": 96, **options})
+
+
+def sums_of(module, batches):
+    found = []
+    for batch in batches:
+        found.append(module(**{name: torch.from_numpy(array) for name, array in batch.inputs.items()}))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_packed_records_have_the_loss_of_records_alone(files, tokenizer, family):
+    kind, make = {"bert": (BertConfig, BertForMaskedLM), "roberta": (RobertaConfig, RobertaForMaskedLM)}[
+        family
+    ]
+    torch.manual_seed(0)
+    lm = make(
+        kind(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=140,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    ).eval()
+    # So far from zero that a wrong position or neighbour shows.
+    torch.nn.init.normal_(lm.get_input_embeddings().weight)
+    (batch,) = Kmlm(config_of(rows_per_forward=500), files=files, tokenizer=tokenizer).next_step(0)
+    ids, segments = batch.inputs["ids"], batch.inputs["segments"]
+    expected = torch.zeros(3, dtype=torch.float64)
+    labels = np.full(ids.size, -100)
+    labels[batch.inputs["where"]] = batch.inputs["labels"]
+    term = np.zeros(ids.size, np.int64)
+    term[batch.inputs["where"]] = batch.inputs["term"]
+    labels, term = labels.reshape(ids.shape), term.reshape(ids.shape)
+    records = 0
+    for row in range(len(ids)):
+        for segment in range(1, segments[row].max() + 1):
+            own = segments[row] == segment
+            records += 1
+            if (labels[row][own] == -100).all():
+                continue
+            alone = lm(input_ids=torch.from_numpy(ids[row][own])[None])
+            loss = torch.nn.functional.cross_entropy(
+                alone.logits[0].double(), torch.from_numpy(labels[row][own]), reduction="sum"
+            )
+            expected[term[row][own][labels[row][own] != -100][0]] += loss.detach()
+    assert records == 36
+    assert (segments.max(axis=1) > 1).any()
+    with torch.no_grad():
+        sums = sums_of(MaskedLoss(PackedMaskedLM(lm), 3), [batch])[0]
+    torch.testing.assert_close(sums.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_loss_is_the_weighted_sum_of_each_stream_s_own_mean_however_cut(files, tokenizer):
+    found = []
+    for rows in (1, 3, 500):
+        objective = Kmlm(config_of(rows_per_forward=rows), files=files, tokenizer=tokenizer)
+        batches = objective.next_step(0)
+        counts = sum(batch.counts for batch in batches)
+        sums = sums_of(objective.model, batches).sum(dim=0)
+        means = [float(s) / n for s, n in zip(sums, counts, strict=True)]
+        result = gradients(
+            objective.model, batches, objective.terms, Accelerator(cpu=True), wishes=(False, False)
+        )
+        assert result.loss == pytest.approx(means[0] + 0.3 * (means[1] + means[2]), rel=1e-5)
+        assert list(result.means) == ["loss_plain", "loss_code_switched", "loss_reasoning"]
+        assert list(result.means.values()) == pytest.approx(means, rel=1e-5)
+        gradient = torch.cat([p.grad.flatten() for p in objective.model.parameters()])
+        found.append((len(batches), gradient))
+    assert found[0][0] > found[1][0] > found[2][0] == 1
+    for _, gradient in found[1:]:
+        torch.testing.assert_close(gradient, found[0][1], rtol=1e-3, atol=1e-5)
+
+
+def test_two_ranks_read_what_one_reads(files, tokenizer):
+    (one,) = Kmlm(config_of(), files=files, tokenizer=tokenizer).next_step(0)
+    ranks = [Kmlm(config_of(), files=files, tokenizer=tokenizer, rank=r, world=2) for r in range(2)]
+    two = [rank.next_step(0)[0] for rank in ranks]
+    assert Counter(one.records) == Counter(two[0].records + two[1].records)
+    assert (one.counts == two[0].counts + two[1].counts).all()
+    assert ranks[0].state() == ranks[1].state()
+    assert ranks[0].total_steps == ranks[1].total_steps
+    losses = [sums_of(ranks[0].model, [batch])[0] for batch in (one, *two)]
+    torch.testing.assert_close(losses[0], losses[1] + losses[2], rtol=1e-5, atol=1e-5)
+
+
+def test_no_link_is_a_label(files, tokenizer):
+    objective = Kmlm(config_of(), files=files, tokenizer=tokenizer)
+    for step in range(5):
+        for batch in objective.next_step(step):
+            assert not set(batch.inputs["labels"].tolist()) & set(tokenizer.all_special_ids)
+
+
+def test_nothing_to_predict_gives_a_loss_of_0(tmp_path, tokenizer):
+    rows = sentence_rows("cycle3", [[(ENTITIES[0], RELATIONS[0], ENTITIES[1])]] * 20, prefix="r")
+    for row in rows:
+        row["slots"] = []
+    corpus = write_corpus(tmp_path, {"reasoning": rows}, seed=1)
+    files = ensure_tokens(corpus, "reasoning", tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
+    objective = Kmlm(config_of(), files={"reasoning": files}, tokenizer=tokenizer)
+    result = gradients(
+        objective.model,
+        objective.next_step(0),
+        objective.terms,
+        Accelerator(cpu=True),
+        wishes=(False, False),
+    )
+    assert result.loss == 0
+    assert result.means == {"loss_reasoning": 0}
+    assert all((p.grad == 0).all() for p in objective.model.parameters())
+
+
+def test_the_plain_stream_sets_the_epoch_without_it_the_longest(files, tokenizer):
+    epoch = config_of(schedule_steps=None)
+    assert Kmlm(epoch, files=files, tokenizer=tokenizer).total_steps == -(-400 // 12)
+    without = {name: file for name, file in files.items() if name != "plain"}
+    objective = Kmlm(epoch, files=without, tokenizer=tokenizer)
+    assert set(objective.terms) == {"code_switched", "reasoning"}
+    longest = max(stream.rows for stream in objective._streams.values())
+    assert objective.total_steps == -(-longest // 12)
+
+
+def test_the_ablation_masks_cycles_as_code_switched_text(files, tokenizer):
+    whole, share = (
+        Kmlm(
+            config_of(kmlm=KmlmConfig(streams=("reasoning",), reasoning_mask=mask), records_per_step=200),
+            files=files,
+            tokenizer=tokenizer,
+        ).next_step(0)
+        for mask in ("relations", "plain")
+    )
+    for batches, masked in ((whole, 1.0), (share, 0.8)):
+        hidden = [batch.inputs["ids"].flatten()[batch.inputs["where"]] for batch in batches]
+        found = np.concatenate(hidden) == tokenizer.mask_token_id
+        assert found.mean() == pytest.approx(masked, abs=0.06)
+
+
+def test_long_steps_follow_on_long_plain_text_alone(tmp_path, tokenizer):
+    rows = rows_of(20)
+    rows["plain_text"] += [
+        {**row, "id": "long" + row["id"], "length": 256, "text": " ".join([row["text"]] * 4)}
+        for row in rows["plain_text"]
+    ]
+    corpus = write_corpus(tmp_path, rows)
+    files = {
+        stream: ensure_tokens(corpus, name, tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
+        for stream, name in (("plain", "plain_text"), ("reasoning", "reasoning"))
+    }
+    config = config_of(max_length=128, schedule_steps=3, kmlm=KmlmConfig(long_length=256, long_steps=2))
+    objective = Kmlm(config, files=files, tokenizer=tokenizer)
+    assert objective.total_steps == 5
+    objective.next_step(2)
+    (batch,) = objective.next_step(3)
+    assert len(batch.records) == 12 * 128 // 256
+    assert all(name.startswith("long") for name in batch.records)
+    assert batch.inputs["ids"].shape[1] == 256
+    assert batch.counts[0] > 0 == batch.counts[1]
+    del files["plain"]
+    with pytest.raises(UsageError, match="plain"):
+        Kmlm(config, files=files, tokenizer=tokenizer)
+
+
+def test_a_corpus_without_records_and_more_ranks_than_records_are_errors(files, tokenizer):
+    with pytest.raises(InputError, match="no records"):
+        Kmlm(config_of(), files={"plain": []}, tokenizer=tokenizer)
+    with pytest.raises(UsageError, match="fewer than 13 ranks"):
+        Kmlm(config_of(), files=files, tokenizer=tokenizer, world=13)

@@ -1,0 +1,239 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import trainer.objectives.kmlm as kmlm
+from kgcorpus.contracts.errors import InputError, KgcorpusError, UsageError
+from tests.trainer.toy import rows_of, write_corpus
+from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
+from trainer.metrics import Metrics, read_metrics
+from trainer.run import train
+
+CONFIG = TrainingConfig(
+    model=ModelConfig(hidden=16, layers=1, heads=2, vocab_size=400, dropout=0.1),
+    records_per_step=6,
+    rows_per_forward=2,
+    schedule_steps=24,
+    checkpoint_every=4,
+)
+
+
+def start(corpus, out, max_steps, config=CONFIG):
+    return train("kmlm", corpus=corpus, out=out, config=config, max_steps=max_steps)
+
+
+def losses(out):
+    return [(line["step"], line["loss"], line["lr"]) for line in read_metrics(Path(out) / "metrics.jsonl")]
+
+
+def weights(out):
+    from safetensors.torch import load_file
+
+    return load_file(Path(out) / "model" / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory):
+    """A run of 12 steps in one go."""
+    out = tmp_path_factory.mktemp("whole")
+    start(corpus, out, 12)
+    return out
+
+
+def same(one, other):
+    assert losses(one) == losses(other)
+    first, second = weights(one), weights(other)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def script(corpus, out, steps, config=CONFIG):
+    code = (
+        "import sys, logging; logging.basicConfig(level='INFO')\n"
+        "from trainer.run import train; from trainer.config import TrainingConfig\n"
+        "config = TrainingConfig.model_validate_json(sys.argv[3])\n"
+        "train('kmlm', corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=int(sys.argv[4]))\n"
+    )
+    command = [sys.executable, "-c", code, str(corpus), str(out), config.model_dump_json(), str(steps)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(out, step, process):
+    deadline = time.monotonic() + 90
+    while not (done := read_metrics(out / "metrics.jsonl")) or done[-1]["step"] < step:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_run_ends_at_exactly_the_step_asked_for(whole):
+    lines = read_metrics(whole / "metrics.jsonl")
+    assert [line["step"] for line in lines] == list(range(1, 13))
+    assert all(
+        {"loss", "loss_plain", "loss_code_switched", "loss_reasoning", "lr", "tokens"} <= set(line)
+        for line in lines
+    )
+    assert [path.name for path in sorted((whole / "checkpoints").iterdir())] == [
+        "step-00000008",
+        "step-00000012",
+    ]
+    assert json.loads((whole / "run.json").read_text())["objective"] == "kmlm"
+
+
+def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_one(corpus, tmp_path, whole):
+    for steps in (3, 4, 9, 12):
+        start(corpus, tmp_path, steps)
+        assert len(losses(tmp_path)) == steps
+    same(whole, tmp_path)
+    start(corpus, tmp_path, 12)
+    same(whole, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_it_had_not_been(corpus, tmp_path, whole):
+    process = script(corpus, tmp_path, 12)
+    wait_for_step(tmp_path, 6, process)
+    process.kill()
+    process.wait()
+    with (tmp_path / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 7, "lo')
+    again = script(corpus, tmp_path, 12)
+    _, log = again.communicate(timeout=90)
+    assert again.returncode == 0, log
+    assert "resuming from" in log
+    same(whole, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_sigterm_saves_and_exits_with_143(corpus, tmp_path, whole):
+    config = CONFIG.model_copy(update={"checkpoint_every": 1000})
+    process = script(corpus, tmp_path, 100_000, config)
+    wait_for_step(tmp_path, 5, process)
+    os.kill(process.pid, signal.SIGTERM)
+    _, log = process.communicate(timeout=90)
+    assert process.returncode == 143, log
+    done = losses(tmp_path)[-1][0]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step-{done:08d}"]
+    start(corpus, tmp_path, done + 2)
+    assert losses(tmp_path)[:12] == losses(whole)[: len(losses(tmp_path))]
+
+
+def test_minutes_make_a_checkpoint_due(corpus, tmp_path):
+    config = CONFIG.model_copy(update={"checkpoint_minutes": 1e-9, "checkpoint_every": 1000, "keep": 9})
+    start(corpus, tmp_path, 3, config)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "named"), [({"lr": 0.1}, "config.lr"), ({"kmlm": KmlmConfig(alpha=1.0)}, "config.kmlm.alpha")]
+)
+def test_another_config_is_refused_by_name(corpus, whole, change, named):
+    with pytest.raises(UsageError, match=named.replace(".", r"\.")):
+        start(corpus, whole, 12, CONFIG.model_copy(update=change))
+
+
+def test_another_corpus_is_refused_but_other_intervals_are_not(tmp_path, corpus, whole):
+    other = write_corpus(tmp_path, rows_of(20, seed=5))
+    with pytest.raises(UsageError, match=r"corpus\.code_switched"):
+        start(other, whole, 12)
+    start(corpus, whole, 12, CONFIG.model_copy(update={"keep": 5, "checkpoint_every": 7, "log_every": 1}))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(corpus, tmp_path, monkeypatch):
+    start(corpus, tmp_path, 2)
+    forward, calls = kmlm.MaskedLoss.forward, []
+
+    def poisoned(self, **inputs):
+        calls.append(1)
+        return forward(self, **inputs) * (math.nan if len(calls) == 4 else 1.0)
+
+    monkeypatch.setattr(kmlm.MaskedLoss, "forward", poisoned)
+    with pytest.raises(KgcorpusError, match=r"step \d+, records \S+") as raised:
+        start(corpus, tmp_path, 12)
+    monkeypatch.undo()
+    done = len(losses(tmp_path))
+    assert f"step {done + 1}," in str(raised.value)
+    assert (tmp_path / "checkpoints" / f"step-{done:08d}").exists()
+    # What is saved is the state before the step.
+    start(corpus, tmp_path, 12)
+    assert all(math.isfinite(loss) for _, loss, _ in losses(tmp_path))
+
+
+def test_the_resumed_state_after_a_bad_step_is_that_before_it(corpus, tmp_path, monkeypatch, whole):
+    monkeypatch.setattr(
+        kmlm.MaskedLoss,
+        "forward",
+        lambda self, **inputs: sum(p.sum() for p in self.parameters()) * math.inf * torch.ones(3),
+    )
+    with pytest.raises(KgcorpusError):
+        start(corpus, tmp_path, 12)
+    monkeypatch.undo()
+    start(corpus, tmp_path, 12)
+    same(whole, tmp_path)
+
+
+def test_the_model_opens_with_bare_transformers(whole):
+    code = (
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name.split('.')[0] in ('kgcorpus', 'trainer', 'pipelines'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "from transformers import AutoModelForMaskedLM, AutoTokenizer\n"
+        "for folder in sys.argv[1:]:\n"
+        "    model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)\n"
+        "    assert not info['missing_keys'] and not info['unexpected_keys'], info\n"
+        "    tokenizer = AutoTokenizer.from_pretrained(folder)\n"
+        "    logits = model(**tokenizer('Ulm a [MASK] Ulm b.', return_tensors='pt')).logits\n"
+        "    assert logits.shape[-1] == len(tokenizer)\n"
+    )
+    folders = [whole / "model", whole / "checkpoints" / "step-00000012"]
+    subprocess.run([sys.executable, "-c", code, *map(str, folders)], check=True, cwd="/")
+
+
+def test_a_checkpoint_s_parts_open_without_running_code(whole):
+    newest = whole / "checkpoints" / "step-00000012"
+    state = torch.load(newest / "optimizer.pt", weights_only=True)
+    assert all(entry["step"] == 12 for entry in state["state"].values())
+    assert len((newest / "state.json").read_text()) < 400
+
+
+def test_a_base_model_is_trained_on(corpus, tmp_path, whole):
+    config = CONFIG.model_copy(update={"base_model": str(whole / "model")})
+    start(corpus, tmp_path, 1, config)
+    assert losses(tmp_path)[0][1] < losses(whole)[0][1]
+    with pytest.raises(UsageError, match="base_model"):
+        start(corpus, tmp_path / "x", 1, CONFIG.model_copy(update={"base_model": str(tmp_path / "none")}))
+    with pytest.raises(UsageError, match="reach 128 tokens"):
+        start(corpus, tmp_path / "y", 1, config.model_copy(update={"max_length": 200}))
+
+
+def test_wrong_use_is_told(tmp_path, corpus):
+    with pytest.raises(UsageError, match=r"cannot train 'bert'.*kmlm"):
+        train("bert", corpus=corpus, out=tmp_path / "run", config=CONFIG)
+    with pytest.raises(InputError, match="no finished build"):
+        train("kmlm", corpus=tmp_path, out=tmp_path / "run", config=CONFIG)
+
+
+def test_metrics_are_cut_back_and_a_torn_line_is_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 1, "event": "x"}\n{"step": 2}\n{"step": 3, "lo')
+    with Metrics(path, step=1) as metrics:
+        metrics.write({"step": 2, "loss": 0.5})
+    assert read_metrics(path) == [{"step": 1}, {"step": 1, "event": "x"}, {"step": 2, "loss": 0.5}]
+
+
+@pytest.mark.slow
+def test_the_default_preset_learns(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", rows_of(1700))
+    train("kmlm", corpus=corpus, out=tmp_path / "run", config=TrainingConfig(), max_steps=60)
+    found = [loss for _, loss, _ in losses(tmp_path / "run")]
+    assert np.mean(found[-5:]) < 0.7 * np.mean(found[:5])

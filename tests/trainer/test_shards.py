@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from kgcorpus.tokens import ensure_tokens
+from tests.trainer.toy import rows_of, write_corpus
+from trainer.shards import ShardStream
+
+
+def stream_of(files, *, name="code_switched", **options):
+    return ShardStream(files[name], name=name, **{"seed": 0, "max_length": 128, **options})
+
+
+def names(records):
+    return [(record.epoch, record.id) for record in records]
+
+
+def test_each_epoch_reads_every_record_once_in_an_order_of_its_own(files):
+    stream = stream_of(files)
+    first, second = ([r.id for r in stream.take(stream.rows)] for _ in range(2))
+    assert len(set(first)) == stream.rows
+    assert sorted(first) == sorted(second)
+    assert first != second
+    assert first == [r.id for r in stream_of(files).take(stream.rows)]
+    assert first != [r.id for r in stream_of(files, seed=1).take(stream.rows)]
+
+
+@pytest.mark.parametrize("read", [0, 1, 137, 10_000])
+def test_a_state_goes_on_at_the_exact_record(files, read):
+    stream = stream_of(files)
+    stream.take(read)
+    state = json.loads(json.dumps(stream.state()))
+    assert len(json.dumps(state)) < 100
+    expected = stream.take(300)
+    resumed = stream_of(files)
+    resumed.load_state(state)
+    assert names(resumed.take(300)) == names(expected)
+
+
+def test_ranks_take_equal_disjoint_shares_of_the_one_order(files):
+    whole = names(stream_of(files).take(48))
+    ranks = [stream_of(files, rank=rank, world=3) for rank in range(3)]
+    shares = [names(rank.take(24)) + names(rank.take(24)) for rank in ranks]
+    assert [len(share) for share in shares] == [16, 16, 16]
+    assert sorted(sum(shares, [])) == sorted(whole)
+    assert ranks[0].state() == ranks[1].state() == ranks[2].state()
+
+
+def test_long_records_with_slots_are_dropped_and_counted(files):
+    whole, short = stream_of(files, name="reasoning"), stream_of(files, name="reasoning", max_length=45)
+    assert whole.dropped == 0
+    assert 0 < short.dropped == whole.rows - short.rows
+    assert max(len(record.ids) for record in short.take(short.rows)) <= 45
+
+
+def test_long_plain_text_is_cut_and_keeps_its_last_token(files):
+    whole, cut = stream_of(files, name="plain"), stream_of(files, name="plain", max_length=20)
+    assert cut.rows == cut.cut == whole.rows
+    for record in cut.take(20):
+        assert len(record.ids) == len(record.slot) == len(record.sentence) == 20
+        assert record.ids[-1] == whole.take(1)[0].ids[-1]
+
+
+@pytest.mark.parametrize(("max_length", "chosen"), [(512, "512"), (128, "128"), (400, "128"), (64, "128")])
+def test_plain_text_is_read_from_the_passages_made_for_the_length(tmp_path, tokenizer, max_length, chosen):
+    rows = [
+        {**row, "id": f"{n}-{row['id']}", "length": n} for n in (128, 512) for row in rows_of(6)["plain_text"]
+    ]
+    corpus = write_corpus(tmp_path, {"plain_text": rows})
+    files = ensure_tokens(corpus, "plain_text", tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
+    stream = ShardStream(files, name="plain", seed=0, max_length=max_length)
+    assert stream.rows == 6
+    assert {record.id.split("-")[0] for record in stream.take(12)} == {chosen}
+
+
+def test_no_files_give_no_rows():
+    assert ShardStream([], name="plain", seed=0, max_length=128).rows == 0

@@ -1,0 +1,211 @@
+"""Makes the demo's importance encoder, `kgcorpus/demo/world/encoder`: a tiny BERT of the demo's own text.
+
+Run `python -m trainer.demo_encoder [--out DIR]`; about two minutes on a CPU. Seeded: the same text, versions,
+kind of machine and number of threads give the same weights.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from kgcorpus.contracts.draws import Draw, hash64
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.demo import world
+from kgcorpus.demo.dumps import wikis, write_dumps
+from kgcorpus.wiki.dump import open_dump, read_pages, read_site
+from kgcorpus.wiki.pages import page_rows
+from kgcorpus.wiki.sentences import split_sentences
+from trainer.masking import Vocabulary, mask_share
+from trainer.models import PackedMaskedLM
+from trainer.packing import pack
+from trainer.shards import Record
+from trainer.tokenizer import make_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+SEED = 20240501
+VOCABULARY, HIDDEN, LAYERS, HEADS, POSITIONS = 3_000, 96, 3, 4, 256
+ROW_TOKENS, RECORDS_PER_STEP, STEPS, WARM_UP, PEAK_LR = 128, 64, 1_000, 100, 3e-3
+MASKED, HELD_OUT, HELD_OUT_DRAWS = 0.15, 0.10, 8
+
+
+def sentences() -> list[str]:
+    """Every sentence of the demo's articles, in all languages, and of its entities' descriptions, once."""
+    found: dict[str, None] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for lang, dump in zip(wikis(), write_dumps(Path(folder)), strict=True):
+            with open_dump(str(dump)) as stream:
+                site = read_site(stream, lang=lang)
+            with open_dump(str(dump)) as stream:
+                for page in page_rows(read_pages(stream, where=dump.name), site=site, tally=Tally()):
+                    found |= dict.fromkeys(_split(page["text"], lang))
+    for line in (world() / "graph" / "wikidata5m_text.txt").read_text(encoding="utf-8").splitlines():
+        found |= dict.fromkeys(_split(line.split("\t", 1)[1], "en"))
+    return list(found)
+
+
+def _split(text: str, lang: str) -> Iterator[str]:
+    return (text[start:end] for start, end in split_sentences(text, lang))
+
+
+def names() -> list[str]:
+    """The labels and aliases of entities and relations, one line an item and language."""
+    files = [world() / "graph" / name for name in ("labels.tsv", "relations.tsv")]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return [", ".join(filter(None, line.split("\t")[2:])) for line in lines]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Packed rows [rows, length] and the predicted tokens: places in the flat rows, and what stood there."""
+
+    ids: Tensor
+    segments: Tensor
+    positions: Tensor
+    where: Tensor
+    labels: Tensor
+
+    def logits(self, model: PackedMaskedLM) -> Tensor:
+        """[labels, vocabulary]."""
+        states = model.states(self.ids, self.segments, self.positions).flatten(0, 1)
+        return model.logits(states.index_select(0, self.where))
+
+
+class _Texts:
+    """Tokenised texts, masked anew for each epoch."""
+
+    def __init__(self, texts: Sequence[str], tokenizer: "PreTrainedTokenizerFast", *, name: str) -> None:
+        encoded = tokenizer(list(texts), truncation=True, max_length=ROW_TOKENS)
+        self.ids: list[NDArray[np.int32]] = [np.array(ids, np.int32) for ids in encoded["input_ids"]]
+        self._name, self._pad = name, int(tokenizer.convert_tokens_to_ids(str(tokenizer.pad_token)))
+        self._vocabulary = Vocabulary.of(
+            size=len(tokenizer),
+            mask=int(tokenizer.convert_tokens_to_ids(str(tokenizer.mask_token))),
+            pad=self._pad,
+            special_ids=tokenizer.all_special_ids,
+        )
+
+    def batches(self) -> Iterator[_Batch]:
+        """Batches of RECORDS_PER_STEP texts, epoch after epoch, without end."""
+        order: list[int] = []
+        epoch = 0
+        while True:
+            while len(order) < RECORDS_PER_STEP:
+                fresh = list(range(len(self.ids)))
+                Draw(SEED, self._name, epoch).shuffle(fresh)
+                order += fresh
+                epoch += 1
+            yield self.batch(order[:RECORDS_PER_STEP], epoch)
+            del order[:RECORDS_PER_STEP]
+
+    def batch(self, chosen: Sequence[int], epoch: int) -> _Batch:
+        """The chosen texts with the epoch's masks."""
+        records = [
+            Record(str(i), "plain", ids, np.zeros(len(ids), np.int8), np.zeros(len(ids), np.int16), epoch)
+            for i, ids in ((i, self.ids[i]) for i in chosen)
+        ]
+        masked = mask_share(
+            records, self._vocabulary, share=MASKED, slots_only=False, seed=SEED, stream=self._name
+        )
+        sizes = np.array([len(record.ids) for record in records])
+        packed = pack(masked.ids, sizes, length=ROW_TOKENS, pad=self._pad)
+        return _Batch(
+            torch.from_numpy(packed.ids),
+            torch.from_numpy(packed.segments),
+            torch.from_numpy(packed.positions),
+            torch.from_numpy(packed.flat[masked.predicted]),
+            torch.from_numpy(masked.labels[masked.predicted].astype(np.int64)),
+        )
+
+
+def train(texts: _Texts, *, vocabulary: int, pad: int) -> PackedMaskedLM:
+    """A BERT from scratch: AdamW, warm-up, then linear decay to 0."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(hash64(SEED, "model"))
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * HIDDEN,
+        max_position_embeddings=POSITIONS,
+        pad_token_id=pad,
+    )
+    model = PackedMaskedLM(BertForMaskedLM(config)).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LR, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / WARM_UP, (STEPS - step) / (STEPS - WARM_UP))
+    )
+    for step, batch in zip(range(STEPS), texts.batches(), strict=False):
+        loss = cross_entropy(batch.logits(model), batch.labels)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if (step + 1) % 100 == 0:
+            print(f"step {step + 1}: loss {loss.item():.3f}", flush=True)
+    return model.eval()
+
+
+def accuracy(model: PackedMaskedLM, held_out: _Texts, trained: _Texts) -> tuple[float, float]:
+    """Share of masked tokens guessed right: by the model, and by always naming the commonest token."""
+    commonest = np.bincount(np.concatenate([ids[1:-1] for ids in trained.ids])).argmax()
+    right, frequent, total = 0, 0, 0
+    with torch.inference_mode():
+        for draw in range(HELD_OUT_DRAWS):
+            batch = held_out.batch(range(len(held_out.ids)), draw)
+            right += int((batch.logits(model).argmax(1) == batch.labels).sum())
+            frequent += int((batch.labels == int(commonest)).sum())
+            total += len(batch.labels)
+    return right / total, frequent / total
+
+
+def save(model: PackedMaskedLM, tokenizer: "PreTrainedTokenizerFast", out: Path) -> None:
+    """Half-precision weights that open as float32, in the folder form of transformers 4 and 5."""
+    model.lm.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    _edit(out / "config.json", dtype="float32")
+    _edit(out / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+
+
+def _edit(path: Path, **values: str) -> None:
+    content = json.loads(path.read_text(encoding="utf-8")) | values
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _is_held_out(text: str) -> bool:
+    return hash64(SEED, "held-out", text) / 2.0**64 < HELD_OUT
+
+
+def main() -> None:
+    """Train, print the held-out accuracy, save."""
+    parser = argparse.ArgumentParser(description="Train the demo's importance encoder.")
+    parser.add_argument("--out", type=Path, default=world() / "encoder", help="folder of the encoder")
+    out: Path = parser.parse_args().out
+    chosen = sentences()
+    held = [text for text in chosen if _is_held_out(text)]
+    seen = [text for text in chosen if not _is_held_out(text)] + names()
+    tokenizer = make_tokenizer(seen, vocab_size=VOCABULARY, max_length=POSITIONS)
+    trained, held_out = (_Texts(x, tokenizer, name=name) for x, name in ((seen, "train"), (held, "held-out")))
+    print(f"{len(seen)} texts to train on, {len(held)} held out, {len(tokenizer)} tokens in the vocabulary")
+    model = train(trained, vocabulary=len(tokenizer), pad=int(tokenizer.pad_token_id))
+    share, unigram = accuracy(model, held_out, trained)
+    print(f"held-out masked accuracy {share:.3f} (unigram {unigram:.3f})")
+    save(model, tokenizer, out)
+
+
+if __name__ == "__main__":
+    main()
