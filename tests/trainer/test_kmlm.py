@@ -81,7 +81,7 @@ def test_the_loss_is_the_weighted_sum_of_each_stream_s_own_mean_however_cut(file
         batches = objective.next_step(0)
         counts = sum(batch.counts for batch in batches)
         sums = sums_of(objective.model, batches).sum(dim=0)
-        means = [float(s) / n for s, n in zip(sums, counts, strict=True)]
+        means = [s / n for s, n in zip(sums.tolist(), counts, strict=True)]
         result = gradients(
             objective.model, batches, objective.terms, Accelerator(cpu=True), wishes=(False, False)
         )

@@ -42,7 +42,7 @@ def test_ranks_take_equal_disjoint_shares_of_the_one_order(files):
     ranks = [stream_of(files, rank=rank, world=3) for rank in range(3)]
     shares = [names(rank.take(24)) + names(rank.take(24)) for rank in ranks]
     assert [len(share) for share in shares] == [16, 16, 16]
-    assert sorted(sum(shares, [])) == sorted(whole)
+    assert sorted(name for share in shares for name in share) == sorted(whole)
     assert ranks[0].state() == ranks[1].state() == ranks[2].state()
 
 

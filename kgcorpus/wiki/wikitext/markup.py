@@ -51,7 +51,7 @@ _BAR_LINE = re.compile(r"\n[ \t:]*+\|[^\n]*+")
 
 _COLON_LINK = re.compile(
     r"\[\[[ _]*+([^\[\]|:\n]{1,60}+):"
-    r"(?:[^\[\]]++|\[\[(?:[^\[\]]++|\[[^\[\]]*+\])*+\]\]|\[(?!\[)|\](?!\]))*+\]\]"
+    r"(?:[^\[\]]++|\[\[(?:[^\[\]]++|\[[^\[\]]*+\])*+\]\]|\[[^\[\]]*+\]|\[(?!\[)|\](?!\]))*+\]\]"
 )
 
 _BREAK = re.compile(r"<br\b[^<>]*+>", re.IGNORECASE)
@@ -66,12 +66,13 @@ _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
 _FOUR_QUOTES = re.compile(r"''''(?!')(?<!''''')")
 # French and Italian: in `l'''Iliade''` the first quote is the apostrophe of the article.
 _ELISION = re.compile(
-    r"'''(?!')(?:(?<=\W[a-zA-Z]''')|(?<=\W[Qq]u''')|(?<=[Aaeu]ll''')|(?<=\W[Uu]n''')|(?<=squ'''))"
+    r"'''(?!')(?:(?<=[^\w'][a-zA-Z]''')|(?<=[^\w'][Qq]u''')|(?<=[Aaeu]ll''')|(?<=[^\w'][Uu]n''')|(?<=squ'''))"
     r"(?=[^'\n]*+(?:'(?!')[^'\n]*+)*+''(?!'))"
 )
 _QUOTES = re.compile(r"''+")
 _EMPTY_PARENTHESES = re.compile(r"\((?:[\s,;:/–-]|&nbsp;)*+\)")
 _PARENTHESIS_START = re.compile(r"\(\s*+[,;][\s,;]*+")
+_EMPTY_BRACKETS = re.compile(r"\[(?<!\[\[)\s*+\](?!\])")
 _WIDE_EMPTY_PARENTHESES = re.compile(r"（[\s，、；：,;]*+）")
 _WORD = re.compile(r"[^\W_]")
 
@@ -207,7 +208,7 @@ def _without_inline_markup(text: str) -> str:
         text = _BREAK.sub(" ", text)
         text = _BLOCK_TAG.sub("\n\n", text)
         text = _INLINE_TAG.sub("", text)
-    text = _EXTERNAL.sub(r"\1", text)
+    text = _EMPTY_BRACKETS.sub("", _EXTERNAL.sub(r"\1", text))
     if "__" in text:
         text = _SWITCH.sub("", text)
     if "'''" in text:

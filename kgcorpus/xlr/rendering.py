@@ -1,0 +1,41 @@
+"""Questions as rows of the table `xlr`."""
+
+from typing import Any
+
+from kgcorpus.kg.names import Names
+from kgcorpus.records.kmlm import Item, render_sentences
+from kgcorpus.xlr.questions import Question
+
+
+def render_question(
+    question: Question, *, names: Names, relations: Names, lang: str
+) -> dict[str, Any] | None:
+    """The question's row in a language; None where its items are not all named, or not apart.
+
+    Returns:
+        The columns of the table `xlr`, and `split`. The context is written as a record of the table
+        `reasoning` is; `triples` are the context's, in the order of its sentences, then the left-out one.
+        The choices stand in the same order in every language.
+    """
+    if lang not in question.languages:
+        return None
+
+    def entity(ident: str) -> Item:
+        return Item(names.label(ident, lang) or "", ident, lang)
+
+    def relation(ident: str) -> Item:
+        return Item(relations.label(ident, lang) or "", ident, lang)
+
+    context, _ = render_sentences((entity(h), relation(r), entity(t)) for h, r, t in question.context)
+    head, tail = question.left_out.h, question.left_out.t
+    return {
+        "id": f"xlr:{lang}:{question.question_id}",
+        "lang": lang,
+        "context": context,
+        "question": {"h": entity(head).name, "t": entity(tail).name, "h_qid": head, "t_qid": tail},
+        "choices": [{"pid": pid, "label": relation(pid).name} for pid in question.choices],
+        "answer": question.answer,
+        "triples": [triple._asdict() for triple in (*question.context, question.left_out)],
+        "unseen_combination": question.unseen_combination,
+        "split": question.split,
+    }

