@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "train": ("torch", "transformers", "safetensors", "accelerate", "tokenizers"),
     "report": ("matplotlib", "networkx"),
 }
+
+_LIST_GPUS = """
+import torch
+print(", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())))
+"""
 
 
 @dataclass(frozen=True)
@@ -119,10 +125,13 @@ def _cores() -> Check:
 def _gpu() -> Check:
     if importlib.util.find_spec("torch") is None:
         return Check("gpu", True, "not looked for: torch is not installed")
-    import torch
-
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return Check("gpu", True, ", ".join(names) or f"none that torch {torch.__version__} can use")
+    # In a process of its own: a torch whose libraries do not fit the machine can end the one that imports it.
+    run = subprocess.run([sys.executable, "-c", _LIST_GPUS], capture_output=True, text=True, check=False)
+    if run.returncode:
+        lines = run.stderr.strip().splitlines() or [f"exit status {run.returncode}"]
+        mend = "Install torch anew, in the build for this machine"
+        return Check("gpu", False, f"torch cannot be imported: {lines[-1]}", mend)
+    return Check("gpu", True, run.stdout.strip() or "none that torch can use")
 
 
 def _gib(size: int) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from pyspark.sql import DataFrame
 
+from kgcorpus.codeswitch import code_switched_records
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.records.kmlm import reasoning_records, record_split
 from pipelines.context import Context
 from pipelines.kernels import Row, map_rows, with_split
 from pipelines.lookup import names_of
@@ -18,9 +20,6 @@ def run_code_switched(context: Context) -> DataFrame:
     entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
 
     def render(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
-        from kgcorpus.codeswitch import code_switched_records
-        from kgcorpus.records.kmlm import record_split
-
         names, labels = names_of(entities, "qid"), names_of(relations, "pid")
         for row in triples:
             triple = (row["h"], row["r"], row["t"])
@@ -39,8 +38,6 @@ def run_reasoning(context: Context) -> DataFrame:
     entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
 
     def render(cycles: Iterator[Row], tally: Tally) -> Iterator[Row]:
-        from kgcorpus.records.kmlm import reasoning_records, record_split
-
         names, labels = names_of(entities, "qid"), names_of(relations, "pid")
         for cycle in cycles:
             for record in reasoning_records(

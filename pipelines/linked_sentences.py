@@ -8,13 +8,13 @@ from pyspark.sql import functions as F
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.linking.anchors import link_page
 from pipelines.context import Context
 from pipelines.kernels import Row, map_rows
 
 
 def run(context: Context) -> DataFrame:
     """Resolve the links by joins, then cut and link page by page."""
-    from kgcorpus.linking.anchors import link_page
 
     def link(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for page in pages:

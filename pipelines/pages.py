@@ -8,6 +8,9 @@ from pyspark.sql import DataFrame
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.wiki.dump import RawPage, open_dump, read_pages, read_site
+from kgcorpus.wiki.pages import page_rows
+from kgcorpus.wiki.plaintext import read_documents
 from pipelines.context import Context
 from pipelines.kernels import Row, map_rows
 
@@ -26,10 +29,6 @@ _RAW = pa.schema(
 
 def run(context: Context) -> DataFrame:
     """Read each file in one task, then parse its pages in all of them."""
-    from kgcorpus.wiki.pages import page_rows
-    from kgcorpus.wiki.plaintext import read_documents
-
-    from kgcorpus.wiki.dump import RawPage, open_dump, read_pages, read_site
 
     sources = [*context.of_role("wikipedia.dump"), *context.of_role("text.path")]
     sites = {}

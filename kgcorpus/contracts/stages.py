@@ -1,4 +1,4 @@
-"""A stage: how one table comes to be, declared as data. Plan, skip, resume and the docs read the declaration."""
+"""A stage: how one table comes to be, declared as data that plan, skip, resume and the docs read."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

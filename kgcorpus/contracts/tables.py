@@ -1,4 +1,4 @@
-"""Every table of a build: its columns, what each means, and the order its rows are stored in. Read this first.
+"""Every table of a build: its columns, what each means, and the order of its rows. Read this first.
 
 Spans are `[start, end)` in Unicode code points of the row's `text`.
 """
@@ -251,7 +251,7 @@ TABLES: dict[str, Table] = {
                 "sentences": (pa.list_(SPAN), "the sentences' spans"),
                 "mentions": (
                     pa.list_(TRELM_MENTION),
-                    "each with cos and SI, long-tail flag, corpus frequency, and facts: relation, the other end, "
+                    "each with cos and SI, long-tail flag, corpus frequency, and facts: relation, other end, "
                     "direction (tail: the other end is the fact's tail) and the other end's label",
                 ),
             },

@@ -83,7 +83,7 @@ def shortlist(
                 tally.drop("several_relations")
             elif kept.admits(found):
                 length = 3 + found.rank[1] % 2
-                order = hash64(seed, "xlr-cycle", cycle["cycle_id"], place)
+                order = hash64(seed, "xlr-cycle", cycle["cycle_id"], *left_out)
                 rank = (cycle["length"] != length, -named.bit_count(), order)
                 context = (*triples[:place], *triples[place + 1 :])
                 kept.add(found, Candidate(rank, cycle["cycle_id"], left_out, context))

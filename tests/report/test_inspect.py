@@ -1,3 +1,5 @@
+import re
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -134,13 +136,11 @@ def test_data_cannot_steer_the_terminal_or_forge_a_column():
     assert render_row("triples", {"h": "Q1"}, label_of=lambda _: "\x1b]0;x\x07") == r"h  Q1 (\x1b]0;x\x07)"
 
 
-@given(st.text(), st.lists(st.tuples(st.integers(-3, 40), st.integers(-3, 40))))
+@given(st.text("ab c\U0001f469", max_size=30), st.lists(st.tuples(st.integers(-3, 40), st.integers(-3, 40))))
 def test_no_span_however_wrong_loses_text(text, spans):
-    row = {"text": text, "mentions": [mention(start, end, "Q1") for start, end in spans]}
-    assert show("jaket_text", row)
-    assert "".join(show("jaket_text", row | {"mentions": []}).split()) == "".join(
-        show("jaket_text", {"text": text, "mentions": []}).split()
-    )
+    row = {"lang": "en", "text": text, "mentions": [mention(start, end, "Q1") for start, end in spans]}
+    line = show("jaket_text", row).splitlines()[1].removeprefix("text").strip()
+    assert re.sub(r"\[([^|]*)\|Q1\]", r"\1", line).strip() == text.strip()
 
 
 def write_ids(path, ids):
@@ -149,7 +149,7 @@ def write_ids(path, ids):
     return str(path)
 
 
-@pytest.fixture()
+@pytest.fixture
 def shards(tmp_path):
     return [
         write_ids(tmp_path / f"{n}.parquet", ids)
@@ -186,5 +186,5 @@ def test_a_broken_file_is_named(tmp_path, data):
     path = tmp_path / "broken.parquet"
     if data is not None:
         path.write_bytes(data)
-    with pytest.raises(InputError, match="broken.parquet"):
+    with pytest.raises(InputError, match=r"broken\.parquet"):
         sample_rows([str(path)], 1)

@@ -51,6 +51,7 @@ def links(wikitext, lang="en"):
         ("{{Infobox\n|a={{b}}\n|c=[[d]]\n}}\nText", "Text"),
         ("a {{{1|b}}} c", "a c"),
         ("#REDIRECT", "REDIRECT"),
+        ("x[[a| b ]]c [[d|e ]] f[[g|h ]](i) [[j|k ]]", "x b c e fh (i) k"),
         ("", ""),
     ],
 )

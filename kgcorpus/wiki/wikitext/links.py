@@ -70,7 +70,10 @@ def link_up(text: str, site: Site) -> Article:
         else:
             if label.startswith(" ") and not lead.endswith((" ", "\n")):
                 lead += " "
-            shown, after = (label + trail, "") if not label.endswith(" ") else (label, " " + trail)
+            shown, after = label + trail, ""
+            if label.endswith(" "):
+                following = trail or parts[at + 4]
+                shown, after = label, trail if following[:1].isspace() or not following else " " + trail
             if not label or label.isspace():
                 shown, after = _PIPE_TRICK.sub("", target.strip().removeprefix(":")) + trail, ""
         shown = shown.strip()

@@ -79,7 +79,7 @@ _WORD = re.compile(r"[^\W_]")
 
 def peel(wikitext: str, site: Site) -> str:
     """Text whose only markup is `[[links]]`; a paragraph, heading or list item a line, no line empty."""
-    text = "\n" + characters.without_noncharacters(wikitext).replace("\r", "")
+    text = "\n" + characters.without_noncharacters(wikitext).replace("\r\n", "\n").replace("\r", "\n")
     text = _without_comments(text)
     text = _without_elements(text)
     if site.lang == "zh" and "-{" in text:
