@@ -1,5 +1,6 @@
 """Masked language models of transformers, run on packed rows with logits at the predicted tokens only."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,8 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
                 attention_probs_dropout_prob=small.dropout,
                 max_position_embeddings=longest,
                 pad_token_id=tokenizer.pad_token_id,
+                # BERT's .02 is for 768 units; narrower matrices need more to pass signals on.
+                initializer_range=0.02 * math.sqrt(768 / small.hidden),
             ),
             attn_implementation="sdpa",
         )

@@ -160,7 +160,7 @@ def _marked(text: str, spans: Sequence[tuple[int, int, str]]) -> list[str]:
             unmarked += 1
     lines = _lines("".join([*pieces, _cut(text)[at:]]), cut=False)
     if unmarked:
-        lines.append(f"({unmarked:,} spans not marked: cut off, overlapping or outside the text)")
+        lines.append(f"(spans not marked, as cut off, overlapping or outside the text: {unmarked:,})")
     return lines
 
 

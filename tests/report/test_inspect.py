@@ -122,7 +122,7 @@ def test_long_texts_are_cut_with_a_count():
     row = {"text": "a" * (MAX_TEXT + 1234), "mentions": [mention(MAX_TEXT - 1, MAX_TEXT + 1, "Q1")]}
     first, note = show("jaket_text", row).splitlines()
     assert first.endswith("a… (+1,234 characters)")
-    assert note.strip().startswith("(1 spans not marked")
+    assert note.strip() == "(spans not marked, as cut off, overlapping or outside the text: 1)"
 
 
 def test_many_items_are_cut_with_a_count():
