@@ -49,7 +49,7 @@ def render_card(manifest: Mapping[str, Any], *, config_yaml: str) -> str:
         "## Sources\n\n"
         + _grid(
             ("role", "file", "bytes", "sha256"),
-            ([s["role"], s["file"], f"{s['bytes']:,}", s["sha256"]] for s in report["sources"]),
+            (_data(s["role"], s["file"], f"{s['bytes']:,}", s["sha256"]) for s in report["sources"]),
         ),
         "## How it was made\n\n" + _made(manifest, config_yaml),
         "## What was left out\n\n" + _drops(tables),
@@ -77,7 +77,11 @@ def _front_matter(configs: Mapping[str, Mapping[str, int]]) -> str:
 
 def _rows(configs: Mapping[str, Mapping[str, int]]) -> str:
     rows = (
-        [name, TABLES[name].meaning if name in TABLES else "", *(f"{splits[split]:,}" for split in SPLITS)]
+        [
+            _escape(name),
+            _prose(TABLES[name].meaning) if name in TABLES else "",
+            *(f"{splits[s]:,}" for s in SPLITS),
+        ]
         for name, splits in configs.items()
     )
     return _grid(("config", "one row is", *SPLITS), rows)
@@ -93,19 +97,22 @@ def _loading(configs: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _columns(name: str) -> str:
-    rows = ([column, str(kind), meaning] for column, (kind, meaning) in TABLES[name].columns.items())
+    rows = (
+        [f"`{column}`", f"`{kind}`", _prose(meaning)]
+        for column, (kind, meaning) in TABLES[name].columns.items()
+    )
     return f"### {_escape(name)}\n\n{_grid(('column', 'type', 'meaning'), rows)}\n"
 
 
 def _made(manifest: Mapping[str, Any], config_yaml: str) -> str:
     stages = (
-        [name, entry["stage"], entry["fingerprint"], f"{entry['rows']:,}"]
+        _data(name, entry["fingerprint"], f"{entry['rows']:,}")
         for name, entry in sorted(manifest["tables"].items())
     )
     versions = ", ".join(f"{name} {version}" for name, version in sorted(manifest["versions"].items()))
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", config_yaml)), default=0))
     return (
-        f"{_grid(('table', 'stage', 'fingerprint', 'rows'), stages)}\n"
+        f"{_grid(('table', 'fingerprint of its stage', 'rows'), stages)}\n"
         f"Versions that can change a result: {_escape(versions) or 'none'}.\n\n"
         f"The configuration, as resolved:\n\n{fence}yaml\n{config_yaml.rstrip()}\n{fence}\n"
     )
@@ -113,7 +120,7 @@ def _made(manifest: Mapping[str, Any], config_yaml: str) -> str:
 
 def _drops(tables: Mapping[str, Mapping[str, Any]]) -> str:
     rows = (
-        [name, reason, f"{n:,}"]
+        _data(name, reason, f"{n:,}")
         for name, table in tables.items()
         for reason, n in sorted(table["drops"].items(), key=lambda item: (-item[1], item[0]))
     )
@@ -121,11 +128,20 @@ def _drops(tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, or "None." without rows."""
-    body = [f"| {' | '.join(map(_escape, row))} |" for row in rows]
+    """A Markdown table of cells that are Markdown, or "None." without rows."""
+    body = [f"| {' | '.join(row)} |" for row in rows]
     if not body:
         return "None.\n"
     return "\n".join([f"| {' | '.join(header)} |", "|" + " --- |" * len(header), *body, ""])
+
+
+def _data(*cells: str) -> list[str]:
+    return [_escape(cell) for cell in cells]
+
+
+def _prose(text: str) -> str:
+    """Our own words, whose Markdown is meant, as a cell."""
+    return text.replace("|", "\\|")
 
 
 def _escape(text: str) -> str:

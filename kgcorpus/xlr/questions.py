@@ -49,6 +49,8 @@ class Question:
 
 
 class QuestionWriter:
+    """Gives a candidate its choices and the languages it can be asked in."""
+
     def __init__(
         self,
         wrong: WrongChoices,

@@ -71,6 +71,8 @@ def test_the_card_tells_what_is_in_it_and_where_it_comes_from(card):
     assert re.search(r"<td>plain_text</td>\s*<td>[^<]+</td>\s*<td>5</td>\s*<td>1</td>\s*<td>0</td>", page)
     assert "f" * 64 in page
     assert re.search(r"<td>no_label</td>\s*<td>1,200</td>", page)
+    assert re.search(r"<td><code>kind</code></td>\s*<td><code>string</code></td>", page)
+    assert "<td>code_switched | alias | cycle3 | cycle4</td>" in page
     assert "CC BY-SA" in page
     assert "CC0" in page
     assert 'load_dataset("path/to/this/folder", "code_switched", split="train")' in card
