@@ -94,3 +94,9 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
         "train": ["--config", "--corpus", "--max-steps", "--out", "--set"],
         "evaluate": ["--data", "--model", "--out"],
     }
+
+
+def test_an_unknown_benchmark_is_wrong_use(tmp_path: Path) -> None:
+    done = run("evaluate", "nonsense", "--model", "m", "--data", "d", "--out", "o.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cycles" in done.stderr

@@ -1,4 +1,4 @@
-"""No question's fact is stated in training, and no wrong choice is true: by brute force, on random and real graphs."""
+"""By brute force: no fact asked for is stated in training, and no wrong choice is true of its pair."""
 
 from collections import Counter, defaultdict
 from functools import cache
@@ -20,6 +20,7 @@ from kgcorpus.kg.names import Names
 from kgcorpus.kg.readers import TripleRow, parse_names, parse_relation, parse_triple, read, refuse
 from kgcorpus.records.kmlm import reasoning_records
 from kgcorpus.xlr import choose_questions, held_out_pairs, is_held_out, render_question
+from kgcorpus.xlr.candidates import shortlist
 from kgcorpus.xlr.relations import RelationFacts
 
 LANGUAGES = ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh")
@@ -204,8 +205,6 @@ def test_no_name_in_any_language_states_a_question_pair_in_training(seed):
     stated = {frozenset((sentence[1], sentence[3])) for sentence in sentences.values()}
     assert not stated & asked
     everything = {frozenset((triple.h, triple.t)) for triple in knowledge.triples}
-    lacking_english = {pair for pair in everything - stated - asked}
-    assert stated | asked | lacking_english == everything
     assert len(stated) > len(everything) / 3
 
 
@@ -225,7 +224,7 @@ def test_nothing_but_what_touches_a_question_pair_is_removed():
     assert not is_held_out([], pairs)
 
 
-@pytest.mark.parametrize("name", ["demo-small", "kg-real"])
+@pytest.mark.parametrize("name", ["demo-small", pytest.param("kg-real", marks=pytest.mark.slow)])
 def test_no_leak_on_real_graphs(load, name):
     knowledge = load(name)
     questions = knowledge.choose({"train": 300, "validation": 100, "test": 105})
@@ -250,10 +249,9 @@ def test_the_embedded_world(embedded):
     assert everywhere > 90
 
 
-@given(st.integers(0, 40), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=10)
-def test_the_order_of_cycles_and_triples_changes_nothing(seed, random):
-    knowledge = random_knowledge(seed)
+@pytest.mark.parametrize("seed", range(8))
+def test_the_order_of_cycles_and_triples_changes_nothing(seed):
+    random, knowledge = Random(seed), random_knowledge(seed)
     cycles, triples = list(knowledge.cycles), list(knowledge.triples)
     random.shuffle(cycles)
     random.shuffle(triples)
@@ -266,25 +264,43 @@ def test_the_order_of_cycles_and_triples_changes_nothing(seed, random):
     assert knowledge.choose(sizes, seed=4) != expected
 
 
-def test_pruning_the_shortlist_keeps_the_same_questions(demo):
-    few = {"train": 6, "validation": 2, "test": 2}
-    cycles = [row for row in demo.cycles if row["length"] == 3]
-    assert demo.choose(few, cycles=cycles) == demo.choose(few, cycles=cycles[::-1])
+def test_the_shortlist_is_the_head_of_all_candidates(demo):
+    def listed(per_relation, cycles):
+        return shortlist(
+            cycles,
+            facts=RelationFacts(demo.graph),
+            names=demo.names,
+            relations=demo.relations,
+            languages=LANGUAGES,
+            per_relation=per_relation,
+            seed=3,
+            tally=Tally(),
+        )
+
+    everything = listed(10**6, demo.cycles)
+    assert max(map(len, everything.values())) > 100
+    head = {relation: pairs[:10] for relation, pairs in everything.items()}
+    assert listed(10, demo.cycles) == listed(10, demo.cycles[::-1]) == head
 
 
 def test_a_relation_is_asked_for_no_more_than_its_share(demo):
     sizes = {"train": 300, "validation": 100, "test": 105}
     tally = Tally()
     questions = demo.choose(sizes, tally=tally)
+    few_choices = tally.drops["too_few_choices"]
+    pairs = defaultdict(set)
+    for cycle in demo.cycles:
+        for h, r, t in (triple.values() for triple in cycle["triples"]):
+            if len(demo.between[frozenset((h, t))]) == 1:
+                pairs[r].add(frozenset((h, t)))
+    asked = {frozenset(question.pair) for question in questions}
+    shown = {frozenset((triple.h, triple.t)) for question in questions for triple in question.context}
     for split, size in sizes.items():
         answers = Counter(question.left_out.r for question in questions if question.split == split)
         most = max(answers.values())
-        # Only relations that ran out stay below the largest: their pairs are all asked or shown elsewhere.
-        below = [relation for relation, n in answers.items() if n < most - 1]
-        available = Counter(
-            next(iter(relations)) for relations in demo.between.values() if len(relations) == 1
-        )
-        assert all(available[relation] < 3 * most for relation in below)
+        for relation, n in answers.items():
+            # Below the share of the largest stays only a relation of which every pair is asked or in the way.
+            assert n >= most - 1 or len(pairs[relation] - asked - shown) <= few_choices
         assert len(answers) > 25
         assert most < size / 12
         assert tally.counts[f"majority.{split}"] == most

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from kgcorpus.kg.graph import Graph
 
 # Low, for a graph rarely states a fact in both of its forms: in one real graph "part of" and "has part" meet
-# on 4 % of the pairs of the rarer one, "mother" and "child" on 7 %. To avoid a wrong choice needlessly is cheap.
+# on 4 % of the pairs of the rarer one, "mother" and "child" on 7 %; and to avoid a wrong choice costs little.
 _TOGETHER = 0.02
 _LIKE = 10  # relations of like range, so that the draw among them leaves no habit to learn
 
