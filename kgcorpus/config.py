@@ -99,6 +99,19 @@ class CyclesConfig(Section):
     )
 
 
+class XlrConfig(Section):
+    """XLR's questions (KMLM, 4.5); their pairs leave all training data. Without any, no pair leaves."""
+
+    train: int = Field(0, ge=0, description="questions to fine-tune on (the paper: 3,000)")
+    validation: int = Field(0, ge=0, description="questions to choose a model by (1,000)")
+    test: int = Field(0, ge=0, description="questions to report (1,050)")
+
+    @property
+    def asked(self) -> int:
+        """Questions in all."""
+        return self.train + self.validation + self.test
+
+
 class TrelmConfig(Section):
     """TRELM's records."""
 
@@ -144,6 +157,7 @@ class BuildConfig(Section):
     passages: PassagesConfig = PassagesConfig()
     importance: ImportanceConfig = ImportanceConfig()
     cycles: CyclesConfig = CyclesConfig()
+    xlr: XlrConfig = XlrConfig()
     trelm: TrelmConfig = TrelmConfig()
     jaket: JaketConfig = JaketConfig()
     spark: SparkConfig = SparkConfig()

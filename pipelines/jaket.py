@@ -13,6 +13,7 @@ from kgcorpus.records.jaket import category, describe, is_category_edge, keep_en
 from pipelines.context import Context
 from pipelines.kernels import Row, map_rows, with_split
 from pipelines.lookup import token_counter
+from pipelines.xlr import training_triples
 
 
 def run_entities(context: Context) -> DataFrame:
@@ -77,7 +78,7 @@ def run_edges(context: Context) -> DataFrame:
 
     kept = context.read("jaket_entities", "qid", "category")
     edges = (
-        context.read("triples")
+        training_triples(context)
         .where("h <> t")
         .join(kept.withColumnRenamed("qid", "h"), "h")
         .join(kept.select(F.col("qid").alias("t")), "t", "left_semi")
@@ -130,5 +131,6 @@ EDGES = Stage(
     version=1,
     run=run_edges,
     inputs=("triples", "jaket_entities"),
+    optional=("xlr",),
     params=("jaket",),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import Manifest, TableEntry
-from kgcorpus.contracts.stages import Source, Stage, content_digest, fingerprint, params_of, sources_of
+from kgcorpus.contracts.stages import Source, Stage, config_value, content_digest, fingerprint, params_of, sources_of
 from kgcorpus.contracts.store import sha256_of, write_text
 from kgcorpus.contracts.tables import table
 from pipelines.stages import STAGES
@@ -77,6 +77,8 @@ def unavailable(stage: Stage, config: BuildConfig) -> str | None:
     """Why the configuration does not allow this stage, or None."""
     if stage.needs and not sources_of(config, stage.needs):
         return f"not configured: {' or '.join(stage.needs)}"
+    if stage.enabled_by and not config_value(config, stage.enabled_by):
+        return f"not configured: {stage.enabled_by.split('.')[0]}"
     for name in stage.inputs:
         if reason := unavailable(BY_TABLE[name], config):
             return reason

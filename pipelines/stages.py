@@ -14,6 +14,7 @@ from pipelines import (
     titles,
     trelm,
     triples,
+    xlr,
 )
 
 STAGES: tuple[Stage, ...] = (
@@ -21,6 +22,7 @@ STAGES: tuple[Stage, ...] = (
     names.ENTITIES,
     names.RELATIONS,
     cycles.STAGE,
+    xlr.STAGE,
     kmlm.CODE_SWITCHED,
     kmlm.REASONING,
     pages.STAGE,

@@ -14,6 +14,7 @@ from kgcorpus.records.trelm import facts_of, sentence_span, trelm_record
 from pipelines.context import Context
 from pipelines.kernels import COUNTERS, Row, group_rows, map_rows, with_split
 from pipelines.lookup import names_of
+from pipelines.xlr import training_triples
 
 _SPAN = pa.schema(
     [
@@ -101,7 +102,7 @@ def _facts(context: Context) -> DataFrame:
         )
         yield {"qid": qid, "facts": found}
 
-    ends = context.read("triples").withColumn("qid", F.explode(F.array_distinct(F.array("h", "t"))))
+    ends = training_triples(context).withColumn("qid", F.explode(F.array_distinct(F.array("h", "t"))))
     return group_rows(ends, ["qid"], gather, _FACTS)
 
 
@@ -110,5 +111,6 @@ STAGE = Stage(
     version=1,
     run=run,
     inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
+    optional=("xlr",),
     params=("trelm", "languages"),
 )

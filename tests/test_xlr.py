@@ -474,10 +474,10 @@ def test_a_row_in_each_language_that_names_all():
                 f"{name(h, lang)} [mask] {label(r, lang)} [mask] {name(t, lang)}." for h, r, t in context
             )
             assert row["question"] == {
-                "h": name(left_out.h, lang),
-                "t": name(left_out.t, lang),
-                "h_qid": left_out.h,
-                "t_qid": left_out.t,
+                "h": left_out.h,
+                "t": left_out.t,
+                "h_label": name(left_out.h, lang),
+                "t_label": name(left_out.t, lang),
             }
             assert row["choices"][row["answer"]] == {"pid": left_out.r, "label": label(left_out.r, lang)}
             assert row["lang"] == lang

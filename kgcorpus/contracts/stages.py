@@ -34,6 +34,7 @@ class Stage:
         optional: tables it reads where the configuration allows them.
         sources: config fields that name files from outside, e.g. `graph.triples`, `wikipedia.dump`.
         needs: of these sources at least one must be configured; else the table is n/a.
+        enabled_by: a config value that must be true for the table to be made; "" for always.
         params: config fields that change its result. `run` is given these and nothing else.
         growth: expected output rows per row of the first input, or per byte of the sources without one;
             it sets the shard count, so it changes bytes.
@@ -48,6 +49,7 @@ class Stage:
     optional: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    enabled_by: str = ""
     params: tuple[str, ...] = ()
     growth: float = 1.0
     libraries: tuple[str, ...] = ()

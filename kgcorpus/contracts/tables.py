@@ -23,6 +23,8 @@ TRIPLE = _struct(h=_string, r=_string, t=_string)
 SLOT = _struct(start=_i32, end=_i32, sentence=_i32, slot=pa.int8(), qid=_string, lang=_string)
 NAME = _struct(lang=_string, label=_string, aliases=pa.list_(_string))
 FACT = _struct(r=_string, other=_string, direction=_string, label=_string)
+PAIR = _struct(h=_string, t=_string, h_label=_string, t_label=_string)
+CHOICE = _struct(pid=_string, label=_string)
 TRELM_MENTION = _struct(
     start=_i32,
     end=_i32,
@@ -225,6 +227,22 @@ TABLES: dict[str, Table] = {
             name="reasoning",
             meaning="a cycle as sentences of one language (KMLM, 3.2)",
             columns=_SLOTTED,
+            key=("id",),
+            published=True,
+        ),
+        Table(
+            name="xlr",
+            meaning="a multiple-choice question about the relation left out of a cycle (KMLM, 4.5); silver",
+            columns={
+                "id": (_string, "unique"),
+                "lang": (_string, "language of all the labels"),
+                "context": (_string, "the cycle's other triples, as a record of `reasoning`"),
+                "question": (PAIR, "the entities whose relation is asked for, and their labels"),
+                "choices": (pa.list_(CHOICE), "six relations; one holds, in the same order in every language"),
+                "answer": (_i32, "position of the relation that holds"),
+                "triples": (pa.list_(TRIPLE), "the context's, in the sentences' order, then the left-out one"),
+                "unseen_combination": (_bool, "no cycle that training may read has the same set of relations"),
+            },
             key=("id",),
             published=True,
         ),

@@ -32,7 +32,12 @@ def render_question(
         "id": f"xlr:{lang}:{question.question_id}",
         "lang": lang,
         "context": context,
-        "question": {"h": entity(head).name, "t": entity(tail).name, "h_qid": head, "t_qid": tail},
+        "question": {
+            "h": head,
+            "t": tail,
+            "h_label": entity(head).name,
+            "t_label": entity(tail).name,
+        },
         "choices": [{"pid": pid, "label": relation(pid).name} for pid in question.choices],
         "answer": question.answer,
         "triples": [triple._asdict() for triple in (*question.context, question.left_out)],
