@@ -1,17 +1,26 @@
 """Triples as sentences in which each item is in English or in another language (KMLM, section 3.1)."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kgcorpus.contracts.draws import hash64, mix64
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.splits import pair_splits
+from kgcorpus.contracts.tables import TRIPLE
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
-from kgcorpus.records.kmlm import Item, Sentence, render_sentences
+from kgcorpus.kg.names import Book, Names
+from kgcorpus.records.kmlm import Facts, Pieces, slotted_batch, triple_keys
+
+if TYPE_CHECKING:
+    from kgcorpus.kg.strings import Bytes
 
 _ROLES = ("head", "relation", "tail")
 _FIELD_BITS = 20  # of the draw's 64 bits, 3 flip the items and 20 choose each item's alias
-_FIELD = 1 << _FIELD_BITS
+_FIELD = np.uint64((1 << _FIELD_BITS) - 1)
 
 
 def base_language(languages: Sequence[str]) -> str:
@@ -19,65 +28,129 @@ def base_language(languages: Sequence[str]) -> str:
     return "en" if "en" in languages else languages[0]
 
 
-def code_switched_records(
-    triple: tuple[str, str, str],
+def code_switched_batches(
+    triples: pa.RecordBatch,
     *,
     names: Names,
     relations: Names,
     languages: Sequence[str],
     seed: int,
     tally: Tally,
-) -> Iterator[dict[str, Any]]:
-    """Yield, for each language beside the base, a row of kind `code_switched` and one of kind `alias`.
+) -> Iterator[pa.RecordBatch]:
+    """Yield, for each language beside the base, rows of kind `code_switched` and rows of kind `alias`.
 
     Each item flips by a fair coin to its label in the other language, if there is one; all three may stay.
-    The alias row has the same flips, then each item is a random alias in its language, or its label where it
+    An alias row has the same flips, then each item is a random alias in its language, or its label where it
     has none.
 
     Args:
-        triple: h, r and t.
-        tally: counts triples without a label in the base language, and languages that name none of the items.
+        triples: columns h, r and t.
+        tally: counts the records and sentences of each language, those with an item in it (`switched`) and
+            items without a label in it (`untranslated`); drops are triples without a label in the base
+            language, and languages that name none of a triple's items.
     """
     base = base_language(languages)
+    structs = pa.StructArray.from_arrays([triples.column(name) for name in "hrt"], fields=list(TRIPLE))
     books = (names, relations, names)
-    base_items = []
-    for role, book, ident in zip(_ROLES, books, triple, strict=True):
-        label = book.label(ident, base)
-        if label is None:
-            tally.drop(f"{role}_without_name.{base}")
-            return
-        base_items.append(Item(label, ident, base))
-    digest = f"{hash64(*triple):016x}"
-    key = hash64(seed, "code-switch", *triple)
-    triples = [dict(zip("hrt", triple, strict=True))]
+    rows = np.stack([book.rows(structs.field(k)) for k, book in enumerate(books)], axis=1)
+    in_base = [book.book(base).has_label(rows[:, k]) for k, book in enumerate(books)]
+    kept = np.ones(len(rows), np.bool_)
+    for role, named in zip(_ROLES, in_base, strict=True):
+        if missing := int((kept & ~named).sum()):
+            tally.drop(f"{role}_without_name.{base}", missing)
+        kept &= named
+    if not kept.any():
+        return
+    structs, rows = structs.filter(pa.array(kept)), rows[kept]
+    keys = triple_keys(structs)
+    digests = _hex(keys)
+    draws = mix64_array(keys ^ np.uint64(hash64(seed, "code-switch")))
+    facts = Facts.of(structs, pair_splits(seed, *(structs.field(end).to_pylist() for end in "ht")))
+    base_books = [book.book(base) for book in books]
 
     for lang in languages:
         if lang == base:
             continue
-        labels = [book.label(ident, lang) for book, ident in zip(books, triple, strict=True)]
-        if not any(labels):
-            tally.drop(f"nothing_named.{lang}")
+        lang_books = [book.book(lang) for book in books]
+        named = np.stack([book.has_label(rows[:, k]) for k, book in enumerate(lang_books)], axis=1)
+        some = np.flatnonzero(named[:, 0] | named[:, 1] | named[:, 2])
+        if nothing := len(rows) - len(some):
+            tally.drop(f"nothing_named.{lang}", nothing)
+        if not len(some):
             continue
-        bits = mix64(key ^ _language_key(lang))
-        items, alias_items = [], []
-        for place, (label, book, ident) in enumerate(zip(labels, books, triple, strict=True)):
-            item = Item(label, ident, lang) if label and bits >> place & 1 else base_items[place]
-            items.append(item)
-            u = (bits >> 3 + place * _FIELD_BITS & _FIELD - 1) / _FIELD
-            alias = book.draw_alias(ident, item.lang, u)
-            alias_items.append(Item(alias, ident, item.lang) if alias else item)
-        yield _row("code_switched", f"cs:{lang}:{digest}", lang, triples, items)
-        yield _row("alias", f"al:{lang}:{digest}", lang, triples, alias_items)
+        bits = mix64_array(draws[some] ^ np.uint64(hash64("code-switch-language", lang)))
+        flipped = named[some] & _flips(bits)
+        tally.count(f"records.{lang}", 2 * len(some))
+        tally.count(f"sentences.{lang}", 2 * len(some))
+        tally.count(f"switched.{lang}", 2 * int(flipped.any(axis=1).sum()))
+        tally.count(f"untranslated.{lang}", 2 * int((~named[some]).sum()))
+        own_facts, own_digests = facts.take(some), digests.take(pa.array(some))
+        slot_langs = pc.if_else(pa.array(flipped.ravel()), lang, base)
+        labels, aliases = _pieces(rows[some], flipped, bits, books=(base_books, lang_books))
+        for kind, prefix, pieces in (("code_switched", "cs", labels), ("alias", "al", aliases)):
+            yield slotted_batch(
+                own_facts,
+                pieces,
+                ids=pc.binary_join_element_wise(f"{prefix}:{lang}:", own_digests, ""),
+                lang=lang,
+                kind=kind,
+                slot_langs=slot_langs,
+            )
 
 
-def _row(
-    kind: str, ident: str, lang: str, triples: list[dict[str, str]], items: Sequence[Item]
-) -> dict[str, Any]:
-    sentence: Sentence = (items[0], items[1], items[2])
-    text, slots = render_sentences((sentence,))
-    return {"id": ident, "lang": lang, "kind": kind, "text": text, "triples": triples, "slots": slots}
+def code_switched_records(triple: tuple[str, str, str], **arguments: Any) -> Iterator[dict[str, Any]]:
+    """The rows of one triple, by the arguments of `code_switched_batches`."""
+    batch = pa.record_batch({name: [ident] for name, ident in zip("hrt", triple, strict=True)})
+    for rows in code_switched_batches(batch, **arguments):
+        yield from rows.drop_columns("split").to_pylist()
 
 
-@lru_cache
-def _language_key(lang: str) -> int:
-    return hash64("code-switch-language", lang)
+def _hex(numbers: NDArray[np.uint64]) -> pa.StringArray:
+    """[n] 16 hexadecimal digits each."""
+    digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), np.uint8)
+    offsets = np.arange(0, len(digits) + 1, 16, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(digits))
+
+
+def _flips(bits: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """[n, 3] a fair coin an item."""
+    return (bits[:, None] >> np.arange(3, dtype=np.uint64) & np.uint64(1)).astype(np.bool_)
+
+
+def _pieces(
+    rows: NDArray[np.int64],
+    flipped: NDArray[np.bool_],
+    bits: NDArray[np.uint64],
+    *,
+    books: tuple[Sequence[Book], Sequence[Book]],
+) -> tuple[Pieces, Pieces]:
+    """The items as labels, and as aliases where they have any.
+
+    Args:
+        books: of the base and of the other language, for h, r and t.
+    """
+    from kgcorpus.kg.strings import place_names
+
+    starts, ends = np.empty((2, *rows.shape), np.int64), np.empty((2, *rows.shape), np.int64)
+    sources = np.empty((2, *rows.shape), np.int8)
+    data: list[Bytes] = []
+    for k in range(3):
+        draws = bits >> np.uint64(3 + k * _FIELD_BITS) & _FIELD
+        for in_lang in (False, True):
+            book = books[in_lang][k]
+            labels, aliases = book.label_column, book.alias_column
+            place_names(
+                labels.offsets,
+                book.alias_bounds,
+                aliases.offsets,
+                rows[:, k],
+                flipped[:, k] == in_lang,
+                draws,
+                len(data),
+                starts[:, :, k],
+                ends[:, :, k],
+                sources[:, :, k],
+            )
+            data += [labels.data, aliases.data]
+    label_pieces, alias_pieces = (Pieces(starts[i], ends[i], sources[i], tuple(data)) for i in (0, 1))
+    return label_pieces, alias_pieces

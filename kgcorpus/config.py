@@ -112,6 +112,12 @@ class XlrConfig(Section):
         return self.train + self.validation + self.test
 
 
+class RulesConfig(Section):
+    """Which rules behind the cycles are measured."""
+
+    min_support: int = Field(10, gt=0, description="pairs of entities a rule must hold for")
+
+
 class TrelmConfig(Section):
     """TRELM's records."""
 
@@ -139,6 +145,11 @@ class SparkConfig(Section):
     master: str = Field("local[*]", description="Spark master")
     partitions: int = Field(8, gt=0, description="partitions of a shuffle")
     memory: str = Field("4g", description="driver memory in local mode")
+    colours: int = Field(
+        1,
+        gt=0,
+        description="parts the graph is cut into for cycles: 1 in memory, more for less memory a task",
+    )
     conf: dict[str, str] = Field(default_factory=dict, description="further Spark settings")
 
 
@@ -157,6 +168,7 @@ class BuildConfig(Section):
     passages: PassagesConfig = PassagesConfig()
     importance: ImportanceConfig = ImportanceConfig()
     cycles: CyclesConfig = CyclesConfig()
+    rules: RulesConfig = RulesConfig()
     xlr: XlrConfig = XlrConfig()
     trelm: TrelmConfig = TrelmConfig()
     jaket: JaketConfig = JaketConfig()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ class Context:
         inputs: table -> absolute paths of its shards; an optional table that is n/a is absent.
         sources: the configured files and folders.
         partitions: how finely to spread work; never changes a result.
+        colours: into how many parts the graph is cut for its cycles; likewise.
+        scratch: a folder that all executors see, emptied before the stage and removed after it.
         on_bad_input: fail | quarantine.
     """
 
@@ -34,6 +37,8 @@ class Context:
     inputs: Mapping[str, Sequence[str]]
     sources: Sequence[Source]
     partitions: int
+    colours: int
+    scratch: Path
     on_bad_input: str
 
     def has(self, name: str) -> bool:

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -22,6 +23,7 @@ from kgcorpus.contracts.tally import Tally
 Row = dict[str, Any]
 RowFunction = Callable[[Iterator[Row], Tally], Iterator[Row]]
 GroupFunction = Callable[[list[Row], Tally], Iterator[Row]]
+BatchFunction = Callable[[Iterator[pa.RecordBatch], Tally], Iterator[pa.RecordBatch]]
 
 COUNTERS = pa.schema([("_counter", pa.string()), ("_n", pa.int64()), ("_note", pa.string())])
 QUARANTINE = "quarantine"
@@ -46,11 +48,31 @@ def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> Da
             if len(pending) == _BATCH:
                 yield pa.RecordBatch.from_pylist(pending, schema=full)
                 pending = []
-        pending += counters
-        pending += [{"_counter": name, "_n": n} for name, n in tally.rows()]
-        pending += [{"_counter": QUARANTINE, "_n": 1, "_note": _note(bad)} for bad in tally.quarantined]
+        pending += counters + _counters_of(tally)
         if pending:
             yield pa.RecordBatch.from_pylist(pending, schema=full)
+
+    return records.mapInArrow(run, from_arrow_schema(full))
+
+
+def map_batches(records: DataFrame, function: BatchFunction, schema: pa.Schema) -> DataFrame:
+    """Run a function over each partition's Arrow batches, no row of which becomes a Python object.
+
+    Args:
+        function: (batches, tally) -> batches of `schema`; pickled to the workers.
+        schema: of its output; the counter columns are added.
+    """
+    full = pa.schema([*schema, *COUNTERS])
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        tally = Tally()
+        counters: list[Row] = []
+        for batch in function(_batches(batches, counters), tally):
+            blanks = [pa.nulls(batch.num_rows, column.type) for column in COUNTERS]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *blanks], schema=full)
+        counters += _counters_of(tally)
+        if counters:
+            yield pa.RecordBatch.from_pylist(counters, schema=full)
 
     return records.mapInArrow(run, from_arrow_schema(full))
 
@@ -99,6 +121,21 @@ def _records(batches: Iterator[pa.RecordBatch], counters: list[Row]) -> Iterator
                 yield row
             else:
                 counters.append(counter)
+
+
+def _batches(batches: Iterator[pa.RecordBatch], counters: list[Row]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if "_counter" not in batch.schema.names:
+            yield batch
+            continue
+        is_record = pc.is_null(batch.column("_counter"))
+        counters += batch.filter(pc.invert(is_record)).select(COUNTERS.names).to_pylist()
+        yield batch.filter(is_record).drop_columns(COUNTERS.names)
+
+
+def _counters_of(tally: Tally) -> list[Row]:
+    sums = [{"_counter": name, "_n": n} for name, n in tally.rows()]
+    return sums + [{"_counter": QUARANTINE, "_n": 1, "_note": _note(bad)} for bad in tally.quarantined]
 
 
 def _note(bad: Any) -> str:

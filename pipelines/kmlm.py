@@ -1,68 +1,67 @@
 """Triples and cycles to KMLM's records: the tables `code_switched` and `reasoning`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from kgcorpus.codeswitch import code_switched_records
+from kgcorpus.codeswitch import code_switched_batches
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.records.kmlm import reasoning_records, record_split
+from kgcorpus.records.kmlm import reasoning_batches
 from pipelines.context import Context
-from pipelines.kernels import Row, map_rows, with_split
+from pipelines.kernels import map_batches, with_split
 from pipelines.lookup import names_of
+from pipelines.xlr import training_cycles, training_triples
 
 
 def run_code_switched(context: Context) -> DataFrame:
     """Render every triple once for each language pair and kind."""
-    seed, languages = context.seed, context.params["languages"]
-    entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
-
-    def render(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
-        names, labels = names_of(entities, "qid"), names_of(relations, "pid")
-        for row in triples:
-            triple = (row["h"], row["r"], row["t"])
-            for record in code_switched_records(
-                triple, names=names, relations=labels, languages=languages, seed=seed, tally=tally
-            ):
-                yield {**record, "split": record_split(seed, record)}
-
-    spread = context.read("triples").repartition(context.partitions, "h")
-    return map_rows(spread, render, with_split(table("code_switched").schema))
+    triples = training_triples(context).repartition(context.partitions, "h")
+    return _rendered(context, triples, code_switched_batches, "code_switched")
 
 
 def run_reasoning(context: Context) -> DataFrame:
     """Render every cycle once for each language that has all its labels."""
+    cycles = training_cycles(context).repartition(context.partitions, "cycle_id")
+    return _rendered(context, cycles, reasoning_batches, "reasoning")
+
+
+def _rendered(
+    context: Context, source: DataFrame, render_batch: Callable[..., Iterator[pa.RecordBatch]], made: str
+) -> DataFrame:
     seed, languages = context.seed, context.params["languages"]
     entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
 
-    def render(cycles: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def render(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
         names, labels = names_of(entities, "qid"), names_of(relations, "pid")
-        for cycle in cycles:
-            for record in reasoning_records(
-                cycle, names=names, relations=labels, languages=languages, seed=seed, tally=tally
-            ):
-                yield {**record, "split": record_split(seed, record)}
+        for batch in batches:
+            yield from render_batch(
+                batch, names=names, relations=labels, languages=languages, seed=seed, tally=tally
+            )
 
-    spread = context.read("cycles").repartition(context.partitions, "cycle_id")
-    return map_rows(spread, render, with_split(table("reasoning").schema))
+    # Asked for here as well, or every worker would write the files of names at once.
+    names_of(entities, "qid"), names_of(relations, "pid")
+    return map_batches(source, render, with_split(table(made).schema))
 
 
 CODE_SWITCHED = Stage(
     table="code_switched",
-    version=1,
+    version=2,
     run=run_code_switched,
     inputs=("triples", "entities", "relations"),
+    optional=("xlr",),
     params=("languages",),
     growth=14.0,
 )
 
 REASONING = Stage(
     table="reasoning",
-    version=1,
+    version=2,
     run=run_reasoning,
     inputs=("cycles", "entities", "relations"),
+    optional=("xlr",),
     params=("languages",),
     growth=8.0,
 )

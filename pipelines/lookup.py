@@ -27,8 +27,17 @@ def read_shards(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
 
 @lru_cache(maxsize=4)
 def names_of(paths: tuple[str, ...], key: str) -> Names:
-    """The names of the table `entities` (key qid) or `relations` (key pid)."""
-    return Names.from_arrow(read_shards(paths, [key, "names"]), key)
+    """The names of the table `entities` (key qid) or `relations` (key pid).
+
+    They are mapped into memory from a folder beside the shards, written by the first to ask; who asks before
+    the workers do spares them from writing it at once.
+    """
+    folder = Path(paths[0]).parent / "names"
+    try:
+        return Names.open(folder)
+    except FileNotFoundError:
+        Names.from_arrow(read_shards(paths, [key, "names"]), key).save(folder)
+        return Names.open(folder)
 
 
 @lru_cache(maxsize=2)

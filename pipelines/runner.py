@@ -118,6 +118,7 @@ def _run(
     try:
         if any(not (folder / name).exists() for name in shard_names(made, shards)):
             context = _context(stage, config, out, inputs)
+            shutil.rmtree(context.scratch, ignore_errors=True)
             write_shards(
                 stage.run(context),
                 made,
@@ -127,6 +128,7 @@ def _run(
                 partitions=config.spark.partitions,
                 quarantine=out / "quarantine" / stage.table / f"{print_[:12]}.jsonl",
             )
+            shutil.rmtree(context.scratch, ignore_errors=True)
         entry = _entry(stage, made, out, folder, shards=shards, fingerprint=print_)
         _validate(entry, config)
     except PySparkException as error:
@@ -148,6 +150,8 @@ def _context(stage: Stage, config: BuildConfig, out: Path, inputs: dict[str, lis
         inputs=inputs,
         sources=sources_of(config, stage.sources),
         partitions=config.spark.partitions,
+        colours=config.spark.colours,
+        scratch=out / "scratch" / stage.table,
         on_bad_input=config.on_bad_input,
     )
 

@@ -71,7 +71,8 @@ def _pairs(context: Context) -> DataFrame:
     """The questions' pairs as `low`, `high`; none where there is no table `xlr`."""
     questions = context.read("xlr", "question") if context.has("xlr") else context.empty("xlr")
     ends = F.col("question.h"), F.col("question.t")
-    return F.broadcast(questions.select(F.least(*ends).alias("low"), F.greatest(*ends).alias("high")).distinct())
+    pairs = questions.select(F.least(*ends).alias("low"), F.greatest(*ends).alias("high"))
+    return F.broadcast(pairs.distinct())
 
 
 def _on_pair(h: str, t: str) -> list[Column]:

@@ -7,6 +7,12 @@ from pydantic import Field, model_validator
 from kgcorpus.config import Section
 
 Stream = Literal["plain", "code_switched", "reasoning"]
+# The shards that each stream of KMLM reads.
+STREAM_TABLES: dict[Stream, str] = {
+    "plain": "plain_text",
+    "code_switched": "code_switched",
+    "reasoning": "reasoning",
+}
 
 
 class ModelConfig(Section):
@@ -15,7 +21,7 @@ class ModelConfig(Section):
     hidden: int = Field(128, gt=0, description="size of the states")
     layers: int = Field(2, gt=0, description="transformer layers")
     heads: int = Field(4, gt=0, description="attention heads")
-    vocab_size: int = Field(8000, gt=0, description="tokens at most; a small corpus gives fewer")
+    vocab_size: int = Field(16_000, gt=0, description="tokens at most; a small corpus gives fewer")
     dropout: float = Field(0.0, ge=0, lt=1, description="of states and attention")
 
     @model_validator(mode="after")
@@ -54,13 +60,13 @@ class TrainingConfig(Section):
     schedule_steps: int | None = Field(
         200, gt=0, description="steps over which the learning rate runs; null: those of one epoch"
     )
-    lr: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
+    lr: float = Field(3e-3, gt=0, description="peak learning rate of AdamW")
     lr_warmup: int = Field(10, ge=0, description="steps of linear warm-up")
     weight_decay: float = Field(0.0, ge=0, description="of matrices; biases and norms have none")
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
     records_per_step: int = Field(
-        32, gt=0, description="records of an optimizer step over all ranks; for KMLM, of each stream"
+        48, gt=0, description="records of an optimizer step over all ranks; for KMLM, of each stream"
     )
     rows_per_forward: int = Field(
         128,

@@ -1,7 +1,7 @@
 """Makes the demo's importance encoder, `kgcorpus/demo/world/encoder`: a tiny BERT of the demo's own text.
 
-Run `python -m trainer.demo_encoder [--out DIR]`; two to three minutes on one CPU core. Seeded: the same text, versions,
-kind of machine and number of threads give the same weights.
+Run `python -m trainer.demo_encoder [--out DIR]`; two to three minutes on one CPU core. Seeded: the same text,
+versions, kind of machine and number of threads give the same weights.
 """
 
 import argparse

@@ -53,13 +53,13 @@ def run(
     if end > objective.total_steps:
         _log.warning("the learning rate is 0 from step %d on; raise schedule_steps", objective.total_steps)
     main = accelerator.is_main_process
-    saved = time.monotonic()
+    saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(sigterm())
+        asked_to_stop = stack.enter_context(sigterm())
         if main:
             metrics = stack.enter_context(Metrics(folder / "metrics.jsonl", step=step))
             show = stack.enter_context(progress(step, end, log_every=config.log_every))
-        while step < end and not stop.is_set():
+        while step < end and not stopping:
             began = time.monotonic()
             rate = learning_rate(step, config, objective.total_steps)
             for group in optimizer.param_groups:
@@ -69,7 +69,9 @@ def run(
             before = objective.state()
             batches = objective.next_step(step)
             overdue = main and began - saved >= 60 * config.checkpoint_minutes
-            result = gradients(model, batches, objective.terms, accelerator, wishes=(stop.is_set(), overdue))
+            wishes = (asked_to_stop.is_set(), overdue)
+            bf16 = config.precision == "bf16"
+            result = gradients(model, batches, objective.terms, accelerator, bf16=bf16, wishes=wishes)
             norm = float(accelerator.clip_grad_norm_(model.parameters(), config.grad_clip))
             if not (math.isfinite(result.loss) and math.isfinite(norm)):
                 objective.load_state(before)
@@ -82,15 +84,13 @@ def run(
                 )
             optimizer.step()
             optimizer.zero_grad()
-            step += 1
-            if result.stop:
-                stop.set()
+            step, stopping = step + 1, result.stop
             if main:
                 line = {"step": step, "loss": result.loss, **result.means, "lr": rate}
                 line |= {"tokens": result.tokens, "gradient_norm": norm, "seconds": time.monotonic() - began}
                 metrics.write(line)
                 show(line)
-            if result.overdue or stop.is_set() or step % config.checkpoint_every == 0 or step == end:
+            if result.overdue or stopping or step % config.checkpoint_every == 0 or step == end:
                 if main:
                     checkpoints.save(step, objective, optimizer)
                 saved = time.monotonic()
@@ -126,11 +126,13 @@ def gradients(
     terms: Mapping[str, float],
     accelerator: Accelerator,
     *,
-    wishes: tuple[bool, bool],
+    bf16: bool = False,
+    wishes: tuple[bool, bool] = (False, False),
 ) -> StepResult:
     """Leave in the parameters the gradient of the weighted means over all labels of all ranks' batches.
 
     Args:
+        bf16: run the forward pass in bfloat16; weights and gradients stay in float32.
         wishes: this rank's (stop, overdue); every rank gets the same answer.
     """
     device = accelerator.device
@@ -139,7 +141,7 @@ def gradients(
     counts = accelerator.reduce(local.sum(dim=0), reduction="sum")
     # The ranks' gradients are averaged, hence the factor.
     scale = torch.where(counts > 0, weights / counts.clamp(min=1), 0.0) * accelerator.num_processes
-    sums = torch.stack(list(_backward(model, batches, scale.float(), accelerator)))
+    sums = torch.stack(list(_backward(model, batches, scale.float(), accelerator, bf16=bf16)))
     flags = torch.tensor(
         [sum(batch.tokens for batch in batches), *wishes], dtype=torch.float64, device=device
     )
@@ -158,15 +160,16 @@ def gradients(
 
 
 def _backward(
-    model: nn.Module, batches: Sequence[Batch], scale: Tensor, accelerator: Accelerator
+    model: nn.Module, batches: Sequence[Batch], scale: Tensor, accelerator: Accelerator, *, bf16: bool
 ) -> Iterator[Tensor]:
     """Add each batch's gradient of `scale * sums`, yield the sums [terms]; ranks meet at the last one."""
+    device = accelerator.device
     for batch in batches:
-        inputs = {
-            name: torch.from_numpy(array).to(accelerator.device) for name, array in batch.inputs.items()
-        }
+        inputs = {name: torch.from_numpy(array).to(device) for name, array in batch.inputs.items()}
         with contextlib.nullcontext() if batch is batches[-1] else accelerator.no_sync(model):
-            sums = model(**inputs)
+            # Accelerate's own autocast is set once a process; two runs may differ.
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                sums = model(**inputs)
             accelerator.backward((sums * scale).sum())
         yield sums.detach().double()
 

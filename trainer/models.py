@@ -112,8 +112,8 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
                 attention_probs_dropout_prob=small.dropout,
                 max_position_embeddings=longest,
                 pad_token_id=tokenizer.pad_token_id,
-                # BERT's .02 is for 768 units; narrower matrices need more to pass signals on.
-                initializer_range=0.02 * math.sqrt(768 / small.hidden),
+                # BERT's .02 is for 768 units; this keeps the variance of what narrower matrices pass on.
+                initializer_range=1 / math.sqrt(small.hidden),
             ),
             attn_implementation="sdpa",
         )

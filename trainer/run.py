@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.store import write_text
 from kgcorpus.tokens import LINK, ensure_tokens
-from trainer.config import TrainingConfig
+from trainer.config import STREAM_TABLES, TrainingConfig
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -67,32 +68,35 @@ def train(
     disable_progress_bar()
     corpus, out = Path(corpus), Path(out)
     manifest = load_manifest(corpus, required=True)
-    accelerator = Accelerator(mixed_precision="bf16" if config.precision == "bf16" else "no")
+    accelerator = Accelerator(mixed_precision="no")
     with accelerator.main_process_first():
         _claim(out, objective, config, manifest)
         tokenizer = open_tokenizer(out / "tokenizer", corpus, manifest, config)
-        built = OBJECTIVES[objective](config, corpus, tokenizer, accelerator)
+        built = OBJECTIVES[objective].build(config, corpus, tokenizer, accelerator)
     if not loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
         _log.warning("stopped by SIGTERM; the same command goes on")
         raise SystemExit(143)
     return out / "model"
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """An objective: the tables it reads under a configuration, and how it is made."""
+
+    tables: Callable[[TrainingConfig], Collection[str]]
+    build: Callable[[TrainingConfig, Path, "PreTrainedTokenizerFast", "Accelerator"], "Objective"]
+
+
 def _kmlm(
     config: TrainingConfig, corpus: Path, tokenizer: "PreTrainedTokenizerFast", accelerator: "Accelerator"
 ) -> "Objective":
-    from trainer.objectives.kmlm import TABLES, Kmlm
+    from trainer.objectives.kmlm import Kmlm
 
-    files: dict[str, list[Path]] = {
-        stream: ensure_tokens(
-            corpus,
-            TABLES[stream],
-            tokenizer.backend_tokenizer,
-            mask_token=str(tokenizer.mask_token),
-            splits=("train",),
-        )["train"]
-        for stream in config.kmlm.streams
-    }
+    mask, backend = str(tokenizer.mask_token), tokenizer.backend_tokenizer
+    files: dict[str, list[Path]] = {}
+    for stream in config.kmlm.streams:
+        made = ensure_tokens(corpus, STREAM_TABLES[stream], backend, mask_token=mask, splits=("train",))
+        files[stream] = made["train"]
     return Kmlm(
         config,
         files=files,
@@ -102,7 +106,9 @@ def _kmlm(
     )
 
 
-OBJECTIVES: dict[str, Callable[..., "Objective"]] = {"kmlm": _kmlm}
+OBJECTIVES = {
+    "kmlm": _Entry(lambda config: [STREAM_TABLES[stream] for stream in config.kmlm.streams], _kmlm),
+}
 
 
 def open_tokenizer(
@@ -140,7 +146,7 @@ def open_tokenizer(
 
 def _texts(corpus: Path, manifest: Manifest) -> Iterator[str]:
     """Texts of the training split, links left out; the shards' order is random, so the first ones serve."""
-    for name in ("plain_text", "code_switched", "reasoning"):
+    for name in STREAM_TABLES.values():
         files = manifest.tables[name].files if name in manifest.tables else ()
         batches = (
             batch
@@ -162,7 +168,11 @@ def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest
     identity = {
         "objective": objective,
         "config": config.model_dump(mode="json", exclude=_OPERATIONAL),
-        "corpus": {name: entry.fingerprint for name, entry in sorted(manifest.tables.items())},
+        "corpus": {
+            name: manifest.tables[name].fingerprint
+            for name in sorted(OBJECTIVES[objective].tables(config))
+            if name in manifest.tables
+        },
     }
     path = out / "run.json"
     if not path.exists():

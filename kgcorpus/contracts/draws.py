@@ -14,12 +14,19 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 def hash64(*parts: int | str) -> int:
     """Hash the parts to an unsigned 64-bit integer; ("ab", "c") and ("a", "bc") differ."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        data = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(4, "little"))
-        digest.update(data)
+    digest = hashlib.blake2b(b"".join(map(_framed, parts)), digest_size=8)
     return int.from_bytes(digest.digest(), "little")
+
+
+def hash64_rows(prefix: Sequence[int | str], *columns: Sequence[str]) -> NDArray[np.uint64]:
+    """[n] `hash64(*prefix, *row)` of each row of the columns; the prefix is digested once."""
+    start = hashlib.blake2b(b"".join(map(_framed, prefix)), digest_size=8)
+    digests = []
+    for row in zip(*(map(_framed, column) for column in columns), strict=True):
+        digest = start.copy()
+        digest.update(b"".join(row))
+        digests.append(digest.digest())
+    return np.frombuffer(b"".join(digests), "<u8")
 
 
 def mix64(x: int) -> int:
@@ -75,3 +82,8 @@ class Draw:
             j = i + self.below(len(pool) - i)
             pool[i], pool[j] = pool[j], pool[i]
         return pool[:k]
+
+
+def _framed(part: int | str) -> bytes:
+    data = str(part).encode("utf-8", "surrogatepass")
+    return len(data).to_bytes(4, "little") + data

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from kgcorpus.contracts.errors import UsageError
 
-_string, _i32, _i64, _f32, _bool = pa.string(), pa.int32(), pa.int64(), pa.float32(), pa.bool_()
+_string, _bool = pa.string(), pa.bool_()
+_i32, _i64, _f32, _f64 = pa.int32(), pa.int64(), pa.float32(), pa.float64()
 
 
 def _struct(**fields: pa.DataType) -> pa.DataType:
@@ -215,6 +216,20 @@ TABLES: dict[str, Table] = {
                 "triples": (pa.list_(TRIPLE), "one for each connected pair, directed as in the graph"),
             },
             key=("cycle_id",),
+        ),
+        Table(
+            name="rules",
+            meaning="a rule body => head(x, y) with AMIE's measures, over distinct pairs (x, y)",
+            columns={
+                "rule": (_string, "as text, `P1(x,z) P2(z,y) => P3(x,y)`"),
+                "body": (pa.list_(TRIPLE), "two atoms, their `h` and `t` the variables x, y and z"),
+                "head": (_string, "relation of x to y"),
+                "support": (_i64, "pairs that the body joins and the head holds for"),
+                "head_coverage": (_f64, "support over the head's facts"),
+                "standard_confidence": (_f64, "support over the pairs that the body joins"),
+                "pca_confidence": (_f64, "support over those of them whose x is the subject of any head fact"),
+            },
+            key=("rule",),
         ),
         Table(
             name="code_switched",

@@ -1,16 +1,22 @@
-"""The graph in memory: a table of connected pairs with their triples, and a simple undirected adjacency."""
+"""The graph: a table of connected pairs with their triples, and a simple undirected adjacency."""
 
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.tally import Tally
 
-_LONGEST_NUMBER = 18  # digits that fit an int64; a longer number is sorted as a string
+if TYPE_CHECKING:
+    from kgcorpus.kg.arrays import Group
+
+_NUMBER = r"(?:0|[1-9][0-9]{0,17})"  # fits an int64, and one number has one spelling
+_STRINGS = ("entity", "relation")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -18,80 +24,120 @@ class Graph:
     """N entities, R relations, P connected pairs u < v and T triples, ordered by the ids alone.
 
     Attributes:
-        entities: [N] ids by Q number, then those of another form as strings; the place is the index.
-        relations: [R] relation ids, by P number likewise.
+        entity_ids: [N] ids by Q number, then those of another form as strings; the place is the index.
+        relation_ids: [R] relation ids, by P number likewise.
         pair_u, pair_v: int32 [P], the pair's entities, sorted by (u, v).
         pair_offsets: int64 [P + 1], a pair's triples.
         triple_relation: int32 [T], sorted within a pair.
         triple_forward: bool [T], the head is the pair's u.
-        neighbour_offsets: int64 [N + 1], an entity's neighbours.
-        neighbours: int32 [2P], sorted within an entity.
-        neighbour_pairs: int64 [2P], the pair that connects the two.
     """
 
-    entities: list[str]
-    relations: list[str]
+    entity_ids: pa.LargeStringArray
+    relation_ids: pa.LargeStringArray
     pair_u: NDArray[np.int32]
     pair_v: NDArray[np.int32]
     pair_offsets: NDArray[np.int64]
     triple_relation: NDArray[np.int32]
     triple_forward: NDArray[np.bool_]
-    neighbour_offsets: NDArray[np.int64]
-    neighbours: NDArray[np.int32]
-    neighbour_pairs: NDArray[np.int64]
 
     @classmethod
     def from_arrow(cls, triples: pa.Table, *, tally: Tally) -> Self:
         """Take the string columns h, r, t; self-loops and exact duplicates are dropped and counted."""
-        h_ids, r_ids, t_ids = (
-            triples[column].cast(pa.large_string()).combine_chunks() for column in ("h", "r", "t")
-        )
-        ids = _ordered(pa.concat_arrays([h_ids, t_ids]), "Q")
-        relations = _ordered(r_ids, "P")
-        h, t, r = _index(h_ids, ids), _index(t_ids, ids), _index(r_ids, relations)
+        ends = pa.chunked_array([*triples["h"].chunks, *triples["t"].chunks], triples["h"].type)
+        ids, relations = _ordered(ends, "Q"), _ordered(triples["r"], "P")
+        h, r, t = _index(triples["h"], ids), _index(triples["r"], relations), _index(triples["t"], ids)
+        return cls.from_indices(h, r, t, ids, relations, tally=tally)
 
-        proper = h != t
-        tally.drop("self_loop", len(h) - int(proper.sum()))
-        h, r, t = h[proper], r[proper], t[proper]
-        pair = np.minimum(h, t).astype(np.int64) * len(ids) + np.maximum(h, t)
-        # The lower bit tells the two directions of one relation apart.
-        link = r.astype(np.int64) * 2 + (h < t)
-        order = np.lexsort((link, pair))
-        pair, link = pair[order], link[order]
-        distinct = _starts(pair) | _starts(link)
-        tally.drop("duplicate_triple", len(pair) - int(distinct.sum()))
-        pair, link = pair[distinct], link[distinct]
+    @classmethod
+    def from_indices(
+        cls,
+        h: NDArray[np.int32],
+        r: NDArray[np.int32],
+        t: NDArray[np.int32],
+        entity_ids: pa.LargeStringArray,
+        relation_ids: pa.LargeStringArray,
+        *,
+        tally: Tally,
+    ) -> Self:
+        """Take triples as places among ids that are in order; otherwise as `from_arrow`."""
+        from kgcorpus.kg import kernels
 
-        first = np.flatnonzero(_starts(pair))
-        u, v = np.divmod(pair[first], max(len(ids), 1))
-        u, v = u.astype(np.int32), v.astype(np.int32)
-        ends, others = np.concatenate([u, v]), np.concatenate([v, u])
-        by_end = np.lexsort((others, ends))
+        offsets, keys, self_loops = kernels.sort_triples(h, r, t, len(entity_ids))
+        tally.drop("self_loop", self_loops)
+        tally.drop("duplicate_triple", len(h) - self_loops - len(keys))
+        pair_u, pair_v, starts = kernels.list_pairs(offsets, keys)
         return cls(
-            entities=ids.to_pylist(),
-            relations=relations.to_pylist(),
-            pair_u=u,
-            pair_v=v,
-            pair_offsets=np.append(first, len(pair)).astype(np.int64),
-            triple_relation=(link >> 1).astype(np.int32),
-            triple_forward=(link & 1).astype(np.bool_),
-            neighbour_offsets=offsets_of(np.bincount(ends, minlength=len(ids))),
-            neighbours=others[by_end],
-            neighbour_pairs=by_end % max(len(first), 1),
+            entity_ids=entity_ids,
+            relation_ids=relation_ids,
+            pair_u=pair_u,
+            pair_v=pair_v,
+            pair_offsets=starts,
+            triple_relation=((keys & 0xFFFFFFFF) >> 1).astype(np.int32),
+            triple_forward=(keys & 1).astype(np.bool_),
         )
+
+    @classmethod
+    def from_arrays(cls, group: "Group") -> Self:
+        """The inverse of `to_arrays`; nothing is copied."""
+        strings = {
+            f"{name}_ids": pa.LargeStringArray.from_buffers(
+                len(group[f"{name}_offsets"]) - 1,
+                pa.py_buffer(group[f"{name}_offsets"]),
+                pa.py_buffer(group[f"{name}_bytes"]),
+            )
+            for name in _STRINGS
+        }
+        arrays = {
+            name: array for name, array in group.items() if not name.startswith(("entity_", "relation_"))
+        }
+        return cls(**strings, **arrays)
+
+    def to_arrays(self) -> "Group":
+        """The graph as arrays by name."""
+        group: Group = {}
+        for name, ids in zip(_STRINGS, (self.entity_ids, self.relation_ids), strict=True):
+            _, offsets, data = ids.buffers()
+            group[f"{name}_offsets"] = np.frombuffer(offsets, np.int64)[: len(ids) + 1]
+            group[f"{name}_bytes"] = np.frombuffer(data or b"", np.uint8)
+        names = ("pair_u", "pair_v", "pair_offsets", "triple_relation", "triple_forward")
+        return group | {name: getattr(self, name) for name in names}
+
+    @cached_property
+    def entities(self) -> list[str]:
+        """[N] `entity_ids`."""
+        return self.entity_ids.to_pylist()
+
+    @cached_property
+    def relations(self) -> list[str]:
+        """[R] `relation_ids`."""
+        return self.relation_ids.to_pylist()
+
+    @cached_property
+    def pair_starts(self) -> NDArray[np.int64]:
+        """[N + 1] where the pairs start whose u is the entity."""
+        return offsets_of(np.bincount(self.pair_u, minlength=len(self.entity_ids)))
+
+    @cached_property
+    def adjacency(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+        """Offsets [N + 1], sorted neighbours [2P], and the pair that connects the two [2P]."""
+        from kgcorpus.kg import kernels
+
+        return kernels.adjacency(self.pair_u, self.pair_v, len(self.entity_ids))
 
     def degrees(self) -> NDArray[np.int64]:
         """[N] distinct neighbours of each entity, in either direction."""
-        return np.diff(self.neighbour_offsets)
+        n = len(self.entity_ids)
+        return np.bincount(self.pair_u, minlength=n) + np.bincount(self.pair_v, minlength=n)
 
     def two_hop_counts(self) -> NDArray[np.int64]:
         """[N] distinct entities within two hops of each, itself left out: TRELM's knowledge connectivity.
 
         The time is the sum of the squared degrees.
         """
-        from kgcorpus.kg.kernels import two_hop_counts
+        from kgcorpus.kg import kernels
 
-        return two_hop_counts(self.neighbour_offsets, self.neighbours)
+        offsets, neighbours, _ = self.adjacency
+        return kernels.two_hop_counts(offsets, neighbours)
 
     def triple_ends(self, triples: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Heads and tails, as entity indices, of triples given by their index; shaped like the argument."""
@@ -105,19 +151,27 @@ def offsets_of(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.append(0, np.cumsum(sizes)).astype(np.int64)
 
 
-def _ordered(ids: pa.LargeStringArray, letter: str) -> pa.LargeStringArray:
-    ids = pc.unique(ids)
-    numbered = pc.match_substring_regex(ids, rf"^{letter}[0-9]{{1,{_LONGEST_NUMBER}}}$")
-    digits = pc.if_else(numbered, pc.utf8_slice_codeunits(ids, 1), None)
-    table = pa.table({"number": digits.cast(pa.int64()), "id": ids})
+def id_hashes(ids: pa.LargeStringArray, letter: str) -> NDArray[np.uint64]:
+    """[N] stable 64-bit hashes; of two ids that bear a number they differ for certain."""
+    numbers = _numbers(ids, letter)
+    hashes = mix64_array(numbers.fill_null(0).to_numpy().astype(np.uint64) ^ np.uint64(hash64("id", letter)))
+    others = np.flatnonzero(pc.is_null(numbers).to_numpy(zero_copy_only=False))
+    for place, ident in zip(others, ids.take(pa.array(others)).to_pylist(), strict=True):
+        hashes[place] = hash64("id", ident)
+    return hashes
+
+
+def _numbers(ids: pa.LargeStringArray, letter: str) -> pa.Int64Array:
+    numbered = pc.match_substring_regex(ids, f"^{letter}{_NUMBER}$")
+    return pc.if_else(numbered, pc.utf8_slice_codeunits(ids, 1), None).cast(pa.int64())
+
+
+def _ordered(ids: pa.ChunkedArray, letter: str) -> pa.LargeStringArray:
+    distinct = pc.unique(ids).cast(pa.large_string())
+    table = pa.table({"number": _numbers(distinct, letter), "id": distinct})
     order = pc.sort_indices(table, [("number", "ascending"), ("id", "ascending")])  # nulls come last
-    return ids.take(order)
+    return distinct.take(order)
 
 
-def _index(values: pa.LargeStringArray, ids: pa.LargeStringArray) -> NDArray[np.int32]:
-    return pc.index_in(values, value_set=ids).to_numpy(zero_copy_only=False).astype(np.int32)
-
-
-def _starts(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where a run of equal values starts."""
-    return np.append(True, values[1:] != values[:-1])[: len(values)]
+def _index(values: pa.ChunkedArray, ids: pa.LargeStringArray) -> NDArray[np.int32]:
+    return pc.index_in(values, value_set=ids.cast(values.type)).to_numpy()

@@ -1,8 +1,6 @@
-"""Compiled passes over the graph: two-hop counts, triangles and complete graphs of four entities.
+"""Compiled passes that make the graph's tables: pairs, adjacency, two-hop counts, blocks of edges by colour.
 
-Triangles are found by compact forward (Latapy 2008): every edge points from the entity of lower
-(degree, index) to the other, which bounds the out-degree by the square root of twice the number of edges, and
-a triangle is closed from its lowest corner alone.
+The kernels take many positional arguments, for numba has no keyword-only ones.
 """
 
 import numpy as np
@@ -11,6 +9,78 @@ from numpy.typing import NDArray
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
+BlockArrays = tuple[Int64s, Int32s, Int64s]
+
+
+@njit(cache=True)
+def sort_triples(h: Int32s, r: Int32s, t: Int32s, n: int) -> tuple[Int64s, Int64s, int]:
+    """Group triples by their smaller entity u, and within it by (v, relation, direction).
+
+    Returns:
+        [n + 1] where each u starts, [T] `v << 32 | relation << 1 | (h < t)` without self-loops and
+        duplicates, and the number of self-loops.
+    """
+    offsets = np.zeros(n + 1, np.int64)
+    for i in range(len(h)):
+        if h[i] != t[i]:
+            offsets[min(h[i], t[i]) + 1] += 1
+    offsets = np.cumsum(offsets)
+    keys = np.empty(offsets[n], np.int64)
+    cursor = offsets[:-1].copy()
+    for i in range(len(h)):
+        if h[i] != t[i]:
+            u, v = min(h[i], t[i]), max(h[i], t[i])
+            keys[cursor[u]] = np.int64(v) << 32 | np.int64(r[i]) << 1 | np.int64(h[i] < t[i])
+            cursor[u] += 1
+    kept = 0
+    for u in range(n):
+        start, end = offsets[u], offsets[u + 1]
+        keys[start:end].sort()
+        offsets[u] = kept
+        for i in range(start, end):
+            if kept == offsets[u] or keys[kept - 1] != keys[i]:
+                keys[kept] = keys[i]
+                kept += 1
+    offsets[n] = kept
+    return offsets, keys[:kept], len(h) - len(keys)
+
+
+@njit(cache=True)
+def list_pairs(offsets: Int64s, keys: Int64s) -> tuple[Int32s, Int32s, Int64s]:
+    """The distinct pairs of `sort_triples`: u, v, and where each one's triples start, with the end."""
+    size = 0
+    for u in range(len(offsets) - 1):
+        for i in range(offsets[u], offsets[u + 1]):
+            size += i == offsets[u] or keys[i] >> 32 != keys[i - 1] >> 32
+    pair_u, pair_v = np.empty(size, np.int32), np.empty(size, np.int32)
+    starts = np.empty(size + 1, np.int64)
+    at = 0
+    for u in range(len(offsets) - 1):
+        for i in range(offsets[u], offsets[u + 1]):
+            if i == offsets[u] or keys[i] >> 32 != keys[i - 1] >> 32:
+                pair_u[at], pair_v[at], starts[at] = u, keys[i] >> 32, i
+                at += 1
+    starts[size] = len(keys)
+    return pair_u, pair_v, starts
+
+
+@njit(cache=True)
+def adjacency(pair_u: Int32s, pair_v: Int32s, n: int) -> tuple[Int64s, Int32s, Int64s]:
+    """Offsets [n + 1], neighbours [2P] and their pairs [2P] from pairs sorted by (u, v)."""
+    offsets = np.zeros(n + 1, np.int64)
+    for e in range(len(pair_u)):
+        offsets[pair_u[e] + 1] += 1
+        offsets[pair_v[e] + 1] += 1
+    offsets = np.cumsum(offsets)
+    cursor = offsets[:-1].copy()
+    neighbours, pairs = np.empty(2 * len(pair_u), np.int32), np.empty(2 * len(pair_u), np.int64)
+    # The smaller neighbours first: so each row comes out sorted.
+    for ends, others in ((pair_v, pair_u), (pair_u, pair_v)):
+        for e in range(len(ends)):
+            at = cursor[ends[e]]
+            neighbours[at], pairs[at] = others[e], e
+            cursor[ends[e]] += 1
+    return offsets, neighbours, pairs
 
 
 @njit(cache=True)
@@ -35,70 +105,117 @@ def two_hop_counts(offsets: Int64s, neighbours: Int32s) -> Int64s:
 
 
 @njit(cache=True)
-def close_triangles(  # noqa: PLR0917 - numba takes no keyword-only arguments
-    offsets: Int64s, targets: Int32s, pairs: Int64s, multiplicity: Int64s, cursor: Int64s, wings: Int32s
-) -> int:
-    """Visit each triangle once and, for each of its three pairs, note the third entity: the pair's wing.
-
-    Args:
-        offsets, targets, pairs: the oriented adjacency, [N + 1], [P], [P].
-        multiplicity: [P] triples of a pair.
-        cursor: [P], moved on by one for each wing of the pair; zeros in the pass that counts.
-        wings: where wings are written at their pair's cursor; empty in the pass that counts.
-
-    Returns:
-        The triangles with every choice of one triple a pair.
-    """
-    n = len(offsets) - 1
-    via = np.full(n, -1, np.int64)
-    emit = len(wings) > 0
-    labelled = 0
-    for u in range(n):
-        for i in range(offsets[u], offsets[u + 1]):
-            via[targets[i]] = pairs[i]
-        for i in range(offsets[u], offsets[u + 1]):
-            v, uv = targets[i], pairs[i]
-            for j in range(offsets[v], offsets[v + 1]):
-                w, vw = targets[j], pairs[j]
-                uw = via[w]
-                if uw < 0:
-                    continue
-                if emit:
-                    wings[cursor[uv]] = w
-                    wings[cursor[vw]] = u
-                    wings[cursor[uw]] = v
-                cursor[uv] += 1
-                cursor[vw] += 1
-                cursor[uw] += 1
-                labelled += multiplicity[uv] * multiplicity[vw] * multiplicity[uw]
-        for i in range(offsets[u], offsets[u + 1]):
-            via[targets[i]] = -1
-    return labelled
+def rank_by_degree(u: Int32s, v: Int32s, n: int) -> tuple[Int32s, Int32s]:
+    """[n] entities by (number of edges, index), and [n] each one's place in that order."""
+    degrees = np.zeros(n, np.int64)
+    for e in range(len(u)):
+        degrees[u[e]] += 1
+        degrees[v[e]] += 1
+    starts = np.zeros(degrees.max() + 2 if n else 1, np.int64)
+    for x in range(n):
+        starts[degrees[x] + 1] += 1
+    starts = np.cumsum(starts)
+    order, rank = np.empty(n, np.int32), np.empty(n, np.int32)
+    for x in range(n):
+        at = starts[degrees[x]]
+        order[at], rank[x] = x, at
+        starts[degrees[x]] += 1
+    return order, rank
 
 
 @njit(cache=True)
-def count_complete_fours(offsets: Int64s, targets: Int32s) -> int:
-    """Sets of four entities that are all connected, from the oriented adjacency."""
-    n = len(offsets) - 1
-    out_of_u = np.full(n, -1, np.int64)
-    shared_by = np.full(n, -1, np.int64)
-    shared = np.empty(n, np.int32)
-    total = 0
-    for u in range(n):
-        for i in range(offsets[u], offsets[u + 1]):
-            out_of_u[targets[i]] = u
-        for i in range(offsets[u], offsets[u + 1]):
-            v = targets[i]
-            size = 0
-            for j in range(offsets[v], offsets[v + 1]):
-                w = targets[j]
-                if out_of_u[w] == u:
-                    shared[size] = w
-                    size += 1
-                    shared_by[w] = i
-            for k in range(size):
-                w = shared[k]
-                for j in range(offsets[w], offsets[w + 1]):
-                    if shared_by[targets[j]] == i:
-                        total += 1
-    return total
+def place_in_colours(order: Int32s, colour: Int32s, starts: Int64s) -> tuple[Int32s, Int32s]:
+    """[N] each entity's number within its colour, by rank; [N] the entities of one colour after another."""
+    number, members = np.empty(len(order), np.int32), np.empty(len(order), np.int32)
+    cursor = starts[:-1].copy()
+    for x in order:
+        number[x] = cursor[colour[x]] - starts[colour[x]]
+        members[cursor[colour[x]]] = x
+        cursor[colour[x]] += 1
+    return number, members
+
+
+@njit(cache=True)
+def gather_blocks(
+    u: Int32s,
+    v: Int32s,
+    rank: Int32s,
+    colour: Int32s,
+    number: Int32s,
+    sizes: Int64s,
+    keep_pairs: bool,
+) -> list[BlockArrays]:
+    """The edges from each of C colours up to each, [C * C] blocks; parallel edges become one, the first.
+
+    Args:
+        sizes: [C] entities of each colour.
+        keep_pairs: else the blocks' pairs are left empty.
+    """
+    # With one colour each entity's number is its rank, and its colour need not be looked up.
+    colours = len(sizes)
+    several = colours > 1
+    places = np.zeros(colours * colours + 1, np.int64)
+    for block in range(colours * colours):
+        places[block + 1] = places[block] + sizes[block // colours] + 2
+    offsets = np.zeros(places[-1], np.int64)
+    for e in range(len(u)):
+        a, b = np.uint32(u[e]), np.uint32(v[e])
+        low, high = rank[a], rank[b]
+        if low == high:
+            continue
+        if low > high:
+            low, high, a, b = high, low, b, a
+        cell = np.int64(low)
+        if several:
+            cell = places[colour[a] * colours + colour[b]] + number[a]
+        offsets[cell + 2] += 1
+    firsts = np.zeros(colours * colours + 1, np.int64)
+    for block in range(colours * colours):
+        start, end = places[block], places[block + 1]
+        offsets[start:end] = np.cumsum(offsets[start:end])
+        firsts[block + 1] = firsts[block] + offsets[end - 1]
+    targets = np.empty(firsts[-1], np.int32)
+    pairs = np.empty(firsts[-1] if keep_pairs else 0, np.int64)
+    for e in range(len(u)):
+        a, b = np.uint32(u[e]), np.uint32(v[e])
+        low, high = rank[a], rank[b]
+        if low == high:
+            continue
+        if low > high:
+            low, high, a, b = high, low, b, a
+        cell, first = np.int64(low), 0
+        if several:
+            block = colour[a] * colours + colour[b]
+            cell, first, high = places[block] + number[a], firsts[block], number[b]
+        at = np.uint64(first + offsets[cell + 1])
+        targets[at] = high
+        if keep_pairs:
+            pairs[at] = e
+        offsets[cell + 1] += 1
+    blocks = []
+    for block in range(colours * colours):
+        own = offsets[places[block] : places[block + 1] - 1]
+        start, end = firsts[block], firsts[block + 1]
+        some_pairs = pairs[start:end] if keep_pairs else pairs
+        kept = _drop_parallel(own, targets[start:end], some_pairs)
+        blocks.append((own, targets[start : start + kept], some_pairs[:kept]))
+    return blocks
+
+
+@njit(cache=True)
+def _drop_parallel(offsets: Int64s, targets: Int32s, pairs: Int64s) -> int:
+    seen = np.full(targets.max() + 1 if len(targets) else 0, -1, np.int32)
+    kept = np.uint64(0)
+    for a in range(len(offsets) - 1):
+        start, end = np.uint64(offsets[a]), np.uint64(offsets[a + 1])
+        offsets[a] = kept
+        for e in range(start, end):
+            target = np.uint32(targets[e])
+            if seen[target] != a:
+                seen[target] = a
+                targets[kept] = target
+                if len(pairs):
+                    pairs[kept] = pairs[e]
+                kept += np.uint64(1)
+    offsets[len(offsets) - 1] = kept
+    return int(kept)

@@ -1,44 +1,88 @@
-"""Labels and aliases by id and language, read out of Arrow's own buffers."""
+"""Labels and aliases by id and language: Arrow columns in the ids' order, one file a language."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import NAME
+
+if TYPE_CHECKING:
+    from kgcorpus.kg.strings import Column, IdIndex
 
 # 64-bit offsets: the names of a few million entities pass 2 GB.
 _TEXT = pa.large_string()
-_NAMES = pa.large_list(pa.struct([("lang", _TEXT), ("label", _TEXT), ("aliases", pa.large_list(_TEXT))]))
+_TEXTS = pa.large_list(_TEXT)
+_NAMES = pa.large_list(pa.struct([("lang", _TEXT), ("label", _TEXT), ("aliases", _TEXTS)]))
+_IDS_FILE = "ids.arrow"
+
+
+@dataclass(frozen=True, eq=False)
+class Book:
+    """The names of one language, parallel to the ids.
+
+    Attributes:
+        labels: [N] the label, or the first alias in code point order where none is known, or null.
+        aliases: [N] lists in the table's order; the label is not among them.
+    """
+
+    labels: pa.LargeStringArray
+    aliases: pa.LargeListArray
+
+    @cached_property
+    def label_column(self) -> "Column":
+        """The labels' buffers; a missing label is empty."""
+        from kgcorpus.kg.strings import column_of
+
+        return column_of(self.labels)
+
+    @cached_property
+    def alias_column(self) -> "Column":
+        """The buffers of all the aliases."""
+        from kgcorpus.kg.strings import column_of
+
+        return column_of(self.aliases.values)
+
+    @cached_property
+    def alias_bounds(self) -> NDArray[np.int64]:
+        """[N + 1] an id's first place in `alias_column`."""
+        bounds = self.aliases.offsets.to_numpy().view()
+        bounds.flags.writeable = False
+        return bounds
+
+    def has_label(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the ids at these rows have a label; False for row -1. Shaped like the argument."""
+        offsets = self.label_column.offsets
+        return (rows >= 0) & (offsets[rows + 1] > offsets[np.maximum(rows, 0)])
 
 
 class Names:
-    """The names in a table `entities` or `relations`.
+    """The names in a table `entities` or `relations`, as one `Book` a language."""
 
-    The strings stay in their Arrow buffers and are decoded when asked for: a Python string for each name of a
-    few hundred thousand entities in ten languages would take several times the memory.
-    """
-
-    def __init__(self, ids: pa.LargeStringArray, names: pa.LargeListArray) -> None:
-        """Take parallel arrays, the names as lists of structs (lang, label, aliases)."""
-        self._row = {ident: row for row, ident in enumerate(ids.to_pylist())}
-        self._bounds = _offsets(names)
-        values = names.values
-        langs = pc.dictionary_encode(values.field("lang"))
-        self._languages: list[str] = langs.dictionary.to_pylist()
-        self._code = {lang: chr(code) for code, lang in enumerate(self._languages)}
-        # One character a name, so that str.find looks a language up within an entity's names.
-        self._codes = "".join(map(chr, langs.indices.to_pylist()))
-        self._labels = _Strings(pc.fill_null(values.field("label"), ""))
-        aliases = pc.fill_null(values.field("aliases"), [])
-        self._alias_bounds = _offsets(aliases)
-        self._aliases = _Strings(aliases.values)
+    def __init__(self, ids: pa.LargeStringArray, books: Mapping[str, Book]) -> None:
+        self._ids = ids
+        self._books = dict(books)
 
     @classmethod
     def from_arrow(cls, table: pa.Table, key: str) -> Self:
         """Take the columns `key` ("qid" or "pid") and `names`."""
-        return cls(table[key].cast(_TEXT).combine_chunks(), table["names"].cast(_NAMES).combine_chunks())
+        ids = table[key].cast(_TEXT).combine_chunks()
+        names = table["names"].cast(_NAMES).combine_chunks()
+        rows, values = pc.list_parent_indices(names).to_numpy(), names.flatten()
+        found = {}
+        for lang in sorted(pc.unique(values.field("lang")).to_pylist()):
+            own = pc.equal(values.field("lang"), lang)
+            place = np.full(len(ids), -1, np.int64)
+            place[rows[own.to_numpy(zero_copy_only=False)]] = np.arange(pc.sum(own).as_py() or 0)
+            found[lang] = _book(values.filter(own).take(pa.array(place, mask=place < 0)))
+        return cls(ids, found)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], key: str) -> Self:
@@ -46,63 +90,77 @@ class Names:
         schema = pa.schema([(key, pa.string()), ("names", pa.list_(NAME))])
         return cls.from_arrow(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), key)
 
+    def save(self, folder: Path) -> None:
+        """Write one Arrow file a language, and last the ids: where they are, all is."""
+        for lang, book in self._books.items():
+            _write(folder / f"{lang}.arrow", label=book.labels, aliases=book.aliases)
+        _write(folder / _IDS_FILE, id=self._ids)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Map the files that `save` wrote into memory, which all the processes of a machine share.
+
+        Raises:
+            FileNotFoundError: `save` has not ended there.
+        """
+        (ids,) = _map(folder / _IDS_FILE)
+        files = sorted(path for path in folder.glob("*.arrow") if path.name != _IDS_FILE)
+        return cls(ids, {path.stem: Book(*_map(path)) for path in files})
+
+    def rows(self, ids: pa.Array) -> NDArray[np.int64]:
+        """[n] the rows of these ids in every `Book`, -1 for an unknown one."""
+        return self._index.find(ids)
+
+    def book(self, lang: str) -> Book:
+        """The names of one language; all missing where the table has none of it."""
+        if lang not in self._books:
+            n = len(self._ids)
+            empty = pa.LargeListArray.from_arrays(np.zeros(n + 1, np.int64), pa.array([], _TEXT))
+            self._books[lang] = Book(pa.nulls(n, _TEXT), empty)
+        return self._books[lang]
+
     def label(self, ident: str, lang: str) -> str | None:
         """The label, or the first alias in code point order where no label is known, or None."""
-        at = self._find(ident, lang)
-        if at < 0:
-            return None
-        return self._labels[at] or min(self._aliases_at(at), default=None)
+        row = self._row.get(ident)
+        return self._books[lang].labels[row].as_py() if row is not None and lang in self._books else None
 
     def aliases(self, ident: str, lang: str) -> list[str]:
         """The aliases, in the table's order; the label is not among them."""
-        at = self._find(ident, lang)
-        return [] if at < 0 else self._aliases_at(at)
-
-    def draw_alias(self, ident: str, lang: str, u: float) -> str | None:
-        """The alias at `u` in [0, 1) of the way through them, or None where there is none."""
-        at = self._find(ident, lang)
-        if at < 0:
-            return None
-        start, end = self._alias_bounds[at], self._alias_bounds[at + 1]
-        return self._aliases[start + int(u * (end - start))] if end > start else None
-
-    def languages(self, ident: str) -> list[str]:
-        """The languages that have a label or an alias, in the table's order."""
         row = self._row.get(ident)
-        if row is None:
-            return []
-        return [self._languages[ord(c)] for c in self._codes[self._bounds[row] : self._bounds[row + 1]]]
+        return self._books[lang].aliases[row].as_py() if row is not None and lang in self._books else []
 
     def __len__(self) -> int:
-        return len(self._row)
+        return len(self._ids)
 
     def __contains__(self, ident: object) -> bool:
         return ident in self._row
 
-    def _find(self, ident: str, lang: str) -> int:
-        row = self._row.get(ident)
-        code = self._code.get(lang)
-        if row is None or code is None:
-            return -1
-        return self._codes.find(code, self._bounds[row], self._bounds[row + 1])
+    @cached_property
+    def _index(self) -> "IdIndex":
+        from kgcorpus.kg.strings import IdIndex
 
-    def _aliases_at(self, at: int) -> list[str]:
-        return [self._aliases[i] for i in range(self._alias_bounds[at], self._alias_bounds[at + 1])]
+        return IdIndex(self._ids)
 
-
-class _Strings:
-    """A read-only column of strings without nulls."""
-
-    def __init__(self, column: pa.LargeStringArray) -> None:
-        data = column.buffers()[2]
-        self._data = memoryview(data) if data is not None else memoryview(b"")
-        self._offsets = _offsets(column)
-
-    def __getitem__(self, at: int) -> str:
-        return str(self._data[self._offsets[at] : self._offsets[at + 1]], "utf-8")
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        """For single ids; batches are looked up without a Python string an id."""
+        return {ident: row for row, ident in enumerate(self._ids.to_pylist())}
 
 
-def _offsets(column: pa.Array) -> "memoryview[int]":
-    """The 64-bit offsets of a large string or list array, into the whole of its values."""
-    end = (column.offset + len(column) + 1) * 8
-    return memoryview(column.buffers()[1]).cast("B")[column.offset * 8 : end].cast("q")
+def _book(names: pa.StructArray) -> Book:
+    labels, aliases = (pc.struct_field(names, field) for field in ("label", "aliases"))
+    labels = pc.if_else(pc.equal(labels, ""), pa.scalar(None, _TEXT), labels)
+    aliases = pc.fill_null(aliases, pa.scalar([], _TEXTS))
+    missing = pc.and_(pc.is_null(labels), pc.greater(pc.list_value_length(aliases), 0))
+    first = pa.array([min(known) for known in aliases.filter(missing).to_pylist()], _TEXT)
+    return Book(pc.replace_with_mask(labels, missing, first), aliases)
+
+
+def _write(path: Path, **columns: pa.Array) -> None:
+    batch = pa.record_batch(columns)
+    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def _map(path: Path) -> list[pa.Array]:
+    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).columns

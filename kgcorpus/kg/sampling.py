@@ -32,13 +32,13 @@ def mix(x: np.uint64) -> np.uint64:
 
 
 @njit(cache=True)
-def find_pair(offsets: Int64s, neighbours: Int32s, pairs: Int64s, a: int, b: int) -> int:
-    """The index of the pair that connects a and b, or -1."""
-    if offsets[a + 1] - offsets[a] > offsets[b + 1] - offsets[b]:
+def find_pair(starts: Int64s, pair_v: Int32s, a: int, b: int) -> int:
+    """The index of the pair that connects a and b, or -1; the arrays are `Graph`'s."""
+    if a > b:
         a, b = b, a
-    low, high = offsets[a], offsets[a + 1]
-    at = low + np.searchsorted(neighbours[low:high], b)
-    return pairs[at] if at < high and neighbours[at] == b else -1
+    low, high = starts[a], starts[a + 1]
+    at = low + np.searchsorted(pair_v[low:high], b)
+    return at if at < high and pair_v[at] == b else -1
 
 
 @njit(cache=True)
@@ -66,84 +66,98 @@ def _is_canonical(hashes: UInt64s, dedup: int, corners: tuple[int, int, int, int
 
 
 @njit(cache=True)
-def _kept_wings(hashes: UInt64s, edge: np.uint64, wings: Int32s, cap: int) -> Int32s:
-    if len(wings) > cap:
-        keys = np.empty(len(wings), np.uint64)
-        for i in range(len(wings)):
-            keys[i] = mix(edge ^ hashes[wings[i]])
-        wings = wings[np.argsort(keys)[:cap]]
-    return np.sort(wings)
-
-
-@njit(cache=True)
-def list_triangles(  # noqa: PLR0917
-    edges: tuple[int, int],
-    ends: tuple[Int32s, Int32s],
-    wings: tuple[Int64s, Int32s],
-    adjacency: tuple[Int64s, Int32s, Int64s],
-    entities: Int32s,
-    pairs: Int64s,
-) -> int:
-    """Write the triangles u < v < w of the pairs (u, v) in `edges` = [from, to); return how many there are.
+def offer_wings(
+    edges: Int64s,
+    ends: Int32s,
+    wings: Int32s,
+    hashes: UInt64s,
+    starts: Int64s,
+    filled: Int32s,
+    keys: UInt64s,
+    kept: Int32s,
+) -> None:
+    """Let each edge keep its wings of the smallest keys, as many as it has room for.
 
     Args:
-        ends, wings, adjacency: as in `sample_diamonds`.
-        entities: out, [D, 3].
-        pairs: out, [D, 3]: uv, uw, vw.
+        edges: [D] edges of a block.
+        ends: [D, 2] entities of the edges.
+        wings: [D] third entities of triangles on them.
+        hashes: [N] hashes of the entities' ids.
+        starts: [E + 1] each edge's room in `keys` and `kept`, which hold a heap with the largest key first.
+        filled: in and out, [E] wings kept so far.
     """
-    offsets, neighbours, neighbour_pairs = adjacency
-    written = 0
-    for e in range(edges[0], edges[1]):
-        u, v = ends[0][e], ends[1][e]
-        for i in range(wings[0][e], wings[0][e + 1]):
-            w = wings[1][i]
-            if w < v:
-                continue
-            entities[written, 0], entities[written, 1], entities[written, 2] = u, v, w
-            pairs[written, 0] = e
-            pairs[written, 1] = find_pair(offsets, neighbours, neighbour_pairs, u, w)
-            pairs[written, 2] = find_pair(offsets, neighbours, neighbour_pairs, v, w)
-            written += 1
-    return written
+    for i in range(len(edges)):
+        e = edges[i]
+        key = mix(mix(_edge_key(hashes, ends[i, 0], ends[i, 1])) ^ hashes[wings[i]])
+        start, room = starts[e], starts[e + 1] - starts[e]
+        if filled[e] < room:
+            at = np.int64(filled[e])
+            filled[e] += 1
+            while at > 0 and keys[start + (at - 1) // 2] < key:
+                above = (at - 1) // 2
+                keys[start + at], kept[start + at] = keys[start + above], kept[start + above]
+                at = above
+        elif key < keys[start]:
+            at = np.int64(0)
+            while 2 * at + 1 < room:
+                below = 2 * at + 1
+                if below + 1 < room and keys[start + below + 1] > keys[start + below]:
+                    below += 1
+                if keys[start + below] <= key:
+                    break
+                keys[start + at], kept[start + at] = keys[start + below], kept[start + below]
+                at = below
+        else:
+            continue
+        keys[start + at], kept[start + at] = key, wings[i]
 
 
 @njit(cache=True)
-def sample_diamonds(  # noqa: PLR0917
+def sort_within(starts: Int64s, values: Int32s) -> None:
+    """Sort each group of values in place."""
+    for e in range(len(starts) - 1):
+        values[starts[e] : starts[e + 1]].sort()
+
+
+@njit(cache=True)
+def sample_diamonds(
     edges: tuple[int, int],
     ends: tuple[Int32s, Int32s],
-    wings: tuple[Int64s, Int32s],
-    adjacency: tuple[Int64s, Int32s, Int64s],
+    edge_pairs: Int64s,
+    wings: tuple[Int64s, Int64s, Int32s],
+    pair_table: tuple[Int64s, Int32s],
     hashes: UInt64s,
-    caps: tuple[int, int],
+    cap: int,
     dedup: int,
     entities: Int32s,
     pairs: Int64s,
     passed_over: Int64s,
 ) -> int:
-    """Write the kept diamonds of the pairs `edges` = [from, to) and return how many there are.
+    """Write the kept diamonds of the edges [from, to) and return how many there are.
 
     Args:
-        ends: u and v of the pairs, [P] each.
-        wings: offsets [P + 1] and the wings of each pair.
-        adjacency: offsets [N + 1], neighbours [2P] and their pairs [2P].
+        ends: [E] entities u < v of the edges that have triangles.
+        edge_pairs: [E] the edges' pairs.
+        wings: [E] triangles on each edge, and where each one's kept wings start [E + 1], and these.
+        pair_table: `Graph`'s pair_starts and pair_v.
         hashes: [N] hashes of the entities' ids.
-        caps: wings kept an edge, then pairs of wings kept an edge.
+        cap: diamonds kept an edge.
         dedup: `DIAMOND`, `CYCLE` or `SET`.
         entities: out, [D, 4]: the edge's ends, then the two wings.
         pairs: out, [D, 5]: the edge, then each end with each wing.
         passed_over: in and out, [3] diamonds left out, by `WINGS_CAPPED`, `NOT_CANONICAL`, `PAIRS_CAPPED`.
     """
-    offsets, neighbours, neighbour_pairs = adjacency
+    starts_of_u, pair_v = pair_table
+    counts, starts, values = wings
     written = 0
     for e in range(edges[0], edges[1]):
-        count = wings[0][e + 1] - wings[0][e]
-        if count < 2:
+        kept = values[starts[e] : starts[e + 1]]
+        possible = len(kept) * (len(kept) - 1) // 2
+        passed_over[WINGS_CAPPED] += counts[e] * (counts[e] - 1) // 2 - possible
+        if possible == 0:
             continue
         a, b = ends[0][e], ends[1][e]
         edge = mix(_edge_key(hashes, a, b))
-        kept = _kept_wings(hashes, edge, wings[1][wings[0][e] : wings[0][e + 1]], caps[0])
-        possible = len(kept) * (len(kept) - 1) // 2
-        passed_over[WINGS_CAPPED] += count * (count - 1) // 2 - possible
         keys = np.empty(possible, np.uint64)
         first, second = np.empty(possible, np.int32), np.empty(possible, np.int32)
         found = 0
@@ -152,7 +166,7 @@ def sample_diamonds(  # noqa: PLR0917
                 x, y = kept[i], kept[j]
                 if (
                     dedup != DIAMOND
-                    and find_pair(offsets, neighbours, neighbour_pairs, x, y) >= 0
+                    and find_pair(starts_of_u, pair_v, x, y) >= 0
                     and not _is_canonical(hashes, dedup, (a, b, x, y))
                 ):
                     passed_over[NOT_CANONICAL] += 1
@@ -161,27 +175,54 @@ def sample_diamonds(  # noqa: PLR0917
                 first[found], second[found] = x, y
                 found += 1
         chosen = np.arange(found)
-        if found > caps[1]:
-            chosen = np.sort(np.argsort(keys[:found])[: caps[1]])
-            passed_over[PAIRS_CAPPED] += found - caps[1]
+        if found > cap:
+            chosen = np.sort(np.argsort(keys[:found])[:cap])
+            passed_over[PAIRS_CAPPED] += found - cap
         for k in chosen:
             x, y = first[k], second[k]
             entities[written, 0], entities[written, 1] = a, b
             entities[written, 2], entities[written, 3] = x, y
-            pairs[written, 0] = e
-            pairs[written, 1] = find_pair(offsets, neighbours, neighbour_pairs, a, x)
-            pairs[written, 2] = find_pair(offsets, neighbours, neighbour_pairs, a, y)
-            pairs[written, 3] = find_pair(offsets, neighbours, neighbour_pairs, b, x)
-            pairs[written, 4] = find_pair(offsets, neighbours, neighbour_pairs, b, y)
+            pairs[written, 0] = edge_pairs[e]
+            pairs[written, 1] = find_pair(starts_of_u, pair_v, a, x)
+            pairs[written, 2] = find_pair(starts_of_u, pair_v, a, y)
+            pairs[written, 3] = find_pair(starts_of_u, pair_v, b, x)
+            pairs[written, 4] = find_pair(starts_of_u, pair_v, b, y)
             written += 1
     return written
 
 
 @njit(cache=True)
-def label_cycles(  # noqa: PLR0917
+def hash_triples(
+    pair_u: Int32s,
+    pair_v: Int32s,
+    starts: Int64s,
+    relation: Int32s,
+    forward: NDArray[np.bool_],
+    entity_hashes: UInt64s,
+    relation_hashes: UInt64s,
+) -> tuple[UInt64s, Int64s]:
+    """[T] hashes of the triples, and [T] their indices, of each pair by hash."""
+    hashes = np.empty(len(relation), np.uint64)
+    order = np.empty(len(relation), np.int64)
+    for p in range(len(pair_u)):
+        for i in range(starts[p], starts[p + 1]):
+            head, tail = (pair_u[p], pair_v[p]) if forward[i] else (pair_v[p], pair_u[p])
+            # Mixed in turn, for a sum or xor of the three would not tell the directions apart.
+            key = mix(mix(entity_hashes[tail]) ^ relation_hashes[relation[i]])
+            hashes[i] = mix(key ^ entity_hashes[head])
+            at = i
+            while at > starts[p] and hashes[order[at - 1]] > hashes[i]:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = i
+    return hashes, order
+
+
+@njit(cache=True)
+def label_cycles(
     pairs: Int64s,
     starts: Int64s,
-    sizes: Int64s,
+    parallel: int,
     triples: Int64s,
     triple_hashes: UInt64s,
     cap: int,
@@ -193,8 +234,9 @@ def label_cycles(  # noqa: PLR0917
 
     Args:
         pairs: [C, m] the cycles' pairs.
-        starts, sizes: [P] where a pair's candidates begin in `triples`, and how many there are.
-        triples: [T] triple indices.
+        starts: [P + 1] a pair's triples.
+        parallel: triples of a pair that take part.
+        triples: [T] triple indices, of each pair by hash.
         triple_hashes: [T] by triple index.
         cycle: out, [V] row of `pairs`.
         chosen: out, [V, m] triple indices.
@@ -226,7 +268,8 @@ def label_cycles(  # noqa: PLR0917
             k = 0
             while k < m:
                 place[k] += 1
-                if place[k] < sizes[pairs[row, k]]:
+                p = pairs[row, k]
+                if place[k] < min(parallel, starts[p + 1] - starts[p]):
                     break
                 place[k] = 0
                 k += 1

@@ -14,7 +14,10 @@ WORDS = st.integers(0, 2**64 - 1)
 
 
 def test_the_same_key_gives_the_same_draws_in_another_process() -> None:
-    code = "from kgcorpus.contracts.draws import Draw as D; d = D(7, 'é', -3); print([d.below(999) for _ in 'abcde'])"
+    code = (
+        "from kgcorpus.contracts.draws import Draw; d = Draw(7, 'é', -3);"
+        "print([d.below(999) for _ in range(5)])"
+    )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     draw = Draw(7, "é", -3)
     assert other.stdout.strip() == str([draw.below(999) for _ in range(5)])

@@ -13,6 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.stages import STAGES
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PUBLISHED = [
     "code_switched",
@@ -22,6 +24,7 @@ PUBLISHED = [
     "plain_text",
     "reasoning",
     "trelm",
+    "xlr",
 ]
 
 
@@ -70,7 +73,7 @@ def test_a_killed_build_run_again_gives_the_same_bytes(built: Path, tmp_path: Pa
 def test_an_unchanged_build_builds_nothing_and_starts_no_spark(built: Path) -> None:
     started = time.monotonic()
     done = build(built, "spark.master=local[1]", "spark.partitions=1")
-    assert "up to date: 17 stages" in done.stdout
+    assert done.stdout.startswith(f"up to date: {len(STAGES)} stages")
     assert time.monotonic() - started < 20
 
 
@@ -145,6 +148,30 @@ def test_no_test_pair_is_read_in_training(built: Path) -> None:
     held_out = pairs("code_switched", "test")
     assert held_out
     assert not held_out & (pairs("code_switched", "train") | pairs("reasoning", "train"))
+
+
+def test_no_xlr_pair_is_read_in_training_in_any_language_alias_or_direction(built: Path) -> None:
+    def rows(config: str) -> list[dict]:
+        return [
+            row for path in (built / "data" / config).iterdir() for row in pq.read_table(path).to_pylist()
+        ]
+
+    asked = {frozenset((row["question"]["h"], row["question"]["t"])) for row in rows("xlr")}
+    assert len(asked) >= 60
+    for config in ("code_switched", "reasoning"):
+        read = {frozenset((triple["h"], triple["t"])) for row in rows(config) for triple in row["triples"]}
+        assert read
+        assert not read & asked
+    facts = {
+        frozenset((m["qid"], f["other"]))
+        for row in rows("trelm")
+        for m in row["mentions"]
+        for f in m["triples"]
+    }
+    edges = {frozenset((row["h"], row["t"])) for row in rows("jaket_edges")}
+    assert facts
+    assert edges
+    assert not (facts | edges) & asked
 
 
 def test_a_changed_input_replaces_the_published_files(tmp_path: Path) -> None:

@@ -1,5 +1,10 @@
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 import pyarrow as pa
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.tables import table
@@ -17,21 +22,30 @@ ROWS = st.dictionaries(TEXT, st.lists(NAME, unique_by=lambda name: name["lang"])
 )
 
 
+@settings(deadline=None)
 @given(ROWS, st.integers(0, 6))
 def test_names_are_those_of_the_rows(rows, cut):
     schema = pa.schema([("qid", pa.string()), table("entities").schema.field("names")])
     parts = [pa.Table.from_pylist(part, schema=schema) for part in (rows[:cut], rows[cut:])]
-    for names in (Names.from_rows(rows, "qid"), Names.from_arrow(pa.concat_tables(parts), "qid")):
-        assert len(names) == len(rows)
-        for row in rows:
-            assert row["qid"] in names
-            assert names.languages(row["qid"]) == [name["lang"] for name in row["names"]]
-            for name in row["names"]:
-                aliases = name["aliases"] or []
-                assert names.aliases(row["qid"], name["lang"]) == aliases
-                assert names.label(row["qid"], name["lang"]) == (name["label"] or min(aliases, default=None))
-                drawn = [names.draw_alias(row["qid"], name["lang"], u) for u in (0.0, 1 - 2**-53)]
-                assert drawn == ([aliases[0], aliases[-1]] if aliases else [None, None])
+    with TemporaryDirectory() as folder:
+        Names.from_rows(rows, "qid").save(Path(folder))
+        in_parts = Names.from_arrow(pa.concat_tables(parts), "qid")
+        for names in (Names.from_rows(rows, "qid"), in_parts, Names.open(Path(folder))):
+            assert len(names) == len(rows)
+            ids = [row["qid"] for row in rows]
+            assert names.rows(pa.array(ids, pa.string())).tolist() == list(range(len(rows)))
+            for i, row in enumerate(rows):
+                assert row["qid"] in names
+                unknown = {"en", "vi", "zh", "simple"} - {name["lang"] for name in row["names"]}
+                assert [names.label(row["qid"], lang) for lang in unknown] == [None] * len(unknown)
+                for name in row["names"]:
+                    aliases = name["aliases"] or []
+                    label = name["label"] or min(aliases, default=None)
+                    assert names.aliases(row["qid"], name["lang"]) == aliases
+                    assert names.label(row["qid"], name["lang"]) == label
+                    book = names.book(name["lang"])
+                    assert (book.labels[i].as_py(), book.aliases[i].as_py()) == (label, aliases)
+                    assert book.has_label(np.array([i, -1])).tolist() == [label is not None, False]
 
 
 def test_what_is_unknown_has_no_name():
@@ -39,9 +53,25 @@ def test_what_is_unknown_has_no_name():
     for ident, lang in (("Q1", "de"), ("Q2", "en")):
         assert names.label(ident, lang) is None
         assert names.aliases(ident, lang) == []
-        assert names.draw_alias(ident, lang, 0.5) is None
-    assert names.languages("Q2") == []
     assert "Q2" not in names
+    assert names.rows(pa.array(["Q2", "Q1", "", "Q11"])).tolist() == [-1, 0, -1, -1]
+    assert names.book("de").labels.to_pylist() == [None]
+    assert names.book("de").aliases.to_pylist() == [[]]
+
+
+def test_unfinished_files_are_not_opened(tmp_path):
+    names = Names.from_rows([{"qid": "Q1", "names": [{"lang": "en", "label": "x", "aliases": []}]}], "qid")
+    names.save(tmp_path)
+    (tmp_path / "ids.arrow").unlink()
+    with pytest.raises(FileNotFoundError):
+        Names.open(tmp_path)
+
+
+def test_many_ids_are_found_again():
+    ids = pa.array([f"Q{i * i}" for i in range(3000)], pa.large_string())
+    names = Names(ids, {})
+    order = np.random.default_rng(0).permutation(3000)
+    assert (names.rows(ids.take(pa.array(order))) == order).all()
 
 
 def test_a_slice_of_a_table():

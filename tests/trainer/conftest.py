@@ -2,7 +2,7 @@ import pytest
 
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.toy import rows_of, write_corpus
-from trainer.objectives.kmlm import TABLES
+from trainer.config import STREAM_TABLES
 from trainer.tokenizer import make_tokenizer
 
 ROWS = 400
@@ -25,5 +25,5 @@ def files(corpus, tokenizer):
     """Stream -> token files of the training split."""
     return {
         stream: ensure_tokens(corpus, table, tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
-        for stream, table in TABLES.items()
+        for stream, table in STREAM_TABLES.items()
     }

@@ -82,9 +82,7 @@ def test_the_loss_is_the_weighted_sum_of_each_stream_s_own_mean_however_cut(file
         counts = sum(batch.counts for batch in batches)
         sums = sums_of(objective.model, batches).sum(dim=0)
         means = [s / n for s, n in zip(sums.tolist(), counts, strict=True)]
-        result = gradients(
-            objective.model, batches, objective.terms, Accelerator(cpu=True), wishes=(False, False)
-        )
+        result = gradients(objective.model, batches, objective.terms, Accelerator(cpu=True))
         assert result.loss == pytest.approx(means[0] + 0.3 * (means[1] + means[2]), rel=1e-5)
         assert list(result.means) == ["loss_plain", "loss_code_switched", "loss_reasoning"]
         assert list(result.means.values()) == pytest.approx(means, rel=1e-5)
@@ -121,13 +119,7 @@ def test_nothing_to_predict_gives_a_loss_of_0(tmp_path, tokenizer):
     corpus = write_corpus(tmp_path, {"reasoning": rows}, seed=1)
     files = ensure_tokens(corpus, "reasoning", tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
     objective = Kmlm(config_of(), files={"reasoning": files}, tokenizer=tokenizer)
-    result = gradients(
-        objective.model,
-        objective.next_step(0),
-        objective.terms,
-        Accelerator(cpu=True),
-        wishes=(False, False),
-    )
+    result = gradients(objective.model, objective.next_step(0), objective.terms, Accelerator(cpu=True))
     assert result.loss == 0
     assert result.means == {"loss_reasoning": 0}
     assert all((p.grad == 0).all() for p in objective.model.parameters())

@@ -55,14 +55,18 @@ def same(one, other):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+CODE = """
+import logging, sys
+from trainer.config import TrainingConfig
+from trainer.run import train
+logging.basicConfig(level="INFO")
+config = TrainingConfig.model_validate_json(sys.argv[3])
+train("kmlm", corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=int(sys.argv[4]))
+"""
+
+
 def script(corpus, out, steps, config=CONFIG):
-    code = (
-        "import sys, logging; logging.basicConfig(level='INFO')\n"
-        "from trainer.run import train; from trainer.config import TrainingConfig\n"
-        "config = TrainingConfig.model_validate_json(sys.argv[3])\n"
-        "train('kmlm', corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=int(sys.argv[4]))\n"
-    )
-    command = [sys.executable, "-c", code, str(corpus), str(out), config.model_dump_json(), str(steps)]
+    command = [sys.executable, "-c", CODE, str(corpus), str(out), config.model_dump_json(), str(steps)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -113,6 +117,24 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(corpus, tmp_path, whole):
 
 
 @pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(corpus, tmp_path):
+    # Without dropout, whose draws differ by rank.
+    model = ModelConfig(hidden=16, layers=1, heads=2, vocab_size=400)
+    config = CONFIG.model_copy(update={"model": model})
+    start(corpus, tmp_path / "one", 6, config)
+    (tmp_path / "train.py").write_text(CODE)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    rest = [str(tmp_path / "train.py"), str(corpus), str(tmp_path / "two"), config.model_dump_json()]
+    for steps in (3, 6):
+        environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+        subprocess.run([*launch, *rest, str(steps)], check=True, env=environment)
+    one, two = (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
+    assert [line["step"] for line in two] == list(range(1, 7))
+    assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
+    assert [line["loss"] for line in two] == pytest.approx([line["loss"] for line in one], rel=1e-4)
+
+
+@pytest.mark.slow
 def test_a_sigterm_saves_and_exits_with_143(corpus, tmp_path, whole):
     config = CONFIG.model_copy(update={"checkpoint_every": 1000})
     process = script(corpus, tmp_path, 100_000, config)
@@ -145,6 +167,17 @@ def test_another_corpus_is_refused_but_other_intervals_are_not(tmp_path, corpus,
     with pytest.raises(UsageError, match=r"corpus\.code_switched"):
         start(other, whole, 12)
     start(corpus, whole, 12, CONFIG.model_copy(update={"keep": 5, "checkpoint_every": 7, "log_every": 1}))
+
+
+def test_further_tables_of_the_corpus_do_not_matter(tmp_path):
+    rows = rows_of(40)
+    del rows["code_switched"]
+    corpus = write_corpus(tmp_path / "corpus", {"reasoning": rows["reasoning"]})
+    config = CONFIG.model_copy(update={"kmlm": KmlmConfig(streams=("reasoning",))})
+    start(corpus, tmp_path / "run", 1, config)
+    write_corpus(corpus, rows)
+    start(corpus, tmp_path / "run", 2, config)
+    assert [step for step, _, _ in losses(tmp_path / "run")] == [1, 2]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(corpus, tmp_path, monkeypatch):
@@ -214,6 +247,15 @@ def test_a_base_model_is_trained_on(corpus, tmp_path, whole):
         start(corpus, tmp_path / "x", 1, CONFIG.model_copy(update={"base_model": str(tmp_path / "none")}))
     with pytest.raises(UsageError, match="reach 128 tokens"):
         start(corpus, tmp_path / "y", 1, config.model_copy(update={"max_length": 200}))
+
+
+def test_bf16_is_near_fp32_and_keeps_the_weights_in_fp32(corpus, tmp_path, whole):
+    start(corpus, tmp_path, 3, CONFIG.model_copy(update={"precision": "bf16"}))
+    expected = [loss for _, loss, _ in losses(whole)[:3]]
+    found = [loss for _, loss, _ in losses(tmp_path)]
+    assert found != expected
+    assert found == pytest.approx(expected, rel=0.02)
+    assert {tensor.dtype for tensor in weights(tmp_path).values()} == {torch.float32}
 
 
 def test_wrong_use_is_told(tmp_path, corpus):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.config import TrainingConfig
+from trainer.config import STREAM_TABLES, TrainingConfig
 from trainer.masking import Masked, Vocabulary, mask_cycles, mask_share
 from trainer.models import PackedMaskedLM, load_lm
 from trainer.objectives import Batch
@@ -21,8 +21,6 @@ from trainer.shards import Record, ShardStream
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-# Stream -> the shards it reads.
-TABLES = {"plain": "plain_text", "code_switched": "code_switched", "reasoning": "reasoning"}
 _log = logging.getLogger(__name__)
 
 
@@ -97,7 +95,7 @@ class Kmlm:
         if not self._streams:
             raise InputError(
                 "no records to train on",
-                where=", ".join(TABLES[name] for name in self._options.streams),
+                where=", ".join(STREAM_TABLES[name] for name in self._options.streams),
                 mend="Build these shards, or raise max_length",
             )
         self.terms = {name: 1.0 if name == "plain" else self._options.alpha for name in self._streams}

@@ -1,0 +1,320 @@
+"""The passes of the cycle miner, each over units of work that need a few blocks of the graph.
+
+One unit of `triangles` is an ordered triple of colours, of `diamonds` a block. A pass leaves in `Arrays` what
+the next needs, so that in one process they follow each other in memory, and on a cluster they meet in files.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, product
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.kg import sampling, triangles
+from kgcorpus.kg.arrays import Arrays
+from kgcorpus.kg.colours import Block, Colouring
+from kgcorpus.kg.graph import Graph, id_hashes, offsets_of
+from kgcorpus.kg.sums import Heap, Sizes
+
+Dedup = Literal["diamond", "cycle", "set"]
+UInt64s = NDArray[np.uint64]
+Int64s = NDArray[np.int64]
+Unit = tuple[int, ...]
+
+_DEDUP = {"diamond": sampling.DIAMOND, "cycle": sampling.CYCLE, "set": sampling.SET}
+_PARALLEL = 8  # triples a pair may bring to a cycle's versions, so that their number stays below 8^5
+_BLOCK = 1 << 18  # cycles in memory at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is mined, and how it is cut up; see `kgcorpus.kg.cycles.mine`."""
+
+    seed: int
+    dedup: Dedup
+    wings_per_edge: int
+    pairs_per_edge: int
+    per_pair: int
+    per_combination: int
+    colours: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """Cycles with one triple a pair: entities [V, 3 or 4], pairs and triples [V, 3 or 5], the others [V]."""
+
+    entities: NDArray[np.int32]
+    pairs: Int64s
+    triples: Int64s
+    keys: UInt64s
+    combination: UInt64s
+
+
+def passes(colours: int) -> list[tuple[str, list[Unit]]]:
+    """The passes after `prepare`, in order, with their units, which may run in any order and at once."""
+    palette = range(colours)
+    pairs, triples = list(product(palette, repeat=2)), list(product(palette, repeat=3))
+    return [("triangles", triples), ("diamonds", pairs), ("combinations", [()])]
+
+
+def cycle_units(colours: int) -> list[Unit]:
+    """The units whose `versions` are all the cycles that are kept before the cap on combinations."""
+    palette = range(colours)
+    return [*product(palette, repeat=3), *product(palette, repeat=2)]
+
+
+def prepare(graph: Graph, arrays: Arrays, settings: Settings) -> None:
+    """Cut the graph into blocks, hash entities, relations and triples; the pass before all others."""
+    u, v, n = graph.pair_u, graph.pair_v, len(graph.entity_ids)
+    arrays.put("graph", graph.to_arrays())
+    colouring = Colouring.of(u, v, entities=n, colours=settings.colours)
+    arrays.put("colouring", {"members": colouring.members, "starts": colouring.starts})
+    for wanted, block in colouring.blocks(u, v).items():
+        arrays.put(_name("block", wanted), block.to_arrays())
+    salt = np.uint64(hash64(settings.seed, "cycle"))
+    stable_entities, stable_relations = id_hashes(graph.entity_ids, "Q"), id_hashes(graph.relation_ids, "P")
+    entities, relations = mix64_array(stable_entities ^ salt), mix64_array(stable_relations ^ salt)
+    triples, order = sampling.hash_triples(
+        u, v, graph.pair_offsets, graph.triple_relation, graph.triple_forward, entities, relations
+    )
+    seeded = {"entities": entities, "relations": relations, "triples": triples, "order": order}
+    arrays.put("hashes", seeded)
+    arrays.put("id-hashes", {"entities": stable_entities, "relations": stable_relations})
+
+
+class Miner:
+    """One process's view of a prepared graph."""
+
+    def __init__(self, arrays: Arrays, settings: Settings) -> None:
+        self._arrays, self._settings = arrays, settings
+
+    def run(self, name: str, unit: Unit) -> None:
+        """One unit of a pass."""
+        getattr(self, f"_{name}")(*unit)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph that was prepared."""
+        return Graph.from_arrays(self._arrays.get("graph"))
+
+    def versions(self, unit: Unit, tally: Tally) -> Iterator[Versions]:
+        """A unit's triangles (three colours) or kept diamonds (two), about `_BLOCK` at a time."""
+        if len(unit) == 2:
+            yield from self._diamond_versions(unit, tally)
+            return
+        from_source = self._arrays.get(_name("triangles", unit))["from_source"]
+        for corners, pairs, _ in self._list_triangles(unit, from_source):
+            triangles.order_corners(corners, pairs)
+            yield self._label(corners, pairs, tally)
+
+    def count(self, unit: Unit, tally: Tally) -> None:
+        """What a unit found before any cap, under the names of `CycleCounts`; and the wedges looked at."""
+        found = self._arrays.get(_name("triangles" if len(unit) == 3 else "diamonds", unit))
+        for name in sorted(found):
+            if found[name].ndim == 0:
+                tally.count(name, int(found[name]))
+
+    def combinations(self) -> tuple[UInt64s, Int64s]:
+        """Hashes of the multisets of relations, ascending, and how many versions each one has."""
+        found = self._arrays.get("combinations")
+        return found["values"], found["sizes"]
+
+    def id_hashes(self) -> tuple[UInt64s, UInt64s]:
+        """[N] and [R] hashes of the entities' and relations' ids, without the seed."""
+        found = self._arrays.get("id-hashes")
+        return found["entities"], found["relations"]
+
+    def _triangles(self, i: int, j: int, k: int) -> None:
+        """Count, then keep the wings of every edge of the three blocks."""
+        unit = i, j, k
+        sides = _sides(unit)
+        blocks = {side: self._block(side) for side in sides}
+        on_edge = {side: np.zeros(len(block.targets), np.int64) for side, block in blocks.items()}
+        from_source = np.zeros(len(self._members[i]), np.int64)
+        ab, bc, ac = sides
+        labelled, wedges = triangles.count_triangles(
+            blocks[ab].arrays,
+            blocks[bc].arrays,
+            blocks[ac].arrays,
+            self.graph.pair_offsets,
+            (on_edge[ab], on_edge[bc], on_edge[ac]),
+            from_source,
+            np.full(len(self._members[k]), -1, np.int32),
+        )
+        heaps = {side: Heap(counts, self._settings.wings_per_edge) for side, counts in on_edge.items()}
+        combinations = Sizes()
+        for corners, pairs, edges in self._list_triangles(unit, from_source):
+            for at, (side, ends, wing) in enumerate(
+                zip(sides, ([0, 1], [1, 2], [0, 2]), (2, 0, 1), strict=True)
+            ):
+                heaps[side].offer(edges[:, at], corners[:, ends], corners[:, wing], self._entity_hashes)
+            triangles.order_corners(corners, pairs)
+            combinations.add(self._label(corners, pairs, Tally()).combination)
+        for side, heap in heaps.items():
+            self._arrays.put(_name("wings", (*side, *unit)), heap.to_arrays(on_edge[side]))
+        self._arrays.put(_name("triangle-combinations", unit), combinations.to_arrays())
+        fours = self._count_complete_fours(i, j, k)
+        counts = {
+            "length3": from_source.sum(),
+            "length3_labelled": labelled,
+            "wedges": wedges,
+            # A complete graph of four holds 6 diamonds, but 3 chorded cycles and 1 set of entities.
+            "length4_cycles": -3 * fours,
+            "length4_sets": -5 * fours,
+        }
+        arrays = {name: np.array(n, np.int64) for name, n in counts.items()}
+        self._arrays.put(_name("triangles", unit), arrays | {"from_source": from_source})
+
+    def _diamonds(self, i: int, j: int) -> None:
+        """Merge the wings that the tasks found on a block's edges, and count the diamonds' combinations."""
+        pieces = [
+            self._arrays.get(_name("wings", (i, j, *unit)))
+            for unit in product(range(self._settings.colours), repeat=3)
+            if (i, j) in _sides(unit)
+        ]
+        graph, cap, block = self.graph, self._settings.wings_per_edge, self._block((i, j))
+        counts = np.zeros(len(block.targets), np.int64)
+        for piece in pieces:
+            counts[piece["edges"]] += piece["counts"]
+        heap = Heap(counts, cap)
+        for piece in pieces:
+            edges = np.repeat(piece["edges"], np.minimum(piece["counts"], cap))
+            pairs = block.pairs[edges]
+            ends = np.stack([graph.pair_u[pairs], graph.pair_v[pairs]], axis=1)
+            heap.offer(edges, ends, piece["wings"], self._entity_hashes)
+        diamonds = np.array((counts * (counts - 1) // 2).sum(), np.int64)
+        totals = dict.fromkeys(("length4_diamonds", "length4_cycles", "length4_sets"), diamonds)
+        self._arrays.put(_name("diamonds", (i, j)), heap.to_arrays(counts) | totals)
+        combinations = Sizes()
+        for versions in self._diamond_versions((i, j), Tally()):
+            combinations.add(versions.combination)
+        self._arrays.put(_name("diamond-combinations", (i, j)), combinations.to_arrays())
+
+    def _combinations(self) -> None:
+        combinations = Sizes()
+        for unit in cycle_units(self._settings.colours):
+            kind = "triangle" if len(unit) == 3 else "diamond"
+            found = self._arrays.get(_name(f"{kind}-combinations", unit))
+            combinations.add(found["values"], found["sizes"])
+        self._arrays.put("combinations", combinations.to_arrays())
+
+    @cached_property
+    def _members(self) -> list[NDArray[np.int32]]:
+        found = self._arrays.get("colouring")
+        return np.split(found["members"], found["starts"][1:-1])
+
+    @cached_property
+    def _hashes(self) -> dict[str, Any]:
+        return self._arrays.get("hashes")
+
+    @property
+    def _entity_hashes(self) -> UInt64s:
+        return self._hashes["entities"]
+
+    def _block(self, wanted: tuple[int, int]) -> Block:
+        return Block(**self._arrays.get(_name("block", wanted)))
+
+    def _list_triangles(
+        self, unit: tuple[int, ...], from_source: Int64s
+    ) -> Iterator[tuple[NDArray[np.int32], Int64s, Int64s]]:
+        """Corners, pairs and edges, [D, 3] each, by rank of the corners."""
+        blocks = [self._block(side) for side in _sides(unit)]
+        ab, bc, ac = (block.arrays for block in blocks)
+        i, j, k = unit
+        members = self._members[i], self._members[j], self._members[k]
+        via = np.full(len(members[2]), -1, np.int32)
+        for sources, size in _ranges(from_source):
+            corners, edges = np.empty((size, 3), np.int32), np.empty((size, 3), np.int64)
+            triangles.list_triangles(sources, ab, bc, ac, members, via, corners, edges)
+            pairs = np.stack([block.pairs[edges[:, at]] for at, block in enumerate(blocks)], axis=1)
+            yield corners, pairs, edges
+
+    def _count_complete_fours(self, i: int, j: int, k: int) -> int:
+        ab, ac, bc = (self._block(side).arrays for side in ((i, j), (i, k), (j, k)))
+        via_c = np.zeros(len(self._members[k]), np.int32)
+        total = 0
+        for last in range(self._settings.colours):
+            ad, bd, cd = (self._block((colour, last)).arrays for colour in (i, j, k))
+            via_d = np.zeros(len(self._members[last]), np.int64)
+            total += triangles.count_complete_fours(ab, ac, ad, bc, bd, cd, via_c, via_d)
+        return total
+
+    def _diamond_versions(self, wanted: tuple[int, ...], tally: Tally) -> Iterator[Versions]:
+        graph, settings, block = self.graph, self._settings, self._block((wanted[0], wanted[1]))
+        found = self._arrays.get(_name("diamonds", wanted))
+        edge_pairs, kept = block.pairs[found["edges"]], np.minimum(found["counts"], settings.wings_per_edge)
+        ends = graph.pair_u[edge_pairs], graph.pair_v[edge_pairs]
+        wings = found["counts"], offsets_of(kept), found["wings"]
+        passed_over = np.zeros(3, np.int64)
+        for edges, bound in _ranges(np.minimum(kept * (kept - 1) // 2, settings.pairs_per_edge)):
+            entities, pairs = np.empty((bound, 4), np.int32), np.empty((bound, 5), np.int64)
+            n = sampling.sample_diamonds(
+                edges,
+                ends,
+                edge_pairs,
+                wings,
+                (graph.pair_starts, graph.pair_v),
+                self._entity_hashes,
+                settings.pairs_per_edge,
+                _DEDUP[settings.dedup],
+                entities,
+                pairs,
+                passed_over,
+            )
+            yield self._label(entities[:n], pairs[:n], tally)
+        tally.drop("wings_per_edge", int(passed_over[sampling.WINGS_CAPPED]))
+        tally.drop("dedup", int(passed_over[sampling.NOT_CANONICAL]))
+        tally.drop("pairs_per_edge", int(passed_over[sampling.PAIRS_CAPPED]))
+
+    def _label(self, entities: NDArray[np.int32], pairs: Int64s, tally: Tally) -> Versions:
+        graph, hashes = self.graph, self._hashes
+        sizes = graph.pair_offsets[pairs + 1] - graph.pair_offsets[pairs]
+        possible = np.prod(np.minimum(sizes, _PARALLEL), axis=1)
+        cap = min(self._settings.per_pair, int(possible.max(initial=1)))
+        bound = int(np.minimum(possible, cap).sum())
+        cycle, keys = np.empty(bound, np.int64), np.empty(bound, np.uint64)
+        triples = np.empty((bound, pairs.shape[1]), np.int64)
+        sampling.label_cycles(
+            pairs,
+            graph.pair_offsets,
+            _PARALLEL,
+            hashes["order"],
+            hashes["triples"],
+            cap,
+            cycle,
+            triples,
+            keys,
+        )
+        tally.drop("per_pair", int(np.prod(sizes, axis=1).sum()) - bound)
+        # A sum, so that a combination is a multiset; the number of triples tells the lengths apart.
+        combination = mix64_array(
+            hashes["relations"][graph.triple_relation[triples]].sum(axis=1, dtype=np.uint64)
+            + np.uint64(pairs.shape[1])
+        )
+        return Versions(
+            entities=entities[cycle], pairs=pairs[cycle], triples=triples, keys=keys, combination=combination
+        )
+
+
+def _name(kind: str, unit: Unit) -> str:
+    return "-".join((kind, *map(str, unit)))
+
+
+def _sides(unit: Unit) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """The blocks of a task: lowest to middle, middle to highest, lowest to highest corner."""
+    return (unit[0], unit[1]), (unit[1], unit[2]), (unit[0], unit[2])
+
+
+def _ranges(bounds: Int64s) -> Iterator[tuple[tuple[int, int], int]]:
+    """Ranges of places with about `_BLOCK` cycles, and the most that each can hold; one range at least."""
+    ends = np.cumsum(bounds)
+    total = int(ends[-1]) if len(ends) else 0
+    marks = np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK), side="left") + 1
+    cuts = np.unique(np.concatenate([[0], marks, [len(bounds)]]))
+    for start, end in pairwise(cuts.tolist()) if len(cuts) > 1 else [(0, 0)]:
+        yield (start, end), int(bounds[start:end].sum())

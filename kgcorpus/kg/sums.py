@@ -1,0 +1,79 @@
+"""What merges across tasks in any order: the wings of the smallest keys, and how often a value occurs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.kg import sampling
+from kgcorpus.kg.arrays import Group
+from kgcorpus.kg.graph import offsets_of
+
+UInt64s = NDArray[np.uint64]
+Int64s = NDArray[np.int64]
+
+_PENDING = 1 << 23  # values in memory before equal ones are added up
+
+
+class Heap:
+    """Wings of the smallest keys on each edge of a block: `cap` at most, in memory that the cap bounds."""
+
+    def __init__(self, counts: Int64s, cap: int) -> None:
+        self._starts = offsets_of(np.minimum(counts, cap))
+        self._wings = np.empty(self._starts[-1], np.int32)
+        self._keys = np.empty(self._starts[-1], np.uint64)
+        self._filled = np.zeros(len(counts), np.int32)
+
+    def offer(
+        self, edges: Int64s, ends: NDArray[np.int32], wings: NDArray[np.int32], hashes: UInt64s
+    ) -> None:
+        """Show it triangles.
+
+        Args:
+            edges: [D] places in the block.
+            ends: [D, 2] the edges' entities.
+            wings: [D] the triangles' third entities.
+            hashes: [N] of the entities.
+        """
+        sampling.offer_wings(
+            np.ascontiguousarray(edges),
+            np.ascontiguousarray(ends),
+            np.ascontiguousarray(wings),
+            hashes,
+            self._starts,
+            self._filled,
+            self._keys,
+            self._wings,
+        )
+
+    def to_arrays(self, counts: Int64s) -> Group:
+        """The edges that have triangles, how many [E'], and their kept wings, in order within an edge."""
+        sampling.sort_within(self._starts, self._wings)
+        edges = np.flatnonzero(counts)
+        return {"edges": edges, "counts": counts[edges], "wings": self._wings}
+
+
+class Sizes:
+    """How often each value occurs; equal values are added up now and then, to bound the memory."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[UInt64s, Int64s]] = []
+        self._pending = 0
+
+    def add(self, values: UInt64s, sizes: Int64s | None = None) -> None:
+        """Add the values, each once, or distinct values with their sizes."""
+        if sizes is None:
+            values, sizes = np.unique(values, return_counts=True)
+        self._parts.append((values, sizes))
+        self._pending += len(values)
+        if self._pending > _PENDING:
+            merged = self.to_arrays()
+            self._parts = [(merged["values"], merged["sizes"])]
+            self._pending = 0
+
+    def to_arrays(self) -> Group:
+        """Distinct values, ascending, and their sizes."""
+        if not self._parts:
+            return {"values": np.empty(0, np.uint64), "sizes": np.empty(0, np.int64)}
+        values, at = np.unique(np.concatenate([part[0] for part in self._parts]), return_inverse=True)
+        sizes = np.zeros(len(values), np.int64)
+        np.add.at(sizes, at, np.concatenate([part[1] for part in self._parts]))
+        return {"values": values, "sizes": sizes}

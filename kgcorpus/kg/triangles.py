@@ -1,0 +1,194 @@
+"""Compiled passes over blocks of edges: triangles, and complete graphs of four entities.
+
+Triangles are found by compact forward (Latapy 2008): every edge points from the entity of lower (degree,
+index) to the other, which bounds the out-degree by the square root of twice the number of edges, and a
+triangle a, b, c is closed from its lowest corner. A block is (offsets [A + 1], targets [E], pairs [E]) between
+two colours, its entities numbered within their colour: see `kgcorpus.kg.colours`.
+"""
+
+import numpy as np
+from numba import njit
+
+from kgcorpus.kg.kernels import BlockArrays, Int32s, Int64s
+
+
+@njit(cache=True)
+def count_triangles(
+    ab: BlockArrays,
+    bc: BlockArrays,
+    ac: BlockArrays,
+    starts: Int64s,
+    on_edge: tuple[Int64s, Int64s, Int64s],
+    from_source: Int64s,
+    via: Int32s,
+) -> tuple[int, int]:
+    """Count the triangles whose corners a, b, c have the three blocks' colours.
+
+    Args:
+        starts: [P + 1] a pair's triples.
+        on_edge: in and out, triangles on each edge of ab, bc, ac; the same array where blocks are the same.
+        from_source: out, triangles of each a.
+        via: [C] scratch, -1 everywhere.
+
+    Returns:
+        The triangles with every choice of one triple a pair, and the wedges a, b, c that were looked at.
+    """
+    starts_ab, middles, pairs_ab = ab
+    starts_bc, highest, pairs_bc = bc
+    starts_ac, shared, pairs_ac = ac
+    on_ab, on_bc, on_ac = on_edge
+    labelled = wedges = 0
+    # Unsigned indices spare the compiled code the test for negative ones.
+    for a in range(len(starts_ab) - 1):
+        first, last = np.uint64(starts_ac[a]), np.uint64(starts_ac[a + 1])
+        for i in range(first, last):
+            via[np.uint32(shared[i])] = i - first
+        for e in range(np.uint64(starts_ab[a]), np.uint64(starts_ab[a + 1])):
+            b = np.uint64(middles[e])
+            start, end = starts_bc[b], starts_bc[b + np.uint64(1)]
+            wedges += end - start
+            for f in range(np.uint64(start), np.uint64(end)):
+                found = via[np.uint32(highest[f])]
+                if found < 0:
+                    continue
+                g = first + np.uint64(found)
+                on_ab[e] += 1
+                on_bc[f] += 1
+                on_ac[g] += 1
+                from_source[a] += 1
+                p, q, r = pairs_ab[e], pairs_bc[f], pairs_ac[g]
+                labelled += (
+                    (starts[p + 1] - starts[p]) * (starts[q + 1] - starts[q]) * (starts[r + 1] - starts[r])
+                )
+        for i in range(first, last):
+            via[np.uint32(shared[i])] = -1
+    return labelled, wedges
+
+
+@njit(cache=True)
+def count_simple_triangles(ab: BlockArrays, bc: BlockArrays, ac: BlockArrays, mark: Int32s) -> int:
+    """The number alone of the triangles whose corners have the three blocks' colours.
+
+    Args:
+        mark: [C] scratch, -1 everywhere.
+    """
+    starts_ab, middles, _ = ab
+    starts_bc, highest, _ = bc
+    starts_ac, shared, _ = ac
+    total = 0
+    # Unsigned indices spare the compiled code the test for negative ones.
+    for a in range(len(starts_ab) - 1):
+        for e in range(np.uint64(starts_ac[a]), np.uint64(starts_ac[a + 1])):
+            mark[np.uint32(shared[e])] = a
+        for e in range(np.uint64(starts_ab[a]), np.uint64(starts_ab[a + 1])):
+            b = np.uint64(middles[e])
+            for f in range(np.uint64(starts_bc[b]), np.uint64(starts_bc[b + np.uint64(1)])):
+                total += mark[np.uint32(highest[f])] == a
+    return total
+
+
+@njit(cache=True)
+def list_triangles(
+    sources: tuple[int, int],
+    ab: BlockArrays,
+    bc: BlockArrays,
+    ac: BlockArrays,
+    members: tuple[Int32s, Int32s, Int32s],
+    via: Int32s,
+    corners: Int32s,
+    edges: Int64s,
+) -> None:
+    """Write the triangles whose a lies in `sources` = [from, to).
+
+    Args:
+        members: the entities of the three colours.
+        via: [C] scratch, -1 everywhere.
+        corners: out, [D, 3] entities a, b, c.
+        edges: out, [D, 3] places of ab, bc, ac in their blocks.
+    """
+    at = 0
+    for a in range(sources[0], sources[1]):
+        first, last = ac[0][a], ac[0][a + 1]
+        if first == last or ab[0][a] == ab[0][a + 1]:
+            continue
+        for i in range(first, last):
+            via[ac[1][i]] = i - first
+        for e in range(ab[0][a], ab[0][a + 1]):
+            b = ab[1][e]
+            for f in range(bc[0][b], bc[0][b + 1]):
+                c = bc[1][f]
+                if via[c] >= 0:
+                    corners[at, 0], corners[at, 1], corners[at, 2] = (
+                        members[0][a],
+                        members[1][b],
+                        members[2][c],
+                    )
+                    edges[at, 0], edges[at, 1], edges[at, 2] = e, f, first + via[c]
+                    at += 1
+        for i in range(first, last):
+            via[ac[1][i]] = -1
+
+
+@njit(cache=True)
+def order_corners(corners: Int32s, pairs: Int64s) -> None:
+    """Sort each triangle's corners in place, and its pairs from (ab, bc, ac) to (uv, uw, vw), u < v < w."""
+    for i in range(len(corners)):
+        # The pair opposite to each corner moves with it.
+        a, b, c = corners[i]
+        on_c, on_a, on_b = pairs[i]
+        if a > b:
+            a, b, on_a, on_b = b, a, on_b, on_a
+        if b > c:
+            b, c, on_b, on_c = c, b, on_c, on_b
+        if a > b:
+            a, b, on_a, on_b = b, a, on_b, on_a
+        corners[i, 0], corners[i, 1], corners[i, 2] = a, b, c
+        pairs[i, 0], pairs[i, 1], pairs[i, 2] = on_c, on_b, on_a
+
+
+@njit(cache=True)
+def count_complete_fours(
+    ab: BlockArrays,
+    ac: BlockArrays,
+    ad: BlockArrays,
+    bc: BlockArrays,
+    bd: BlockArrays,
+    cd: BlockArrays,
+    via_c: Int32s,
+    via_d: Int64s,
+) -> int:
+    """Sets of four entities that are all connected and whose corners, by rank, have the blocks' colours.
+
+    Args:
+        via_c, via_d: int32 [C], int64 [D] scratch, 0 everywhere; via_d is changed.
+    """
+    total = 0
+    mark = 0
+    for a in range(len(ab[0]) - 1):
+        if ac[0][a] == ac[0][a + 1] or ad[0][a] == ad[0][a + 1]:
+            continue
+        for i in range(ac[0][a], ac[0][a + 1]):
+            via_c[ac[1][i]] = 1
+        # Marks only grow: one of at least `of_a` is a neighbour of a, and the latest one of b too.
+        mark += 1
+        of_a = mark
+        for i in range(ad[0][a], ad[0][a + 1]):
+            via_d[ad[1][i]] = mark
+        for e in range(ab[0][a], ab[0][a + 1]):
+            b = ab[1][e]
+            mark += 1
+            shared = 0
+            for i in range(bd[0][b], bd[0][b + 1]):
+                if via_d[bd[1][i]] >= of_a:
+                    via_d[bd[1][i]] = mark
+                    shared += 1
+            if shared == 0:
+                continue
+            for f in range(bc[0][b], bc[0][b + 1]):
+                c = bc[1][f]
+                if via_c[c]:
+                    for i in range(cd[0][c], cd[0][c + 1]):
+                        total += via_d[cd[1][i]] == mark
+        for i in range(ac[0][a], ac[0][a + 1]):
+            via_c[ac[1][i]] = 0
+    return total

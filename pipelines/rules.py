@@ -1,0 +1,35 @@
+"""Triples to the table `rules`: which relations close the paths of two others, and how reliably."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+
+from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from pipelines.context import Context
+from pipelines.kernels import Row
+from pipelines.lookup import read_shards
+
+
+def run(context: Context) -> DataFrame:
+    """Mine the whole graph in one task, in memory."""
+    paths, min_support = context.inputs["triples"], context.params["rules.min_support"]
+
+    def mine(_: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        from kgcorpus.kg.rules import mine_rules
+
+        for batch in mine_rules(read_shards(paths, ["h", "r", "t"]), min_support=min_support, tally=tally):
+            yield from batch
+
+    return context.map_files(["triples"], mine, table("rules").schema)
+
+
+STAGE = Stage(
+    table="rules",
+    version=1,
+    run=run,
+    inputs=("triples",),
+    params=("rules.min_support",),
+    growth=1 / 100,
+)

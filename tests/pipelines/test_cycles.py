@@ -1,0 +1,79 @@
+"""The table of cycles: the same bytes for any colours and partitions, with every cap at work."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.kg.readers import parse_triple, read, refuse
+from pipelines.context import Context
+from pipelines.cycles import STAGE
+from pipelines.writer import read_counters, write_shards
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+CAPS = {"dedup": "cycle", "wings_per_edge": 6, "pairs_per_edge": 4, "per_pair": 2, "per_combination": 40}
+
+
+@pytest.fixture(scope="module")
+def shards(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    file = str(real_data / "demo-small" / "triples.txt.gz")
+    rows = list(read(file, parse_triple, tally=Tally(), on_bad=refuse))
+    rows += [(rows[0][0], "P1", rows[0][0]), rows[1]]
+    folder = tmp_path_factory.mktemp("triples")
+    paths = []
+    for part in range(2):
+        columns = dict(zip("hrt", zip(*rows[part::2], strict=True), strict=True))
+        paths.append(str(folder / f"{part}.parquet"))
+        pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), paths[-1])
+    return paths
+
+
+def build(
+    spark: "SparkSession", shards: list[str], folder: Path, *, colours: int, partitions: int
+) -> tuple[dict[str, str], dict[str, int]]:
+    context = Context(
+        spark=spark,
+        seed=11,
+        params={"cycles": CAPS},
+        inputs={"triples": shards},
+        sources=(),
+        partitions=partitions,
+        colours=colours,
+        scratch=folder / "scratch",
+        on_bad_input="fail",
+    )
+    write_shards(
+        STAGE.run(context),
+        table("cycles"),
+        folder,
+        shards={"part": 2},
+        seed=11,
+        partitions=partitions,
+        quarantine=folder / "bad.jsonl",
+    )
+    files = sorted(folder.glob("*.parquet"))
+    counters = sum((read_counters(path) for path in files), start=read_counters(files[0]).__class__())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}, counters
+
+
+def test_no_byte_depends_on_colours_or_partitions(
+    spark: "SparkSession", shards: list[str], tmp_path: Path
+) -> None:
+    expected, counters = build(spark, shards, tmp_path / "1", colours=1, partitions=1)
+    assert counters["count.length3"] == 19_321
+    assert counters["count.length4_cycles"] == 619_747
+    assert counters["drop.self_loop"] == 1
+    assert counters["drop.duplicate_triple"] == 1
+    for cap in ("wings_per_edge", "dedup", "pairs_per_edge", "per_pair", "per_combination"):
+        assert counters[f"drop.{cap}"] > 0
+    for colours, partitions in ((2, 3), (3, 2), (5, 1)):
+        found, others = build(spark, shards, tmp_path / str(colours), colours=colours, partitions=partitions)
+        assert others == counters
+        assert found == expected
