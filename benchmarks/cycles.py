@@ -1,10 +1,10 @@
 """Triangles of a generated graph, ours beside others: `python benchmarks/cycles.py --scale 0.1 --rounds 5`.
 
-Every contender runs in a process of its own, in turn, and is given the heads and tails as int32 arrays; CPU time
-is that of all its threads and children from there to the number of triangles, imports and compilation left
-out. The peak is the process's whole resident memory with the input in it, of Spark the Python worker's and the
-JVM's. Peers run in an environment of their own: `make` it with
-`python -m venv benchmarks/.venv-peers && benchmarks/.venv-peers/bin/pip install duckdb polars igraph networkx pyarrow`.
+Every contender runs in a process of its own, in turn, and is given the heads and tails as int32 arrays; CPU
+time is that of all its threads and children from there to the number of triangles, imports and compilation
+left out. The peak is the process's whole resident memory with the input in it, of Spark the Python worker's
+and the JVM's. Peers run in an environment of their own, benchmarks/.venv-peers, made by `python -m venv` with
+duckdb, polars, igraph, networkx and pyarrow in it.
 """
 
 import argparse
@@ -24,15 +24,9 @@ from graph_generator import Generator
 
 HERE = Path(__file__).parent
 PEERS = HERE / ".venv-peers" / "bin" / "python"
-OURS = (
-    "compact forward in C",
-    "kgcorpus",
-    "kgcorpus, 3 colours",
-    "kgcorpus through Spark",
-    "kgcorpus, mining",
-)
+YARDSTICK = "compact forward in C"
+OURS = (YARDSTICK, "kgcorpus", "kgcorpus, 3 colours", "kgcorpus through Spark", "kgcorpus, mining")
 THEIRS = ("duckdb", "polars", "igraph", "networkx")
-YARDSTICK = OURS[0]
 
 
 def measure(name: str, folder: Path) -> dict[str, Any]:
@@ -67,7 +61,7 @@ def main() -> None:
                 if number == 0 or name not in args.once:
                     runs[name].append(measure(name, folder))
                     print(number, name, runs[name][-1], file=sys.stderr, flush=True)
-    write(args, generator, runs)
+            write(args, generator, runs)
 
 
 def write(args: argparse.Namespace, generator: Generator, runs: dict[str, list[dict[str, Any]]]) -> None:
@@ -88,8 +82,8 @@ def write(args: argparse.Namespace, generator: Generator, runs: dict[str, list[d
         if YARDSTICK in runs
     }
     lines = [
-        f"{generator.triples:,} triples, {generator.entities:,} entities, {os.cpu_count()} shared cores; median"
-        f" of {args.rounds} interleaved rounds, ratios within a round.",
+        f"{generator.triples:,} triples, {generator.entities:,} entities, {os.cpu_count()} shared cores;"
+        f" medians of interleaved rounds, ratios within a round.",
         "",
         "| | CPU s | ratio to C | wall s | peak MiB | triangles | rounds |",
         "|---|---|---|---|---|---|---|",

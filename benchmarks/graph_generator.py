@@ -1,9 +1,9 @@
 """A seeded graph like Wikidata5M: `python benchmarks/graph_generator.py OUT.{txt,parquet,npz} --scale 1`.
 
-At scale 1: 4.6M entities, 20.6M triples, 822 relations; tails follow Zipf's law, so that some entities have 10^5
-to 10^6 neighbours; near entities know each other, which closes triangles; 20 rules r1(x, y) and r2(y, z) =>
-r3(x, z) are planted, each with three relations of its own, on chains whose y is used once, so that the rule's
-standard confidence is `holds / bodies` exactly. `OUT.rules.json` tells both numbers. Triples may repeat.
+At scale 1: 4.6M entities, 20.6M triples, 822 relations; tails follow Zipf's law, so that some entities have
+10^5 to 10^6 neighbours; near entities know each other, which closes triangles; 20 rules r1(x, y) and
+r2(y, z) => r3(x, z) are planted, each with three relations of its own, on chains whose y is used once: so
+a rule has the standard confidence `holds / bodies` exactly. `OUT.rules.json` tells both numbers.
 Every number is a hash of (seed, place): the same file on any machine.
 """
 

@@ -1,7 +1,7 @@
 """Triples as sentences in which each item is in English or in another language (KMLM, section 3.1)."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -96,13 +96,6 @@ def code_switched_batches(
                 kind=kind,
                 slot_langs=slot_langs,
             )
-
-
-def code_switched_records(triple: tuple[str, str, str], **arguments: Any) -> Iterator[dict[str, Any]]:
-    """The rows of one triple, by the arguments of `code_switched_batches`."""
-    batch = pa.record_batch({name: [ident] for name, ident in zip("hrt", triple, strict=True)})
-    for rows in code_switched_batches(batch, **arguments):
-        yield from rows.drop_columns("split").to_pylist()
 
 
 def _hex(numbers: NDArray[np.uint64]) -> pa.StringArray:

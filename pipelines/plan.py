@@ -9,7 +9,15 @@ from pathlib import Path
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import Manifest, TableEntry
-from kgcorpus.contracts.stages import Source, Stage, config_value, content_digest, fingerprint, params_of, sources_of
+from kgcorpus.contracts.stages import (
+    Source,
+    Stage,
+    config_value,
+    content_digest,
+    fingerprint,
+    params_of,
+    sources_of,
+)
 from kgcorpus.contracts.store import sha256_of, write_text
 from kgcorpus.contracts.tables import table
 from pipelines.stages import STAGES

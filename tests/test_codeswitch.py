@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgcorpus.codeswitch import code_switched_batches, code_switched_records
+from kgcorpus.codeswitch import code_switched_batches
 from kgcorpus.contracts.draws import hash64, mix64
 from kgcorpus.contracts.splits import split_of_pair
 from kgcorpus.contracts.tables import table
@@ -42,15 +42,13 @@ RELATIONS = book(
 
 
 def records(triple, *, languages=("en", "de"), seed=7, names=NAMES, relations=RELATIONS, tally=None):
-    return list(
-        code_switched_records(
-            triple,
-            names=names,
-            relations=relations,
-            languages=languages,
-            seed=seed,
-            tally=tally or Tally(),
-        )
+    return batched(
+        [triple],
+        names=names,
+        relations=relations,
+        languages=languages,
+        seed=seed,
+        tally=tally or Tally(),
     )
 
 
@@ -68,7 +66,7 @@ def test_one_row_of_each_kind_a_language():
     assert switched["id"].startswith("cs:de:")
     assert alias["id"] == "al" + switched["id"][2:]
     for row in (switched, alias):
-        assert set(row) == set(table("code_switched").columns)
+        assert set(row) == {*table("code_switched").columns, "split"}
         assert row["lang"] == "de"
         assert row["triples"] == [{"h": "Q1", "r": "P1", "t": "Q2"}]
         assert [(s["sentence"], s["slot"], s["qid"]) for s in row["slots"]] == [

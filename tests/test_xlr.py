@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgcorpus.codeswitch import code_switched_records
+from kgcorpus.codeswitch import code_switched_batches
 from kgcorpus.contracts.splits import split_of_pairs
+from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.demo import world
 from kgcorpus.kg.cycles import mine
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.names import Names
 from kgcorpus.kg.readers import TripleRow, parse_names, parse_relation, parse_triple, read, refuse
-from kgcorpus.records.kmlm import reasoning_records
+from kgcorpus.records.kmlm import reasoning_batches
 from kgcorpus.xlr import choose_questions, held_out_pairs, is_held_out, render_question
 from kgcorpus.xlr.candidates import shortlist
 from kgcorpus.xlr.relations import RelationFacts
@@ -61,12 +62,14 @@ class Knowledge:
         pairs = held_out_pairs(questions)
         books = {"names": self.names, "relations": self.relations, "seed": 3, "tally": Tally()}
         books["languages"] = languages or self.languages
-        for triple in self.triples if triples is None else triples:
-            if not is_held_out([triple._asdict()], pairs):
-                yield from code_switched_records(triple, **books)
-        for cycle in self.cycles:
-            if not is_held_out(cycle["triples"], pairs):
-                yield from reasoning_records(cycle, **books)
+        kept = [triple._asdict() for triple in (self.triples if triples is None else triples)]
+        cycles = [cycle for cycle in self.cycles if not is_held_out(cycle["triples"], pairs)]
+        for name, render, rows in (
+            ("triples", code_switched_batches, [row for row in kept if not is_held_out([row], pairs)]),
+            ("cycles", reasoning_batches, cycles),
+        ):
+            for records in render(pa.RecordBatch.from_pylist(rows, schema=table(name).schema), **books):
+                yield from records.to_pylist()
 
 
 def graph_of(triples):

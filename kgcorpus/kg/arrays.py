@@ -20,6 +20,9 @@ class Arrays(Protocol):
     def get(self, name: str) -> Group:
         """The group."""
 
+    def forget(self, name: str) -> None:
+        """The group will not be asked for again, unless by a task that is repeated."""
+
 
 class Memory:
     """Arrays of this process."""
@@ -34,6 +37,10 @@ class Memory:
     def get(self, name: str) -> Group:
         """See `Arrays`."""
         return self._groups[name]
+
+    def forget(self, name: str) -> None:
+        """See `Arrays`."""
+        del self._groups[name]
 
 
 class Folder:
@@ -57,3 +64,6 @@ class Folder:
             path.stem: np.asarray(np.load(path, mmap_mode="c"))
             for path in sorted((self._folder / name).glob("*.npy"))
         }
+
+    def forget(self, name: str) -> None:
+        """See `Arrays`; files stay for a repeated task and go with the folder."""

@@ -28,6 +28,7 @@ Unit = tuple[int, ...]
 
 _DEDUP = {"diamond": sampling.DIAMOND, "cycle": sampling.CYCLE, "set": sampling.SET}
 _PARALLEL = 8  # triples a pair may bring to a cycle's versions, so that their number stays below 8^5
+_CORNERS = (([0, 1], 2), ([1, 2], 0), ([0, 2], 1))  # a triangle's edges ab, bc, ac: ends and wing
 _BLOCK = 1 << 18  # cycles in memory at a time
 
 
@@ -149,9 +150,8 @@ class Miner:
         heaps = {side: Heap(counts, self._settings.wings_per_edge) for side, counts in on_edge.items()}
         combinations = Sizes()
         for corners, pairs, edges in self._list_triangles(unit, from_source):
-            for at, (side, ends, wing) in enumerate(
-                zip(sides, ([0, 1], [1, 2], [0, 2]), (2, 0, 1), strict=True)
-            ):
+            for at, side in enumerate(sides):
+                ends, wing = _CORNERS[at]
                 heaps[side].offer(edges[:, at], corners[:, ends], corners[:, wing], self._entity_hashes)
             triangles.order_corners(corners, pairs)
             combinations.add(self._label(corners, pairs, Tally()).combination)
@@ -172,11 +172,12 @@ class Miner:
 
     def _diamonds(self, i: int, j: int) -> None:
         """Merge the wings that the tasks found on a block's edges, and count the diamonds' combinations."""
-        pieces = [
-            self._arrays.get(_name("wings", (i, j, *unit)))
+        names = [
+            _name("wings", (i, j, *unit))
             for unit in product(range(self._settings.colours), repeat=3)
             if (i, j) in _sides(unit)
         ]
+        pieces = [self._arrays.get(name) for name in names]
         graph, cap, block = self.graph, self._settings.wings_per_edge, self._block((i, j))
         counts = np.zeros(len(block.targets), np.int64)
         for piece in pieces:
@@ -187,6 +188,9 @@ class Miner:
             pairs = block.pairs[edges]
             ends = np.stack([graph.pair_u[pairs], graph.pair_v[pairs]], axis=1)
             heap.offer(edges, ends, piece["wings"], self._entity_hashes)
+        del pieces, piece  # so that memory is given back
+        for name in names:
+            self._arrays.forget(name)
         diamonds = np.array((counts * (counts - 1) // 2).sum(), np.int64)
         totals = dict.fromkeys(("length4_diamonds", "length4_cycles", "length4_sets"), diamonds)
         self._arrays.put(_name("diamonds", (i, j)), heap.to_arrays(counts) | totals)
@@ -199,8 +203,10 @@ class Miner:
         combinations = Sizes()
         for unit in cycle_units(self._settings.colours):
             kind = "triangle" if len(unit) == 3 else "diamond"
-            found = self._arrays.get(_name(f"{kind}-combinations", unit))
+            name = _name(f"{kind}-combinations", unit)
+            found = self._arrays.get(name)
             combinations.add(found["values"], found["sizes"])
+            self._arrays.forget(name)
         self._arrays.put("combinations", combinations.to_arrays())
 
     @cached_property

@@ -120,6 +120,30 @@ def sort_within(starts: Int64s, values: Int32s) -> None:
 
 
 @njit(cache=True)
+def merge_sizes(
+    values: UInt64s, sizes: Int64s, others: UInt64s, other_sizes: Int64s
+) -> tuple[UInt64s, Int64s]:
+    """Merge two lists of ascending distinct values and add up the sizes of equal ones."""
+    merged = np.empty(len(values) + len(others), np.uint64)
+    summed = np.empty(len(merged), np.int64)
+    i = j = at = 0
+    while i < len(values) or j < len(others):
+        from_first = j == len(others) or (i < len(values) and values[i] <= others[j])
+        from_second = i == len(values) or (j < len(others) and others[j] <= values[i])
+        summed[at] = 0
+        if from_first:
+            merged[at] = values[i]
+            summed[at] += sizes[i]
+            i += 1
+        if from_second:
+            merged[at] = others[j]
+            summed[at] += other_sizes[j]
+            j += 1
+        at += 1
+    return merged[:at].copy(), summed[:at].copy()
+
+
+@njit(cache=True)
 def sample_diamonds(
     edges: tuple[int, int],
     ends: tuple[Int32s, Int32s],

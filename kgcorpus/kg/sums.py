@@ -10,8 +10,6 @@ from kgcorpus.kg.graph import offsets_of
 UInt64s = NDArray[np.uint64]
 Int64s = NDArray[np.int64]
 
-_PENDING = 1 << 23  # values in memory before equal ones are added up
-
 
 class Heap:
     """Wings of the smallest keys on each edge of a block: `cap` at most, in memory that the cap bounds."""
@@ -52,28 +50,24 @@ class Heap:
 
 
 class Sizes:
-    """How often each value occurs; equal values are added up now and then, to bound the memory."""
+    """How often each value occurs, in sorted runs that are merged when two are of like size."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[UInt64s, Int64s]] = []
-        self._pending = 0
+        self._runs: list[tuple[UInt64s, Int64s]] = []
 
     def add(self, values: UInt64s, sizes: Int64s | None = None) -> None:
-        """Add the values, each once, or distinct values with their sizes."""
-        if sizes is None:
-            values, sizes = np.unique(values, return_counts=True)
-        self._parts.append((values, sizes))
-        self._pending += len(values)
-        if self._pending > _PENDING:
-            merged = self.to_arrays()
-            self._parts = [(merged["values"], merged["sizes"])]
-            self._pending = 0
+        """Add the values, each once, or ascending distinct values with their sizes."""
+        self._runs.append(np.unique(values, return_counts=True) if sizes is None else (values, sizes))
+        while len(self._runs) > 1 and 2 * len(self._runs[-1][0]) > len(self._runs[-2][0]):
+            self._merge_last()
 
     def to_arrays(self) -> Group:
         """Distinct values, ascending, and their sizes."""
-        if not self._parts:
-            return {"values": np.empty(0, np.uint64), "sizes": np.empty(0, np.int64)}
-        values, at = np.unique(np.concatenate([part[0] for part in self._parts]), return_inverse=True)
-        sizes = np.zeros(len(values), np.int64)
-        np.add.at(sizes, at, np.concatenate([part[1] for part in self._parts]))
+        while len(self._runs) > 1:
+            self._merge_last()
+        values, sizes = self._runs[0] if self._runs else (np.empty(0, np.uint64), np.empty(0, np.int64))
         return {"values": values, "sizes": sizes}
+
+    def _merge_last(self) -> None:
+        (values, sizes), (others, other_sizes) = self._runs.pop(), self._runs.pop()
+        self._runs.append(sampling.merge_sizes(values, sizes, others, other_sizes))

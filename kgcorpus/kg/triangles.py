@@ -2,8 +2,8 @@
 
 Triangles are found by compact forward (Latapy 2008): every edge points from the entity of lower (degree,
 index) to the other, which bounds the out-degree by the square root of twice the number of edges, and a
-triangle a, b, c is closed from its lowest corner. A block is (offsets [A + 1], targets [E], pairs [E]) between
-two colours, its entities numbered within their colour: see `kgcorpus.kg.colours`.
+triangle a, b, c is closed from its lowest corner. A block is (offsets [A + 1], targets [E], pairs [E]) from
+one colour to another, entities numbered within their colour: see `kgcorpus.kg.colours`.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 Records are made by the batch, as columns; what a record holds depends on its own ids and the seed alone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -188,13 +188,6 @@ def reasoning_batches(
             seed=seed,
             tally=tally,
         )
-
-
-def reasoning_records(cycle: Mapping[str, Any], **arguments: Any) -> Iterator[dict[str, Any]]:
-    """The rows of one cycle, by the arguments of `reasoning_batches`."""
-    batch = pa.RecordBatch.from_pylist([dict(cycle)], schema=table("cycles").schema)
-    for rows in reasoning_batches(batch, **arguments):
-        yield from rows.drop_columns("split").to_pylist()
 
 
 def _of_length(

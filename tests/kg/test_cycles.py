@@ -4,13 +4,17 @@ from random import Random
 
 import networkx as nx
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.draws import mix64
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.cycles import CycleCounts, count_cycles, mine
+from kgcorpus.kg.arrays import Folder, Memory
+from kgcorpus.kg.cycles import CycleCounts, count_cycles, mine, mine_batches
+from kgcorpus.kg.mining import Settings
+from kgcorpus.kg.rows import hex_strings
 from kgcorpus.kg.sampling import mix
 
 from .conftest import as_graph, multigraphs
@@ -188,6 +192,35 @@ def test_a_graph_without_cycles():
 @given(st.integers(0, 2**64 - 1))
 def test_the_kernels_mix_as_the_draws_do(x):
     assert int(mix(np.uint64(x))) == mix64(x)
+
+
+def batches_of(graph, arrays, colours, dedup):
+    tally = Tally()
+    caps = {"wings_per_edge": 6, "pairs_per_edge": 4, "per_pair": 2, "per_combination": 300}
+    settings_ = Settings(seed=5, dedup=dedup, colours=colours, **caps)
+    batches = list(mine_batches(graph, arrays, settings_, tally=tally))
+    return pa.Table.from_batches(batches).sort_by("cycle_id"), tally.rows()
+
+
+def test_colours_and_files_change_nothing(load_triples, tmp_path):
+    graph = as_graph(load_triples("demo-small"))
+    for dedup in ("diamond", "cycle", "set"):
+        expected, counters = batches_of(graph, Memory(), 1, dedup)
+        for colours in (2, 3, 5):
+            assert batches_of(graph, Memory(), colours, dedup) == (expected, counters)
+        assert batches_of(graph, Folder(tmp_path / dedup), 2, dedup) == (expected, counters)
+
+
+@given(multigraphs(), st.integers(2, 5))
+@settings(deadline=None)
+def test_counts_do_not_depend_on_the_colours(triples, colours):
+    graph = as_graph(triples)
+    assert count_cycles(graph, colours=colours) == count_cycles(graph)
+
+
+def test_hex_strings():
+    values = [0, 1, 255, 2**63, 2**64 - 1]
+    assert hex_strings(np.array(values, np.uint64)).to_pylist() == [f"{value:016x}" for value in values]
 
 
 def test_counts_of_demo_small(load_triples):

@@ -63,8 +63,9 @@ def build(
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}, counters
 
 
+@pytest.mark.parametrize("colourings", [((2, 3),), pytest.param(((3, 2), (5, 1)), marks=pytest.mark.slow)])
 def test_no_byte_depends_on_colours_or_partitions(
-    spark: "SparkSession", shards: list[str], tmp_path: Path
+    spark: "SparkSession", shards: list[str], tmp_path: Path, colourings: tuple[tuple[int, int], ...]
 ) -> None:
     expected, counters = build(spark, shards, tmp_path / "1", colours=1, partitions=1)
     assert counters["count.length3"] == 19_321
@@ -73,7 +74,7 @@ def test_no_byte_depends_on_colours_or_partitions(
     assert counters["drop.duplicate_triple"] == 1
     for cap in ("wings_per_edge", "dedup", "pairs_per_edge", "per_pair", "per_combination"):
         assert counters[f"drop.{cap}"] > 0
-    for colours, partitions in ((2, 3), (3, 2), (5, 1)):
+    for colours, partitions in colourings:
         found, others = build(spark, shards, tmp_path / str(colours), colours=colours, partitions=partitions)
         assert others == counters
         assert found == expected

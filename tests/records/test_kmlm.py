@@ -11,7 +11,7 @@ from kgcorpus.contracts.splits import split_of_pairs
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.names import Names
-from kgcorpus.records.kmlm import Item, reasoning_batches, reasoning_records, render_sentences
+from kgcorpus.records.kmlm import Item, reasoning_batches, render_sentences
 
 NAME = st.text(min_size=1) | st.sampled_from(
     ["St. Louis", "a|b", "[mask]", " [mask] ", "x.", "🗺 Erde", "e\u0301"]
@@ -41,9 +41,8 @@ def book(key, **names):
 
 
 def triangle(n):
-    return [{"h": f"Q{n}", "r": "P1", "t": f"Q{n + 1}"}, {"h": f"Q{n + 4}", "r": "P2", "t": f"Q{n + 1}"}] + [
-        {"h": f"Q{n}", "r": "P1", "t": f"Q{n + 4}"}
-    ]
+    sides = ((n, "P1", n + 1), (n + 4, "P2", n + 1), (n, "P1", n + 4))
+    return [{"h": f"Q{h}", "r": r, "t": f"Q{t}"} for h, r, t in sides]
 
 
 NAMES = book(
@@ -55,12 +54,14 @@ NAMES = book(
 RELATIONS = book("pid", P1={"en": "is in", "de": "liegt in"}, P2={"en": "next to"})
 
 
+def batched(cycles, **arguments):
+    batch = pa.RecordBatch.from_pylist(cycles, schema=table("cycles").schema)
+    made = reasoning_batches(batch, names=NAMES, relations=RELATIONS, **arguments)
+    return [row for rows in made for row in rows.to_pylist()]
+
+
 def records(cycle=TRIANGLE, *, languages=("en", "de", "fr"), seed=7, tally=None):
-    return list(
-        reasoning_records(
-            cycle, names=NAMES, relations=RELATIONS, languages=languages, seed=seed, tally=tally or Tally()
-        )
-    )
+    return batched([cycle], languages=languages, seed=seed, tally=tally or Tally())
 
 
 @given(st.lists(st.tuples(ITEM, ITEM, ITEM), max_size=5))
@@ -81,7 +82,7 @@ def test_a_cycle_is_rendered_in_the_languages_that_name_all_of_it():
         ("en", "cycle3", "cycle3:en:0123456789abcdef")
     ]
     assert tally.drops == {"names_missing.de": 1, "names_missing.fr": 1}
-    assert set(rows[0]) == set(table("reasoning").columns)
+    assert set(rows[0]) == {*table("reasoning").columns, "split"}
     assert rows[0]["text"].count(".") == 3 + 2
     assert sorted(rows[0]["text"].replace("St. Louis", "StL").removesuffix(".").split(". ")) == [
         "StL [mask] next to [mask] 🗺",
@@ -99,19 +100,13 @@ def test_sentences_follow_their_triples_and_triples_keep_their_direction():
 
 
 def test_every_order_of_the_sentences_is_drawn_equally_often():
-    cycles = ({**TRIANGLE, "cycle_id": str(n)} for n in range(3000))
-    orders = Counter(tuple(map(str, records(cycle, languages=["en"])[0]["triples"])) for cycle in cycles)
+    cycles = [{**TRIANGLE, "cycle_id": str(n)} for n in range(3000)]
+    rows = batched(cycles, languages=["en"], seed=7, tally=Tally())
+    orders = Counter(tuple(map(str, row["triples"])) for row in rows)
     assert set(orders) == set(permutations(map(str, TRIANGLE["triples"])))
     assert max(orders.values()) < 600
     assert min(orders.values()) > 400
     assert records() == records()
-
-
-def test_the_cycle_itself_is_left_alone():
-    before = [dict(triple) for triple in TRIANGLE["triples"]]
-    for seed in range(20):
-        records(seed=seed)
-    assert TRIANGLE["triples"] == before
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -188,11 +183,7 @@ def test_every_record_is_what_the_rule_says_whatever_the_batches(found, cut, see
     ]
     tally, rows = Tally(), []
     for part in (cycles[:cut], cycles[cut:]):
-        batch = pa.RecordBatch.from_pylist(part, schema=table("cycles").schema)
-        made = reasoning_batches(
-            batch, names=NAMES, relations=RELATIONS, languages=["en", "de", "zh"], seed=seed, tally=tally
-        )
-        rows += [row for batch in made for row in batch.to_pylist()]
+        rows += batched(part, languages=["en", "de", "zh"], seed=seed, tally=tally)
     expected = [
         row for cycle in cycles for lang in ("en", "de") if (row := written_plainly(cycle, lang, seed))
     ]
