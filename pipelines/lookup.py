@@ -29,10 +29,11 @@ def read_shards(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
 def names_of(paths: tuple[str, ...], key: str) -> Names:
     """The names of the table `entities` (key qid) or `relations` (key pid).
 
-    They are mapped into memory from a folder beside the shards, written by the first to ask; who asks before
-    the workers do spares them from writing it at once.
+    They are mapped into memory from OUT/cache, written by the first to ask; who asks before the workers do
+    spares them from writing it at once.
     """
-    folder = Path(paths[0]).parent / "names"
+    shards = Path(paths[0]).parent
+    folder = shards.parents[2] / "cache" / "names" / f"{shards.parent.name}-{shards.name}"
     try:
         return Names.open(folder)
     except FileNotFoundError:
@@ -50,9 +51,14 @@ def peer_names(paths: tuple[str, ...]) -> Callable[[str, str], Sequence[str]]:
         members[kind].append(qid)
     names = names_of(paths, "qid")
 
+    @lru_cache(maxsize=1024)
+    def labels(kind: str, lang: str) -> list[tuple[str, str]]:
+        found = ((member, names.label(member, lang)) for member in members[kind])
+        return [(member, label) for member, label in found if label]
+
     def peers(qid: str, lang: str) -> list[str]:
-        others = (other for other in members.get(first_class.get(qid, ""), ()) if other != qid)
-        return [label for other in others if (label := names.label(other, lang))]
+        kind = first_class.get(qid)
+        return [] if kind is None else [label for other, label in labels(kind, lang) if other != qid]
 
     return peers
 
