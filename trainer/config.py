@@ -66,7 +66,7 @@ class TrainingConfig(Section):
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
     records_per_step: int = Field(
-        32, gt=0, description="records of an optimizer step over all ranks; for KMLM, of each stream"
+        128, gt=0, description="records of an optimizer step over all ranks; for KMLM, of each stream"
     )
     rows_per_forward: int = Field(
         128,
