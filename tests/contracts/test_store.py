@@ -13,6 +13,7 @@ from kgcorpus.contracts.store import build_lock, publish, replacing, sweep_tempo
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_text(path, "old")
+
     def fail_half_way() -> None:
         with replacing(path) as temporary:
             temporary.write_text("half")
