@@ -101,6 +101,9 @@ def _parse(context: Context) -> DataFrame:
                 if isinstance(row, readers.NameRow) and row.lang not in languages:
                     tally.drop("other_language")
                     continue
+                if isinstance(row, readers.NameRow) and not (row.label or row.aliases):
+                    tally.drop("row_without_name")
+                    continue
                 yield {"id": row[0], "file": file["ordinal"], **_part(row)}
 
     return context.map_files([source.path for source in sources], parse, _PART)

@@ -64,7 +64,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="pages",
-    version=1,
+    version=2,
     run=run,
     sources=("wikipedia.dump", "text.path"),
     needs=("wikipedia.dump", "text.path"),

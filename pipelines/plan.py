@@ -36,6 +36,7 @@ class Step:
     action: str
     reason: str
     fingerprint: str | None = None
+    forced: bool = False
 
 
 class SourceDigests:
@@ -161,16 +162,20 @@ def plan(
         rebuilt = [table for table in available_inputs(stage, config) if table in to_run]
         current = None if rebuilt else stage_fingerprint(stage, config, manifest, digests)
         entry = manifest.tables.get(name)
-        if rebuilt:
+        if force and (not targets or name in targets):
+            step = Step(name, "run", "forced", current, forced=True)
+        elif rebuilt:
             step = Step(name, "run", f"its input {rebuilt[0]} is to be built")
-        elif force and (not targets or name in targets):
-            step = Step(name, "run", "forced", current)
         elif entry is None:
             step = Step(name, "run", "not built yet", current)
         elif entry.fingerprint != current:
             step = Step(name, "run", "its inputs, params or version changed", current)
         elif not is_whole(out, entry):
             step = Step(name, "run", "files are missing or cut short", current)
+        elif config.on_bad_input == "fail" and entry.drops.get("bad_input"):
+            step = Step(
+                name, "run", "bad input was set aside, and on_bad_input is fail now", current, forced=True
+            )
         else:
             step = Step(name, "skip", "up to date", current)
         if step.action == "run":

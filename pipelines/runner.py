@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.errors import PySparkException
 
@@ -87,10 +88,8 @@ def build(
         outcomes: list[Outcome] = []
         for step in steps:
             if step.action == "run":
-                forced = step.reason == "forced"
-                outcome = _run(
-                    BY_TABLE[step.stage], config, out, manifest=manifest, digests=digests, forced=forced
-                )
+                stage = BY_TABLE[step.stage]
+                outcome = _run(stage, config, out, manifest=manifest, digests=digests, forced=step.forced)
             else:
                 rows = manifest.tables[step.stage].rows if step.action == "skip" else 0
                 outcome = Outcome(step.stage, step.action, step.reason, rows)
@@ -115,6 +114,7 @@ def _run(
         shutil.rmtree(folder, ignore_errors=True)
     inputs = {name: manifest.files(out, name) for name in available_inputs(stage, config)}
     shards = _shard_counts(stage, made, manifest, _source_bytes(stage, config))
+    _remove_damaged(folder)
     try:
         if any(not (folder / name).exists() for name in shard_names(made, shards)):
             context = _context(stage, config, out, inputs)
@@ -129,14 +129,14 @@ def _run(
                 quarantine=out / "quarantine" / stage.table / f"{print_[:12]}.jsonl",
             )
             shutil.rmtree(context.scratch, ignore_errors=True)
-        entry = _entry(stage, made, out, folder, shards=shards, fingerprint=print_)
+        entry = _entry(stage, made, folder, shards=shards, fingerprint=print_)
         _validate(entry, config)
     except PySparkException as error:
         raise _translated(error, stage) from None
+    for file in entry.files if made.published else ():
+        publish(folder / Path(file.path).name, out / file.path)
     manifest.tables[stage.table] = entry
     manifest.save(out)
-    if made.published:
-        _remove_stale(out, entry, stage.table)
     return Outcome(stage.table, "built", "", entry.rows, time.monotonic() - started)
 
 
@@ -172,19 +172,15 @@ def _shard_counts(stage: Stage, made: Table, manifest: Manifest, source_bytes: i
 
 
 def _entry(
-    stage: Stage, made: Table, out: Path, folder: Path, *, shards: dict[str, int], fingerprint: str
+    stage: Stage, made: Table, folder: Path, *, shards: dict[str, int], fingerprint: str
 ) -> TableEntry:
     files: list[File] = []
     sums: Counter[str] = Counter()
     for name in shard_names(made, shards):
         path = folder / name
-        if made.published:
-            publish(path, out / "data" / stage.table / name)
-            shown = f"data/{stage.table}/{name}"
-        else:
-            shown = f"tables/{stage.table}/{folder.name}/{name}"
+        place = f"data/{stage.table}" if made.published else f"tables/{stage.table}/{folder.name}"
         rows = pq.read_metadata(path).num_rows
-        files.append(File(shown, rows, path.stat().st_size, sha256_of(path)))
+        files.append(File(f"{place}/{name}", rows, path.stat().st_size, sha256_of(path)))
         sums += read_counters(path)
     return TableEntry(
         stage=stage.table,
@@ -211,10 +207,21 @@ def _validate(entry: TableEntry, config: BuildConfig) -> None:
         )
 
 
-def _remove_stale(out: Path, entry: TableEntry, name: str) -> None:
-    current = {Path(file.path).name for file in entry.files}
-    for path in (out / "data" / name).iterdir():
-        if path.name not in current:
+def _remove_damaged(folder: Path) -> None:
+    """A shard that cannot be read is written again like a missing one."""
+    for path in folder.glob("*.parquet"):
+        try:
+            pq.read_metadata(path)
+        except (pa.ArrowInvalid, OSError):
+            log.warning("%s is damaged and is written again", path)
+            path.unlink()
+
+
+def _remove_stale(out: Path, manifest: Manifest) -> None:
+    """Leave under data/ what the manifest names, and nothing else."""
+    named = {out / file.path for entry in manifest.tables.values() for file in entry.files}
+    for path in (out / "data").rglob("*"):
+        if path.is_file() and path not in named:
             path.unlink()
 
 
@@ -222,13 +229,11 @@ def _finish(
     config: BuildConfig, out: Path, manifest: Manifest, digests: SourceDigests, *, complete: bool
 ) -> None:
     """Write what stands beside the tables; a full build forgets tables that its config makes no more."""
-    stale: list[str] = []
     if complete:
         made = {stage.table for stage in STAGES if not unavailable(stage, config)}
-        stale = sorted(set(manifest.tables) - made)
-        for name in stale:
-            del manifest.tables[name]
-    sources = {source for stage in STAGES for source in sources_of(config, stage.sources)}
+        manifest.tables = {name: entry for name, entry in manifest.tables.items() if name in made}
+    read = (stage for stage in STAGES if stage.table in manifest.tables)
+    sources = {source for stage in read for source in sources_of(config, stage.sources)}
     manifest.sources = sorted(
         (_described(source, digests) for source in sources), key=lambda row: tuple(row.values())
     )
@@ -236,8 +241,7 @@ def _finish(
         sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)})
     )
     manifest.save(out)
-    for name in stale:
-        shutil.rmtree(out / "data" / name, ignore_errors=True)
+    _remove_stale(out, manifest)
     write_text(out / "config.yaml", configuration.to_yaml(config))
     write_report(out, manifest)
 

@@ -87,22 +87,21 @@ def _redirects(pages: DataFrame, items: DataFrame) -> DataFrame:
         ends = ends.join(onward, ["lang", "target"], "left").select(
             "lang", "title", F.coalesce("next", "target").alias("target")
         )
+    ambiguous = pages.where("disambiguation").select("lang", "title")
     known = (
         items.where("qid is not null")
+        .join(ambiguous, ["lang", "title"], "left_anti")
         .groupBy("lang", F.col("title").alias("target"))
         .agg(F.min("qid").alias("qid"))
     )
-    ambiguous = pages.where("disambiguation").select("lang", F.col("title").alias("target"))
-    return (
-        ends.join(ambiguous, ["lang", "target"], "left_anti")
-        .join(known, ["lang", "target"], "left")
-        .select("lang", "title", "qid", F.lit("redirect").alias("via"), F.lit(False).alias("disambiguation"))
+    return ends.join(known, ["lang", "target"], "left").select(
+        "lang", "title", "qid", F.lit("redirect").alias("via"), F.lit(False).alias("disambiguation")
     )
 
 
 STAGE = Stage(
     table="titles",
-    version=1,
+    version=2,
     run=run,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump"),

@@ -233,8 +233,6 @@ def _fields(line: str, what: str, needed: int, *, may_be_empty: int = -1) -> lis
 
 def _name_row(ident: str, lang: str, label: str, aliases: Sequence[str]) -> NameRow:
     others = [alias for alias in _distinct(aliases) if alias != label]
-    if not label and not others:
-        raise BadLine(f"{ident} has neither a label nor an alias")
     return NameRow(ident, lang, label or None, others)
 
 

@@ -89,7 +89,7 @@ _PROJECTS = _words(
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e]")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 # A title on which normalising changes no more than the first letter: most are.
-_SIMPLE = re.compile(r"[^\W_](?:[^\s_&%#:<>\[\]{}|\u200e\u200f\u202a-\u202e\ufffd]| (?=[^ ]))*+")
+_SIMPLE = re.compile(r"[^\W_](?>(?:[^\s_&%#:<>\[\]{}|\u200e\u200f\u202a-\u202e\ufffd]| (?=[^ ]))*)")
 _NOT_IN_TITLES = re.compile(r"[<>\[\]{}|\ufffd]|&(?:\w+|#\w+);|^\.{1,2}(?:$|/)|^\s*$")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,25 @@ def test_data_holds_exactly_the_manifests_files(built: Path) -> None:
         assert hashlib.sha256((built / path).read_bytes()).hexdigest() == file["sha256"]
         assert pq.read_metadata(built / path).num_rows == file["rows"]
     assert str(built) not in (built / "manifest.json").read_text()
+
+
+def test_no_markup_is_left_in_the_pages(built: Path) -> None:
+    shards = (built / "tables" / "pages").rglob("*.parquet")
+    pages = [row for path in shards for row in pq.read_table(path).to_pylist()]
+    marks = ("<!--", "Category:", "Kategorie:", "[[", "{{", "thumb|", "mini|", "<ref")
+    assert not [(page["title"], mark) for page in pages for mark in marks if mark in page["text"]]
+
+
+def test_a_truncated_shard_and_a_leftover_in_data_are_mended(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(built, out)
+    shard = next((out / "data" / "code_switched").glob("train-*"))
+    for path in (shard, next((out / "tables" / "code_switched").rglob(shard.name))):
+        path.write_bytes(path.read_bytes()[:-5])
+    (out / "data" / "code_switched" / "train-00000-of-00002.parquet").touch()
+    done = build(out)
+    assert done.returncode == 0, done.stderr
+    assert bytes_of(out) == bytes_of(built)
 
 
 def test_every_stage_gives_something_on_the_embedded_world(built: Path) -> None:

@@ -89,9 +89,7 @@ def test_layouts(parser, line, expected):
     [
         (readers.parse_triple, "Q1 P1 Q2"),
         (readers.parse_triple, "\tP1\tQ2"),
-        (readers.parse_names, "Q1\ten\t\t"),
         (readers.parse_names, "Q1\t\tx"),
-        (readers.parse_relation, "P1\ten\t\tonly a description"),
         (readers.parse_wikidata5m_names, "Q1"),
         (readers.parse_types, "Q1\t"),
         (readers.parse_description, "Q1"),
@@ -99,7 +97,7 @@ def test_layouts(parser, line, expected):
     ],
 )
 def test_malformed_lines(parser, line):
-    with pytest.raises(BadLine, match=r"column|neither"):
+    with pytest.raises(BadLine, match="column"):
         parser(line)
 
 

@@ -45,7 +45,7 @@ class Article:
 def _pattern(lang: str) -> re.Pattern[str]:
     """Groups: target, label (None without a bar), trail."""
     trail = "()" if lang in _WITHOUT_TRAIL else f"([{_TRAILS.get(lang, 'a-z')}]*)"
-    label = r"(?:[^\[\]\n]++|\[[^\[\]\n]*+\]|\[(?!\[)|\](?!\]))*+"
+    label = r"(?>(?:[^\[\]\n]++|\[[^\[\]\n]*+\]|\[(?!\[)|\](?!\]))*)"
     return re.compile(rf"\[\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}")
 
 

@@ -24,34 +24,36 @@ _INLINE = (
     "|abbr|bdi|bdo|dfn|mark|rp|rt|rb|rtc|ruby|time|wbr|strike|includeonly|onlyinclude|data|a|img|langconvert"
 )
 
-_COMMENT_BODY = r"<!--(?:[^-]++|-(?!->))*+-->"
+# Groups are made possessive as (?>(?:...)*), not (?:...)*+: before Python 3.11.5 the latter fails to match
+# where an alternative inside has backtracked (CPython issue 106052).
+_COMMENT_BODY = r"<!--(?>(?:[^-]++|-(?!->))*)-->"
 _COMMENT = re.compile(_COMMENT_BODY)
-_COMMENT_LINE = re.compile(r"\n[ \t]*+<!--(?:[^-<]++|-(?!->)|<(?!!--))*+-->[ \t]*+(?=\n)")
+_COMMENT_LINE = re.compile(r"\n[ \t]*+<!--(?>(?:[^-<]++|-(?!->)|<(?!!--))*)-->[ \t]*+(?=\n)")
 _NOWIKI = re.compile(
-    rf"{_COMMENT_BODY}|<nowiki\s*/>|<nowiki\b[^<>]*+>((?:[^<]++|<(?!/?nowiki\b))*+)</nowiki\s*>",
+    rf"{_COMMENT_BODY}|<nowiki\s*/>|<nowiki\b[^<>]*+>((?>(?:[^<]++|<(?!/?nowiki\b))*))</nowiki\s*>",
     re.IGNORECASE,
 )
 _SELF_CLOSING = re.compile(rf"<(?:{_DROPPED})\b[^<>]*+(?<=/)>", re.IGNORECASE)
 _WITH_CONTENT = re.compile(
-    rf"<({_DROPPED})\b[^<>]*+>[^<]*+(?:<(?!/?(?:{_DROPPED})\b)[^<]*+)*+</\1\s*>", re.IGNORECASE
+    rf"<({_DROPPED})\b[^<>]*+>[^<]*+(?>(?:<(?!/?(?:{_DROPPED})\b)[^<]*+)*)</\1\s*>", re.IGNORECASE
 )
 _VARIANT = re.compile(r"-\{([^{}]*+)\}-")
 
 _PARAMETER = re.compile(r"\{\{\{[^{}]*+\}\}\}")
 _TEMPLATE = re.compile(
-    r"\{\{((?:[^{}|]++|\{(?!\{)|\}(?!\}))*+)"  # name
-    r"(\|(?:[^{}]++|\{[^{}]*+\}|\{(?!\{)|\}(?!\}))*+)?\}\}"  # arguments
+    r"\{\{((?>(?:[^{}|]++|\{(?!\{)|\}(?!\}))*))"  # name
+    r"(\|(?>(?:[^{}]++|\{[^{}]*+\}|\{(?!\{)|\}(?!\}))*))?\}\}"  # arguments
 )
 _TEMPLATE_MARK = re.compile(r"\{\{|\}\}")
 _STRAY_TEMPLATE = re.compile(r"\{\{[^\n]*+|\}\}")
 
-_TABLE = re.compile(r"\n[ \t:*#]*+\{\|[^\n]*+(?:\n(?![ \t:*#]*+\{\||[ \t]*+\|\})[^\n]*+)*+\n[ \t]*+\|\}")
+_TABLE = re.compile(r"\n[ \t:*#]*+\{\|[^\n]*+(?>(?:\n(?![ \t:*#]*+\{\||[ \t]*+\|\})[^\n]*+)*)\n[ \t]*+\|\}")
 _TABLE_LINE = re.compile(r"\n[ \t:]*+(?:\{\||[|!])[^\n]*+")
 _BAR_LINE = re.compile(r"\n[ \t:]*+\|[^\n]*+")
 
 _COLON_LINK = re.compile(
     r"\[\[[ _]*+([^\[\]|:\n]{1,60}+):"
-    r"(?:[^\[\]]++|\[\[(?:[^\[\]]++|\[[^\[\]]*+\])*+\]\]|\[[^\[\]]*+\]|\[(?!\[)|\](?!\]))*+\]\]"
+    r"(?>(?:[^\[\]]++|\[\[(?>(?:[^\[\]]++|\[[^\[\]]*+\])*)\]\]|\[[^\[\]]*+\]|\[(?!\[)|\](?!\]))*)\]\]"
 )
 
 _BREAK = re.compile(r"<br\b[^<>]*+>", re.IGNORECASE)
@@ -59,7 +61,7 @@ _BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK})\b[^<>]*+>", re.IGNORECASE)
 _INLINE_TAG = re.compile(rf"</?(?:{_INLINE})\b[^<>]*+>", re.IGNORECASE)
 _EXTERNAL = re.compile(
     r"\[(?:(?:https?:|ftps?:|irc:|gopher:)?//|mailto:|news:)[^\s\[\]]*+[^\S\n]*+"
-    r"((?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*+)\]",
+    r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]",
     re.IGNORECASE,
 )
 _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
@@ -67,10 +69,10 @@ _FOUR_QUOTES = re.compile(r"''''(?!')(?<!''''')")
 # French and Italian: in `l'''Iliade''` the first quote is the apostrophe of the article.
 _ELISION = re.compile(
     r"'''(?!')(?:(?<=[^\w'][a-zA-Z]''')|(?<=[^\w'][Qq]u''')|(?<=[Aaeu]ll''')|(?<=[^\w'][Uu]n''')|(?<=squ'''))"
-    r"(?=[^'\n]*+(?:'(?!')[^'\n]*+)*+''(?!'))"
+    r"(?=[^'\n]*+(?>(?:'(?!')[^'\n]*+)*)''(?!'))"
 )
 _QUOTES = re.compile(r"''+")
-_EMPTY_PARENTHESES = re.compile(r"\((?:[\s,;:/–-]|&nbsp;)*+\)")
+_EMPTY_PARENTHESES = re.compile(r"\((?>(?:[\s,;:/–-]|&nbsp;)*)\)")
 _PARENTHESIS_START = re.compile(r"\(\s*+[,;][\s,;]*+")
 _EMPTY_BRACKETS = re.compile(r"\[(?<!\[\[)\s*+\](?!\])")
 _WIDE_EMPTY_PARENTHESES = re.compile(r"（[\s，、；：,;]*+）")

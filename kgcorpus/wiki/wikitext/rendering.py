@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_PART = re.compile(r"\|((?:[^|\[]++|\[\[[^\[\]]*+\]\]|\[)*+)")  # a link's own bar does not end it
+_PART = re.compile(r"\|((?>(?:[^|\[]++|\[\[[^\[\]]*+\]\]|\[)*))")  # a link's own bar does not end it
 _KEY = re.compile(r"[\w\- ]+")
 _NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:/\d+)?")
 _MONTHS = (
