@@ -16,6 +16,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/kgcorpus build-corpus --out $(DEMO)/corpus
 	$(BIN)/kgcorpus train kmlm --corpus $(DEMO)/corpus --out $(DEMO)/kmlm --max-steps 100
+	@printf 'corpus: %s\nreport: %s\ncheckpoint: %s\n' $(DEMO)/corpus $(DEMO)/corpus/report.json $(DEMO)/kmlm/model
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow"
