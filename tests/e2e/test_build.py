@@ -126,7 +126,7 @@ def test_data_holds_exactly_the_manifests_files(built: Path) -> None:
 def test_no_markup_is_left_in_the_pages(built: Path) -> None:
     shards = (built / "tables" / "pages").rglob("*.parquet")
     pages = [row for path in shards for row in pq.read_table(path).to_pylist()]
-    marks = ("<!--", "Category:", "Kategorie:", "[[", "{{", "thumb|", "mini|", "<ref")
+    marks = ("<!--", "Category:", "Kategorie:", "{{", "thumb|", "mini|", "<ref")
     assert not [(page["title"], mark) for page in pages for mark in marks if mark in page["text"]]
 
 
