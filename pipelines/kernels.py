@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from kgcorpus.contracts.tally import Tally
@@ -98,11 +97,6 @@ def group_rows(
             yield from function(list(group), tally)
 
     return map_rows(records.repartition(*by).sortWithinPartitions(*by, *then), run, schema)
-
-
-def only_records(frame: DataFrame) -> DataFrame:
-    """A table's own rows, where a frame may also hold counters."""
-    return frame.where(F.col("_counter").isNull()).drop(*COUNTERS.names)
 
 
 def with_split(schema: pa.Schema) -> pa.Schema:
