@@ -47,18 +47,22 @@ class Checkpoints:
         _log.info("saved %s", target)
         return target
 
-    def restore(self, objective: Objective, optimizer: torch.optim.Optimizer) -> int:
-        """Load the newest checkpoint; the number of steps done, 0 if there is none."""
+    def restore(self, objective: Objective) -> tuple[int, dict[str, Any] | None]:
+        """Load the newest checkpoint into the objective.
+
+        Returns:
+            The number of steps done and the optimizer's state; 0 and None if there is none.
+        """
         found = self._all()
         if not found:
-            return 0
+            return 0, None
         newest = found[-1]
         objective.load(newest)
-        optimizer.load_state_dict(torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True))
         state: dict[str, Any] = json.loads((newest / "state.json").read_text(encoding="utf-8"))
         objective.load_state(state["objective"])
+        moments = torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True)
         _log.info("resuming from %s", newest)
-        return int(state["step"])
+        return int(state["step"]), moments
 
     def _all(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"))

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,14 @@ def run(
     Raises:
         KgcorpusError: a loss or gradient that is not finite; the state before that step is saved.
     """
-    optimizer = torch.optim.AdamW(
-        parameter_groups(objective.model, config.weight_decay), lr=config.lr, betas=(0.9, 0.999)
-    )
-    model, optimizer = accelerator.prepare(objective.model, optimizer)
     checkpoints = Checkpoints(folder / "checkpoints", keep=config.keep)
-    step = checkpoints.restore(objective, optimizer)
+    step, moments = checkpoints.restore(objective)
+    model: nn.Module = accelerator.prepare_model(objective.model)
+    optimizer = torch.optim.AdamW(
+        objective.parameter_groups(config.weight_decay), lr=config.lr, betas=(0.9, 0.999)
+    )
+    if moments is not None:
+        optimizer.load_state_dict(moments)
     accelerator.wait_for_everyone()
     end = objective.total_steps if max_steps is None else max_steps
     if end > objective.total_steps:
@@ -56,14 +58,15 @@ def run(
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
         asked_to_stop = stack.enter_context(sigterm())
-        if main:
-            metrics = stack.enter_context(Metrics(folder / "metrics.jsonl", step=step))
-            show = stack.enter_context(progress(step, end, log_every=config.log_every))
+        report = stack.enter_context(_report(folder, config, main=main, step=step, end=end))
         while step < end and not stopping:
             began = time.monotonic()
             rate = learning_rate(step, config, objective.total_steps)
+            prepared = objective.before_step(step, optimizer, accelerator)
+            if prepared.rewired:
+                model = accelerator.prepare_model(objective.model)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("lr_scale", 1.0)
             # Dropout is drawn from the step too, so no state of the generator has to be kept.
             torch.manual_seed(hash64(config.seed, "step", step, accelerator.process_index))
             before = objective.state()
@@ -77,19 +80,14 @@ def run(
                 objective.load_state(before)
                 if main:
                     checkpoints.save(step, objective, optimizer)
-                raise KgcorpusError(
-                    f"the loss ({result.loss}) or the norm of its gradient ({norm}) is not finite",
-                    where=f"step {step + 1}, records {result.suspects}",
-                    mend="The state before the step is saved. Lower lr, or look at these records",
-                )
+                raise _not_finite(result, norm, step + 1)
             optimizer.step()
             optimizer.zero_grad()
             step, stopping = step + 1, result.stop
-            if main:
-                line = {"step": step, "loss": result.loss, **result.means, "lr": rate}
-                line |= {"tokens": result.tokens, "gradient_norm": norm, "seconds": time.monotonic() - began}
-                metrics.write(line)
-                show(line)
+            numbers = objective.after_step(step, accelerator)
+            line = {"step": step, "loss": result.loss, **result.means, "lr": rate, "tokens": result.tokens}
+            line |= {"gradient_norm": norm, "seconds": time.monotonic() - began, **numbers}
+            report([*({"step": step - 1, **event} for event in prepared.events), line])
             if result.overdue or stopping or step % config.checkpoint_every == 0 or step == end:
                 if main:
                     checkpoints.save(step, objective, optimizer)
@@ -98,6 +96,35 @@ def run(
         write_folder(folder / "model", objective.save)
     accelerator.wait_for_everyone()
     return step >= end
+
+
+@contextlib.contextmanager
+def _report(
+    folder: Path, config: TrainingConfig, *, main: bool, step: int, end: int
+) -> Iterator[Callable[[Sequence[dict[str, Any]]], None]]:
+    """Yield what writes a step's lines to the metrics and shows the last; off the main rank, nothing."""
+    if not main:
+        yield lambda lines: None
+        return
+    with (
+        Metrics(folder / "metrics.jsonl", step=step) as metrics,
+        progress(step, end, log_every=config.log_every) as show,
+    ):
+
+        def write(lines: Sequence[dict[str, Any]]) -> None:
+            for line in lines:
+                metrics.write(line)
+            show(lines[-1])
+
+        yield write
+
+
+def _not_finite(result: "StepResult", norm: float, step: int) -> KgcorpusError:
+    return KgcorpusError(
+        f"the loss ({result.loss}) or the norm of its gradient ({norm}) is not finite",
+        where=f"step {step}, records {result.suspects}",
+        mend="The state before the step is saved. Lower lr, or look at these records",
+    )
 
 
 @dataclass(frozen=True)
@@ -179,15 +206,6 @@ def learning_rate(step: int, config: TrainingConfig, total_steps: int) -> float:
     if step < config.lr_warmup:
         return config.lr * (step + 1) / config.lr_warmup
     return config.lr * max(0, total_steps - step) / max(1, total_steps - config.lr_warmup)
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices with weight decay; biases and norms without."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 @contextlib.contextmanager

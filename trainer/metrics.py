@@ -21,12 +21,13 @@ class Metrics:
     """Appends lines to a metrics file, each whole on disk when `write` returns.
 
     Args:
-        path: the file; its lines of later steps than `step` are removed first.
+        path: the file; what followed on `step` is removed first: lines of later steps, and its own events,
+            for they happen before the step after it.
         step: steps done.
     """
 
     def __init__(self, path: Path, *, step: int) -> None:
-        kept = [line for line in read_metrics(path) if line["step"] <= step]
+        kept = [line for line in read_metrics(path) if line["step"] + ("event" in line) <= step]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._stream = path.open("a", encoding="utf-8")
 

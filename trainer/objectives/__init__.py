@@ -1,13 +1,18 @@
 """What the training loop asks of an objective; one file for each system."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -27,36 +32,79 @@ class Batch:
     tokens: int
 
 
-class Objective(Protocol):
-    """A loss of weighted terms, the model it trains and the records it reads."""
+@dataclass(frozen=True)
+class Prepared:
+    """What an objective did before a step.
 
-    @property
-    def terms(self) -> Mapping[str, float]:
-        """Name -> weight.
+    Attributes:
+        events: lines for the metrics, each with a field `event`.
+        rewired: the set of trained parameters is another one, so the model has to be wrapped anew.
+    """
 
-        The loss of a step is the weighted sum of the terms, each the mean over all its labels in the step,
-        on every rank.
-        """
+    events: tuple[dict[str, Any], ...] = ()
+    rewired: bool = False
 
-    @property
-    def model(self) -> nn.Module:
-        """What is trained; `model(**inputs)` gives each term's summed loss [terms]."""
 
-    @property
-    def total_steps(self) -> int:
-        """Steps over which the learning rate runs, and of a run without `max_steps`."""
+class Objective(ABC):
+    """A loss of weighted terms, the model it trains and the records it reads.
 
+    The loss of a step is the weighted sum of the terms, each the mean over all its labels in the step, on
+    every rank.
+
+    Attributes:
+        terms: name -> weight.
+        model: what is trained; `model(**inputs)` gives each term's summed loss [terms].
+        total_steps: steps over which the learning rate runs, and of a run without `max_steps`.
+    """
+
+    terms: Mapping[str, float]
+    model: nn.Module
+    total_steps: int
+
+    @abstractmethod
     def next_step(self, step: int) -> Sequence[Batch]:
         """This rank's batches, at least one, for the optimizer step after `step` steps."""
 
+    @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Everything but weights that the next steps depend on, as JSON."""
+        """Everything but tensors that the next steps depend on, as JSON."""
 
+    @abstractmethod
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
 
+    @abstractmethod
     def save(self, folder: Path) -> None:
         """Write weights, configuration and tokenizer."""
 
+    @abstractmethod
     def load(self, folder: Path) -> None:
         """Read the weights that `save` wrote."""
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """The optimizer's groups: matrices with weight decay, biases and norms without.
+
+        A group's `lr_scale`, where it has one, multiplies the scheduled learning rate.
+        """
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+
+    def before_step(
+        self, step: int, optimizer: torch.optim.Optimizer, accelerator: "Accelerator"
+    ) -> Prepared:
+        """Get ready for the step after `step` steps; the checkpoint of `step` is already written.
+
+        It may exchange parameters in the optimizer's groups and state, in place.
+        """
+        return Prepared()
+
+    def after_step(self, step: int, accelerator: "Accelerator") -> Mapping[str, float]:
+        """Take note of an optimizer step, `step` of which are done now.
+
+        Returns:
+            Numbers for the step's line of metrics.
+        """
+        return {}

@@ -14,7 +14,7 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from trainer.config import STREAM_TABLES, TrainingConfig
 from trainer.masking import Masked, Vocabulary, mask_cycles, mask_share
 from trainer.models import PackedMaskedLM, load_lm
-from trainer.objectives import Batch
+from trainer.objectives import Batch, Objective
 from trainer.packing import pack
 from trainer.shards import Record, ShardStream
 
@@ -50,7 +50,7 @@ class MaskedLoss(nn.Module):
         return (losses[None, :] * member).sum(dim=1)
 
 
-class Kmlm:
+class Kmlm(Objective):
     """L = L_plain + alpha (L_code_switched + L_reasoning), over the streams that the corpus has.
 
     A step reads `records_per_step` records of each stream and packs them into one forward pass. The plain
@@ -67,6 +67,8 @@ class Kmlm:
         InputError: no stream has a record.
         UsageError: fewer records a step than ranks, or long steps without plain text.
     """
+
+    model: MaskedLoss
 
     def __init__(
         self,
