@@ -85,6 +85,52 @@ def test_an_empty_label_has_no_tokens():
     assert 2 not in tokens["slot"]
 
 
+def passage(text, *names):
+    mentions = [
+        {"start": text.index(n), "end": text.index(n) + len(n), "qid": f"Q{i}", "confidence": 1.0}
+        for i, n in enumerate(names)
+    ]
+    return {"id": text[:5], "lang": "en", "text": text, "mentions": mentions}
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+def test_a_mention_stands_on_its_own_tokens_and_keeps_its_fields(kind):
+    tokenizer = tokenizer_of(kind)
+    texts = [("a river flows through Bo a", "Bo a", "river"), ("nothing",), ("Ulm é Ulm. ", "Ulm", "é")]
+    rows = [passage(*text) for text in texts]
+    for row, tokens in zip(rows, tokens_of(rows, tokenizer, "jaket_text"), strict=True):
+        assert [m["qid"] for m in tokens["mentions"]] == [m["qid"] for m in row["mentions"]]
+        encoding = tokenizer.encode(row["text"])
+        assert tokens["ids"] == encoding.ids
+        assert tokens["tokens"] == len(encoding.ids)
+        for mention, span in zip(row["mentions"], tokens["mentions"], strict=True):
+            inside = [
+                i
+                for i, (a, b) in enumerate(encoding.offsets)
+                if set(range(a, b)) & set(range(mention["start"], mention["end"]))
+            ]
+            assert (span["start"], span["end"]) == (inside[0], inside[-1] + 1)
+
+
+def test_a_mention_without_a_token_is_left_out():
+    # The splitter drops spaces, so a mention of one has no token.
+    row = passage("Ulm Bo", " ", "Bo")
+    (tokens,) = tokens_of([row], tokenizer_of("words"), "jaket_text")
+    assert [m["qid"] for m in tokens["mentions"]] == ["Q1"]
+
+
+def test_a_description_carries_its_own_mention_or_none():
+    rows = [
+        {"qid": "Q1", "text": "Ulm lies", "start": 0, "end": 3, "category": "Q5"},
+        {"qid": "Q2", "text": "Bo lies", "start": None, "end": None, "category": None},
+    ]
+    first, second = tokens_of(rows, tokenizer_of("words"), "jaket_entities")
+    assert first["start"] == 1
+    assert first["end"] < first["tokens"] - 1
+    assert first["category"] == "Q5"
+    assert (second["qid"], second["start"], second["end"]) == ("Q2", None, None)
+
+
 def test_padding_and_truncation_of_the_tokenizer_are_ignored(tmp_path):
     corpus = write_corpus(tmp_path, {"plain_text": rows_of(10)["plain_text"]})
     tokenizer = tokenizer_of("words")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,28 @@ class Record:
     epoch: int
 
 
-class ShardStream:
+@dataclass(frozen=True, slots=True)
+class MentionRecord:
+    """A tokenised passage with the entities it mentions.
+
+    Attributes:
+        ids: [tokens], special tokens included.
+        sentences: {start, end} in tokens; empty where the shard has none.
+        mentions: the shard's own structs, with start and end in tokens.
+        epoch: how often the stream had been read to its end before.
+    """
+
+    id: str
+    ids: NDArray[np.int32]
+    sentences: list[dict[str, int]]
+    mentions: list[dict[str, Any]]
+    epoch: int
+
+
+RecordT = TypeVar("RecordT", Record, MentionRecord)
+
+
+class ShardStream(Generic[RecordT]):
     """The records of one split, epoch after epoch.
 
     An epoch visits the row groups in a drawn order and each one's rows in a drawn order. Every rank walks the
@@ -41,17 +62,18 @@ class ShardStream:
     read disjoint records, and a state holds for any number of ranks.
 
     Args:
-        files: token files, all of plain text or all with slots.
+        files: token files of one shard config. Those with mentions give `MentionRecord`s.
         name: names the stream's draws.
         seed: of the order.
-        max_length: a longer record with slots is left out, a longer plain text is cut. The plain text that is
-            read is the one whose passages were made for the largest length up to this.
+        max_length: a longer record with slots is left out, a longer text is cut, and what stands behind the
+            cut goes with it. The plain text that is read is the one whose passages were made for the largest
+            length up to this.
         rank, world: which share of the records is returned.
 
     Attributes:
         rows: records of an epoch.
         dropped: records of an epoch left out for their length.
-        cut: plain texts of an epoch cut for their length.
+        cut: texts of an epoch cut for their length.
     """
 
     def __init__(
@@ -67,14 +89,15 @@ class ShardStream:
         self._name, self._seed, self._max_length = name, seed, max_length
         self._rank, self._world = rank, world
         self._files = [pq.ParquetFile(file) for file in files]
-        self._slotted = any("slot" in file.schema_arrow.names for file in self._files)
-        self._passage_length = None if self._slotted else self._choose_passages()
+        columns = {name for file in self._files for name in file.schema_arrow.names}
+        self._slotted, self._by_length = "slot" in columns, "length" in columns
+        self._passage_length = self._choose_passages() if self._by_length else None
         self._groups = [
             (i, group) for i, file in enumerate(self._files) for group in range(file.num_row_groups)
         ]
         self.rows = self.dropped = self.cut = 0
         for i, group in self._groups:
-            table = self._files[i].read_row_group(group, columns=["tokens", *self._length_column])
+            table = self._files[i].read_row_group(group, columns=["tokens", *["length"] * self._by_length])
             long = int((table["tokens"].to_numpy()[self._chosen(table)] > max_length).sum())
             self.dropped, self.cut = (
                 self.dropped + self._slotted * long,
@@ -84,16 +107,15 @@ class ShardStream:
         self._epoch = self._group = self._record = 0
         self._enter_group()
 
-    def take(self, count: int) -> list[Record]:
+    def take(self, count: int) -> list[RecordT]:
         """This rank's share of the next `count` records; the stream must have rows."""
         records = []
         for i in range(count):
             while self._record == len(self._order):
                 self._next_group()
             if i % self._world == self._rank:
-                records.append(
-                    self._rows.record(int(self._order[self._record]), self._max_length, self._epoch)
-                )
+                record = self._rows.record(int(self._order[self._record]), self._max_length, self._epoch)
+                records.append(cast(RecordT, record))
             self._record += 1
         return records
 
@@ -128,10 +150,6 @@ class ShardStream:
         salt = np.uint64(hash64(self._seed, "order", self._name, self._epoch, *key))
         return np.argsort(mix64_array(np.arange(n, dtype=np.uint64) ^ salt), kind="stable")
 
-    @property
-    def _length_column(self) -> list[str]:
-        return [] if self._slotted else ["length"]
-
     def _choose_passages(self) -> int | None:
         lengths = {
             n for file in self._files for n in pc.unique(file.read(columns=["length"])["length"]).to_pylist()
@@ -139,7 +157,7 @@ class ShardStream:
         return max((n for n in lengths if n <= self._max_length), default=min(lengths, default=None))
 
     def _chosen(self, table: pa.Table) -> NDArray[np.bool_]:
-        if self._slotted:
+        if not self._by_length:
             return np.ones(len(table), bool)
         chosen: NDArray[np.bool_] = table["length"].to_numpy() == self._passage_length
         return chosen
@@ -158,12 +176,13 @@ class _Rows:
         self._names: list[str] = table["id"].to_pylist()
         self._starts: list[int] = np.concatenate([[0], np.cumsum(table["tokens"].to_numpy())]).tolist()
         self._ids = _values(table["ids"])
+        self._mentions = table if "mentions" in table.schema.names else None
         self._slotted = "slot" in table.schema.names
         if self._slotted:
             self._kinds: list[str] = table["kind"].to_pylist()
             self._slot, self._sentence = _values(table["slot"]), _values(table["sentence"])
 
-    def record(self, row: int, max_length: int, epoch: int) -> Record:
+    def record(self, row: int, max_length: int, epoch: int) -> Record | MentionRecord:
         span = slice(self._starts[row], self._starts[row + 1])
         name, ids = self._names[row], self._ids[span]
         if self._slotted:
@@ -171,8 +190,20 @@ class _Rows:
         if len(ids) > max_length:
             # The closing special token stays.
             ids = np.concatenate([ids[: max_length - 1], ids[-1:]])
+        if self._mentions is not None:
+            return _mention_record(self._mentions.slice(row, 1), name, ids, epoch)
         outside = np.zeros(len(ids), np.int8)
         return Record(name, "plain", ids, outside, outside.astype(np.int16) - np.int16(1), epoch)
+
+
+def _mention_record(row: pa.Table, name: str, ids: NDArray[np.int32], epoch: int) -> MentionRecord:
+    """The record of a table of one row; what does not lie before the closing special token is left out."""
+    inside = {
+        column: [span for span in row[column][0].as_py() if span["end"] < len(ids)]
+        for column in ("sentences", "mentions")
+        if column in row.schema.names
+    }
+    return MentionRecord(name, ids, inside.get("sentences", []), inside["mentions"], epoch)
 
 
 def _values(column: pa.ChunkedArray) -> NDArray[Any]:

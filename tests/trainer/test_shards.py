@@ -75,3 +75,28 @@ def test_plain_text_is_read_from_the_passages_made_for_the_length(tmp_path, toke
 
 def test_no_files_give_no_rows():
     assert ShardStream([], name="plain", seed=0, max_length=128).rows == 0
+
+
+def test_a_cut_passage_keeps_what_lies_before_the_cut(tmp_path, tokenizer):
+    text = "a river flows through Ulm a. It flows through Ulm b."
+    spans = [(text.index("Ulm a"), text.index("Ulm a") + 5), (text.index("Ulm b"), text.index("Ulm b") + 5)]
+    row = {
+        "id": "p1",
+        "lang": "en",
+        "text": text,
+        "sentences": [{"start": 0, "end": 28}, {"start": 29, "end": len(text)}],
+        "mentions": [{"start": a, "end": b, "qid": f"Q{i}", "triples": []} for i, (a, b) in enumerate(spans)],
+    }
+    corpus = write_corpus(tmp_path, {"trelm": [row]})
+    made = ensure_tokens(corpus, "trelm", tokenizer.backend_tokenizer, mask_token=tokenizer.mask_token)
+    (record,) = ShardStream(made["train"], name="trelm", seed=0, max_length=128).take(1)
+    assert [m["qid"] for m in record.mentions] == ["Q0", "Q1"]
+    assert len(record.sentences) == 2
+    # The closing special token takes the place of the second mention's last one.
+    length = record.mentions[1]["end"]
+    stream = ShardStream(made["train"], name="trelm", seed=0, max_length=length)
+    (cut,) = stream.take(1)
+    assert stream.cut == 1
+    assert [m["qid"] for m in cut.mentions] == ["Q0"]
+    assert cut.sentences == record.sentences[:1]
+    assert cut.ids.tolist() == [*record.ids[: length - 1], record.ids[-1]]

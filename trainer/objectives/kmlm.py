@@ -86,8 +86,8 @@ class Kmlm(Objective):
             )
         self._config, self._options, self._world, self._tokenizer = config, config.kmlm, world, tokenizer
         shared: dict[str, Any] = {"seed": config.seed, "rank": rank, "world": world}
-        self._streams: dict[str, ShardStream] = {
-            name: ShardStream(files[name], name=name, max_length=config.max_length, **shared)
+        self._streams: dict[str, ShardStream[Record]] = {
+            name: ShardStream[Record](files[name], name=name, max_length=config.max_length, **shared)
             for name in self._options.streams
             if files.get(name)
         }

@@ -1,0 +1,155 @@
+"""A corpus in a tokenizer's ids: a cache derived from the shards, kept beside them under OUT/tokens."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.manifest import File, load_manifest
+from kgcorpus.contracts.splits import SPLITS
+from kgcorpus.contracts.store import replacing
+from kgcorpus.tokens.mentions import token_lists, token_spans
+from kgcorpus.tokens.slots import LINK as LINK
+from kgcorpus.tokens.slots import encode_slots
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+# Raised when the same text gets other rows, so that older caches are redone.
+_VERSION = "2"
+# Small enough that a reader's resume and its shuffling buffer are cheap, large enough to read fast.
+_ROWS_PER_GROUP = 10_000
+_log = logging.getLogger(__name__)
+
+
+def tokenizer_key(tokenizer: "Tokenizer") -> str:
+    """Twelve hex digits of the SHA-256 of the tokenizer's JSON: the name of its cache."""
+    return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:12]
+
+
+def ensure_tokens(
+    out: str | Path,
+    config: str,
+    tokenizer: "Tokenizer | str | Path",
+    *,
+    mask_token: str,
+    splits: Sequence[str] = SPLITS,
+) -> dict[str, list[Path]]:
+    """Make the token files of a config's shards, where they are missing or of other bytes.
+
+    Args:
+        out: a finished build.
+        config: a shard config with texts.
+        tokenizer: the tokenizer, or its tokenizer.json; its padding and truncation are ignored.
+        mask_token: what the tokenizer calls its mask; the records' links become it.
+        splits: which splits.
+
+    Returns:
+        split -> files in shard order, `OUT/tokens/<tokenizer>/<config>/<shard's name>`; empty if the build
+        has no such config. Columns: see `tokenize_rows`.
+
+    Raises:
+        InputError: no finished build, or a shard that the manifest names is missing.
+    """
+    from tokenizers import Tokenizer
+
+    if isinstance(tokenizer, Tokenizer):
+        tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    else:
+        tokenizer = Tokenizer.from_file(str(tokenizer))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    out = Path(out)
+    entry = load_manifest(out, required=True).tables.get(config)
+    folder = out / "tokens" / tokenizer_key(tokenizer) / config
+    found: dict[str, list[Path]] = {split: [] for split in splits}
+    for shard in entry.files if entry else ():
+        if shard.split in found:
+            target = folder / Path(shard.path).name
+            if not _is_current(target, shard):
+                _tokenize_shard(out / shard.path, shard, target, tokenizer, mask_token)
+            found[shard.split].append(target)
+    return found
+
+
+def _is_current(target: Path, shard: File) -> bool:
+    if not target.exists():
+        return False
+    metadata = pq.read_schema(target).metadata or {}
+    return (
+        metadata.get(b"source_sha256") == shard.sha256.encode()
+        and metadata.get(b"version") == _VERSION.encode()
+    )
+
+
+def _tokenize_shard(source: Path, shard: File, target: Path, tokenizer: "Tokenizer", mask_token: str) -> None:
+    if not source.exists():
+        raise InputError("is named by the manifest but missing", where=str(source), mend="Build again")
+    _log.info("tokenising %s", shard.path)
+    with pq.ParquetFile(source) as shards, replacing(target) as temporary:
+        schema = _empty(shards.schema_arrow, tokenizer, mask_token).with_metadata(
+            {"source_sha256": shard.sha256, "version": _VERSION}
+        )
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for batch in shards.iter_batches(_ROWS_PER_GROUP):
+                writer.write_table(tokenize_rows(batch, tokenizer, mask_token=mask_token).cast(schema))
+
+
+def tokenize_rows(rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, mask_token: str) -> pa.Table:
+    """Rows of a shard as token rows.
+
+    `text` becomes `ids` (special tokens included) and `tokens` (their number). What rests on the text follows
+    it: slots become a slot and a sentence for each token (see `encode_slots`), spans of sentences and
+    mentions become spans of tokens (see `token_lists`), and so does a description's own mention, `start` and
+    `end`. The other columns stay, but for the triples of rows with slots.
+
+    Args:
+        rows: of any shard config with a text.
+        tokenizer: without padding and truncation.
+        mask_token: the tokenizer's mask token.
+    """
+    names = rows.schema.names
+    changed: dict[str, pa.Array] = {}
+    if "slots" in names:
+        encodings, changed = encode_slots(rows, tokenizer, mask_token=mask_token)
+    elif {"mentions", "start"} & set(names):
+        encodings = tokenizer.encode_batch(rows.column("text").to_pylist())
+    else:
+        # This variant leaves the offsets out.
+        encodings = tokenizer.encode_batch_fast(rows.column("text").to_pylist())
+    for name in ("sentences", "mentions"):
+        if name in names:
+            changed[name] = token_lists(rows.column(name), encodings)
+    if "start" in names:
+        changed |= _own_mention(rows, encodings)
+    kept = {name: rows.column(name) for name in names if name not in ("text", "slots", "triples")}
+    ids = [encoding.ids for encoding in encodings]
+    counted = {
+        "ids": pa.array(ids, pa.list_(pa.int32())),
+        "tokens": pa.array([len(x) for x in ids], pa.int32()),
+    }
+    return pa.table({**kept, **changed, **counted})
+
+
+def _own_mention(rows: pa.RecordBatch | pa.Table, encodings: list["Encoding"]) -> dict[str, pa.Array]:
+    columns = [
+        column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        for column in (rows.column("start"), rows.column("end"))
+    ]
+    start, end = token_spans(columns[0], columns[1], encodings, np.arange(len(encodings)))
+    absent = end <= start
+    return {
+        "start": pa.array(start, pa.int32(), mask=absent),
+        "end": pa.array(end, pa.int32(), mask=absent),
+    }
+
+
+def _empty(shard: pa.Schema, tokenizer: "Tokenizer", mask_token: str) -> pa.Schema:
+    """The schema of a shard's token rows."""
+    return tokenize_rows(shard.empty_table(), tokenizer, mask_token=mask_token).schema
