@@ -39,7 +39,9 @@ def run_entities(context: Context) -> DataFrame:
                 count_tokens=token_counter(tokenizer),
                 tally=tally,
             )
+            kind = category(row["types"], frequency=frequency)
             tally.count("described", described is not None)
+            tally.count("described_and_categorised", described is not None and kind is not None)
             if not keep_entity(
                 has_description=described is not None,
                 neighbours=row["neighbours"],
@@ -49,7 +51,6 @@ def run_entities(context: Context) -> DataFrame:
             ):
                 tally.drop("not_described" if described is None else "few_neighbours_and_mentions")
                 continue
-            kind = category(row["types"], frequency=frequency)
             tally.count("categorised", kind is not None)
             yield {**(described or {}), "category": kind, "split": "train"}
 
@@ -117,7 +118,7 @@ def _page_heads(context: Context, base: str) -> DataFrame:
 
 ENTITIES = Stage(
     table="jaket_entities",
-    version=1,
+    version=2,
     run=run_entities,
     inputs=("entities", "entity_statistics", "linked_sentences", "passages", "pages"),
     optional=("titles",),

@@ -6,6 +6,7 @@ from pathlib import Path
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.store import write_text
 from kgcorpus.report.card import render_card
+from kgcorpus.report.distributions import DISTRIBUTIONS, reader_of
 from kgcorpus.report.statistics import build_report
 
 
@@ -13,5 +14,9 @@ def write_report(out: Path, manifest: Manifest) -> None:
     """Write OUT/report.json and OUT/README.md from the manifest and OUT/config.yaml."""
     data = manifest.to_dict()
     resolved = (out / "config.yaml").read_text(encoding="utf-8")
-    write_text(out / "report.json", json.dumps(build_report(data), indent=1, ensure_ascii=False) + "\n")
+    report = build_report(data)
+    read = reader_of({name: manifest.files(out, name) for name in manifest.tables})
+    for name in DISTRIBUTIONS.keys() & manifest.tables.keys():
+        report["tables"][name]["distributions"] = DISTRIBUTIONS[name](read)
+    write_text(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_text(out / "README.md", render_card(data, config_yaml=resolved))

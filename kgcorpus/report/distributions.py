@@ -1,0 +1,123 @@
+"""What the tables say about the corpus: importance, the long tail, relations and categories."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+# Semantic importance is 1 where the mention changes nothing; most lies just above.
+SI_BOUNDS = (1.0, 1.001, 1.002, 1.005, 1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 5.0)
+# Characters of a mention; names are rarely longer.
+LENGTH_BOUNDS = (1, 4, 8, 12, 16, 24, 32)
+_MOST_FREQUENT = 100
+
+Read = Callable[[str, Sequence[str]], Iterator[pa.RecordBatch]]
+
+
+def reader_of(files: Mapping[str, Sequence[str]]) -> Read:
+    """A function (table, columns) -> batches, over each table's files in shard order."""
+
+    def read(table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for path in files[table]:
+            with pq.ParquetFile(path) as file:
+                yield from file.iter_batches(columns=list(columns))
+
+    return read
+
+
+def importance(read: Read) -> dict[str, Any]:
+    """Histogram of SI, and how it goes with the mention's length (`mask` shortens the text, so it grows).
+
+    Returns:
+        `si_histogram` {lower bound: mentions}, `si_by_characters` {lower bound: {mentions, mean}} and
+        `correlation_with_characters`: Pearson's of SI and the length in characters, null where either is
+        constant. Mentions without SI are left out.
+    """
+    histogram = np.zeros(len(SI_BOUNDS), np.int64)
+    mentions, sums = np.zeros(len(LENGTH_BOUNDS), np.int64), np.zeros(len(LENGTH_BOUNDS))
+    moments = np.zeros(6)
+    for batch in read("importance", ["start", "end", "si"]):
+        known = batch.filter(pc.is_valid(batch["si"]))
+        si = known["si"].to_numpy().astype(np.float64)
+        characters = (known["end"].to_numpy() - known["start"].to_numpy()).astype(np.float64)
+        histogram += np.bincount(_bucket(si, SI_BOUNDS), minlength=len(SI_BOUNDS))
+        bucket = _bucket(characters, LENGTH_BOUNDS)
+        mentions += np.bincount(bucket, minlength=len(LENGTH_BOUNDS))
+        sums += np.bincount(bucket, weights=si, minlength=len(LENGTH_BOUNDS))
+        moments += [len(si), si.sum(), characters.sum(), si @ si, characters @ characters, si @ characters]
+    return {
+        "si_histogram": dict(zip(map(str, SI_BOUNDS), histogram.tolist(), strict=True)),
+        "si_by_characters": {
+            str(bound): {"mentions": n, "mean": total / n if n else None}
+            for bound, n, total in zip(LENGTH_BOUNDS, mentions.tolist(), sums.tolist(), strict=True)
+        },
+        "correlation_with_characters": _pearson(moments),
+    }
+
+
+def entity_statistics(read: Read) -> dict[str, Any]:
+    """The long tail: entities and their mentions by how often they are mentioned, in powers of two.
+
+    Returns:
+        `long_tail_entities`, and `by_frequency` {lower bound: {entities, mentions}}.
+    """
+    entities: Counter[int] = Counter()
+    mentions: Counter[int] = Counter()
+    long_tail = 0
+    for batch in read("entity_statistics", ["frequency", "long_tail"]):
+        frequency = batch["frequency"].to_numpy()
+        lower = np.where(frequency > 0, 2 ** np.floor(np.log2(np.maximum(frequency, 1))), 0).astype(np.int64)
+        for bound in np.unique(lower).tolist():
+            entities[bound] += int((lower == bound).sum())
+            mentions[bound] += int(frequency[lower == bound].sum())
+        long_tail += pc.sum(batch["long_tail"]).as_py() or 0
+    return {
+        "long_tail_entities": long_tail,
+        "by_frequency": {
+            str(bound): {"entities": entities[bound], "mentions": mentions[bound]}
+            for bound in sorted(entities)
+        },
+    }
+
+
+def triples(read: Read) -> dict[str, Any]:
+    """Triples by relation, the most frequent first."""
+    return {"relations": _most_frequent(read("triples", ["r"]), "r")}
+
+
+def jaket_entities(read: Read) -> dict[str, Any]:
+    """Entities by category, the most frequent first."""
+    return {"categories": _most_frequent(read("jaket_entities", ["category"]), "category")}
+
+
+DISTRIBUTIONS: dict[str, Callable[[Read], dict[str, Any]]] = {
+    "triples": triples,
+    "importance": importance,
+    "entity_statistics": entity_statistics,
+    "jaket_entities": jaket_entities,
+}
+
+
+def _bucket(values: NDArray[np.float64], bounds: Sequence[float]) -> NDArray[np.int64]:
+    """Which bound each value has reached; what lies below the first (1 / cos rounds) counts there."""
+    return np.maximum(np.searchsorted(bounds, values, side="right") - 1, 0)
+
+
+def _pearson(moments: NDArray[np.float64]) -> float | None:
+    n, x, y, xx, yy, xy = moments.tolist()
+    spread = (n * xx - x * x) * (n * yy - y * y)
+    return (n * xy - x * y) / float(np.sqrt(spread)) if spread > 0 else None
+
+
+def _most_frequent(batches: Iterator[pa.RecordBatch], column: str) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for batch in batches:
+        for pair in pc.value_counts(batch[column].drop_null()).to_pylist():
+            counts[pair["values"]] += pair["counts"]
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return dict(ordered[:_MOST_FREQUENT])
