@@ -1,5 +1,6 @@
 """Reads the token files of one split without end, in an order drawn for each epoch, with exact resume."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,12 @@ class ShardStream(Generic[RecordT]):
             cut goes with it. The plain text that is read is the one whose passages were made for the largest
             length up to this.
         rank, world: which share of the records is returned.
+        language_exponent: a language with n records has a share of n^exponent in an epoch (XLM-R, section
+            3.1: .3 of XLM); its records are left out or repeated, drawn anew each epoch, and the epoch keeps
+            its length on average. 1: each record once. A repetition has an id of its own, `id~1`.
 
     Attributes:
-        rows: records of an epoch.
+        rows: records of an epoch, before language sampling.
         dropped: records of an epoch left out for their length.
         cut: texts of an epoch cut for their length.
     """
@@ -85,6 +89,7 @@ class ShardStream(Generic[RecordT]):
         max_length: int,
         rank: int = 0,
         world: int = 1,
+        language_exponent: float = 1.0,
     ) -> None:
         self._name, self._seed, self._max_length = name, seed, max_length
         self._rank, self._world = rank, world
@@ -96,14 +101,19 @@ class ShardStream(Generic[RecordT]):
             (i, group) for i, file in enumerate(self._files) for group in range(file.num_row_groups)
         ]
         self.rows = self.dropped = self.cut = 0
+        languages: Counter[str] = Counter()
         for i, group in self._groups:
-            table = self._files[i].read_row_group(group, columns=["tokens", *["length"] * self._by_length])
+            table = self._files[i].read_row_group(
+                group, columns=["lang", "tokens", *["length"] * self._by_length]
+            )
             long = int((table["tokens"].to_numpy()[self._chosen(table)] > max_length).sum())
             self.dropped, self.cut = (
                 self.dropped + self._slotted * long,
                 self.cut + (not self._slotted) * long,
             )
-            self.rows += len(self._usable(table))
+            languages.update(table["lang"].take(self._usable(table)).to_pylist())
+        self.rows = languages.total()
+        self._copies = _expected_copies(languages, language_exponent)
         self._epoch = self._group = self._record = 0
         self._enter_group()
 
@@ -114,7 +124,8 @@ class ShardStream(Generic[RecordT]):
             while self._record == len(self._order):
                 self._next_group()
             if i % self._world == self._rank:
-                record = self._rows.record(int(self._order[self._record]), self._max_length, self._epoch)
+                row, copy = self._order[self._record].tolist()
+                record = self._rows.record(row, self._max_length, epoch=self._epoch, copy=copy)
                 records.append(cast(RecordT, record))
             self._record += 1
         return records
@@ -137,18 +148,31 @@ class ShardStream(Generic[RecordT]):
         self._enter_group()
 
     def _enter_group(self) -> None:
-        self._order = np.empty(0, np.int64)
+        self._order = np.empty((0, 2), np.int64)
         if self._groups:
             chosen = int(self._permutation(len(self._groups), "groups")[self._group])
             file, group = self._groups[chosen]
             table = self._files[file].read_row_group(group).combine_chunks()
-            usable = self._usable(table)
+            copies = self._sampled(table, self._usable(table), chosen)
             self._rows = _Rows(table)
-            self._order = usable[self._permutation(len(usable), "rows", chosen)]
+            self._order = copies[self._permutation(len(copies), "rows", chosen)]
+
+    def _sampled(self, table: pa.Table, usable: NDArray[np.int64], group: int) -> NDArray[np.int64]:
+        """[copies, 2] (row, which copy of it); a record has as many as its language asks for on average."""
+        if self._copies is None:
+            return np.stack([usable, np.zeros_like(usable)], axis=1)
+        expected = np.array([self._copies[lang] for lang in table["lang"].take(usable).to_pylist()])
+        draws = self._hashes(len(usable), "languages", group) / 2.0**64
+        counts = np.floor(expected + draws).astype(np.int64)
+        copy = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.stack([np.repeat(usable, counts), copy], axis=1)
 
     def _permutation(self, n: int, *key: int | str) -> NDArray[np.int64]:
-        salt = np.uint64(hash64(self._seed, "order", self._name, self._epoch, *key))
-        return np.argsort(mix64_array(np.arange(n, dtype=np.uint64) ^ salt), kind="stable")
+        return np.argsort(self._hashes(n, "order", *key), kind="stable")
+
+    def _hashes(self, n: int, purpose: str, *key: int | str) -> NDArray[np.uint64]:
+        salt = np.uint64(hash64(self._seed, purpose, self._name, self._epoch, *key))
+        return mix64_array(np.arange(n, dtype=np.uint64) ^ salt)
 
     def _choose_passages(self) -> int | None:
         lengths = {
@@ -182,9 +206,9 @@ class _Rows:
             self._kinds: list[str] = table["kind"].to_pylist()
             self._slot, self._sentence = _values(table["slot"]), _values(table["sentence"])
 
-    def record(self, row: int, max_length: int, epoch: int) -> Record | MentionRecord:
+    def record(self, row: int, max_length: int, *, epoch: int, copy: int) -> Record | MentionRecord:
         span = slice(self._starts[row], self._starts[row + 1])
-        name, ids = self._names[row], self._ids[span]
+        name, ids = self._names[row] + (f"~{copy}" if copy else ""), self._ids[span]
         if self._slotted:
             return Record(name, self._kinds[row], ids, self._slot[span], self._sentence[span], epoch)
         if len(ids) > max_length:
@@ -194,6 +218,15 @@ class _Rows:
             return _mention_record(self._mentions.slice(row, 1), name, ids, epoch)
         outside = np.zeros(len(ids), np.int8)
         return Record(name, "plain", ids, outside, outside.astype(np.int16) - np.int16(1), epoch)
+
+
+def _expected_copies(languages: Counter[str], exponent: float) -> dict[str, float] | None:
+    """How often a record of each language is read in an epoch; None: once."""
+    if exponent == 1.0 or len(languages) < 2:
+        return None
+    wanted = {lang: n**exponent for lang, n in languages.items()}
+    share = languages.total() / sum(wanted.values())
+    return {lang: wanted[lang] * share / n for lang, n in languages.items()}
 
 
 def _mention_record(row: pa.Table, name: str, ids: NDArray[np.int32], epoch: int) -> MentionRecord:

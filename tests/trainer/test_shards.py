@@ -100,3 +100,28 @@ def test_a_cut_passage_keeps_what_lies_before_the_cut(tmp_path, tokenizer):
     assert [m["qid"] for m in cut.mentions] == ["Q0"]
     assert cut.sentences == record.sentences[:1]
     assert cut.ids.tolist() == [*record.ids[: length - 1], record.ids[-1]]
+
+
+def test_rare_languages_are_read_more_often(tmp_path, tokenizer):
+    rows = [
+        {"id": f"{lang}{i}", "lang": lang, "text": f"Ulm {i}.", "length": 128}
+        for lang, n in (("en", 900), ("de", 100))
+        for i in range(n)
+    ]
+    corpus = write_corpus(tmp_path, {"plain_text": rows}, row_group=100)
+    made = ensure_tokens(corpus, "plain_text", tokenizer.backend_tokenizer, mask_token=tokenizer.mask_token)
+
+    def stream(exponent):
+        return stream_of({"plain": made["train"]}, name="plain", language_exponent=exponent)
+
+    epochs = [r for r in stream(0.5).take(3 * 1000) if r.epoch < 2]
+    share = sum(r.id.startswith("de") for r in epochs) / len(epochs)
+    # sqrt(900) : sqrt(100) = 3 : 1
+    assert share == pytest.approx(0.25, abs=0.02)
+    assert len(epochs) == pytest.approx(2000, abs=100)
+    for epoch in (0, 1):
+        names = [r.id for r in epochs if r.epoch == epoch]
+        assert len(set(names)) == len(names)
+        # 250 readings of 100 records: each twice or three times.
+        assert {name.split("~")[1] for name in names if "~" in name and name[:2] == "de"} == {"1", "2"}
+    assert sorted(r.id for r in stream(1.0).take(1000)) == sorted(row["id"] for row in rows)

@@ -111,7 +111,11 @@ class Kmlm(Objective):
                 raise UsageError("there is no plain text for the long steps", where="kmlm.long_steps")
             longest = max(longest, self._options.long_length)
             self._all_streams["long"] = ShardStream(
-                files["plain"], name="long", max_length=self._options.long_length, **shared
+                files["plain"],
+                name="long",
+                max_length=self._options.long_length,
+                language_exponent=self._options.language_exponent,
+                **shared,
             )
         self._vocabulary = Vocabulary.of(
             size=len(tokenizer),
