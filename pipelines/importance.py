@@ -38,7 +38,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="importance",
-    version=1,
+    version=2,
     run=run,
     inputs=("linked_sentences",),
     optional=("entities",),

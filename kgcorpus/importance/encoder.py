@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 Dtype = Literal["fp32", "bf16"]
 Pooling = Literal["mean", "cls"]
-LENGTH_STEP = 16
-# Large enough to fill the device; a constant of the device, for the result depends on a batch's shape.
-TOKENS_PER_BATCH = {"cpu": 2_048, "cuda": 65_536}
+LENGTH_STEP = 8
+# Small enough for a CPU's caches, large enough to fill a GPU; a constant of the device, for the result
+# depends on a batch's shape.
+TOKENS_PER_BATCH = {"cpu": 512, "cuda": 65_536}
 
 
 @dataclass(frozen=True)

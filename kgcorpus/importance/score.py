@@ -16,7 +16,7 @@ from kgcorpus.importance.formula import semantic_importance
 Replacement = Literal["mask", "mask_each", "unk", "delete", "entity"]
 EntityNames = Callable[[str, str], Sequence[str]]
 # Bounds the states held at once; a constant, for the batches and so the bits depend on it.
-TEXTS_PER_WINDOW = 512
+TEXTS_PER_WINDOW = 2_048
 
 
 class _Site(NamedTuple):

@@ -1,0 +1,148 @@
+"""Mentions per CPU second: the importance stage's engine beside a naive loop of two passes a mention.
+
+    python benchmarks/importance.py --corpus OUT --encoder FOLDER [--sentences 300] [--rounds 5]
+
+OUT is a build with linked sentences, FOLDER an encoder with a fast tokenizer and a mask token. The sentences
+are the first of the table's first shard that have a mention. The naive loop replaces the mention's tokens by
+one mask, reads the original and the replaced text one by one, and takes the cosine of the means. All use one
+thread; the rounds are interleaved, the median CPU time is kept. Writes results/importance.{json,md}.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.importance.encoder import Encoder, load_encoder
+from kgcorpus.importance.score import score_sentences
+
+RESULTS = Path(__file__).parent / "results"
+NAIVE, FP32, BF16 = "naive, two passes a mention", "kgcorpus, fp32", "kgcorpus, bf16"
+GOALS = {FP32: 2.0, BF16: 6.0}
+Rows = list[dict[str, Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--encoder", required=True)
+    parser.add_argument("--sentences", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(1)
+    sentences = linked_sentences(arguments.corpus, arguments.sentences)
+    fp32, bf16 = (load_encoder(arguments.encoder, dtype=dtype) for dtype in ("fp32", "bf16"))
+    ways: dict[str, Callable[[], list[float | None]]] = {
+        NAIVE: lambda: naive(sentences, fp32),
+        FP32: lambda: ours(sentences, fp32),
+        BF16: lambda: ours(sentences, bf16),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    cosines: dict[str, list[float | None]] = {}
+    for _ in range(arguments.rounds):
+        for name, way in ways.items():
+            began = time.process_time()
+            cosines[name] = way()
+            seconds[name].append(time.process_time() - began)
+    write_results(arguments, seconds, cosines)
+
+
+def linked_sentences(corpus: Path, count: int) -> Rows:
+    """The first sentences with a mention."""
+    files = load_manifest(corpus, required=True).files(corpus, "linked_sentences")
+    rows = (row for file in files for row in pq.read_table(file).to_pylist())
+    return [row for row, _ in zip((row for row in rows if row["mentions"]), range(count), strict=False)]
+
+
+def ours(sentences: Rows, encoder: Encoder) -> list[float | None]:
+    found = score_sentences(sentences, encoder=encoder, replacement="mask", seed=0, tally=Tally())
+    return [row["cos"] for row in found]
+
+
+def naive(sentences: Rows, encoder: Encoder) -> list[float | None]:
+    cosines: list[float | None] = []
+    for row in sentences:
+        for mention in row["mentions"]:
+            tokens = encoder.tokenize([row["text"]])[0]
+            inside = [
+                i for i, (a, b) in enumerate(tokens.offsets) if a < mention["end"] and b > mention["start"]
+            ]
+            if not inside or inside[-1] >= encoder.room:
+                cosines.append(None)
+                continue
+            mask = [encoder.tokenizer.mask_token_id]
+            replaced = tokens.ids[: inside[0]] + mask + tokens.ids[inside[-1] + 1 :]
+            a, b = (mean_state(ids[: encoder.room], encoder) for ids in (tokens.ids, replaced))
+            cosines.append(float(torch.nn.functional.cosine_similarity(a, b, dim=0)))
+    return cosines
+
+
+def mean_state(ids: Sequence[int], encoder: Encoder) -> torch.Tensor:
+    """The mean of the states of the text's own tokens."""
+    head = len(encoder.prefix)
+    with torch.inference_mode():
+        output = encoder.model(input_ids=torch.tensor([[*encoder.prefix, *ids, *encoder.suffix]]))
+    return output.last_hidden_state[0, head : head + len(ids)].mean(0)
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    ranks = [np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(np.float64) for x in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def write_results(
+    arguments: argparse.Namespace, seconds: dict[str, list[float]], cosines: dict[str, list[float | None]]
+) -> None:
+    known = [i for i, cos in enumerate(cosines[NAIVE]) if cos is not None]
+    values = {name: np.array([found[i] for i in known], np.float64) for name, found in cosines.items()}
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    rows = [
+        {
+            "way": name,
+            "mentions_per_cpu_second": len(cosines[name]) / medians[name],
+            "ratio_to_naive": medians[NAIVE] / medians[name],
+            "goal": GOALS.get(name),
+            "largest_difference_of_cos": float(np.abs(values[name] - values[NAIVE]).max()),
+            "spearman": spearman(values[name], values[NAIVE]),
+            "cpu_seconds": seconds[name],
+        }
+        for name in seconds
+    ]
+    result = {
+        "command": f"python benchmarks/importance.py --corpus OUT --encoder {Path(arguments.encoder).name} "
+        f"--sentences {arguments.sentences} --rounds {arguments.rounds}",
+        "machine": {"cpu": platform.processor() or platform.machine(), "torch": torch.__version__},
+        "mentions": len(cosines[NAIVE]),
+        "rows": rows,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "importance.json").write_text(json.dumps(result, indent=1) + "\n")
+    lines = [
+        f"`{result['command']}`: {result['mentions']:,} mentions, one thread, median of {arguments.rounds} "
+        "interleaved rounds.",
+        "",
+        "| way | mentions per CPU second | ratio | goal | largest difference of cos | Spearman |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {row['way']} | {row['mentions_per_cpu_second']:.1f} | {row['ratio_to_naive']:.2f} | "
+            f"{row['goal'] or ''} | {row['largest_difference_of_cos']:.1e} | {row['spearman']:.4f} |"
+            for row in rows
+        ),
+    ]
+    (RESULTS / "importance.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kgcorpus.config import BuildConfig, load
+
+CONF = Path(__file__).parent.parent / "conf"
+FILES = sorted(CONF.glob("*.yaml"))
+
+
+def is_corpus(path):
+    return "graph" in yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if is_corpus(p)], ids=lambda path: path.stem)
+def test_a_ready_corpus_is_valid_and_names_what_it_builds(path):
+    config = load(BuildConfig, path)
+    assert config.graph.triples
+    assert config.wikipedia or config.text
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if not is_corpus(p)], ids=lambda path: path.stem)
+def test_a_ready_training_run_is_valid_and_named_by_its_objective(path):
+    from trainer.config import TrainingConfig
+    from trainer.run import OBJECTIVES
+
+    load(TrainingConfig, path)
+    assert path.stem.split("-")[0] in OBJECTIVES
+
+
+def test_the_paper_scale_configs_hold_the_papers_figures():
+    from trainer.config import TrainingConfig
+
+    trelm = load(BuildConfig, CONF / "trelm-paper-corpus.yaml")
+    assert (trelm.passages.trelm, trelm.passages.min_entities) == (256, 3)
+    jaket = load(BuildConfig, CONF / "jaket-paper-corpus.yaml")
+    assert (jaket.passages.jaket, jaket.jaket.description_tokens) == (512, 64)
+    kmlm = load(BuildConfig, CONF / "kmlm-paper-corpus.yaml")
+    assert (len(kmlm.languages), kmlm.xlr.asked) == (10, 5050)
+    run = load(TrainingConfig, CONF / "kmlm-xlmr-base.yaml")
+    assert (run.lr, run.records_per_step, run.max_length) == (5e-5, 9600, 128)
+    assert (run.kmlm.alpha, run.kmlm.long_length, run.kmlm.long_steps) == (0.3, 512, 600)
