@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 
 from kgcorpus import __version__
-from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from kgcorpus.contracts.errors import UsageError, as_error
+from kgcorpus.report.visible import visible
 
 stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
 
@@ -188,9 +189,74 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def link(
+    text_or_file: Annotated[
+        str, typer.Argument(help="A text; or a file: .jsonl with `text` a line, else one text.")
+    ],
+    corpus: Annotated[Path, typer.Option("--corpus", help="A build's folder.")],
+    lang: Annotated[str, typer.Option("--lang", help="Language of the text.")] = "en",
+    set_: Set = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a text and line.")] = False,
+) -> None:
+    """Mark the entities in a text by the names and links of a build."""
+    from kgcorpus.contracts.manifest import load_manifest
+    from kgcorpus.linking.linker import Linker
+    from kgcorpus.linking.texts import describe, read_texts
+    from kgcorpus.report.labels import labels_of
+
+    linker = Linker.open(corpus, lang, overrides=set_ or [])
+    label_of = labels_of(load_manifest(corpus), corpus, lang=lang)
+    for text in read_texts(text_or_file):
+        row = describe(linker, text, label_of=label_of)
+        if as_json:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            continue
+        for mention in row["mentions"]:
+            line = "{start:>7} {end:>7}  {confidence:.2f}  {qid:<10} {surface}".format(**mention)
+            shown = visible(f"{line}  ({mention['label'] or '?'})")
+            stdout.print(shown, markup=False, soft_wrap=True)
+
+
+@app.command()
+def publish(
+    to: Annotated[str, typer.Option("--to", help="A URL, e.g. s3://bucket/corpus.")],
+    out: Out = Path("out"),
+) -> None:
+    """Send a finished build to an object store; files that are there already are not sent again."""
+    from kgcorpus.mirror import publish_to
+
+    stdout.print(f"sent {publish_to(to, out)} files to {to}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def package(
+    to: Annotated[Path, typer.Option("--to", help="The folder to write to.")] = Path("package"),
+    environment: Annotated[
+        str, typer.Option("--environment", help="image, pex, conda-pack or py-files; see docs/cluster.md.")
+    ] = "pex",
+    master: Annotated[str, typer.Option("--master", help="Spark's master URL.")] = "spark://HOST:7077",
+    image: Annotated[str, typer.Option("--image", help="The container image.")] = "kgcorpus-spark",
+    config: Annotated[str, typer.Option("--config", help="The build's YAML file.")] = "config.yaml",
+    out: Annotated[str, typer.Option("--out", help="The build's folder, seen by all nodes.")] = "/shared/out",
+) -> None:
+    """Write what a cluster's executors need, and print the commands that submit a build."""
+    from kgcorpus.package import ENVIRONMENTS, make_package, recipe, submit_command
+
+    if environment not in ENVIRONMENTS:
+        raise UsageError(
+            f"no environment is called {environment!r}", mend=f"They are: {', '.join(ENVIRONMENTS)}"
+        )
+    made = make_package(to)
+    arguments = ["--config", config, "--out", out]
+    line = submit_command(made, environment=environment, master=master, image=image, arguments=arguments)
+    for command in (*recipe(made, environment), line):
+        stdout.print(command, markup=False, soft_wrap=True)
+
+
+@app.command()
 def train(
     objective: Annotated[str, typer.Argument(help="kmlm")],
-    corpus: Annotated[Path, typer.Option("--corpus", help="A build's folder.")],
+    corpus: Annotated[str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.")],
     out: Annotated[Path, typer.Option("--out", help="The run's folder; the same again resumes.")],
     config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
     set_: Set = None,
@@ -204,33 +270,85 @@ def train(
     from trainer.run import train as run
 
     resolved = load(TrainingConfig, config, overrides=set_ or [])
-    run(objective, corpus=str(corpus), out=str(out), config=resolved, max_steps=max_steps)
+    run(objective, corpus=corpus, out=str(out), config=resolved, max_steps=max_steps)
     stdout.print(f"checkpoint: {out / 'model'}", markup=False, soft_wrap=True)
 
 
 @app.command()
 def evaluate(
-    benchmark: Annotated[str, typer.Argument(help="cycles")],
-    model: Annotated[Path, typer.Option("--model", help="A model's folder, e.g. RUN/model.")],
-    data: Annotated[Path, typer.Option("--data", help="The benchmark's data; for cycles a build's folder.")],
+    benchmark: Annotated[str, typer.Argument(help="The benchmark's name, e.g. xlr; a wrong one lists all.")],
     out: Annotated[Path, typer.Option("--out", help="The JSON file to write.")],
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="RUN/model, any checkpoint, or RUN/checkpoints for all of them."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Its data; for xlr a build's folder; for linking gold texts, else links are hidden.",
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file, for fine-tuning.")] = None,
+    set_: Set = None,
+    corpus: Annotated[Path | None, typer.Option("--corpus", help="linking: a build's folder.")] = None,
+    lang: Annotated[str, typer.Option("--lang", help="linking: the texts' language.")] = "en",
+    exclude_names: Annotated[
+        Path | None, typer.Option("--exclude-names", help="linking: QIDs whose names are left out.")
+    ] = None,
 ) -> None:
-    """Score a model; the result goes to --out."""
-    from trainer.evaluate import evaluate as run
+    """Score a model, or a build's linker; the result goes to --out."""
+    if benchmark == "linking":
+        from kgcorpus.linking.evaluate import evaluate as score
 
-    run(benchmark, model=str(model), data=str(data), out=out)
+        if corpus is None:
+            raise UsageError("evaluate linking needs --corpus, a build's folder")
+        score(corpus, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or [])
+        return
+    from kgcorpus.config import load
+    from trainer.evaluate import evaluate as run
+    from trainer.evaluate.config import EvaluationConfig
+
+    if model is None or data is None:
+        raise UsageError(f"evaluate {benchmark} needs --model and --data")
+    resolved = load(EvaluationConfig, config, overrides=set_ or [])
+    run(benchmark, model=str(model), data=str(data), out=out, config=resolved)
+
+
+@app.command()
+def explain(
+    model: Annotated[str, typer.Option("--model", help="RUN/model, or any BERT or RoBERTa.")],
+    sentence: Annotated[str, typer.Option("--sentence", help="With one [MASK] where the answer stands.")],
+    answer: Annotated[
+        str | None, typer.Option("--answer", help="The answer explained; default: the model's guess.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many neurons.")] = 20,
+    points: Annotated[int, typer.Option("--points", min=1, help="Points of the integral, m.")] = 20,
+    out: Annotated[
+        list[Path] | None, typer.Option("--out", help="FILE.json, .html, .png, .svg or .pdf (repeatable).")
+    ] = None,
+) -> None:
+    """Show which feed-forward neurons make a model give an answer."""
+    from trainer.trelm.explain import explain as run
+    from trainer.trelm.explain_view import save, show
+
+    explanation = run(model, sentence, answer=answer, top=top, points=points)
+    show(explanation, stdout)
+    for path in out or []:
+        save(explanation, path)
 
 
 def run_app(application: Callable[[], Any]) -> int:
     """Run a Typer application; our errors end in one line and their exit code."""
     try:
         application()
-    except KgcorpusError as error:
-        logging.getLogger(__name__).debug("failed", exc_info=True)
-        stderr.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        return error.exit_code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
+    except Exception as error:
+        logging.getLogger(__name__).debug("failed", exc_info=True)
+        shown = as_error(error)
+        stderr.print(visible(f"error: {shown}"), style="red", markup=False, soft_wrap=True)
+        return shown.exit_code
     return 0
 
 

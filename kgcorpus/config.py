@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kgcorpus.contracts.errors import UsageError
 
@@ -23,10 +23,15 @@ class Section(BaseModel):
 
 
 class GraphConfig(Section):
-    """The knowledge graph's files: plain, .gz or .bz2, no headers; several are read as one."""
+    """The knowledge graph's files: plain, .gz or .bz2, no headers; several are read as one.
+
+    Each field also takes Wikidata's own dump, known by its name (`.json`, `.json.gz`, `.json.bz2`), and draws
+    from it what the field is for. Name the dump in every field that it shall fill.
+    """
 
     triples: tuple[str, ...] = Field(
-        (), description="lines `h r t`, tab-separated (Wikidata5M's *_train.txt)"
+        (),
+        description="lines `h r t`, tab-separated (Wikidata5M's transductive, inductive, all_triplet)",
     )
     labels: tuple[str, ...] = Field(
         (), description="lines `QID lang label alias...`, or Wikidata5M's `QID alias...` (English)"
@@ -38,21 +43,54 @@ class GraphConfig(Section):
     types: tuple[str, ...] = Field((), description="lines `QID typeQID...`; without it the P31 triples serve")
 
 
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value or ()
+
+
+Files = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
 class WikipediaConfig(Section):
-    """One dump."""
+    """One wiki's dump: a file, or a list of its part files."""
 
     lang: Lang = Field(description="language code")
-    dump: str = Field(description="pages-articles XML: plain, .bz2 or .gz")
-    titles: str | None = Field(
-        None, description="lines `title QID`; without it no link of this dump is resolved"
+    dump: Files = Field(min_length=1, description="pages-articles XML: plain, .bz2 or .gz")
+    index: Files = Field(
+        (),
+        description="multistream index of each dump file (...-multistream-index.txt.bz2), in their order; "
+        "with it a file is read by many tasks at once",
     )
+    titles: Files = Field(
+        (),
+        description="lines `title QID`; or the SQL dumps page, page_props and redirect of this wiki, or "
+        "Wikidata's wb_items_per_site (.sql, .sql.gz); without any no link of this dump is resolved",
+    )
+
+    @model_validator(mode="after")
+    def _every_dump_has_an_index_or_none_has(self) -> "WikipediaConfig":
+        if self.index and len(self.index) != len(self.dump):
+            raise ValueError(f"{len(self.index)} index files for {len(self.dump)} dump files")
+        return self
 
 
 class TextConfig(Section):
-    """One file of running text: documents are separated by blank lines, or one a line."""
+    """One file of running text.
 
-    lang: Lang = Field(description="language code")
-    path: str = Field(description="UTF-8 text: plain, .gz or .bz2")
+    Documents are separated by blank lines (CC100), or one a line; or one a JSON line (`.jsonl`) with the
+    fields `text` and optionally `lang`, `title` and `links: [{start, end, qid or title}]`.
+    """
+
+    lang: Lang = Field(description="language code; of JSON lines that name none")
+    path: str = Field(description="UTF-8 text or JSON lines: plain, .gz or .bz2")
+
+
+class LimitsConfig(Section):
+    """What an input may ask for before it is taken for an attack or a fault."""
+
+    decompression_ratio: int = Field(
+        100, gt=0, description="unpacked bytes a packed byte, past the first 64 MiB of a file"
+    )
+    record_mib: int = Field(32, gt=0, le=1024, description="MiB of one page, line, SQL row or JSON entity")
 
 
 class PassagesConfig(Section):
@@ -68,6 +106,44 @@ class PassagesConfig(Section):
         0, ge=0, description="linked entities a TRELM or JAKET passage needs (ERNIE: 3)"
     )
     min_page_characters: int = Field(0, ge=0, description="characters a page needs (ERNIE: 100)")
+
+
+class LinkingConfig(Section):
+    """Names that no hyperlink marks: TAGME's constants (Ferragina and Scaiella, 2010), and what is weighed."""
+
+    dictionary: bool = Field(
+        False, description="mark names by dictionary in `linked_sentences`, after links and same-page names"
+    )
+    method: Literal["weighed", "tagme"] = Field(
+        "weighed", description="how entities are chosen and trusted: by learned weights, or as TAGME published"
+    )
+    min_link_probability: float = Field(
+        0.001, ge=0, le=1, description="links over occurrences that a surface needs"
+    )
+    window: int = Field(8, gt=0, description="tokens of the longest name; an ideograph is one")
+    nested_ratio: float = Field(
+        5.0, gt=0, description="a shorter name wins at this many times the longer one's link probability"
+    )
+    voters: int = Field(10, ge=0, description="names on either side that vote")
+    epsilon: float = Field(
+        0.3, ge=0, le=1, description="tagme: candidates this near to the highest vote stay, the commonest wins"
+    )
+    tau: float = Field(0.02, ge=0, le=1, description="commonness that a candidate needs")
+    rho: float = Field(0.1, ge=0, le=1, description="tagme: confidence that a mention needs")
+    min_confidence: float = Field(
+        0.2, ge=0, le=1, description="weighed: probability of being right that a mention needs"
+    )
+    vote_weight: float = Field(2.0, gt=0, description="weighed: what the votes count beside the commonness")
+    vote_floor: float = Field(0.003, gt=0, description="weighed: the mean vote that is as good as none")
+    graph_weight: float = Field(
+        1.0, ge=0, le=1, description="what relatedness by the graph's neighbours counts beside that by links"
+    )
+    name_probability: float = Field(
+        0.2, ge=0, le=1, description="link probability of a label, alias or title that is never linked"
+    )
+    name_links: float = Field(
+        0.5, gt=0, description="links that a label, alias or title counts for, beside those of the pages"
+    )
 
 
 class ImportanceConfig(Section):
@@ -166,6 +242,7 @@ class BuildConfig(Section):
     wikipedia: tuple[WikipediaConfig, ...] = Field((), description="dumps")
     text: tuple[TextConfig, ...] = Field((), description="running text without links")
     passages: PassagesConfig = PassagesConfig()
+    linking: LinkingConfig = LinkingConfig()
     importance: ImportanceConfig = ImportanceConfig()
     cycles: CyclesConfig = CyclesConfig()
     rules: RulesConfig = RulesConfig()
@@ -173,12 +250,20 @@ class BuildConfig(Section):
     trelm: TrelmConfig = TrelmConfig()
     jaket: JaketConfig = JaketConfig()
     spark: SparkConfig = SparkConfig()
+    limits: LimitsConfig = LimitsConfig()
     on_bad_input: Literal["fail", "quarantine"] = Field(
         "fail", description="stop at the first bad line, or set it aside with its position"
     )
     max_bad_share: float = Field(
         0.01, ge=0, le=1, description="quarantined share of a stage's input that stops it"
     )
+
+    @model_validator(mode="after")
+    def _a_language_has_an_index_everywhere_or_nowhere(self) -> "BuildConfig":
+        for lang in {wiki.lang for wiki in self.wikipedia}:
+            if len({bool(wiki.index) for wiki in self.wikipedia if wiki.lang == lang}) > 1:
+                raise ValueError(f"wikipedia: only some dumps of {lang} have an index")
+        return self
 
     @model_validator(mode="after")
     def _languages_are_distinct(self) -> "BuildConfig":
@@ -236,7 +321,7 @@ def _read_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
         raise UsageError("no such config file", where=str(file)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=str(file)) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"is not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
     if not isinstance(data or {}, dict):
         raise UsageError("must be a mapping of keys to values", where=str(file))
@@ -272,7 +357,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
         node = child
     try:
         node[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise UsageError(f"--set {key}: the value is not valid YAML: {value!r}") from None
 
 

@@ -1,6 +1,6 @@
 """What a stage is given: its declared params, inputs and sources, and nothing else."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.readers import BadRow, refuse
+from kgcorpus.inputs import Limits, OnBad, refuse
 from pipelines.kernels import RowFunction, map_rows
 
 
@@ -40,6 +40,11 @@ class Context:
     colours: int
     scratch: Path
     on_bad_input: str
+
+    @property
+    def limits(self) -> Limits:
+        """What an input may ask for; of a stage that declares the param `limits`."""
+        return Limits(**self.params["limits"])
 
     def has(self, name: str) -> bool:
         """Is the table among this build's inputs?"""
@@ -69,8 +74,8 @@ class Context:
         return map_rows(files, function, schema)
 
 
-def on_bad(policy: str, tally: Tally) -> Callable[[BadRow], None]:
-    """What a reader does with a malformed line: stop, or set it aside with its position."""
+def on_bad(policy: str, tally: Tally) -> OnBad:
+    """What a reader does with a malformed record: stop, or set it aside with its position."""
     if policy == "fail":
         return refuse
-    return lambda bad: tally.quarantine(where=f"{bad.file}:{bad.line}", reason=bad.reason, text=bad.text)
+    return lambda bad: tally.quarantine(where=bad.where, reason=bad.reason, text=bad.text)

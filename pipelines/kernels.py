@@ -27,6 +27,8 @@ BatchFunction = Callable[[Iterator[pa.RecordBatch], Tally], Iterator[pa.RecordBa
 COUNTERS = pa.schema([("_counter", pa.string()), ("_n", pa.int64()), ("_note", pa.string())])
 QUARANTINE = "quarantine"
 _BATCH = 1000
+# A page may be megabytes; a batch's text must fit Arrow's 32-bit offsets, and memory.
+_BATCH_CHARACTERS = 32 << 20
 
 
 def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> DataFrame:
@@ -42,11 +44,13 @@ def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> Da
         tally = Tally()
         counters: list[Row] = []
         pending: list[Row] = []
+        characters = 0
         for row in function(_records(batches, counters), tally):
             pending.append(row)
-            if len(pending) == _BATCH:
+            characters += len(row.get("text") or "")
+            if len(pending) == _BATCH or characters > _BATCH_CHARACTERS:
                 yield pa.RecordBatch.from_pylist(pending, schema=full)
-                pending = []
+                pending, characters = [], 0
         pending += counters + _counters_of(tally)
         if pending:
             yield pa.RecordBatch.from_pylist(pending, schema=full)

@@ -1,6 +1,8 @@
 """Pages to the table `linked_sentences`: hyperlinks resolved to entities of the graph."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,10 +13,16 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.anchors import link_page
 from pipelines.context import Context
 from pipelines.kernels import Row, map_rows
+from pipelines.lookup import linker_of
+
+if TYPE_CHECKING:
+    from kgcorpus.linking.linker import Linker
 
 
 def run(context: Context) -> DataFrame:
     """Resolve the links by joins, then cut and link page by page."""
+
+    linker = _linker(context)
 
     def link(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for page in pages:
@@ -26,7 +34,7 @@ def run(context: Context) -> DataFrame:
                     tally.drop("link_without_item")
                 elif not known["in_graph"]:
                     tally.drop("link_outside_graph")
-            yield from link_page(page, tally=tally)
+            yield from link_page(page, tally=tally, linker=linker(page["lang"]))
 
     pages = context.read("pages").where("redirect is null")
     if context.has("titles"):
@@ -37,6 +45,18 @@ def run(context: Context) -> DataFrame:
         )
     spread = pages.repartition(context.partitions, "lang", "page_id")
     return map_rows(spread, link, table("linked_sentences").schema)
+
+
+def _linker(context: Context) -> Callable[[str], "Linker | None"]:
+    """From a language to its linker; to None unless the configuration asks for names by dictionary."""
+    if not context.params["linking"]["dictionary"]:
+        return lambda lang: None
+    tables = ("surfaces", "in_links", "entities", "titles", "triples")
+    paths = tuple((name, tuple(context.inputs[name])) for name in tables if context.has(name))
+    settings = json.dumps(context.params["linking"])
+    for row in context.read("pages", "lang").distinct().collect():
+        linker_of(paths, row.lang, settings)  # written once, before the workers ask
+    return lambda lang: linker_of(paths, lang, settings)
 
 
 def _resolved(context: Context, pages: DataFrame) -> DataFrame:
@@ -65,6 +85,7 @@ STAGE = Stage(
     version=1,
     run=run,
     inputs=("pages",),
-    optional=("titles", "triples"),
+    optional=("titles", "triples", "surfaces", "in_links", "entities"),
+    params=("linking",),
     growth=20.0,
 )

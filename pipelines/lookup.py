@@ -15,6 +15,7 @@ from kgcorpus.kg.names import Names
 
 if TYPE_CHECKING:
     from kgcorpus.importance.encoder import Encoder
+    from kgcorpus.linking.linker import Linker
 
 # A character of Han or kana, a word, or a mark.
 _WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s]")
@@ -96,3 +97,19 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
     loaded.no_truncation()
     loaded.no_padding()
     return lambda texts: [len(item.ids) for item in loaded.encode_batch(texts, add_special_tokens=False)]
+
+
+@lru_cache(maxsize=16)
+def linker_of(paths: tuple[tuple[str, tuple[str, ...]], ...], lang: str, settings: str) -> "Linker":
+    """The linker of one language; its arrays are mapped from OUT/cache, as those of `names_of`.
+
+    Args:
+        paths: (table, its shards) of the linker's tables.
+        settings: the config section `linking`, as JSON.
+    """
+    from kgcorpus.config import LinkingConfig
+    from kgcorpus.linking.linker import Linker
+
+    cache = Path(paths[0][1][0]).parents[3] / "cache" / "linker"
+    config = LinkingConfig.model_validate_json(settings)
+    return Linker.of_tables(dict(paths), cache, lang, config=config)

@@ -4,6 +4,7 @@ Every file gives partial rows (one name, one description, one list of classes); 
 """
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +14,12 @@ from pyspark.sql import functions as F
 from kgcorpus.contracts.stages import Source, Stage
 from kgcorpus.contracts.tables import NAME, table
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import Limits, read_records
 from kgcorpus.kg import readers
+from kgcorpus.kg.wikidata import Entity, is_wikidata_dump, rows_in
 from pipelines.context import Context, on_bad
 from pipelines.kernels import COUNTERS, Row, group_rows
+from pipelines.wikidata import map_entities
 
 _PART = pa.schema(
     [
@@ -90,31 +94,63 @@ def _as_parts(frame: DataFrame, *, types: Any) -> DataFrame:
 
 
 def _parse(context: Context) -> DataFrame:
-    policy, languages = context.on_bad_input, tuple(context.params["languages"])
+    places = range(len(context.sources))
+    dumps = [i for i in places if is_wikidata_dump(context.sources[i].path)]
+    lists = [i for i in places if i not in dumps]
+    frames = [_parse_lists(context, lists)] if lists else []
+    frames += [_parse_dumps(context, dumps)] if dumps else []
+    return reduce(DataFrame.unionByName, frames)
+
+
+def _parse_lists(context: Context, places: list[int]) -> DataFrame:
+    """The tab-separated ones of the sources, which lie at these places."""
+    policy, limits = context.on_bad_input, context.limits
+    languages = tuple(context.params["languages"])
     sources = list(context.sources)
 
     def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        bad = on_bad(policy, tally)
         for file in files:
-            source = sources[file["ordinal"]]
-            parser = _parser(source, languages)
-            for row in readers.read(source.path, parser, tally=tally, on_bad=on_bad(policy, tally)):
+            place = places[file["ordinal"]]
+            parser = _parser(sources[place], languages, limits)
+            for row in read_records(file["path"], parser, tally=tally, on_bad=bad, limits=limits):
                 if isinstance(row, readers.NameRow) and row.lang not in languages:
                     tally.drop("other_language")
                     continue
                 if isinstance(row, readers.NameRow) and not (row.label or row.aliases):
                     tally.drop("row_without_name")
                     continue
-                yield {"id": row[0], "file": file["ordinal"], **_part(row)}
+                yield {"id": row[0], "file": place, **_part(row)}
 
-    return context.map_files([source.path for source in sources], parse, _PART)
+    return context.map_files([sources[place].path for place in places], parse, _PART)
 
 
-def _parser(source: Source, languages: tuple[str, ...]) -> Any:
+def _parse_dumps(context: Context, places: list[int]) -> DataFrame:
+    """Wikidata's dumps; one that several fields name is read once."""
+    languages = tuple(context.params["languages"])
+    fields: dict[str, list[str]] = {}
+    first: list[int] = []
+    for place in places:
+        source = context.sources[place]
+        if source.path not in fields:
+            first.append(place)
+        fields.setdefault(source.path, []).append(source.role.rpartition(".")[2])
+    paths = list(fields)
+
+    def draw(entity: Entity, ordinal: int) -> Iterator[Row]:
+        for field in fields[paths[ordinal]]:
+            for row in rows_in(entity, field, languages):
+                yield {"id": row[0], "file": first[ordinal], **_part(row)}
+
+    return map_entities(context, paths, draw, _PART)
+
+
+def _parser(source: Source, languages: tuple[str, ...], limits: Limits) -> Any:
     if source.role == "graph.descriptions":
         return readers.parse_description
     if source.role == "graph.types":
         return readers.parse_types
-    if readers.sniff_names(source.path, languages) == "wikidata5m":
+    if readers.sniff_names(source.path, languages, limits=limits) == "wikidata5m":
         return readers.parse_wikidata5m_names
     return readers.parse_relation if source.role == "graph.relations" else readers.parse_names
 
@@ -155,7 +191,7 @@ ENTITIES = Stage(
     inputs=("triples",),
     sources=("graph.labels", "graph.descriptions", "graph.types"),
     needs=("graph.labels",),
-    params=("languages",),
+    params=("languages", "limits"),
 )
 
 RELATIONS = Stage(
@@ -164,6 +200,6 @@ RELATIONS = Stage(
     run=run_relations,
     sources=("graph.relations",),
     needs=("graph.relations",),
-    params=("languages",),
+    params=("languages", "limits"),
     growth=1 / 200,
 )

@@ -1,24 +1,30 @@
 """Dumps and text files to the table `pages`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.stages import Source, Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.wiki.dump import RawPage, open_dump, read_pages, read_site
+from kgcorpus.inputs import Limits, open_input, size_of
+from kgcorpus.wiki.documents import is_json_lines, read_linked_documents
+from kgcorpus.wiki.dump import RawPage, read_pages, read_site
+from kgcorpus.wiki.multistream import PageStream, parts_of, read_index, read_streams
 from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.plaintext import read_documents
-from pipelines.context import Context
+from kgcorpus.wiki.site import Site
+from pipelines.context import Context, on_bad
 from pipelines.kernels import Row, map_rows
 
+_PACKED_BYTES_A_PART = 32 << 20
 _RAW = pa.schema(
     [
         ("page_id", pa.int64()),
         ("lang", pa.string()),
-        ("source", pa.int32()),
         ("ns", pa.int32()),
         ("title", pa.string()),
         ("redirect", pa.string()),
@@ -27,38 +33,94 @@ _RAW = pa.schema(
 )
 
 
-def run(context: Context) -> DataFrame:
-    """Read each file in one task, then parse its pages in all of them."""
+@dataclass(frozen=True)
+class _Part:
+    """What one task reads: some streams of an indexed dump, or a whole file."""
 
-    sources = [*context.of_role("wikipedia.dump"), *context.of_role("text.path")]
-    sites = {}
-    for i, source in enumerate(sources):
-        if source.role == "wikipedia.dump":
-            with open_dump(source.path) as stream:
-                sites[i] = read_site(stream, lang=source.lang)
+    ordinal: int
+    source: Source
+    streams: Sequence[PageStream] = ()
+
+
+def run(context: Context) -> DataFrame:
+    """Parts of indexed dumps are parsed where they are read; other dumps are read by a task a file."""
+    dumps, texts = context.of_role("wikipedia.dump"), context.of_role("text.path")
+    sites = sites_of(dumps, context.limits)
+    indexes = _indexes(context)
+    parts, whole = [], []
+    for ordinal, dump in enumerate(dumps):
+        if dump in indexes:
+            streams = read_index(indexes[dump].path, dump.path, limits=context.limits)
+            n = max(context.partitions, size_of(dump.path) // _PACKED_BYTES_A_PART)
+            parts += [_Part(ordinal, dump, part) for part in parts_of(streams, n)]
+        else:
+            whole.append(_Part(ordinal, dump))
+    parts += [_Part(ordinal, text) for ordinal, text in enumerate(texts, start=len(dumps))]
+    makers = ((_read_and_parse, parts), (_read_then_parse, whole))
+    return reduce(DataFrame.unionByName, (make(context, tasks, sites) for make, tasks in makers if tasks))
+
+
+def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
+    """The wiki of each language, from the head of its first dump file."""
+    sites: dict[str, Site] = {}
+    for dump in dumps:
+        if dump.lang not in sites:
+            with open_input(dump.path, limits=limits) as stream:
+                sites[dump.lang] = read_site(stream, lang=dump.lang)
+    return sites
+
+
+def _indexes(context: Context) -> dict[Source, Source]:
+    """Dump -> its index; the configuration ensures that all dumps of a language have one, or none."""
+    found: dict[Source, Source] = {}
+    for lang in {index.lang for index in context.of_role("wikipedia.index")}:
+        dumps, indexes = (
+            [source for source in context.of_role(role) if source.lang == lang]
+            for role in ("wikipedia.dump", "wikipedia.index")
+        )
+        found.update(zip(dumps, indexes, strict=True))
+    return found
+
+
+def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
+    policy, limits = context.on_bad_input, context.limits
+
+    def read(tasks: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        bad = on_bad(policy, tally)
+        for task in tasks:
+            part = parts[task["ordinal"]]
+            path, lang, ordinal = part.source.path, part.source.lang, part.ordinal
+            if part.streams:
+                pages = read_streams(path, part.streams, tally=tally, limits=limits, on_bad=bad)
+                yield from page_rows(pages, site=sites[lang], tally=tally)
+            elif is_json_lines(path):
+                yield from read_linked_documents(
+                    path, lang=lang, ordinal=ordinal, sites=sites, tally=tally, on_bad=bad, limits=limits
+                )
+            else:
+                yield from read_documents(path, lang=lang, ordinal=ordinal, limits=limits, on_bad=bad)
+
+    return context.map_files([part.source.path for part in parts], read, table("pages").schema)
+
+
+def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
+    policy, limits = context.on_bad_input, context.limits
 
     def read(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for file in files:
-            i = file["ordinal"]
-            lang = sources[i].lang
-            if i in sites:
-                with open_dump(file["path"]) as stream:
-                    for page in read_pages(stream, where=file["path"]):
-                        row = {"page_id": page.page_id, "lang": lang, "source": i, "ns": page.ns}
-                        yield {**row, "title": page.title, "redirect": page.redirect, "text": page.wikitext}
-            else:
-                for document in read_documents(file["path"], lang=lang, ordinal=i):
-                    yield {**document, "source": i}
+            lang = parts[file["ordinal"]].source.lang
+            with open_input(file["path"], limits=limits) as stream:
+                pages = read_pages(stream, where=file["path"], limits=limits, on_bad=on_bad(policy, tally))
+                for page in pages:
+                    row = {"page_id": page.page_id, "lang": lang, "ns": page.ns}
+                    yield {**row, "title": page.title, "redirect": page.redirect, "text": page.wikitext}
 
     def parse(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for row in rows:
-            if (i := row["source"]) in sites:
-                page = RawPage(row["page_id"], row["ns"], row["title"], row["redirect"], row["text"])
-                yield from page_rows([page], site=sites[i], tally=tally)
-            else:
-                yield {**row, "links": [], "disambiguation": False}
+            page = RawPage(row["page_id"], row["ns"], row["title"], row["redirect"], row["text"])
+            yield from page_rows([page], site=sites[row["lang"]], tally=tally)
 
-    raw = context.map_files([source.path for source in sources], read, _RAW)
+    raw = context.map_files([part.source.path for part in parts], read, _RAW)
     return map_rows(raw.repartition(context.partitions, "lang", "page_id"), parse, table("pages").schema)
 
 
@@ -66,7 +128,8 @@ STAGE = Stage(
     table="pages",
     version=2,
     run=run,
-    sources=("wikipedia.dump", "text.path"),
+    sources=("wikipedia.dump", "wikipedia.index", "text.path"),
     needs=("wikipedia.dump", "text.path"),
+    params=("limits",),
     growth=1 / 3_000,
 )

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import Manifest, TableEntry
+from kgcorpus.contracts.remote import describe, is_remote, sha256_of_url
 from kgcorpus.contracts.stages import (
     Source,
     Stage,
@@ -40,7 +41,7 @@ class Step:
 
 
 class SourceDigests:
-    """Content digests of sources; a file is read once and remembered by size and modification time."""
+    """Content digests of sources; a file is read once and remembered by size and time (remote: ETag)."""
 
     def __init__(self, out: Path) -> None:
         self._path = out / ".sources.json"
@@ -55,6 +56,8 @@ class SourceDigests:
         Raises:
             InputError: there is no such file.
         """
+        if is_remote(source.path):
+            return self._remote(source.path)
         path = Path(source.path)
         if path.is_dir():
             return content_digest(
@@ -68,17 +71,33 @@ class SourceDigests:
             "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"
         )
 
+    def size(self, source: Source) -> int:
+        """Bytes of a file, or of a folder's files; 0 for a hub id."""
+        if is_remote(source.path):
+            return describe(source.path).size
+        path = Path(source.path)
+        if path.is_dir():
+            return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        return path.stat().st_size if path.exists() else 0
+
     def save(self, out: Path) -> None:
         """Remember for the next run."""
         write_text(out / ".sources.json", json.dumps(self._known))
 
     def _file(self, path: Path) -> str:
         status = path.stat()
-        key = str(path.resolve())
-        size, mtime, digest = self._known.get(key, (None, None, ""))
-        if (size, mtime) != (status.st_size, status.st_mtime_ns):
-            digest = sha256_of(path)
-            self._known[key] = [status.st_size, status.st_mtime_ns, digest]
+        stamp = [status.st_size, status.st_mtime_ns]
+        return self._remembered(str(path.resolve()), stamp, lambda: sha256_of(path))
+
+    def _remote(self, url: str) -> str:
+        found = describe(url)
+        return self._remembered(url, [found.size, found.stamp], lambda: sha256_of_url(url))
+
+    def _remembered(self, key: str, stamp: Sequence[object], hash_file: Callable[[], str]) -> str:
+        *known, digest = self._known.get(key, [""])
+        if known != list(stamp):
+            digest = hash_file()
+            self._known[key] = [*stamp, digest]
         return str(digest)
 
 

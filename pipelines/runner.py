@@ -3,7 +3,6 @@
 import json
 import logging
 import platform
-import re
 import resource
 import shutil
 import sys
@@ -17,12 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.errors import PySparkException
 
 from kgcorpus import config as configuration
 from kgcorpus.config import BuildConfig
-from kgcorpus.contracts import errors
-from kgcorpus.contracts.errors import InputError, KgcorpusError
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.splits import SPLIT_SHARES
 from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
@@ -30,6 +27,7 @@ from kgcorpus.contracts.store import build_lock, publish, sha256_of, sweep_tempo
 from kgcorpus.contracts.tables import Table, table
 from kgcorpus.report.write import write_report
 from pipelines.context import Context
+from pipelines.failures import SPARK_FAILURES, translated
 from pipelines.plan import (
     BY_TABLE,
     SourceDigests,
@@ -40,10 +38,10 @@ from pipelines.plan import (
     unavailable,
 )
 from pipelines.stages import STAGES
+from pipelines.sweep import remove_superseded, remove_unpublished
 from pipelines.writer import read_counters, shard_names, write_shards
 
 log = logging.getLogger(__name__)
-_RAISED = re.compile(r"kgcorpus\.contracts\.errors\.(\w+): (.*)")
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,9 @@ def _run(
     if forced:
         shutil.rmtree(folder, ignore_errors=True)
     inputs = {name: manifest.files(out, name) for name in available_inputs(stage, config)}
-    shards = _shard_counts(stage, made, manifest, _source_bytes(stage, config))
-    _remove_damaged(folder)
+    sizes = [digests.size(source) for source in sources_of(config, stage.needs)]
+    shards = _shard_counts(stage, made, manifest, sum(sizes))
+    _remove_damaged(folder, entry if entry and entry.fingerprint == print_ else None)
     try:
         if any(not (folder / name).exists() for name in shard_names(made, shards)):
             context = _context(stage, config, out, inputs)
@@ -131,8 +130,9 @@ def _run(
             shutil.rmtree(context.scratch, ignore_errors=True)
         entry = _entry(stage, made, folder, shards=shards, fingerprint=print_)
         _validate(entry, config)
-    except PySparkException as error:
-        raise _translated(error, stage) from None
+    except SPARK_FAILURES as error:
+        read = [file for name in inputs for file in manifest.tables[name].files]
+        raise translated(error, stage.table, out=out, inputs=read) from None
     for file in entry.files if made.published else ():
         publish(folder / Path(file.path).name, out / file.path)
     manifest.tables[stage.table] = entry
@@ -153,12 +153,6 @@ def _context(stage: Stage, config: BuildConfig, out: Path, inputs: dict[str, lis
         colours=config.spark.colours,
         scratch=out / "scratch" / stage.table,
         on_bad_input=config.on_bad_input,
-    )
-
-
-def _source_bytes(stage: Stage, config: BuildConfig) -> int:
-    return sum(
-        Path(source.path).stat().st_size for source in sources_of(config, stage.needs) if not stage.inputs
     )
 
 
@@ -207,21 +201,17 @@ def _validate(entry: TableEntry, config: BuildConfig) -> None:
         )
 
 
-def _remove_damaged(folder: Path) -> None:
-    """A shard that cannot be read is written again like a missing one."""
+def _remove_damaged(folder: Path, entry: TableEntry | None) -> None:
+    """A shard that cannot be read, or is not the one that the manifest names, is written again."""
+    named = {Path(file.path).name: file.sha256 for file in entry.files} if entry else {}
     for path in folder.glob("*.parquet"):
         try:
             pq.read_metadata(path)
+            whole = path.name not in named or sha256_of(path) == named[path.name]
         except (pa.ArrowInvalid, OSError):
+            whole = False
+        if not whole:
             log.warning("%s is damaged and is written again", path)
-            path.unlink()
-
-
-def _remove_stale(out: Path, manifest: Manifest) -> None:
-    """Leave under data/ what the manifest names, and nothing else."""
-    named = {out / file.path for entry in manifest.tables.values() for file in entry.files}
-    for path in (out / "data").rglob("*"):
-        if path.is_file() and path not in named:
             path.unlink()
 
 
@@ -241,7 +231,11 @@ def _finish(
         sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)})
     )
     manifest.save(out)
-    _remove_stale(out, manifest)
+    # A worker that died while others went on left its own.
+    sweep_temporaries(out)
+    remove_unpublished(out, manifest)
+    if complete:
+        remove_superseded(out, manifest)
     write_text(out / "config.yaml", configuration.to_yaml(config))
     write_report(out, manifest)
 
@@ -266,29 +260,6 @@ def _described(source: Source, digests: SourceDigests) -> dict[str, Any]:
         "role": source.role,
         "lang": source.lang,
         "file": Path(source.path).name,
-        "bytes": _size(source.path),
+        "bytes": digests.size(source),
         "sha256": digests.digest(source),
     }
-
-
-def _size(path: str) -> int:
-    found = Path(path)
-    if found.is_dir():
-        return sum(file.stat().st_size for file in found.iterdir() if file.is_file())
-    return found.stat().st_size if found.exists() else 0
-
-
-def _translated(error: PySparkException, stage: Stage) -> KgcorpusError:
-    """The error that a worker raised, out of Spark's wrapping."""
-    match = _RAISED.search(str(error))
-    if match:
-        kind: Any = getattr(errors, match[1], KgcorpusError)
-        return kind(match[2], where=stage.table)
-    log.debug("stage %s", stage.table, exc_info=error)
-    # A worker's trace ends at the first line that is not indented and not its heading.
-    lines = str(error).strip().splitlines()
-    said = [line for line in lines[1:] if line and not line[0].isspace() and not line.startswith("Traceback")]
-    what = said[0] if said else lines[0]
-    return KgcorpusError(
-        f"Spark failed: {what}", where=stage.table, mend="Run with --debug for the whole trace"
-    )

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from kgcorpus.config import SparkConfig
+from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.java import find_java
 
 _LOCAL = {
@@ -21,6 +24,7 @@ _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     # A page may be 2 MB; small batches bound a worker's memory.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),
 }
 
 
@@ -31,7 +35,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         log: where the JVM's and its workers' own words go; a terminal is for the build's.
 
     Raises:
-        EnvironmentLacksError: no Java 17 or newer is to be found.
+        EnvironmentLacksError: no Java 17 or newer is to be found, or Spark does not start.
     """
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName("kgcorpus")
@@ -46,8 +50,16 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         settings |= {**_LOCAL, "spark.driver.memory": config.memory, **config.conf}
     for key, value in settings.items():
         builder = builder.config(key, value)
-    with _stderr_to(log) if log and not submitted else contextlib.nullcontext():
-        return builder.getOrCreate()
+    try:
+        with _stderr_to(log) if log and not submitted else contextlib.nullcontext():
+            return builder.getOrCreate()
+    except (PySparkException, Py4JError) as error:
+        raise EnvironmentLacksError(
+            "Spark does not start",
+            where=f"master {config.master}",
+            mend="Correct spark.master, spark.memory or spark.conf"
+            + (f"; Spark's own words are in {log}" if log and not submitted else ""),
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,19 +1,22 @@
-"""Titles files and the dumps' redirects to the table `titles`."""
+"""Titles files, SQL dumps and the pages' own redirects to the table `titles`."""
 
 from collections.abc import Iterator
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
 
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.readers import parse_title, read
-from kgcorpus.wiki.dump import open_dump, read_site
-from kgcorpus.wiki.site import Site
+from kgcorpus.inputs import read_records
+from kgcorpus.kg.readers import parse_title
+from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines
+from kgcorpus.wiki.title_dumps import is_sql, join_facts, read_title_facts
 from pipelines.context import Context, on_bad
 from pipelines.kernels import Row, group_rows
+from pipelines.pages import sites_of
 
 MAX_HOPS = 5  # redirects to redirects; a longer chain, or a circle, stands for no entity
 
@@ -23,9 +26,11 @@ _PART = pa.schema(
         ("title", pa.string()),
         ("qid", pa.string()),
         ("via", pa.string()),
+        ("target", pa.string()),
         ("disambiguation", pa.bool_()),
     ]
 )
+_FACT = _PART.append(pa.field("page_id", pa.int64()))
 
 
 def run(context: Context) -> DataFrame:
@@ -35,7 +40,7 @@ def run(context: Context) -> DataFrame:
         if any(part["disambiguation"] for part in parts):
             tally.drop("disambiguation")
             return
-        best = min(parts, key=lambda part: (part["via"] != "item", part["qid"] or ""))
+        best = min(parts, key=lambda part: (part["via"] == "redirect", part["qid"] or ""))
         if best["qid"] is None:
             tally.drop("redirect_without_item")
             return
@@ -43,57 +48,89 @@ def run(context: Context) -> DataFrame:
             tally.count("title_with_several_items")
         yield {name: best[name] for name in ("lang", "title", "qid", "via")}
 
-    items = _items(context)
+    given = _given(context).persist(StorageLevel.DISK_ONLY)
     pages = context.read("pages", "lang", "title", "redirect", "disambiguation")
-    ambiguous = pages.where("disambiguation").select(
-        "lang", "title", F.lit(None).cast("string").alias("qid"), F.lit("page").alias("via"), "disambiguation"
+    ambiguous = pages.select("lang", "title", "disambiguation").where("disambiguation")
+    redirects = _redirects(
+        given.where("target is not null")
+        .select("lang", "title", "target")
+        .union(pages.where("redirect is not null").select("lang", "title", F.col("redirect"))),
+        given.where("qid is not null").join(
+            given.select("lang", "title", "disambiguation").where("disambiguation").union(ambiguous),
+            ["lang", "title"],
+            "left_anti",
+        ),
     )
-    parts = items.unionByName(ambiguous, allowMissingColumns=True)
-    parts = parts.unionByName(_redirects(pages, items), allowMissingColumns=True)
+    parts = given.where("target is null").drop("target")
+    for more in (ambiguous.withColumn("via", F.lit("page")), redirects):
+        parts = parts.unionByName(more, allowMissingColumns=True)
     return group_rows(parts, ["lang", "title"], choose, table("titles").schema)
 
 
-def _items(context: Context) -> DataFrame:
-    """The titles files' rows, normalised as their wiki does."""
-    policy = context.on_bad_input
+def _given(context: Context) -> DataFrame:
+    """What the titles files say: rows of `_PART`, and the counters."""
+    policy, limits = context.on_bad_input, context.limits
     sources = context.of_role("wikipedia.titles")
-    sites: dict[str, Site] = {}
-    for dump in context.of_role("wikipedia.dump"):
-        with open_dump(dump.path) as stream:
-            sites.setdefault(dump.lang, read_site(stream, lang=dump.lang))
+    sites = sites_of(context.of_role("wikipedia.dump"), limits)
 
     def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for file in files:
-            source = sources[file["ordinal"]]
-            for row in read(source.path, parse_title, tally=tally, on_bad=on_bad(policy, tally)):
-                title = sites[source.lang].normalise_title(row.title)
-                yield {
-                    "lang": source.lang,
-                    "title": title,
-                    "qid": row.qid,
-                    "via": "item",
-                    "disambiguation": False,
-                }
+            path, lang = file["path"], sources[file["ordinal"]].lang
+            bad = on_bad(policy, tally)
+            if is_sql(path):
+                for fact in read_title_facts(
+                    path, lang=lang, sites=sites, tally=tally, on_bad=bad, limits=limits
+                ):
+                    yield {"via": "item", "disambiguation": False, **fact}
+            else:
+                for row in read_records(path, parse_title, tally=tally, on_bad=bad, limits=limits):
+                    title = sites[lang].normalise_title(row.title)
+                    yield {
+                        "lang": lang,
+                        "title": title,
+                        "qid": row.qid,
+                        "via": "item",
+                        "disambiguation": False,
+                    }
 
-    return context.map_files([source.path for source in sources], parse, _PART)
+    # A file of all wikis may be named once for each.
+    facts = context.map_files(list(dict.fromkeys(source.path for source in sources)), parse, _FACT)
+    given = facts.where("page_id is null").drop("page_id")
+    if any(is_sql(source.path) for source in sources):
+        joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, _PART)
+        given = given.unionByName(joined)
+    if any(is_json_lines(text.path) for text in context.of_role("text.path")):
+        given = given.unionByName(_named_items(context), allowMissingColumns=True)
+    return given
 
 
-def _redirects(pages: DataFrame, items: DataFrame) -> DataFrame:
-    """Redirect pages with the item of the page that they end at."""
-    step = pages.where("redirect is not null").select("lang", "title", F.col("redirect").alias("target"))
+def _named_items(context: Context) -> DataFrame:
+    """The items that JSON lines name in the place of a title."""
+    targets = (
+        context.read("pages")
+        .where("page_id < 0")
+        .select("lang", F.explode("links.target").alias("title"))
+        .where(F.col("title").startswith(ITEM_PREFIX))
+    )
+    return targets.distinct().select(
+        "lang",
+        "title",
+        F.substring("title", len(ITEM_PREFIX) + 1, 20).alias("qid"),
+        F.lit("link").alias("via"),
+        F.lit(False).alias("disambiguation"),
+    )
+
+
+def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
+    """Redirects `lang, title, target` with the item of the page that they end at."""
+    step = step.distinct()
     onward = step.select("lang", F.col("title").alias("target"), F.col("target").alias("next"))
     ends = step
     for _ in range(MAX_HOPS - 1):
         ends = ends.join(onward, ["lang", "target"], "left").select(
             "lang", "title", F.coalesce("next", "target").alias("target")
         )
-    ambiguous = pages.where("disambiguation").select("lang", "title")
-    known = (
-        items.where("qid is not null")
-        .join(ambiguous, ["lang", "title"], "left_anti")
-        .groupBy("lang", F.col("title").alias("target"))
-        .agg(F.min("qid").alias("qid"))
-    )
+    known = items.groupBy("lang", F.col("title").alias("target")).agg(F.min("qid").alias("qid"))
     return ends.join(known, ["lang", "target"], "left").select(
         "lang", "title", "qid", F.lit("redirect").alias("via"), F.lit(False).alias("disambiguation")
     )
@@ -104,6 +141,7 @@ STAGE = Stage(
     version=2,
     run=run,
     inputs=("pages",),
-    sources=("wikipedia.titles", "wikipedia.dump"),
-    needs=("wikipedia.titles",),
+    sources=("wikipedia.titles", "wikipedia.dump", "text.path"),
+    needs=("wikipedia.titles", "text.path"),
+    params=("limits",),
 )

@@ -88,11 +88,16 @@ def _shard_of(table: Table, shards: Mapping[str, int], seed: int) -> Any:
     digest = F.xxhash64(F.lit(seed), F.lit("shard"), *table.shard_by)
     if not table.published:
         return F.pmod(digest, F.lit(shards["part"]))
-    first, choice = 0, F.lit(None)
+    # Raised for a null too: a row that no split takes would be lost in silence.
+    first, choice = 0, F.raise_error(F.concat(F.lit("no split is called "), _shown("split"))).cast("int")
     for split, n in shards.items():
         choice = F.when(F.col("split") == split, F.lit(first) + F.pmod(digest, F.lit(n))).otherwise(choice)
         first += n
     return choice
+
+
+def _shown(column: str) -> Any:
+    return F.coalesce(F.col(column), F.lit("null"))
 
 
 def _by_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:

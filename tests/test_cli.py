@@ -91,8 +91,10 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
         "inspect": ["--json", "--out", "-n"],
         "report": ["--out"],
         "doctor": ["--json"],
+        "publish": ["--out", "--to"],
+        "package": ["--config", "--environment", "--image", "--master", "--out", "--to"],
         "train": ["--config", "--corpus", "--max-steps", "--out", "--set"],
-        "evaluate": ["--data", "--model", "--out"],
+        "evaluate": ["--config", "--data", "--model", "--out", "--set"],
     }
 
 

@@ -11,8 +11,9 @@ from kgcorpus.contracts.draws import hash64, mix64
 from kgcorpus.contracts.splits import split_of_pair
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import read_records, refuse
 from kgcorpus.kg.names import Names
-from kgcorpus.kg.readers import parse_names, parse_relation, parse_triple, read, refuse
+from kgcorpus.kg.readers import parse_names, parse_relation, parse_triple
 from kgcorpus.records.kmlm import Item, render_sentences
 
 LANGUAGES = ["en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh"]
@@ -150,7 +151,7 @@ def test_demo_small(real_data):
     folder = real_data / "demo-small"
 
     def rows_of(name, parser):
-        return list(read(str(folder / name), parser, tally=Tally(), on_bad=refuse))
+        return list(read_records(str(folder / name), parser, tally=Tally(), on_bad=refuse))
 
     names = book("qid", rows_of("labels_10lang.tsv.gz", parse_names))
     relations = book("pid", rows_of("relations.tsv.gz", parse_relation))

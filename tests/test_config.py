@@ -87,3 +87,31 @@ def test_every_shipped_config_is_valid(path: Path) -> None:
 
     is_build = any(key in yaml.safe_load(path.read_text()) for key in ("graph", "wikipedia", "text"))
     load(BuildConfig if is_build else TrainingConfig, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed: !!python/object/apply:os.mkdir [{made}]",
+        "seed: !!python/name:os.system",
+        "seed: " + "[" * 5000,
+        "seed: 2001-99-99",
+        "a: &a [x, x]\nb: &b [*a, *a]\nseed: *b",
+    ],
+)
+def test_yaml_makes_no_object_and_breaks_nothing(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError):
+        load(BuildConfig, write(tmp_path, text.replace("{made}", str(tmp_path / "made"))))
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_dump_is_one_file_or_a_list_and_an_index_goes_with_each() -> None:
+    def config(*wikis: dict[str, object]) -> BuildConfig:
+        return BuildConfig.model_validate({"wikipedia": wikis})
+
+    (wiki,) = config({"lang": "en", "dump": "a.bz2", "titles": "t.tsv"}).wikipedia
+    assert (wiki.dump, wiki.index, wiki.titles) == (("a.bz2",), (), ("t.tsv",))
+    with pytest.raises(ValueError, match="1 index files for 2 dump files"):
+        config({"lang": "en", "dump": ["a", "b"], "index": "i"})
+    with pytest.raises(ValueError, match="only some dumps of en have an index"):
+        config({"lang": "en", "dump": "a", "index": "i"}, {"lang": "en", "dump": "b"})

@@ -15,10 +15,11 @@ from kgcorpus.contracts.splits import split_of_pairs
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.demo import world
+from kgcorpus.inputs import read_records, refuse
 from kgcorpus.kg.cycles import mine
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.names import Names
-from kgcorpus.kg.readers import TripleRow, parse_names, parse_relation, parse_triple, read, refuse
+from kgcorpus.kg.readers import TripleRow, parse_names, parse_relation, parse_triple
 from kgcorpus.records.kmlm import reasoning_batches
 from kgcorpus.xlr import choose_questions, held_out_pairs, is_held_out, render_question
 from kgcorpus.xlr.candidates import shortlist
@@ -124,7 +125,7 @@ def random_knowledge(seed):
 def read_book(key, files, parser):
     merged = defaultdict(dict)
     for file in files:
-        for row in read(str(file), parser, tally=Tally(), on_bad=refuse):
+        for row in read_records(str(file), parser, tally=Tally(), on_bad=refuse):
             if row.lang in LANGUAGES:
                 merged[row.id].setdefault(row.lang, []).extend([*filter(None, [row.label]), *row.aliases])
     return book(key, merged)
@@ -137,7 +138,7 @@ def load(real_data):
         folder = real_data / name
         relations = [folder / "relations.tsv.gz", real_data / "kg-real" / "relation_labels_10lang.tsv"]
         return Knowledge(
-            read(str(folder / "triples.txt.gz"), parse_triple, tally=Tally(), on_bad=refuse),
+            read_records(str(folder / "triples.txt.gz"), parse_triple, tally=Tally(), on_bad=refuse),
             read_book("qid", [folder / "labels_10lang.tsv.gz"], parse_names),
             read_book("pid", relations, parse_relation),
             per_combination=100,
@@ -154,7 +155,7 @@ def demo(load):
 @pytest.fixture(scope="module")
 def embedded():
     graph = world() / "graph"
-    triples = read(
+    triples = read_records(
         str(graph / "wikidata5m_transductive_train.txt"), parse_triple, tally=Tally(), on_bad=refuse
     )
     labels = read_book("qid", [graph / "labels.tsv"], parse_names)

@@ -3,17 +3,43 @@
 import json
 import logging
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.store import temporary_name
-from trainer.objectives import Objective
 
+_DAMAGED = (OSError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError)
 _log = logging.getLogger(__name__)
+
+
+class Resumable(Protocol):
+    """What has weights and state; an objective of the common loop is one."""
+
+    def save(self, folder: Path) -> None:
+        """Write the weights."""
+
+    def load(self, folder: Path) -> None:
+        """Read the weights that `save` wrote."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything but tensors that the next steps depend on, as JSON."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state` was taken."""
+
+
+class Optimizer(Protocol):
+    """What has moments."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """They, as `torch.save` writes them."""
 
 
 class Checkpoints:
@@ -31,8 +57,10 @@ class Checkpoints:
     def __init__(self, folder: Path, *, keep: int) -> None:
         self._folder, self._keep = folder, keep
 
-    def save(self, step: int, objective: Objective, optimizer: torch.optim.Optimizer) -> Path:
+    def save(self, step: int, objective: Resumable, optimizer: Optimizer) -> Path:
         """Write the checkpoint of `step`, then remove those beyond `keep`."""
+        for leftover in self._folder.glob(".step-*.tmp"):
+            shutil.rmtree(leftover)
 
         def write(folder: Path) -> None:
             objective.save(folder)
@@ -43,24 +71,37 @@ class Checkpoints:
         target = self._folder / f"step-{step:08d}"
         write_folder(target, write)
         for old in self._all()[: -self._keep]:
-            shutil.rmtree(old)
+            # Renamed first: what a kill leaves half removed must not look like a checkpoint.
+            leaving = temporary_name(old)
+            os.rename(old, leaving)
+            shutil.rmtree(leaving)
         _log.info("saved %s", target)
         return target
 
-    def restore(self, objective: Objective) -> tuple[int, dict[str, Any] | None]:
+    def restore(self, objective: Resumable) -> tuple[int, dict[str, Any] | None]:
         """Load the newest checkpoint into the objective.
 
         Returns:
             The number of steps done and the optimizer's state; 0 and None if there is none.
+
+        Raises:
+            InputError: it is damaged.
         """
         found = self._all()
         if not found:
             return 0, None
         newest = found[-1]
-        objective.load(newest)
-        state: dict[str, Any] = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+        try:
+            state: dict[str, Any] = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+            moments = torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True)
+            objective.load(newest)
+        except _DAMAGED as error:
+            raise InputError(
+                f"cannot be read ({' '.join(str(error).split())})",
+                where=str(newest),
+                mend="Delete it, and the same command goes on from the checkpoint before",
+            ) from error
         objective.load_state(state["objective"])
-        moments = torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True)
         _log.info("resuming from %s", newest)
         return int(state["step"]), moments
 
@@ -69,13 +110,30 @@ class Checkpoints:
 
 
 def write_folder(target: Path, write: Callable[[Path], None]) -> None:
-    """Fill a temporary folder, then put it in the place of `target`."""
+    """Fill a temporary folder, then put it in the place of `target`.
+
+    A folder cannot be replaced in one step: between the two renames the old one lies aside, where `settle`
+    finds it.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(leftover)
+    settle(target)
     temporary = temporary_name(target)
     temporary.mkdir()
     write(temporary)
     if target.exists():
-        shutil.rmtree(target)
+        os.rename(target, _aside(target))
     os.rename(temporary, target)
+    settle(target)
+
+
+def settle(target: Path) -> None:
+    """Undo what a killed `write_folder` left: put an old folder back that has no successor yet."""
+    aside = _aside(target)
+    if aside.exists() and not target.exists():
+        os.rename(aside, target)
+    for leftover in target.parent.glob(f".{target.name}.*"):
+        shutil.rmtree(leftover)
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")

@@ -43,6 +43,12 @@ class KmlmConfig(Section):
         min_length=1,
         description="which streams are trained on, of those that the corpus has",
     )
+    language_exponent: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="a language with n plain texts is read n^exponent times; 1: as the corpus has them",
+    )
     reasoning_mask: Literal["relations", "plain"] = Field(
         "relations",
         description="hide whole relations and entities, or (the ablation) mask as in code-switched text",
@@ -51,6 +57,168 @@ class KmlmConfig(Section):
     long_steps: int = Field(
         0, ge=0, description="steps after `schedule_steps` on plain text alone, of `long_length` tokens"
     )
+
+
+class JaketConfig(Section):
+    """JAKET's model and objective (arXiv 2010.00796)."""
+
+    split_layer: int | None = Field(
+        None, gt=0, description="layers of the language model below the merge; null: half of them"
+    )
+    gat_layers: int = Field(2, gt=0, description="layers of the graph attention, each one hop")
+    gat_heads: int = Field(4, gt=0, description="heads of the graph attention")
+    neighbours: int = Field(
+        10, ge=0, description="sampled neighbours a node and hop; 0: the control without a graph"
+    )
+    directions: Literal["both", "out"] = Field(
+        "both", description="read edges both ways, or (the paper's print) from the head to the tail alone"
+    )
+    relation_embeddings: Literal["zero", "trained"] = Field(
+        "zero", description="zeros in pretraining, as in the paper, or a trained table"
+    )
+    passages: int = Field(
+        24, gt=0, description="passages of an optimizer step over all ranks, in place of `records_per_step`"
+    )
+    roots: int = Field(128, gt=0, description="entities of an optimizer step over all ranks")
+    walk_length: int = Field(2, gt=0, description="steps of the walk from each root, for the relation task")
+    mlm_probability: float = Field(0.15, gt=0, le=1, description="share of the tokens predicted")
+    entity_probability: float = Field(0.15, gt=0, le=1, description="share of the mentions removed")
+    neighbour_negatives: int = Field(10, ge=0, description="neighbours that a removed entity is told from")
+    random_negatives: int = Field(20, ge=0, description="other entities that it is told from")
+    in_batch_negatives: bool = Field(
+        False, description="tell it from the other removed entities of the forward pass, too"
+    )
+    scaled_entity_scores: bool = Field(
+        False, description="divide a removed mention's scores by the root of the hidden size"
+    )
+    km_lr_scale: float = Field(
+        1.0, gt=0, description="learning rate of all but the language model, relative to its own"
+    )
+    description_length: int = Field(
+        64, gt=0, description="tokens of a description, special tokens left out; a longer one is cut"
+    )
+    memory_momentum: float = Field(
+        0.8, ge=0, lt=1, description="share of an entity's old embedding that a sweep keeps"
+    )
+    memory_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the entities in a sweep, in turn; an embedding is at most 1 / share sweeps old",
+    )
+    memory_first_interval: int = Field(10, gt=0, description="steps between sweeps; doubled every three")
+    memory_last_interval: int = Field(500, gt=0, description="steps between sweeps at most")
+    memory_dtype: Literal["fp32", "bf16"] = Field("fp32", description="how embeddings are kept")
+    unseen_share: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="entities that training never links, samples or predicts, for `evaluate jaket-memory`",
+    )
+
+
+class MemoryConfig(Section):
+    """TRELM's memory bank (arXiv 2403.11203, section 3.2, eq. 4-8)."""
+
+    enabled: bool = Field(True, description="false: without a memory (ablation)")
+    weight: float = Field(0.5, ge=0, le=1, description="lambda_0, the memory's first share of an embedding")
+    beta: float = Field(2.0, ge=1, description="what lambda is divided by each quarter; 1: no decay")
+    gamma: float = Field(0.1, gt=0, le=1, description="weight of a step in the moving averages")
+    window: int = Field(16, ge=0, description="k, tokens on either side of a mention that it remembers")
+    global_part: Literal["mean", "ema"] = Field(
+        "mean", description="mean of the texts' [CLS] states, or their moving average"
+    )
+    literal: bool = Field(
+        False, description="read states at their own length, as printed, not at that of the word embeddings"
+    )
+    words_per_million: tuple[float, float] = Field(
+        (0.03, 0.15), description="occurrences of the words that are given a slot"
+    )
+    word_quantiles: tuple[float, float] = Field(
+        (0.3, 0.7), description="the same in quantiles, of a corpus too small for such words to occur twice"
+    )
+
+
+class RoutingConfig(Section):
+    """TRELM's dynamic knowledge routing (arXiv 2403.11203, section 3.3, eq. 9-12)."""
+
+    mode: Literal["exact", "path", "none"] = Field(
+        "exact",
+        description="gradient below a routed layer: exact, or through the selected neurons alone, "
+        "which is quicker and not the true gradient; none: all parameters are trained",
+    )
+    share: float = Field(0.1, gt=0, le=1, description="p, share of the feed-forward neurons that are trained")
+    choice: Literal["attributed", "random"] = Field(
+        "attributed", description="neurons by attribution, or as many drawn anew at each routing (control)"
+    )
+    attribution: Literal["joint", "layer"] = Field(
+        "joint", description="activations that are scaled together: those of all layers, or of one at a time"
+    )
+    points: int = Field(5, gt=0, description="m, points of the Riemann sum")
+    tokens: int = Field(64, gt=0, description="CKA tokens an attribution is made over, at least")
+    average: float = Field(0.5, ge=0, lt=1, description="weight of the earlier scores in a new routing")
+    lowest_layer: int = Field(0, ge=0, description="layers below are never routed (a forced depth cut)")
+    depth_cut: bool = Field(
+        True,
+        description="with no routed layer at the bottom, freeze the injection too, so that nothing below the "
+        "lowest routed layer has a backward pass",
+    )
+
+
+class TrelmConfig(Section):
+    """TRELM's objective (arXiv 2403.11203, section 3)."""
+
+    theta: float = Field(0.5, ge=0, le=1, description="weight of masked-language modelling; 1 - theta: of CKA")
+    mlm_probability: float = Field(0.15, gt=0, le=1, description="share of the tokens predicted")
+    inject: Literal["longtail", "frequent", "both", "none"] = Field(
+        "longtail", description="class of the entities that knowledge is injected for"
+    )
+    inject_decay: float = Field(
+        1.0,
+        ge=1,
+        description="what the injected embedding's share is divided by each quarter, the word's own taking the "
+        "rest: a model is used without; 1: no decay",
+    )
+    min_si: float = Field(
+        0.0, ge=0, lt=1, description="quantile of semantic importance below which a mention is left alone"
+    )
+    provider: Literal["transe", "shared"] = Field(
+        "transe", description="vectors of entities and relations: of a graph embedding, or their labels' (DKPLM)"
+    )
+    kge: str | None = Field(
+        None, description="run of `train transe`; null: one is trained first, into the run's folder"
+    )
+    decode: Literal["label", "in_text"] = Field(
+        "label", description="ask for the other end's label, or for its hidden mention in the passage"
+    )
+    label_tokens: int = Field(16, gt=0, description="tokens of a label that are asked for")
+    negatives: int = Field(64, gt=0, description="wrong tokens that a true one is told from")
+    logq: bool = Field(
+        False,
+        description="correct each score by how often its token is drawn (not in the print; it takes from the "
+        "hard negatives what makes them hard)",
+    )
+    memory: MemoryConfig = Field(default_factory=MemoryConfig, description="the memory bank")
+    warmup_steps: int | None = Field(
+        None, ge=0, description="dense steps before the first routing; null: 5 % of the schedule"
+    )
+    reroute_every: int = Field(200, gt=0, description="steps between routings; 1: the paper's")
+    routing: RoutingConfig = Field(default_factory=RoutingConfig, description="the knowledge paths")
+
+
+class TranseConfig(Section):
+    """TransE's embeddings (Bordes et al. 2013) with the loss of RotatE (Sun et al. 2019)."""
+
+    dim: int = Field(64, gt=0, description="numbers of a vector")
+    norm: Literal[1, 2] = Field(2, description="of the distance |h + r - t|; 1 is slower on a CPU")
+    unit_entities: bool = Field(True, description="keep entities at length 1, as in the paper")
+    margin: float = Field(0.75, gt=0, description="the distance that parts right facts from wrong ones")
+    sharpness: float = Field(8.0, gt=0, description="factor of a distance in the loss's sigmoid and softmax")
+    lr: float = Field(0.05, gt=0, description="learning rate of row-wise Adagrad; it does not decay")
+    facts_per_step: int = Field(512, gt=0, description="facts of a step")
+    negatives: int = Field(256, gt=0, description="heads, and as many tails, that a step's facts meet")
+    steps: int = Field(1000, gt=0, description="steps of a run without `--max-steps`")
+    held_out: str | None = Field(None, description="file of lines `h r t` that are not trained on")
 
 
 class TrainingConfig(Section):
@@ -83,3 +251,6 @@ class TrainingConfig(Section):
     keep: int = Field(2, gt=0, description="checkpoints kept")
     log_every: int = Field(10, gt=0, description="steps between lines of progress off a terminal")
     kmlm: KmlmConfig = Field(default_factory=KmlmConfig, description="the objective `kmlm`")
+    trelm: TrelmConfig = Field(default_factory=TrelmConfig, description="the objective `trelm`")
+    jaket: JaketConfig = Field(default_factory=JaketConfig, description="the objective `jaket`")
+    transe: TranseConfig = Field(default_factory=TranseConfig, description="the objective `transe`")

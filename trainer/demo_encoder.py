@@ -22,7 +22,8 @@ from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.demo import world
 from kgcorpus.demo.dumps import wikis, write_dumps
-from kgcorpus.wiki.dump import open_dump, read_pages, read_site
+from kgcorpus.inputs import open_input
+from kgcorpus.wiki.dump import read_pages, read_site
 from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.sentences import split_sentences
 from trainer.masking import Vocabulary, mask_share
@@ -47,9 +48,9 @@ def sentences() -> list[str]:
     found: dict[str, None] = {}
     with tempfile.TemporaryDirectory() as folder:
         for lang, dump in zip(wikis(), write_dumps(Path(folder)), strict=True):
-            with open_dump(str(dump)) as stream:
+            with open_input(str(dump)) as stream:
                 site = read_site(stream, lang=lang)
-            with open_dump(str(dump)) as stream:
+            with open_input(str(dump)) as stream:
                 for page in page_rows(read_pages(stream, where=dump.name), site=site, tally=Tally()):
                     found |= dict.fromkeys(_split(page["text"], lang))
     for _, description in _rows("wikidata5m_text.txt"):

@@ -16,8 +16,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64
-from kgcorpus.contracts.errors import KgcorpusError
-from trainer.checkpoint import Checkpoints, write_folder
+from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from trainer.checkpoint import Checkpoints, settle, write_folder
 from trainer.config import TrainingConfig
 from trainer.metrics import Metrics
 from trainer.objectives import Batch, Objective
@@ -40,8 +40,12 @@ def run(
         False if a SIGTERM ended the run early; its checkpoint is saved.
 
     Raises:
+        UsageError: more steps than that are done.
+        InputError: the newest checkpoint is damaged.
         KgcorpusError: a loss or gradient that is not finite; the state before that step is saved.
     """
+    if accelerator.is_main_process:
+        settle(folder / "model")
     checkpoints = Checkpoints(folder / "checkpoints", keep=config.keep)
     step, moments = checkpoints.restore(objective)
     model: nn.Module = accelerator.prepare_model(objective.model)
@@ -51,9 +55,7 @@ def run(
     if moments is not None:
         optimizer.load_state_dict(moments)
     accelerator.wait_for_everyone()
-    end = objective.total_steps if max_steps is None else max_steps
-    if end > objective.total_steps:
-        _log.warning("the learning rate is 0 from step %d on; raise schedule_steps", objective.total_steps)
+    end = _last_step(objective, max_steps, done=step, folder=folder)
     main = accelerator.is_main_process
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
@@ -125,6 +127,19 @@ def _not_finite(result: "StepResult", norm: float, step: int) -> KgcorpusError:
         where=f"step {step}, records {result.suspects}",
         mend="The state before the step is saved. Lower lr, or look at these records",
     )
+
+
+def _last_step(objective: Objective, max_steps: int | None, *, done: int, folder: Path) -> int:
+    end = objective.total_steps if max_steps is None else max_steps
+    if done > end:
+        raise UsageError(
+            f"has done {done} steps, more than the {end} asked for",
+            where=str(folder),
+            mend="Choose another --out, or a larger --max-steps",
+        )
+    if end > objective.total_steps:
+        _log.warning("the learning rate is 0 from step %d on; raise schedule_steps", objective.total_steps)
+    return end
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import Draw, hash64, mix64_array
-from trainer.shards import Record
+from trainer.shards import MentionRecord, Record
 
 T = TypeVar("T", bound=np.generic)
 HEAD, RELATION, TAIL = 1, 2, 3
@@ -55,7 +55,7 @@ class Masked:
 
 
 def mask_share(
-    records: Sequence[Record],
+    records: Sequence[Record] | Sequence[MentionRecord],
     vocabulary: Vocabulary,
     *,
     share: float,
@@ -78,7 +78,7 @@ def mask_share(
     counters += np.repeat(np.array(keys, np.uint64), sizes)
     candidates = ~vocabulary.special[labels]
     if slots_only:
-        candidates &= _join([record.slot for record in records], np.int8) > 0
+        candidates &= _join([record.slot for record in records if isinstance(record, Record)], np.int8) > 0
     predicted = candidates & (_uniform(counters) < share)
     fate = _uniform(counters + np.uint64(1))
     other = vocabulary.ordinary[

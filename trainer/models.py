@@ -60,17 +60,51 @@ class PackedMaskedLM(nn.Module):
         """Tokens of the longest record that the positions reach."""
         return int(self.lm.config.max_position_embeddings) - self._shift
 
-    def states(self, ids: Tensor, segments: Tensor, positions: Tensor) -> Tensor:
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The transformer layers, from the lowest."""
+        backbone: Any = getattr(self.lm, self._family.backbone)
+        return list(backbone.encoder.layer)
+
+    def words(self, ids: Tensor) -> Tensor:
+        """The word embeddings [..., hidden] of ids [...], without positions and LayerNorm."""
+        embedded: Tensor = self.lm.get_input_embeddings()(ids)
+        return embedded
+
+    def states(
+        self, ids: Tensor, segments: Tensor, positions: Tensor, *, words: Tensor | None = None
+    ) -> Tensor:
         """The last layer's states [rows, length, hidden]; a token sees its own record alone.
 
         Args:
             ids, segments, positions: [rows, length], of `trainer.packing.Packed`.
+            words: [rows, length, hidden], what stands in the place of the ids' word embeddings.
         """
         backbone: Any = getattr(self.lm, self._family.backbone)
         # Pads form a block of their own: a row without any visible token would give nan.
         visible = (segments[:, None, :, None] == segments[:, None, None, :]).contiguous()
-        output = backbone(input_ids=ids, attention_mask=visible, position_ids=positions + self._shift)
+        output = backbone(
+            inputs_embeds=self.words(ids) if words is None else words,
+            attention_mask=visible,
+            position_ids=positions + self._shift,
+        )
         states: Tensor = output.last_hidden_state
+        return states
+
+    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """What the first layer reads [rows, length, hidden]."""
+        backbone: Any = getattr(self.lm, self._family.backbone)
+        embeddings: Tensor = backbone.embeddings(input_ids=ids, position_ids=positions + self._shift)
+        return embeddings
+
+    def run_layers(self, layers: slice, states: Tensor, segments: Tensor) -> Tensor:
+        """States [rows, length, hidden] taken through some layers; `embed`, then all of them: `states`."""
+        backbone: Any = getattr(self.lm, self._family.backbone)
+        visible = (segments[:, None, :, None] == segments[:, None, None, :]).contiguous()
+        for layer in backbone.encoder.layer[layers]:
+            output = layer(states, visible)
+            # Before transformers 5 a layer gave a tuple.
+            states = output[0] if isinstance(output, tuple) else output
         return states
 
     def logits(self, states: Tensor) -> Tensor:
@@ -78,6 +112,34 @@ class PackedMaskedLM(nn.Module):
         head: Any = getattr(self.lm, self._family.head)
         scores: Tensor = head(states)
         return scores
+
+    def transform(self, states: Tensor) -> Tensor:
+        """The head's dense layer, GELU and LayerNorm of states [tokens, hidden]; the table comes next."""
+        head: Any = getattr(self.lm, self._family.head)
+        if self._family.head == "cls":
+            transformed: Tensor = head.predictions.transform(states)
+            return transformed
+        return head.layer_norm(nn.functional.gelu(head.dense(states)))
+
+    def transform_parameters(self) -> list[nn.Parameter]:
+        """Those of `transform`."""
+        head: Any = getattr(self.lm, self._family.head)
+        if self._family.head == "cls":
+            return list(head.predictions.transform.parameters())
+        return [*head.dense.parameters(), *head.layer_norm.parameters()]
+
+    @property
+    def table(self) -> Tensor:
+        """The word embeddings [vocabulary, hidden], tied to the head's output."""
+        embeddings: Any = self.lm.get_input_embeddings()
+        weight: Tensor = embeddings.weight
+        return weight
+
+    @property
+    def bias(self) -> Tensor:
+        """The head's output bias [vocabulary]."""
+        bias: Tensor = self.lm.get_output_embeddings().bias
+        return bias
 
 
 def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, longest: int) -> PackedMaskedLM:
@@ -95,7 +157,9 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
 
     if config.base_model is not None:
         try:
-            lm = AutoModelForMaskedLM.from_pretrained(config.base_model, attn_implementation="sdpa").float()
+            lm = AutoModelForMaskedLM.from_pretrained(
+                config.base_model, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
+            ).float()
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot be loaded: {error}", where=f"base_model {config.base_model}") from None
     else:
@@ -135,7 +199,9 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
     try:
-        lm = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="sdpa").float()
+        lm = AutoModelForMaskedLM.from_pretrained(
+            folder, attn_implementation="sdpa", use_safetensors=True
+        ).float()
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None

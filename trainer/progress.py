@@ -11,25 +11,28 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def progress(start: int, end: int, *, log_every: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def progress(
+    start: int, end: int, *, log_every: int, unit: str = "tokens"
+) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that is told each step's line of metrics.
 
     Args:
         start: steps done before.
         end: steps done at the end.
         log_every: steps between lines where stderr is no terminal.
+        unit: the field of the line whose sum over the time is the speed.
     """
     if not sys.stderr.isatty():
         began, seen = time.monotonic(), 0
 
         def log(line: dict[str, Any]) -> None:
             nonlocal seen
-            seen += line["tokens"]
+            seen += line[unit]
             step, seconds = line["step"], max(time.monotonic() - began, 1e-9)
             if step % log_every == 0 or step == end:
                 left = seconds / (step - start) * (end - step)
                 _log.info(
-                    "step %d/%d %s tokens/s=%.0f left=%.0fs", step, end, _losses(line), seen / seconds, left
+                    "step %d/%d %s %s/s=%.0f left=%.0fs", step, end, _losses(line), unit, seen / seconds, left
                 )
 
         yield log
@@ -42,8 +45,8 @@ def progress(start: int, end: int, *, log_every: int) -> Iterator[Callable[[dict
         task = bar.add_task("", total=end, completed=start, shown="")
 
         def draw(line: dict[str, Any]) -> None:
-            speed = line["tokens"] / line["seconds"]
-            bar.update(task, completed=line["step"], shown=f"{_losses(line)} tokens/s={speed:.0f}")
+            speed = line[unit] / line["seconds"]
+            bar.update(task, completed=line["step"], shown=f"{_losses(line)} {unit}/s={speed:.0f}")
 
         yield draw
 

@@ -1,20 +1,21 @@
 """One training run: what it was started with, its tokenizer, its records, then the loop."""
 
-import json
 import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.manifest import Manifest, load_manifest
-from kgcorpus.contracts.store import write_text
+from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.tables import TABLES
+from kgcorpus.mirror import copy_from
 from kgcorpus.tokens import LINK, ensure_tokens
+from trainer.claim import claim
 from trainer.config import STREAM_TABLES, TrainingConfig
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def train(
     """Train, or go on with, a run.
 
     Args:
-        objective: a name in `OBJECTIVES`.
-        corpus: a finished build.
+        objective: a name in `OBJECTIVES`, or transe.
+        corpus: a finished build, by path; or by URL, and the tables that it reads are copied to RUN/corpus.
         out: the run's folder; a run that stands there is resumed.
         config: of the run.
         max_steps: end at exactly this step; no schedule depends on it.
@@ -55,10 +56,14 @@ def train(
         KgcorpusError: the loss is not finite.
         SystemExit: 143, after a SIGTERM.
     """
+    if objective == "transe":
+        # No language model: it has its own loop, and needs no tokenizer.
+        from trainer.kge.train import train_transe
+
+        return train_transe(corpus, out, config, max_steps=max_steps)
     if objective not in OBJECTIVES:
-        raise UsageError(
-            f"cannot train {objective!r}", mend=f"The objectives are: {', '.join(sorted(OBJECTIVES))}"
-        )
+        names = ", ".join(sorted([*OBJECTIVES, "transe"]))
+        raise UsageError(f"cannot train {objective!r}", mend=f"The objectives are: {names}")
     from accelerate import Accelerator
     from transformers.utils.logging import disable_progress_bar
 
@@ -66,13 +71,15 @@ def train(
 
     # It would draw a bar for every checkpoint.
     disable_progress_bar()
-    corpus, out = Path(corpus), Path(out)
-    manifest = load_manifest(corpus, required=True)
+    out, tables = Path(out), OBJECTIVES[objective].tables(config)
     accelerator = Accelerator(mixed_precision="no")
     with accelerator.main_process_first():
+        corpus = copy_from(str(corpus), out / "corpus", tables) if is_remote(str(corpus)) else Path(corpus)
+        manifest = load_manifest(corpus, required=True)
+        manifest.check_files(corpus, tables)
         _claim(out, objective, config, manifest)
-        tokenizer = open_tokenizer(out / "tokenizer", corpus, manifest, config)
-        built = OBJECTIVES[objective].build(config, corpus, tokenizer, accelerator)
+        tokenizer = open_tokenizer(out / "tokenizer", corpus, manifest, config, tables=tables)
+        built = OBJECTIVES[objective].build(config, corpus, out, tokenizer, accelerator)
     if not loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
         _log.warning("stopped by SIGTERM; the same command goes on")
         raise SystemExit(143)
@@ -84,11 +91,15 @@ class _Entry:
     """An objective: the tables it reads under a configuration, and how it is made."""
 
     tables: Callable[[TrainingConfig], Collection[str]]
-    build: Callable[[TrainingConfig, Path, "PreTrainedTokenizerFast", "Accelerator"], "Objective"]
+    build: Callable[[TrainingConfig, Path, Path, "PreTrainedTokenizerFast", "Accelerator"], "Objective"]
 
 
 def _kmlm(
-    config: TrainingConfig, corpus: Path, tokenizer: "PreTrainedTokenizerFast", accelerator: "Accelerator"
+    config: TrainingConfig,
+    corpus: Path,
+    out: Path,
+    tokenizer: "PreTrainedTokenizerFast",
+    accelerator: "Accelerator",
 ) -> "Objective":
     from trainer.objectives.kmlm import Kmlm
 
@@ -106,13 +117,43 @@ def _kmlm(
     )
 
 
+def _jaket(
+    config: TrainingConfig,
+    corpus: Path,
+    out: Path,
+    tokenizer: "PreTrainedTokenizerFast",
+    accelerator: "Accelerator",
+) -> "Objective":
+    from trainer.objectives.jaket import build
+
+    return build(config, corpus, tokenizer, accelerator)
+
+
+def _trelm_tables(config: TrainingConfig) -> list[str]:
+    return ["trelm", "triples", "entities", *["relations"] * (config.trelm.provider == "shared")]
+
+
+def _trelm(
+    config: TrainingConfig,
+    corpus: Path,
+    out: Path,
+    tokenizer: "PreTrainedTokenizerFast",
+    accelerator: "Accelerator",
+) -> "Objective":
+    from trainer.objectives.trelm import build
+
+    return build(config, corpus, out, tokenizer, accelerator)
+
+
 OBJECTIVES = {
     "kmlm": _Entry(lambda config: [STREAM_TABLES[stream] for stream in config.kmlm.streams], _kmlm),
+    "jaket": _Entry(lambda config: ("jaket_text", "jaket_entities", "jaket_edges"), _jaket),
+    "trelm": _Entry(_trelm_tables, _trelm),
 }
 
 
 def open_tokenizer(
-    folder: Path, corpus: Path, manifest: Manifest, config: TrainingConfig
+    folder: Path, corpus: Path, manifest: Manifest, config: TrainingConfig, *, tables: Collection[str]
 ) -> "PreTrainedTokenizerFast":
     """The run's tokenizer: the one in `folder`, else the base model's, else one made from the corpus.
 
@@ -130,7 +171,7 @@ def open_tokenizer(
         tokenizer = AutoTokenizer.from_pretrained(folder)
         return tokenizer
     if config.base_model is None:
-        texts = islice(_texts(corpus, manifest), 3 * _TOKENIZER_TEXTS)
+        texts = islice(_texts(corpus, manifest, tables), 3 * _TOKENIZER_TEXTS)
         tokenizer = make_tokenizer(texts, vocab_size=config.model.vocab_size, max_length=config.max_length)
     else:
         where = f"base_model {config.base_model}"
@@ -144,9 +185,10 @@ def open_tokenizer(
     return tokenizer
 
 
-def _texts(corpus: Path, manifest: Manifest) -> Iterator[str]:
+def _texts(corpus: Path, manifest: Manifest, tables: Collection[str]) -> Iterator[str]:
     """Texts of the training split, links left out; the shards' order is random, so the first ones serve."""
-    for name in STREAM_TABLES.values():
+    own = [name for name in tables if "text" in TABLES[name].columns]
+    for name in dict.fromkeys([*STREAM_TABLES.values(), *own]):
         files = manifest.tables[name].files if name in manifest.tables else ()
         batches = (
             batch
@@ -160,10 +202,10 @@ def _texts(corpus: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest) -> None:
-    """Write RUN/run.json, or check that the folder's run is this one.
+    """Take the folder for this run.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it holds another.
     """
     identity = {
         "objective": objective,
@@ -174,26 +216,4 @@ def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest
             if name in manifest.tables
         },
     }
-    path = out / "run.json"
-    if not path.exists():
-        versions = {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")}
-        write_text(path, json.dumps({**identity, "versions": versions}, indent=1) + "\n")
-        return
-    try:
-        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise InputError("is not JSON", where=str(path)) from None
-    differing = list(_differences(before, identity))
-    if differing:
-        raise UsageError(
-            f"holds a run with another {', '.join(differing)}", where=str(out), mend="Choose another --out"
-        )
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in sorted(now):
-        old, new = before.get(key), now[key]
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(old, {**dict.fromkeys(old), **new}, f"{prefix}{key}.")
-        elif old != new:
-            yield f"{prefix}{key}"
+    claim(out, identity)

@@ -1,6 +1,10 @@
 """Errors a user can act on: what happened, where, and what to do. Each kind has its exit code."""
 
+import errno
 from typing import ClassVar
+
+_NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk's quota is used up"}
+_NO_ROOM[errno.EFBIG] = "the file grew past the limit of this shell or disk"
 
 
 class KgcorpusError(Exception):
@@ -40,6 +44,21 @@ class EnvironmentLacksError(KgcorpusError):
     """The machine lacks something: Java, an extra, disk space."""
 
     exit_code = 4
+
+
+def as_error(error: Exception) -> KgcorpusError:
+    """Any exception as one that a user can act on; what we did not foresee is a fault of ours."""
+    if isinstance(error, KgcorpusError):
+        return error
+    if isinstance(error, OSError):
+        what = _NO_ROOM.get(error.errno or 0) or error.strerror or str(error)
+        mend = "Free space there, then run the same command" if error.errno in _NO_ROOM else ""
+        where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+        return EnvironmentLacksError(what, where=where, mend=mend)
+    return KgcorpusError(
+        f"{type(error).__name__}: {' '.join(str(error).split())}",
+        mend="This is a fault of ours: run with --debug for the trace, and report it",
+    )
 
 
 def _rebuild(kind: type[KgcorpusError], what: str, where: str, mend: str) -> KgcorpusError:

@@ -1,6 +1,7 @@
 """The manifest: what a build holds. Written last, it is the pointer to the current files of every table."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,21 @@ class Manifest:
     def files(self, out: str | Path, table: str) -> list[str]:
         """Absolute paths of a table's files that hold rows' schema, in shard order."""
         return [str(Path(out) / file.path) for file in self.tables[table].files]
+
+    def check_files(self, out: Path, tables: Iterable[str]) -> None:
+        """See that the tables' files are there in full length; a table that the build lacks is passed over.
+
+        Raises:
+            InputError: one is not.
+        """
+        for file in (file for name in tables if name in self.tables for file in self.tables[name].files):
+            path = out / file.path
+            if not path.is_file() or path.stat().st_size != file.bytes:
+                raise InputError(
+                    "is missing, or not of the length that the manifest names",
+                    where=str(path),
+                    mend="Run kgcorpus build-corpus again: it is made anew",
+                )
 
 
 def load_manifest(out: Path, *, required: bool = False) -> Manifest:

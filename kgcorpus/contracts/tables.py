@@ -20,6 +20,7 @@ def _struct(**fields: pa.DataType) -> pa.DataType:
 SPAN = _struct(start=_i32, end=_i32)
 LINK = _struct(start=_i32, end=_i32, anchor=_string, target=_string)
 MENTION = _struct(start=_i32, end=_i32, qid=_string, source=_string, confidence=_f32)
+TARGET = _struct(target=_string, links=_i64)
 TRIPLE = _struct(h=_string, r=_string, t=_string)
 SLOT = _struct(start=_i32, end=_i32, sentence=_i32, slot=pa.int8(), qid=_string, lang=_string)
 NAME = _struct(lang=_string, label=_string, aliases=pa.list_(_string))
@@ -104,7 +105,7 @@ TABLES: dict[str, Table] = {
                 "lang": (_string, "language code"),
                 "title": (_string, "normalised title"),
                 "qid": (_string, "Wikidata id"),
-                "via": (_string, "item | redirect"),
+                "via": (_string, "item | redirect | link (of a text that names the item: `d:QID`)"),
             },
             key=("lang", "title"),
         ),
@@ -141,6 +142,32 @@ TABLES: dict[str, Table] = {
             },
             key=("h", "r", "t"),
             rows_per_shard=2_000_000,
+        ),
+        Table(
+            name="surfaces",
+            meaning="a text that links or names stand for something by, counted on training pages with links",
+            columns={
+                "lang": (_string, "language code"),
+                "surface": (_string, "the text: NFC, one kind of quote, hyphen and space"),
+                "links": (_i64, "links with this text"),
+                "occurrences": (_i64, "places where it stands at all, also inside longer names"),
+                "targets": (
+                    pa.list_(TARGET),
+                    "what it links to, redirects followed: a QID, or `lang:title` of a page without item;"
+                    " the commonest first",
+                ),
+            },
+            key=("lang", "surface"),
+        ),
+        Table(
+            name="in_links",
+            meaning="the training pages that link to an entity (for relatedness: Milne and Witten, 2008)",
+            columns={
+                "lang": (_string, "language code"),
+                "target": (_string, "a QID, or `lang:title` of a page without item"),
+                "pages": (pa.list_(_i64), "page ids, ascending"),
+            },
+            key=("lang", "target"),
         ),
         Table(
             name="linked_sentences",

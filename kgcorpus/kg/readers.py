@@ -1,30 +1,27 @@
-"""Tab-separated files of a graph: plain, gzip or bzip2, local or remote; further columns are ignored.
+"""Tab-separated rows of a graph; further columns are ignored.
 
-A parser takes one line and raises `BadLine` if it is malformed; `read` reports such lines with their
-position, and the caller refuses them (`refuse`) or sets them aside.
+A parser takes one line and raises `BadRecord` if it is malformed; `inputs.read_records` runs it over a file.
 """
 
 import re
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import islice
-from pathlib import PurePosixPath
-from typing import Literal, NamedTuple, NoReturn, TypeVar
-
-import fsspec
+from typing import Literal, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, read_lines
 
-T = TypeVar("T")
 _LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(-[a-z]+)*")
 _SNIFFED_LINES = 50
-_AS_UTF8 = "Save the file as UTF-8"
-
-
-class BadLine(ValueError):  # noqa: N818 - a line to set aside, not a failure
-    """A malformed line; the message is the reason."""
+# The last two are KGTK's, whose columns differ.
+_HEADERS = frozenset(
+    {
+        ("head", "relation", "tail"),
+        ("subject", "predicate", "object"),
+        ("node1", "label", "node2"),
+        ("id", "node1", "label"),
+    }
+)
 
 
 class TripleRow(NamedTuple):
@@ -65,70 +62,12 @@ class TitleRow(NamedTuple):
     qid: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class BadRow:
-    """A line that was set aside: the file's base name, the line's number from 1, why, and the line itself."""
-
-    file: str
-    line: int
-    reason: str
-    text: str
-
-
-def refuse(row: BadRow) -> NoReturn:
-    """The `on_bad` of a build that stops at bad input.
-
-    Raises:
-        InputError: always.
-    """
-    raise InputError(
-        row.reason,
-        where=f"{row.file}:{row.line}",
-        mend="Mend the line, or set on_bad_input: quarantine to set such lines aside",
-    )
-
-
-def open_lines(path: str) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end) of a UTF-8 file, with or without a byte order mark.
-
-    Raises:
-        InputError: the file cannot be read, is cut short, or holds bytes that are not UTF-8.
-    """
-    for number, raw in _raw_lines(path):
-        try:
-            yield number, raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(_not_utf8(error), where=f"{path}:{number}", mend=_AS_UTF8) from error
-
-
-def read(
-    path: str, parser: Callable[[str], T], *, tally: Tally, on_bad: Callable[[BadRow], None]
-) -> Iterator[T]:
-    """Yield the parsed lines; blank ones are dropped and counted, malformed ones handed to `on_bad`.
-
-    Raises:
-        InputError: the file cannot be read, or is cut short.
-    """
-    file = PurePosixPath(path).name
-    for number, raw in _raw_lines(path):
-        try:
-            line = raw.decode("utf-8")
-            if not line.strip():
-                tally.drop("blank_line")
-                continue
-            row = parser(line)
-        except (BadLine, UnicodeDecodeError) as error:
-            reason = _not_utf8(error) if isinstance(error, UnicodeDecodeError) else str(error)
-            text = raw.decode("utf-8", "backslashreplace")
-            on_bad(BadRow(file=file, line=number, reason=reason, text=text))
-            continue
-        yield row
-
-
 def parse_triple(line: str) -> TripleRow:
     """`h r t`."""
-    h, r, t = _fields(line, "a triple (h, r, t)", 3)[:3]
-    return TripleRow(h, r, t)
+    triple = TripleRow(*_fields(line, "a triple (h, r, t)", 3)[:3])
+    if triple in _HEADERS:
+        raise BadRecord("this is a header, which files of triples do not have here")
+    return triple
 
 
 def parse_names(line: str) -> NameRow:
@@ -167,7 +106,9 @@ def parse_title(line: str) -> TitleRow:
     return TitleRow(title, qid)
 
 
-def sniff_names(path: str, languages: Sequence[str]) -> Literal["names", "wikidata5m"]:
+def sniff_names(
+    path: str, languages: Sequence[str], *, limits: Limits = DEFAULT_LIMITS
+) -> Literal["names", "wikidata5m"]:
     """Tell whether a file of entity or relation names states a language in its second column.
 
     Args:
@@ -178,8 +119,8 @@ def sniff_names(path: str, languages: Sequence[str]) -> Literal["names", "wikida
         InputError: every second column could be a language code, but none is a configured one.
     """
     second = []
-    for _, line in islice(open_lines(path), _SNIFFED_LINES):
-        fields = line.split("\t")
+    for _, raw in islice(read_lines(path, limits=limits), _SNIFFED_LINES):
+        fields = raw.decode("utf-8", "replace").split("\t")
         if len(fields) > 1:
             second.append(fields[1].strip())
     if not second or not all(map(_LANGUAGE_CODE.fullmatch, second)):
@@ -194,40 +135,13 @@ def sniff_names(path: str, languages: Sequence[str]) -> Literal["names", "wikida
     return "names"
 
 
-def _raw_lines(path: str) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    try:
-        with fsspec.open(path, "rb", compression="infer") as file:
-            for number, raw in enumerate(file, 1):
-                line = raw
-                if number == 1:
-                    _refuse_utf16(path, raw)
-                    line = raw.removeprefix(b"\xef\xbb\xbf")
-                yield number, line.rstrip(b"\r\n")
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=path, mend="Check the path in the configuration") from error
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"cannot be read past line {number}: {error}", where=path, mend="Fetch or write the file again"
-        ) from error
-
-
-def _refuse_utf16(path: str, first_line: bytes) -> None:
-    if first_line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in first_line:
-        raise InputError("this is not UTF-8 but looks like UTF-16", where=f"{path}:1", mend=_AS_UTF8)
-
-
-def _not_utf8(error: UnicodeDecodeError) -> str:
-    return f"byte 0x{error.object[error.start]:02x} at position {error.start} is not UTF-8"
-
-
 def _fields(line: str, what: str, needed: int, *, may_be_empty: int = -1) -> list[str]:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) < needed:
-        raise BadLine(f"{what} has at least {needed} tab-separated columns, here {len(fields)}")
+        raise BadRecord(f"{what} has at least {needed} tab-separated columns, here {len(fields)}")
     for column in range(needed):
         if not fields[column] and column != may_be_empty:
-            raise BadLine(f"column {column + 1} of {what} is empty")
+            raise BadRecord(f"column {column + 1} of {what} is empty")
     return fields
 
 

@@ -4,14 +4,19 @@ Wikipedia links a name once, at its first use; the later uses are most of the me
 a name nearly always keeps its meaning (one sense per discourse: Gale, Church and Yarowsky, 1992).
 """
 
+import itertools
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.wiki.sentences import split_sentences
+
+if TYPE_CHECKING:
+    from kgcorpus.linking.linker import Linker, Mention
 
 ANCHOR_CONFIDENCE = 1.0
 # Measured: on the 119 pages of Wiki-Fair that have links (ELEVANT), 148 of the 167 same-page mentions that
@@ -47,7 +52,9 @@ class _Names:
     lengths: dict[str, list[int]] = field(default_factory=dict)
 
 
-def link_page(page: Mapping[str, Any], *, tally: Tally) -> Iterator[dict[str, Any]]:
+def link_page(
+    page: Mapping[str, Any], *, tally: Tally, linker: "Linker | None" = None
+) -> Iterator[dict[str, Any]]:
     """Cut a page into sentences and mark the entities in them.
 
     A link gives a mention of source `anchor`. Its text, wherever it stands again as whole words and outside
@@ -62,7 +69,9 @@ def link_page(page: Mapping[str, Any], *, tally: Tally) -> Iterator[dict[str, An
         page: a row of table `pages` whose links also carry `qid` (None: the target is no entity of the graph;
             such a link gives no mention, and no name inside it does). An optional `qid` is the page's own.
         tally: counts `link_overlap` and `link_outside_sentence` as drops; `ambiguous_name` (by page and
-            name), `anchor_mention` and `same_page_mention`.
+            name), `anchor_mention`, `same_page_mention` and `dictionary_mention`.
+        linker: of the page's language; its mentions of entities of the graph, of source `dictionary`, are
+            taken where neither a link nor a same-page name stands.
 
     Yields:
         Rows of table `linked_sentences`, in order.
@@ -71,6 +80,7 @@ def link_page(page: Mapping[str, Any], *, tally: Tally) -> Iterator[dict[str, An
     links = _disjoint(page["links"], tally)
     sentences = split_sentences(text, lang, protected=[(link["start"], link["end"]) for link in links])
     names = _names(page, links, tally)
+    guesses = linker.link_to_graph(text) if linker else []
     done = 0
     for ordinal, (start, end) in enumerate(sentences):
         inside = []
@@ -90,13 +100,16 @@ def link_page(page: Mapping[str, Any], *, tally: Tally) -> Iterator[dict[str, An
         taken = [(link["start"] - start, link["end"] - start) for link in inside]
         again = _same_page(text[start:end], lang, taken=taken, names=names)
         tally.count("same_page_mention", len(again))
+        taken += [(mention["start"], mention["end"]) for mention in again]
+        guessed = _from_dictionary(guesses, start, end, taken=taken)
+        tally.count("dictionary_mention", len(guessed))
         yield {
             "sentence_id": f"{lang}:{page['page_id']}:{ordinal}",
             "page_id": page["page_id"],
             "lang": lang,
             "ordinal": ordinal,
             "text": text[start:end],
-            "mentions": sorted(mentions + again, key=lambda mention: mention["start"]),
+            "mentions": sorted(mentions + again + guessed, key=lambda mention: mention["start"]),
         }
     tally.drop("link_outside_sentence", sum(link["qid"] is not None for link in links[done:]))
 
@@ -109,6 +122,25 @@ def bare_title(title: str) -> str:
 def _mention(start: int, end: int, qid: str, source: str) -> dict[str, Any]:
     confidence = ANCHOR_CONFIDENCE if source == "anchor" else SAME_PAGE_CONFIDENCE
     return {"start": start, "end": end, "qid": qid, "source": source, "confidence": confidence}
+
+
+def _from_dictionary(
+    guesses: Sequence["Mention"], start: int, end: int, *, taken: Sequence[tuple[int, int]]
+) -> list[dict[str, Any]]:
+    """The linker's mentions in the sentence [start, end) that touch no taken span of it."""
+    first = bisect_left(guesses, start, key=lambda guess: guess.start)
+    inside = itertools.takewhile(lambda guess: guess.end <= end, guesses[first:])
+    return [
+        {
+            "start": guess.start - start,
+            "end": guess.end - start,
+            "qid": guess.entity,
+            "source": guess.source,
+            "confidence": guess.confidence,
+        }
+        for guess in inside
+        if all(guess.end - start <= other or last <= guess.start - start for other, last in taken)
+    ]
 
 
 def _disjoint(links: Sequence[dict[str, Any]], tally: Tally) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import File, load_manifest
 from kgcorpus.contracts.splits import SPLITS
-from kgcorpus.contracts.store import replacing
+from kgcorpus.contracts.store import replacing, sha256_of
 from kgcorpus.tokens.mentions import token_lists, token_spans
 from kgcorpus.tokens.slots import LINK as LINK
 from kgcorpus.tokens.slots import encode_slots
@@ -91,6 +91,12 @@ def _is_current(target: Path, shard: File) -> bool:
 def _tokenize_shard(source: Path, shard: File, target: Path, tokenizer: "Tokenizer", mask_token: str) -> None:
     if not source.exists():
         raise InputError("is named by the manifest but missing", where=str(source), mend="Build again")
+    if sha256_of(source) != shard.sha256:
+        raise InputError(
+            "its bytes are not those that the manifest names",
+            where=str(source),
+            mend="Delete it and run kgcorpus build-corpus again",
+        )
     _log.info("tokenising %s", shard.path)
     with pq.ParquetFile(source) as shards, replacing(target) as temporary:
         schema = _empty(shards.schema_arrow, tokenizer, mask_token).with_metadata(

@@ -1,106 +1,28 @@
-"""MediaWiki XML dumps: opened from any file system, read as a stream of raw pages in constant memory."""
+"""MediaWiki XML dumps, read as a stream of raw pages in constant memory."""
 
-import bz2
-import io
 import logging
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 from xml.parsers import expat
 
-import fsspec
-
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, refuse
 from kgcorpus.wiki.site import Site
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
-_PACKED_CHUNK = 1 << 18
+_HEAD_LINE, _HEAD_LINES = 1 << 16, 1 << 12
+# What the columns of table `pages` hold.
+_IDS, _NAMESPACES = 1 << 63, 1 << 31
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+class Readable(Protocol):
+    """What a parser asks of a stream."""
 
-
-class _Decompressed(io.RawIOBase):
-    """Decompressed bytes of one or many streams on end.
-
-    `bz2` and `gzip` take garbage after a whole stream for the end of the file, and so lose the rest of a
-    damaged multistream dump in silence; here it is an error with its place.
-    """
-
-    def __init__(self, raw: BinaryIO, decompressor: Callable[[], _Decompressor], *, where: str) -> None:
-        self._raw, self._new, self.name = raw, decompressor, where
-        self._stream: _Decompressor | None = None
-        self._ready = memoryview(b"")
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        while not self._ready and self._advance():
-            pass
-        n = min(len(buffer), len(self._ready))
-        buffer[:n] = self._ready[:n]
-        self._ready = self._ready[n:]
-        return n
-
-    def _advance(self) -> bool:
-        """Decompress one more chunk; False at the end of the file."""
-        finished = self._stream.unused_data if self._stream is not None and self._stream.eof else b""
-        packed = finished or self._raw.read(_PACKED_CHUNK)
-        if not finished:
-            self._position += len(packed)
-        if not packed:
-            if self._stream is not None and self._stream.eof:
-                return False
-            raise InputError(
-                "the compressed file ends too early",
-                where=f"{self.name}, byte {self._position}",
-                mend="It is truncated: fetch it again",
-            )
-        if self._stream is None or self._stream.eof:
-            self._stream = self._new()
-        try:
-            self._ready = memoryview(self._stream.decompress(packed))
-        except (OSError, ValueError, zlib.error) as fault:
-            raise InputError(
-                "the compressed data is damaged",
-                where=f"{self.name}, byte {self._position - len(packed)} or after",
-                mend="Fetch the file again and compare its checksum",
-            ) from fault
-        return True
-
-
-def open_dump(path: str) -> BinaryIO:
-    """Open a file of any fsspec file system for reading; `.bz2` (also multistream) and `.gz` decompressed.
-
-    Raises:
-        InputError: there is no such file; or, while reading, it is truncated or damaged (with the position
-            in the compressed file).
-    """
-    try:
-        raw = cast(BinaryIO, fsspec.open(path, "rb").open())
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as fault:
-        raise InputError("the file cannot be opened", where=path, mend=str(fault)) from fault
-    decompressor: Callable[[], _Decompressor]
-    if path.endswith(".bz2"):
-        decompressor = bz2.BZ2Decompressor
-    elif path.endswith(".gz"):
-        decompressor = lambda: zlib.decompressobj(wbits=31)  # noqa: E731
-    else:
-        return raw
-    return io.BufferedReader(_Decompressed(raw, decompressor, where=path), _CHUNK)
+    def read(self, n: int, /) -> bytes:
+        """At most n bytes; none only at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +49,14 @@ class _Pages:
     # Elements a page is made of -> their depth; `<id>` of a revision or contributor lies deeper.
     _DEPTH = {"title": 1, "ns": 1, "id": 1, "text": 2}  # noqa: RUF012
 
-    def __init__(self, *, where: str) -> None:
+    def __init__(self, *, where: str, limits: Limits, on_bad: OnBad) -> None:
         self.ready: list[RawPage] = []
-        self._where = where
+        self._where, self._limits, self._on_bad = where, limits, on_bad
         self._depth = -1
         self._values: dict[str, str] = {}
         self._redirect: str | None = None
         self._text: list[str] = []
+        self._room = 0
         self.parser = _strict_parser(where=where)
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
@@ -142,13 +65,19 @@ class _Pages:
         if self._depth < 0:
             if name == "page":
                 self._depth, self._values, self._redirect = 0, {}, None
+                self._room = self._limits.record_bytes
             return
         self._depth += 1
         if name == "redirect" and self._depth == 1:
             self._redirect = attributes.get("title")
         elif self._DEPTH.get(name) == self._depth:
             self._text = []
-            self.parser.CharacterDataHandler = self._text.append
+            self.parser.CharacterDataHandler = self._take
+
+    def _take(self, data: str) -> None:
+        self._room -= len(data)
+        if self._room >= 0:
+            self._text.append(data)
 
     def _end(self, name: str) -> None:
         if self._depth < 0:
@@ -163,15 +92,23 @@ class _Pages:
     def _page(self) -> None:
         values = self._values
         try:
+            if self._room < 0:
+                raise ValueError(f"it is longer than {self._limits.record_mib} MiB")
             page_id, ns, title = int(values["id"]), int(values.get("ns", 0)), values["title"]
+            if not 0 <= page_id < _IDS or abs(ns) >= _NAMESPACES:
+                raise ValueError(f"id {page_id} in namespace {ns}")
         except (KeyError, ValueError) as fault:
             line = self.parser.CurrentLineNumber
-            raise InputError(
-                f"a <page> lacks a proper <id>, <ns> or <title> ({fault})",
-                where=f"{self._where}, line {line}",
-                mend="Is this a MediaWiki export?",
-            ) from fault
-        self.ready.append(RawPage(page_id, ns, title, self._redirect, values.get("text", "")))
+            shown = {name: value[:200] for name, value in values.items()}
+            self._on_bad(
+                BadRecord(
+                    f"a <page> lacks a proper <id>, <ns>, <title> or <text> ({fault})",
+                    where=f"{self._where}, line {line}",
+                    text=str(shown),
+                )
+            )
+        else:
+            self.ready.append(RawPage(page_id, ns, title, self._redirect, values.get("text", "")))
 
 
 def _strict_parser(*, where: str) -> expat.XMLParserType:
@@ -191,6 +128,14 @@ def _strict_parser(*, where: str) -> expat.XMLParserType:
     return parser
 
 
+def _endless_tag(where: str, limits: Limits) -> InputError:
+    return InputError(
+        f"a tag of the XML is longer than {limits.record_mib} MiB",
+        where=where,
+        mend="The file is damaged or no MediaWiki export",
+    )
+
+
 def _broken(fault: expat.ExpatError, *, where: str) -> InputError:
     return InputError(
         f"broken XML: {expat.ErrorString(fault.code)}",
@@ -199,24 +144,31 @@ def _broken(fault: expat.ExpatError, *, where: str) -> InputError:
     )
 
 
-def read_pages(stream: BinaryIO, *, where: str) -> Iterator[RawPage]:
+def read_pages(
+    stream: Readable, *, where: str, limits: Limits = DEFAULT_LIMITS, on_bad: OnBad = refuse
+) -> Iterator[RawPage]:
     """All pages in the dump's order; memory holds the pages of one MiB at a time.
 
     Args:
         stream: XML in UTF-8 or UTF-16, as its declaration or byte order mark says.
         where: name of the input for errors.
+        on_bad: told of a page without a proper id, namespace or title, or longer than the limit.
 
     Raises:
-        InputError: broken XML, or a document type declaration; the pages before it have been given.
+        InputError: broken XML, a document type declaration, or a tag longer than a record may be; the pages
+            before it have been given.
     """
-    pages = _Pages(where=where)
+    pages = _Pages(where=where, limits=limits, on_bad=on_bad)
     fault: InputError | None = None
-    end = False
+    fed, end = 0, False
     while not end and fault is None:
         try:
             chunk = stream.read(_CHUNK)
             end = not chunk
             pages.parser.Parse(chunk, end)
+            fed += len(chunk)
+            if fed - pages.parser.CurrentByteIndex > limits.record_bytes + _CHUNK:
+                fault = _endless_tag(where, limits)
         except expat.ExpatError as error:
             fault = _broken(error, where=where)
         except InputError as error:
@@ -225,6 +177,13 @@ def read_pages(stream: BinaryIO, *, where: str) -> Iterator[RawPage]:
         pages.ready.clear()
     if fault is not None:
         raise fault
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0
 
 
 def read_site(stream: BinaryIO, *, lang: str) -> Site:
@@ -247,7 +206,7 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
         if name == "page":
             done = True
         elif name == "namespace":
-            key = int(attributes["key"])
+            key = _number(attributes.get("key", ""))
         text.clear()
 
     def end(name: str) -> None:
@@ -264,10 +223,12 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = text.append
     try:
-        while not done:
-            chunk = stream.read(1 << 16)
+        # By lines, so that nothing behind the head of a multistream dump is unpacked.
+        for _ in range(_HEAD_LINES):
+            chunk = stream.readline(_HEAD_LINE)
             parser.Parse(chunk, not chunk)
-            done = done or not chunk
+            if done or not chunk:
+                break
     except expat.ExpatError as error:
         raise _broken(error, where=where) from error
     if not names:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import read_records, refuse
 from kgcorpus.kg.graph import Graph
-from kgcorpus.kg.readers import parse_triple, read, refuse
+from kgcorpus.kg.readers import parse_triple
 
 
 def as_table(triples) -> pa.Table:
@@ -42,6 +43,6 @@ def multigraphs():
 def load_triples(real_data):
     def load(folder: str):
         path = str(real_data / folder / "triples.txt.gz")
-        return [tuple(row) for row in read(path, parse_triple, tally=Tally(), on_bad=refuse)]
+        return [tuple(row) for row in read_records(path, parse_triple, tally=Tally(), on_bad=refuse)]
 
     return load

@@ -1,5 +1,3 @@
-import bz2
-import gzip
 import subprocess
 import sys
 
@@ -9,61 +7,13 @@ from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import BadRecord, read_records, refuse
 from kgcorpus.kg import readers
-from kgcorpus.kg.readers import BadLine, BadRow, NameRow, open_lines, read, refuse, sniff_names
+from kgcorpus.kg.readers import NameRow, sniff_names
 
 FIELD = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=("Cs",)), min_size=1).filter(
     lambda text: text == text.strip()
 )
-
-
-@pytest.mark.parametrize(
-    ("name", "pack"),
-    [("t.tsv", bytes), ("t.tsv.gz", gzip.compress), ("t.tsv.bz2", bz2.compress)],
-)
-def test_lines_are_numbered_whatever_the_packing_and_line_ends(tmp_path, name, pack):
-    (tmp_path / name).write_bytes(pack("\ufeffQ1\tP1\tQ2\r\nQ1\tx\u2028y\x85\n".encode()))
-    assert list(open_lines(str(tmp_path / name))) == [(1, "Q1\tP1\tQ2"), (2, "Q1\tx\u2028y\x85")]
-
-
-def test_bad_bytes_are_an_error_with_their_line(tmp_path):
-    path = tmp_path / "t.tsv"
-    path.write_bytes(b"Q1\ten\tx\nQ2\ten\tcaf\xe9\n")
-    with pytest.raises(InputError, match=r"t\.tsv:2: byte 0xe9 at position 9 is not UTF-8"):
-        list(open_lines(str(path)))
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf16_is_named(tmp_path, encoding):
-    path = tmp_path / "t.tsv"
-    path.write_text("Q1\tP1\tQ2\n", encoding=encoding)
-    with pytest.raises(InputError, match="UTF-16"):
-        list(open_lines(str(path)))
-
-
-def test_a_file_cut_short_or_missing_is_an_input_error(tmp_path):
-    path = tmp_path / "t.tsv.gz"
-    path.write_bytes(gzip.compress("".join(f"Q{i}\tP1\tQ2\n" for i in range(9999)).encode())[:-2000])
-    with pytest.raises(InputError, match="cannot be read past line"):
-        list(open_lines(str(path)))
-    with pytest.raises(InputError, match="no such file"):
-        list(open_lines(str(tmp_path / "none.tsv")))
-
-
-def test_bad_lines_are_reported_with_their_position_and_the_rest_is_read(tmp_path):
-    path = tmp_path / "triples.tsv"
-    path.write_bytes(b"Q1\tP1\tQ2\n\n  \nQ1\tP1\nQ1\t\tQ2\nQ\xff\tP1\tQ2\nQ3\tP1\tQ4\tignored\n")
-    bad: list[BadRow] = []
-    tally = Tally()
-    rows = list(read(str(path), readers.parse_triple, tally=tally, on_bad=bad.append))
-    assert rows == [("Q1", "P1", "Q2"), ("Q3", "P1", "Q4")]
-    assert [(row.file, row.line) for row in bad] == [("triples.tsv", n) for n in (4, 5, 6)]
-    assert "tab-separated columns, here 2" in bad[0].reason
-    assert "column 2" in bad[1].reason
-    assert bad[2].text == "Q\\xff\tP1\tQ2"
-    assert tally.drops["blank_line"] == 2
-    with pytest.raises(InputError, match=r"triples\.tsv:4"):
-        list(read(str(path), readers.parse_triple, tally=tally, on_bad=refuse))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +47,7 @@ def test_layouts(parser, line, expected):
     ],
 )
 def test_malformed_lines(parser, line):
-    with pytest.raises(BadLine, match="column"):
+    with pytest.raises(BadRecord, match="column"):
         parser(line)
 
 
@@ -123,9 +73,13 @@ def test_real_files(real_data):
     assert sniff_names(str(folder / "labels_10lang.tsv.gz"), ["en"]) == "names"
     assert sniff_names(str(folder / "relations.tsv.gz"), ["en"]) == "names"
     tally = Tally()
-    triples = list(read(str(folder / "triples.txt.gz"), readers.parse_triple, tally=tally, on_bad=refuse))
+    triples = list(
+        read_records(str(folder / "triples.txt.gz"), readers.parse_triple, tally=tally, on_bad=refuse)
+    )
     assert len(triples) == 7066
-    names = list(read(str(folder / "labels_10lang.tsv.gz"), readers.parse_names, tally=tally, on_bad=refuse))
+    names = list(
+        read_records(str(folder / "labels_10lang.tsv.gz"), readers.parse_names, tally=tally, on_bad=refuse)
+    )
     entities = {entity for h, _, t in triples for entity in (h, t)}
     assert len(entities & {row.id for row in names if row.lang == "en"}) == 1487
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.anchors import ANCHOR_CONFIDENCE, SAME_PAGE_CONFIDENCE, bare_title, link_page
+from kgcorpus.linking.linker import Linker
 
 _MARKUP = re.compile(r"\[\[([^|\]]*)\|([^|\]]*)\|([^\]]*)\]\]")
 
@@ -264,3 +265,17 @@ def test_mentions_are_sorted_disjoint_and_inside_and_links_survive(pieces, lang)
     assert len(anchors) + tally.drops["link_outside_sentence"] == len(kept)
     if not tally.drops["link_outside_sentence"]:
         assert anchors == kept
+
+
+def test_the_dictionary_fills_what_links_leave(corpus):
+    linker = Linker.open(corpus, "en", overrides=["linking.min_confidence=0"])
+    row = page("[[Venus|Venus|Q313]] and Mercury; Venus again. [[iron|Iron|]] is none.")
+    tally = Tally()
+    rows = list(link_page(row, tally=tally, linker=linker))
+    found = [(r["text"][m["start"] : m["end"]], m["qid"], m["source"]) for r in rows for m in r["mentions"]]
+    assert found == [
+        ("Venus", "Q313", "anchor"),
+        ("Mercury", "Q308", "dictionary"),
+        ("Venus", "Q313", "same_page"),
+    ]
+    assert tally.counts["dictionary_mention"] == 1

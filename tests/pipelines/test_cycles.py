@@ -10,7 +10,8 @@ import pytest
 
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.readers import parse_triple, read, refuse
+from kgcorpus.inputs import read_records, refuse
+from kgcorpus.kg.readers import parse_triple
 from pipelines.context import Context
 from pipelines.cycles import STAGE
 from pipelines.writer import read_counters, write_shards
@@ -24,7 +25,7 @@ CAPS = {"dedup": "cycle", "wings_per_edge": 6, "pairs_per_edge": 4, "per_pair": 
 @pytest.fixture(scope="module")
 def shards(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     file = str(real_data / "demo-small" / "triples.txt.gz")
-    rows = list(read(file, parse_triple, tally=Tally(), on_bad=refuse))
+    rows = list(read_records(file, parse_triple, tally=Tally(), on_bad=refuse))
     rows += [(rows[0][0], "P1", rows[0][0]), rows[1]]
     folder = tmp_path_factory.mktemp("triples")
     paths = []

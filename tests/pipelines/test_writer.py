@@ -114,3 +114,18 @@ def test_two_rows_with_one_key_are_refused(spark: "SparkSession", tmp_path: Path
 def test_kernels_declare_the_split(spark: "SparkSession") -> None:
     assert with_split(PLAIN.schema).names == [*PLAIN.schema.names, "split"]
     assert not set(COUNTERS.names) & set(PLAIN.schema.names)
+
+
+@pytest.mark.parametrize("split", [None, "dev"])
+def test_a_row_that_no_split_takes_is_an_error(
+    spark: "SparkSession", tmp_path: Path, split: str | None
+) -> None:
+    frame = spark.range(20).select(
+        F.format_string("r%05d", "id").alias("id"),
+        F.lit("en").alias("lang"),
+        F.lit("text").alias("text"),
+        F.lit(128).alias("length"),
+        F.when(F.col("id") > 0, "train").otherwise(F.lit(split)).alias("split"),
+    )
+    with pytest.raises(Exception, match=f"no split is called {split or 'null'}"):
+        write(frame, tmp_path, shards={"train": 1, "validation": 1, "test": 1}, table_=PLAIN)

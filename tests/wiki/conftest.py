@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kgcorpus.wiki.dump import open_dump, read_pages, read_site
+from kgcorpus.inputs import open_input
+from kgcorpus.wiki.dump import read_pages, read_site
 from kgcorpus.wiki.site import Site
 
 
@@ -23,7 +24,7 @@ def german():
 def demo(real_data):
     """(site, pages) of 24 articles and 100 redirects."""
     path = str(real_data / "demo-small" / "enwiki-24articles.xml.bz2")
-    with open_dump(path) as head, open_dump(path) as stream:
+    with open_input(path) as head, open_input(path) as stream:
         return read_site(head, lang="en"), list(read_pages(stream, where=path))
 
 

@@ -1,12 +1,11 @@
-import bz2
-import gzip
 import io
 import tracemalloc
 
 import pytest
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.wiki.dump import RawPage, open_dump, read_pages, read_site
+from kgcorpus.inputs import open_input
+from kgcorpus.wiki.dump import RawPage, read_pages, read_site
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" xml:lang="de"><siteinfo>
 <dbname>dewiki</dbname><case>first-letter</case><namespaces>
@@ -78,40 +77,6 @@ def test_entity_expansion_is_refused():
         read('<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><mediawiki>&b;</mediawiki>')
 
 
-def test_compressed_streams(tmp_path):
-    xml = (HEAD + page() + page(2) + "</mediawiki>").encode()
-    files = {
-        "a.xml": xml,
-        "a.xml.gz": gzip.compress(xml[:300]) + gzip.compress(xml[300:]),
-        "a.xml.bz2": b"".join(bz2.compress(xml[i : i + 100]) for i in range(0, len(xml), 100)),
-    }
-    for name, data in files.items():
-        path = tmp_path / name
-        path.write_bytes(data)
-        with open_dump(str(path)) as stream:
-            assert stream.read() == xml
-
-
-@pytest.mark.parametrize(("suffix", "pack"), [("bz2", bz2.compress), ("gz", gzip.compress)])
-def test_truncated_and_damaged_files_name_the_byte(tmp_path, suffix, pack):
-    packed = pack(b"text " * 10_000)
-    for damaged, message in [
-        (packed[:-5], f"byte {len(packed) - 5}: .*too early"),
-        (b"", "byte 0: .*too early"),
-        (packed + b"rubbish", "damaged"),
-        (b"rubbish", "byte 0 or after: .*damaged"),
-    ]:
-        path = tmp_path / f"x.{suffix}"
-        path.write_bytes(damaged)
-        with open_dump(str(path)) as stream, pytest.raises(InputError, match=message):
-            stream.read()
-
-
-def test_a_missing_file():
-    with pytest.raises(InputError, match="/nowhere/x"):
-        open_dump("/nowhere/x.bz2")
-
-
 def test_memory_does_not_grow_with_the_dump():
     text = f"<text>{'x' * 50_000}</text>"
     parts = iter([HEAD.encode(), *[page(n, text=text).encode() for n in range(400)], b"</mediawiki>", b""])
@@ -133,7 +98,7 @@ def test_real_dumps(real_data, demo):
     assert (site.dbname, len(pages), sum(p.redirect is not None for p in pages)) == ("enwiki", 124, 100)
     counts = {}
     for path in sorted((real_data / "wiki-dump-samples").glob("*.bz2")):
-        with open_dump(str(path)) as stream:
+        with open_input(str(path)) as stream:
             pages = list(read_pages(stream, where=path.name))
         counts[path.name] = len(pages)
     assert counts == {

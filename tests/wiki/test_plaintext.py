@@ -35,7 +35,7 @@ def test_packed_files_and_a_byte_order_mark(tmp_path):
 
 
 def test_bad_bytes_name_the_line(tmp_path):
-    with pytest.raises(InputError, match=r"x\.txt, line 3: byte 2 of the line is not UTF-8"):
+    with pytest.raises(InputError, match=r"x\.txt:3: byte 0xff at position 1 is not UTF-8"):
         read(tmp_path, b"a\n\nb\xff\n")
     with pytest.raises(InputError, match="UTF-16"):
         read(tmp_path, "a".encode("utf-16"))

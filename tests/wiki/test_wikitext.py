@@ -237,13 +237,16 @@ HOSTILE = [
     "* " * 100_000,
     "\n= " * 50_000,
     "[[a|" + "[b" * 50_000,
+    "{{homonymie de " + " " * 200_000,
+    "{{" + "の曖昧さ回避" * 30_000,
+    "x\n" * 100_000 + "}}",
 ]
 
 
 @pytest.mark.parametrize("wikitext", HOSTILE, ids=lambda wikitext: repr(wikitext[:12]))
 def test_hostile_input_takes_no_time(wikitext):
     start = time.process_time()
-    for lang in ("en", "zh"):
+    for lang in ("fr", "ja", "zh"):
         parse(wikitext, SITES[lang])
         is_disambiguation(wikitext, SITES[lang])
     assert time.process_time() - start < 2

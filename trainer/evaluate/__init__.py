@@ -1,12 +1,18 @@
 """Benchmarks, one file each, behind one call."""
 
 import json
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.store import write_text
+from trainer.evaluate.config import EvaluationConfig
+from trainer.metrics import read_metrics
 
+# Held-out passages, each with several questions.
+_PASSAGES = 1_000
 # Records of the test split, the first in their random order: every relation is scored for each of them.
 _CYCLES = 2_000
 
@@ -17,17 +23,94 @@ def _cycles(model: str, data: str) -> dict[str, Any]:
     return run(model, data, limit=_CYCLES)
 
 
+def _cka(model: str, data: str) -> dict[str, Any]:
+    from trainer.evaluate.cka import evaluate as run
+
+    return run(model, data, limit=_PASSAGES)
+
+
+def _link_prediction(model: str, data: str) -> dict[str, Any]:
+    from trainer.kge.evaluate import evaluate as run
+
+    return run(model, data)
+
+
 # Name -> (model, data) -> result; imported when asked for, since torch is slow to load.
-BENCHMARKS = {"cycles": _cycles}
+BENCHMARKS: dict[str, Callable[[str, str], dict[str, Any]]] = {
+    "cycles": _cycles,
+    "cka": _cka,
+    "link-prediction": _link_prediction,
+}
+
+# Name -> module and function (model, data, config) -> result, of those that read a configuration.
+CONFIGURED = {
+    "xlr": "trainer.evaluate.xlr:evaluate",
+    "xlr-zero-shot": "trainer.evaluate.xlr_zero_shot:evaluate",
+    "relx": "trainer.evaluate.relx:evaluate",
+    "ner": "trainer.evaluate.ner:evaluate",
+    "pos": "trainer.evaluate.pos:evaluate",
+    "xnli": "trainer.evaluate.pairs:xnli",
+    "paws-x": "trainer.evaluate.pairs:paws_x",
+    "xquad": "trainer.evaluate.qa:xquad",
+    "mlqa": "trainer.evaluate.qa:mlqa",
+    "tydiqa": "trainer.evaluate.qa:tydiqa",
+    "glue": "trainer.evaluate.glue:evaluate",
+    "fewrel": "trainer.evaluate.fewrel_relations:evaluate",
+    "tacred": "trainer.evaluate.tacred:evaluate",
+    "jaket-entities": "trainer.evaluate.entity_classification:evaluate",
+    "jaket-memory": "trainer.evaluate.jaket_memory:evaluate",
+    "open-entity": "trainer.evaluate.open_entity:evaluate",
+    "lama": "trainer.evaluate.lama:evaluate",
+    "lama-uhn": "trainer.evaluate.lama_uhn:evaluate",
+    "xfactr": "trainer.evaluate.xfactr:evaluate",
+    "mlama": "trainer.evaluate.mlama:evaluate",
+}
 
 
-def evaluate(benchmark: str, *, model: str, data: str, out: Path) -> None:
+def evaluate(
+    benchmark: str, *, model: str, data: str, out: Path, config: EvaluationConfig | None = None
+) -> None:
     """Run a benchmark and write its result as JSON.
+
+    Args:
+        benchmark: its name.
+        model: a model's folder or hub id, or the folder of a run's checkpoints: then the result is a
+            `series` of one result for each, with its `step` and the `seconds` that training took up to it.
+        data: the benchmark's data.
+        out: the file to write.
+        config: read by the benchmarks that fine-tune.
 
     Raises:
         UsageError: there is no such benchmark.
     """
-    if benchmark not in BENCHMARKS:
-        raise UsageError(f"no benchmark is called {benchmark!r}", mend=f"There are: {', '.join(BENCHMARKS)}")
-    result = {"benchmark": benchmark, **BENCHMARKS[benchmark](model, data)}
-    write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    if benchmark not in (*BENCHMARKS, *CONFIGURED):
+        names = ", ".join(sorted([*BENCHMARKS, *CONFIGURED]))
+        raise UsageError(f"no benchmark is called {benchmark!r}", mend=f"There are: {names}")
+    run = BENCHMARKS.get(benchmark) or _configured(benchmark, config or EvaluationConfig())
+    checkpoints = sorted(Path(model).glob("step-*"))
+    found = (
+        {"series": _series(checkpoints, lambda folder: run(folder, data))}
+        if checkpoints
+        else run(model, data)
+    )
+    write_text(out, json.dumps({"benchmark": benchmark, **found}, indent=1, ensure_ascii=False) + "\n")
+
+
+def _configured(benchmark: str, config: EvaluationConfig) -> Callable[[str, str], dict[str, Any]]:
+    def run(model: str, data: str) -> dict[str, Any]:
+        module, _, name = CONFIGURED[benchmark].partition(":")
+        found: dict[str, Any] = getattr(import_module(module), name)(model, data, config)
+        return {"config": config.model_dump(mode="json"), **found}
+
+    return run
+
+
+def _series(checkpoints: list[Path], score: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Score over wall time: that of all steps up to each checkpoint, whatever they spent it on."""
+    steps = [line for line in read_metrics(checkpoints[0].parents[1] / "metrics.jsonl") if "loss" in line]
+    series = []
+    for folder in checkpoints:
+        step = int(folder.name.removeprefix("step-"))
+        seconds = sum(line["seconds"] for line in steps if line["step"] <= step)
+        series.append({"step": step, "seconds": seconds, **score(str(folder))})
+    return series

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 import yaml
 from numpy.typing import NDArray
 
@@ -21,10 +20,8 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.tokens import tokenize_rows
 from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.cycle_questions import Choices, Question, read_choices, read_questions
+from trainer.evaluate.masked import log_probabilities
 from trainer.models import PackedMaskedLM, open_lm
-from trainer.packing import pack
-
-_SEQUENCES_PER_FORWARD = 64
 
 
 def evaluate(
@@ -136,42 +133,14 @@ def _answer(
             hidden = np.full(masks, mask, np.int32)
             sequences.append(np.concatenate([ids[: question.start], hidden, ids[question.end :]]))
     best: dict[int, tuple[float, str]] = {}
-    step = _SEQUENCES_PER_FORWARD
-    for first in range(0, len(sequences), step):
-        chunk = asked[first : first + step]
-        starts = [questions[i].start for i, _ in chunk]
-        found = _log_probabilities(
-            lm, sequences[first : first + step], starts, [m for _, m in chunk], pad=pad
-        )
-        for (i, masks), table in zip(chunk, found, strict=True):
-            for pid, label in choices.labels[questions[i].lang].items():
-                if len(label) == masks:
-                    score = float(table[np.arange(masks), list(label)].mean())
-                    best[i] = min(best.get(i, (np.inf, "")), (-score, pid))
+    starts = [questions[i].start for i, _ in asked]
+    found = log_probabilities(lm, sequences, starts, [masks for _, masks in asked], pad=pad)
+    for (i, masks), table in zip(asked, found, strict=True):
+        for pid, label in choices.labels[questions[i].lang].items():
+            if len(label) == masks:
+                score = float(table[np.arange(masks), list(label)].mean())
+                best[i] = min(best.get(i, (np.inf, "")), (-score, pid))
     return [best[i][1] == question.answer for i, question in enumerate(questions)]
-
-
-@torch.inference_mode()
-def _log_probabilities(
-    lm: PackedMaskedLM,
-    sequences: Sequence[NDArray[np.int32]],
-    starts: Sequence[int],
-    masks: Sequence[int],
-    *,
-    pad: int,
-) -> list[NDArray[np.float32]]:
-    """For each sequence, the log-probabilities [masks, vocabulary] at its masks."""
-    sizes = np.array([len(x) for x in sequences], np.int64)
-    packed = pack(np.concatenate(sequences), sizes, length=int(sizes.max()), pad=pad)
-    places = [
-        packed.flat[o + s : o + s + m]
-        for o, s, m in zip(np.cumsum(sizes) - sizes, starts, masks, strict=True)
-    ]
-    device = next(lm.parameters()).device
-    rows = (torch.from_numpy(x).to(device) for x in (packed.ids, packed.segments, packed.positions))
-    where = torch.from_numpy(np.concatenate(places)).to(device)
-    logits = lm.logits(lm.states(*rows).flatten(0, 1)[where]).float()
-    return np.split(logits.log_softmax(dim=-1).cpu().numpy(), np.cumsum(masks)[:-1])
 
 
 def _one_a_cycle(questions: Sequence[Question], seed: int) -> list[int]:

@@ -25,7 +25,7 @@ _BY_LANGUAGE = {
     "de": "begriffsklärung|bkl",
     "es": "desambiguación|desambiguacion|desambig|desamb|des|disambig|desambiguación apellido",
     "fr": (
-        "homonymie|homonyme|homonymes|homonymie de [^{}|]*|internationalisation|paronymie"
+        r"homonymie|homonyme|homonymes|homonymie de\b[^{}|]*|internationalisation|paronymie"
         "|arrondissements homonymes|personnes homonymes|titres homonymes|toponymie|villes homonymes"
         "|bâtiments homonymes|prénoms homonymes|patronymie|unités homonymes"
         "|édifices religieux homonymes|sportifs homonymes|saints homonymes"
@@ -43,8 +43,12 @@ _BY_LANGUAGE = {
 }
 
 
+# The name ends before it is compared, so that no name is tried at every one of its characters.
+_TEMPLATE_NAME = re.compile(r"\{\{([^{}|]*+)(?=\||\}\})")
+
+
 def _pattern(names: str) -> re.Pattern[str]:
-    return re.compile(rf"\{{\{{\s*+(?:{names})\s*(?:\||\}}\}})", re.IGNORECASE)
+    return re.compile(names, re.IGNORECASE)
 
 
 _PATTERNS = {lang: _pattern(f"{_ENGLISH}|{names}") for lang, names in _BY_LANGUAGE.items()}
@@ -55,4 +59,6 @@ def is_disambiguation(wikitext: str, site: Site) -> bool:
     """Whether the page says that it lists the meanings of a name."""
     if "__DISAMBIG__" in wikitext:
         return True
-    return _PATTERNS.get(site.lang, _DEFAULT).search(wikitext.replace("_", " ")) is not None
+    pattern = _PATTERNS.get(site.lang, _DEFAULT)
+    names = {name.strip() for name in _TEMPLATE_NAME.findall(wikitext.replace("_", " "))}
+    return any(map(pattern.fullmatch, names))

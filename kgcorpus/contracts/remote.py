@@ -1,0 +1,78 @@
+"""Files by path or URL: any file system that fsspec knows (`s3://`, `gs://`, `hdfs://`, `https://`)."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
+
+_CHUNK = 1 << 20
+# What the stores call the hash or the time of a file.
+_STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
+
+
+def is_remote(path: str) -> bool:
+    """Is it a URL and no local path?"""
+    return "://" in path
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What a store says of a file: its size in bytes, and a stamp that changes with its content."""
+
+    size: int
+    stamp: str
+
+
+def describe(url: str) -> RemoteFile:
+    """Ask the store about a file.
+
+    Raises:
+        InputError: no such file, or it may not be read.
+        EnvironmentLacksError: the file system's package is not installed.
+    """
+    with told(url):
+        file_system, path = fsspec.core.url_to_fs(url)
+        # A listing of an hour ago would hide what has changed since.
+        file_system.invalidate_cache()
+        info: dict[str, Any] = file_system.info(path)
+    stamp = next((info[name] for name in _STAMPS if info.get(name)), "")
+    return RemoteFile(int(info["size"]), str(stamp))
+
+
+def sha256_of_url(url: str) -> str:
+    """Hex digest of a remote file's bytes; raises as `describe` does."""
+    digest = hashlib.sha256()
+    with told(url), fsspec.open(url, "rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fetch(url: str, target: Path) -> None:
+    """Copy a remote file to a local path that no one reads yet; raises as `describe` does."""
+    with told(url):
+        file_system, path = fsspec.core.url_to_fs(url)
+        file_system.get_file(path, str(target))
+
+
+@contextlib.contextmanager
+def told(url: str) -> Iterator[None]:
+    """Turn a store's own errors into ours."""
+    try:
+        yield
+    except KgcorpusError:
+        raise
+    except FileNotFoundError:
+        raise InputError("no such file", where=url, mend="Correct the URL") from None
+    except (ImportError, ValueError) as error:
+        raise EnvironmentLacksError(str(error), where=url, mend="Install the package of that store") from None
+    except Exception as error:
+        # Every store has errors of its own: of credentials, buckets, networks.
+        mend = "Check the address and the keys"
+        raise InputError(f"cannot be read: {error}", where=url, mend=mend) from None

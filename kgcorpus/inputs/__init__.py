@@ -1,0 +1,26 @@
+"""Files from outside: opened on any file system, unpacked within limits, read line by line.
+
+Nothing here trusts a file: what is damaged, packed without end, in another encoding or an archive is refused
+with its place, or handed to the caller's `on_bad` as a `BadRecord`.
+"""
+
+from kgcorpus.inputs.limits import DEFAULT_LIMITS, BadRecord, Limits, OnBad, refuse
+from kgcorpus.inputs.lines import UTF8_BOM, decoded, numbered_records, raw_lines, read_lines, read_records
+from kgcorpus.inputs.opening import open_input, open_slice, size_of
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "UTF8_BOM",
+    "BadRecord",
+    "Limits",
+    "OnBad",
+    "decoded",
+    "numbered_records",
+    "open_input",
+    "open_slice",
+    "raw_lines",
+    "read_lines",
+    "read_records",
+    "refuse",
+    "size_of",
+]

@@ -1,0 +1,109 @@
+"""Lines of text files, and records that a parser makes of them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs.limits import DEFAULT_LIMITS, BadRecord, Limits, OnBad
+from kgcorpus.inputs.opening import open_input
+
+T = TypeVar("T")
+UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def raw_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
+    """Yield the lines of a UTF-8 file as they are, with their ends and a byte order mark.
+
+    Raises:
+        InputError: as `open_input`; or the file is UTF-16, or a line is longer than the limit.
+    """
+    most, number = limits.record_bytes, 0
+    with open_input(path, limits=limits) as stream:
+        while raw := stream.readline(most + 1):
+            number += 1
+            if len(raw) > most:
+                raise InputError(
+                    f"the line is longer than {limits.record_mib} MiB",
+                    where=f"{path}:{number}",
+                    mend="If that is no fault, raise limits.record_mib",
+                )
+            if number == 1:
+                _refuse_utf16(raw, path)
+            yield raw
+
+
+def read_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number from 1, line without its end or a byte order mark) of a UTF-8 file.
+
+    Raises:
+        InputError: as `raw_lines`.
+    """
+    for number, raw in enumerate(raw_lines(path, limits=limits), start=1):
+        line = raw.removeprefix(UTF8_BOM) if number == 1 else raw
+        yield number, line.rstrip(b"\r\n")
+
+
+def read_records(
+    path: str,
+    parse: Callable[[str], T],
+    *,
+    tally: Tally,
+    on_bad: OnBad,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[T]:
+    """Yield the parsed lines; blank ones are dropped and counted, malformed ones handed to `on_bad`.
+
+    Args:
+        parse: a line -> a record; raises `BadRecord`, whose `where` and `text` are filled in here.
+
+    Raises:
+        InputError: as `raw_lines`.
+    """
+    for _, record in numbered_records(path, parse, tally=tally, on_bad=on_bad, limits=limits):
+        yield record
+
+
+def numbered_records(
+    path: str,
+    parse: Callable[[str], T],
+    *,
+    tally: Tally,
+    on_bad: OnBad,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[tuple[int, T]]:
+    """As `read_records`, each with the number of its line, counted from 1."""
+    file = PurePosixPath(path).name
+    for number, raw in read_lines(path, limits=limits):
+        try:
+            line = decoded(raw)
+            if not line.strip():
+                tally.drop("blank_line")
+                continue
+            record = parse(line)
+        except BadRecord as bad:
+            bad.where, bad.text = f"{file}:{number}", raw.decode("utf-8", "backslashreplace")
+            on_bad(bad)
+            continue
+        yield number, record
+
+
+def decoded(raw: bytes) -> str:
+    """UTF-8 as text.
+
+    Raises:
+        BadRecord: it is none.
+    """
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRecord(f"byte 0x{raw[error.start]:02x} at position {error.start} is not UTF-8") from error
+
+
+def _refuse_utf16(head: bytes, path: str) -> None:
+    if head.startswith(_UTF16_BOMS) or b"\0" in head:
+        raise InputError(
+            "this is not UTF-8 but looks like UTF-16", where=f"{path}:1", mend="Save the file as UTF-8"
+        )

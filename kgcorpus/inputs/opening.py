@@ -1,0 +1,101 @@
+"""Files opened on any file system; archives and other packings are refused by name, never unpacked."""
+
+import io
+from typing import BinaryIO, cast
+
+import fsspec
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits
+from kgcorpus.inputs.packed import MAGIC, unpacked
+
+_FORMATS = (
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"Rar!", "a rar archive"),
+    (b"\xfd7zXZ\x00", "packed by xz"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd"),
+    (b"PAR1", "a Parquet file"),
+)
+_PACKED_CHUNK = 1 << 18
+_TAR_MAGIC = slice(257, 262)
+
+
+class _Slice(io.RawIOBase):
+    """The bytes [start, stop) of a file."""
+
+    def __init__(self, raw: BinaryIO, start: int, stop: int) -> None:
+        self._raw, self._left = raw, stop - start
+        raw.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        data = self._raw.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+
+def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+    """Open a file of any fsspec file system for reading; `.bz2` (also multistream) and `.gz` are unpacked.
+
+    Raises:
+        InputError: there is no such file, or it is an archive or packed otherwise; now or while reading, it
+            is truncated, damaged (with the position in the packed file) or unpacks beyond the limits.
+    """
+    raw = _open_raw(path)
+    suffix = next((suffix for suffix in MAGIC if path.endswith(suffix)), None)
+    head = raw.read(512)
+    raw.seek(0)
+    if suffix is None:
+        packed = tuple((magic, f"packed: call it {end}") for end, magic in MAGIC.items())
+        _refuse_formats(head, path, _FORMATS + packed)
+        return raw
+    if head and not head.startswith(MAGIC[suffix]):
+        raise _refused(f"not packed, though its name ends in {suffix}", path)
+    stream = unpacked(raw, suffix, name=path, limits=limits)
+    _refuse_formats(stream.peek(512), path, _FORMATS)
+    return stream
+
+
+def open_slice(path: str, start: int, stop: int, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+    """Open the whole bz2 streams that the bytes [start, stop) of a `.bz2` file hold.
+
+    Raises:
+        InputError: as `open_input`; also if the last stream does not end at `stop`.
+    """
+    part = cast(BinaryIO, io.BufferedReader(_Slice(_open_raw(path), start, stop), _PACKED_CHUNK))
+    return unpacked(part, ".bz2", name=path, limits=limits, start=start)
+
+
+def size_of(path: str) -> int:
+    """Bytes of a file as it lies, packed or not."""
+    with _open_raw(path) as raw:
+        return raw.seek(0, io.SEEK_END)
+
+
+def _open_raw(path: str) -> BinaryIO:
+    try:
+        return cast(BinaryIO, fsspec.open(path, "rb").open())
+    except FileNotFoundError as fault:
+        raise InputError("no such file", where=path, mend="Check the path in the configuration") from fault
+    except (IsADirectoryError, PermissionError) as fault:
+        raise InputError("the file cannot be opened", where=path, mend=fault.strerror or "") from fault
+
+
+def _refuse_formats(head: bytes, path: str, formats: tuple[tuple[bytes, str], ...]) -> None:
+    what = next((name for magic, name in formats if head.startswith(magic)), None)
+    if head[_TAR_MAGIC] == b"ustar":
+        what = "a tar archive"
+    if what is not None:
+        raise _refused(what, path)
+
+
+def _refused(what: str, path: str) -> InputError:
+    return InputError(f"the file is {what}", where=path, mend="Plain, .gz and .bz2 files are read")

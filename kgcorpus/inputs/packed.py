@@ -1,0 +1,132 @@
+"""bzip2 and gzip without trust: damage has its place, and a bomb is refused before it fills the memory."""
+
+import bz2
+import io
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs.limits import Limits
+
+MAGIC = {".bz2": b"BZh", ".gz": b"\x1f\x8b"}
+_CHUNK = 1 << 20
+_PACKED_CHUNK = 1 << 18
+# Small files may be packed well; only past this many bytes does the ratio tell a bomb.
+_FREE_BYTES = 64 << 20
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib's decompressor with the interface of bz2's."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        given = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        # A full buffer may hide output that zlib still holds though its input is used up.
+        self.needs_input = not self._zlib.unconsumed_tail and len(given) < max_length
+        return given
+
+
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {".bz2": bz2.BZ2Decompressor, ".gz": _Gunzip}
+
+
+class _Decompressed(io.RawIOBase):
+    """Decompressed bytes of one or many streams on end.
+
+    `bz2` and `gzip` take garbage after a whole stream for the end of the file, and so lose the rest of a
+    damaged multistream dump in silence; here it is an error with its place.
+    """
+
+    def __init__(
+        self, raw: BinaryIO, new: Callable[[], _Decompressor], *, name: str, start: int, limits: Limits
+    ) -> None:
+        self._raw, self._new, self.name, self._limits = raw, new, name, limits
+        self._stream = new()
+        self._ready = memoryview(b"")
+        self._start = self._position = start
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        while not self._ready and self._advance():
+            pass
+        n = min(len(buffer), len(self._ready))
+        buffer[:n] = self._ready[:n]
+        self._ready = self._ready[n:]
+        return n
+
+    def _advance(self) -> bool:
+        """Decompress one more chunk; False at the end of the file."""
+        packed = self._stream.unused_data
+        if not packed and (self._stream.eof or self._stream.needs_input):
+            packed = self._raw.read(_PACKED_CHUNK)
+            self._position += len(packed)
+            if not packed and self._stream.eof:
+                return False
+            if not packed:
+                raise InputError(
+                    "the compressed file ends too early",
+                    where=f"{self.name}, byte {self._position}",
+                    mend="It is truncated: fetch it again",
+                )
+        if self._stream.eof:
+            self._stream = self._new()
+        try:
+            self._ready = memoryview(self._stream.decompress(packed, _CHUNK))
+        except (OSError, ValueError, zlib.error) as fault:
+            raise InputError(
+                "the compressed data is damaged",
+                where=f"{self.name}, byte {max(self._start, self._position - _PACKED_CHUNK)} or after",
+                mend="Fetch the file again and compare its checksum",
+            ) from fault
+        self._given += len(self._ready)
+        self._refuse_bomb()
+        return True
+
+    def _refuse_bomb(self) -> None:
+        allowed = self._limits.decompression_ratio * (self._position - self._start)
+        if self._given > max(_FREE_BYTES, allowed):
+            raise InputError(
+                f"unpacks to more than {self._limits.decompression_ratio} times its size",
+                where=f"{self.name}, byte {self._position}",
+                mend="If you trust the file, raise limits.decompression_ratio",
+            )
+
+
+def unpacked(raw: BinaryIO, suffix: str, *, name: str, limits: Limits, start: int = 0) -> io.BufferedReader:
+    """The bytes that a packed file stands for; reading raises `InputError` at damage or beyond the limits.
+
+    Args:
+        suffix: one of `MAGIC`, whose keys are the endings that are known.
+        start: where in the file `raw` begins, for errors.
+    """
+    return io.BufferedReader(
+        _Decompressed(raw, _DECOMPRESSORS[suffix], name=name, start=start, limits=limits), _CHUNK
+    )

@@ -1,0 +1,174 @@
+"""Wikidata's JSON dump: an entity a line between `[` and `]`, drawn into the rows that the TSV readers give.
+
+Of an entity's statements those of the best rank count (the preferred ones, or else the normal ones), as in
+Wikidata's own "truthy" dumps; values that are no items are left out.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
+from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
+
+_ID = re.compile(r"[QPL][1-9]\d{0,17}")
+_CLASS = "P31"
+Entity = dict[str, Any]
+
+
+class Line(NamedTuple):
+    """A line of the dump that holds an entity, not parsed yet; numbers count from 1."""
+
+    number: int
+    text: str
+
+
+def is_wikidata_dump(path: str) -> bool:
+    """Whether the file's name says that it is Wikidata's JSON dump."""
+    return path.removesuffix(".gz").removesuffix(".bz2").endswith(".json")
+
+
+def entity_lines(path: str, *, on_bad: OnBad, limits: Limits = DEFAULT_LIMITS) -> Iterator[Line]:
+    """The lines that hold entities, without the comma after each.
+
+    Args:
+        on_bad: told of a line that is not UTF-8.
+
+    Raises:
+        InputError: as `inputs.read_lines`; or the list has no end.
+    """
+    line, opened = b"", False
+    for number, raw in read_lines(path, limits=limits):
+        line = raw.strip().removesuffix(b",")
+        if line in (b"[", b"]", b""):
+            opened = opened or line == b"["
+            continue
+        try:
+            yield Line(number, decoded(line))
+        except BadRecord as bad:
+            bad.where, bad.text = f"{PurePosixPath(path).name}:{number}", line.decode("utf-8", "replace")
+            on_bad(bad)
+    if opened and line not in (b"]", b""):
+        raise InputError("the list has no end `]`", where=path, mend="It is truncated: fetch it again")
+
+
+def parse_entity(text: str) -> Entity:
+    """One line of the dump as a JSON object with an `id`.
+
+    Raises:
+        BadRecord: it is none.
+    """
+    try:
+        entity = json.loads(text)
+        if "\\u" in text:
+            json.dumps(entity, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadRecord("the entity holds half a surrogate pair") from None
+    except (ValueError, RecursionError) as error:
+        raise BadRecord(f"this is not an entity a line, as in Wikidata's dump: {error}") from None
+    ident = entity.get("id") if isinstance(entity, dict) else None
+    if not isinstance(ident, str) or not _ID.fullmatch(ident):
+        raise BadRecord("this is not an entity a line, as in Wikidata's dump: it has no proper `id`")
+    return entity
+
+
+def is_item(entity: Entity) -> bool:
+    """Whether it is an item; else it is a property or a lexeme."""
+    return bool(entity["id"].startswith("Q"))
+
+
+def rows_in(
+    entity: Entity, field: str, languages: Sequence[str]
+) -> Iterator[NameRow | DescriptionRow | TypesRow]:
+    """What an entity gives to a field of the config section `graph`.
+
+    Args:
+        field: labels, descriptions or types, of items; relations, of properties.
+        languages: those of names; descriptions are in the first.
+
+    Raises:
+        BadRecord: the entity is not in the dump's form.
+    """
+    if entity["id"][0] != ("P" if field == "relations" else "Q"):
+        return
+    match field:
+        case "labels" | "relations":
+            yield from _names(entity, languages)
+        case "types":
+            yield from _types(entity)
+        case "descriptions":
+            yield from _description(entity, languages[0])
+
+
+def _names(entity: Entity, languages: Sequence[str]) -> Iterator[NameRow]:
+    labels, aliases = _mapping(entity, "labels"), _mapping(entity, "aliases")
+    for lang in languages:
+        label = _value(labels[lang]) if lang in labels else None
+        others = [_value(alias) for alias in _sequence(aliases.get(lang, []))]
+        others = [alias for alias in dict.fromkeys(others) if alias and alias != label]
+        if label or others:
+            yield NameRow(entity["id"], lang, label or None, others)
+
+
+def _description(entity: Entity, lang: str) -> Iterator[DescriptionRow]:
+    descriptions = _mapping(entity, "descriptions")
+    if lang in descriptions and (text := _value(descriptions[lang])):
+        yield DescriptionRow(entity["id"], text)
+
+
+def _types(entity: Entity) -> Iterator[TypesRow]:
+    classes = list(dict.fromkeys(t for _, r, t in facts_in(entity) if r == _CLASS))
+    if classes:
+        yield TypesRow(entity["id"], classes)
+
+
+def facts_in(entity: Entity) -> Iterator[TripleRow]:
+    """The statements of best rank whose values are items.
+
+    Raises:
+        BadRecord: they are not in the dump's form.
+    """
+    for relation, statements in _mapping(entity, "claims").items():
+        ranked = [_mapping(statement) for statement in _sequence(statements)]
+        preferred = [statement for statement in ranked if statement.get("rank") == "preferred"]
+        for statement in preferred or ranked:
+            value = _item(_mapping(statement, "mainsnak"))
+            if value is not None and statement.get("rank") != "deprecated":
+                yield TripleRow(entity["id"], relation, value)
+
+
+def _item(snak: Entity) -> str | None:
+    """The item that a snak names; None for another kind of value, an unknown one or none."""
+    value = _mapping(snak, "datavalue").get("value")
+    if snak.get("snaktype") != "value" or not isinstance(value, dict):
+        return None
+    # Dumps before 2016 have the number alone.
+    ident = value.get("id") or (
+        f"Q{value['numeric-id']}" if value.get("entity-type") == "item" and "numeric-id" in value else None
+    )
+    return ident if isinstance(ident, str) and ident.startswith("Q") and _ID.fullmatch(ident) else None
+
+
+def _mapping(parent: Any, name: str = "") -> Entity:
+    """A JSON object, or the one at a name; PHP writes an empty one as `[]`."""
+    if name:
+        parent = parent.get(name) or {}
+    if not isinstance(parent, dict):
+        raise BadRecord(f"`{name or 'statement'}` is no JSON object")
+    return parent
+
+
+def _sequence(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise BadRecord(f"{str(value)[:40]} is no list")
+    return value
+
+
+def _value(term: Any) -> str:
+    value = _mapping(term).get("value")
+    if not isinstance(value, str):
+        raise BadRecord(f"{str(term)[:40]} has no text as its value")
+    return value

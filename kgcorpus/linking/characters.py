@@ -1,0 +1,123 @@
+"""What each Unicode character is to the spotter: part of a word, a token of its own, a space, or nothing.
+
+One table by code point serves the names and the texts, so both are read by the same rules. It is saved beside
+the dictionary, for a later Python may know more characters than the one that built it.
+"""
+
+import sys
+import unicodedata
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.uint32]
+
+# A line break ends a match. Marks go on with the token before them. Syllables are Korean: tokens whose
+# borders are those of the written word, or stand before particles. Single characters (Han, hiragana, Thai,
+# punctuation) have borders on both sides.
+BREAK, SPACE, IGNORED, WORD, MARK, SYLLABLE, SINGLE = range(7)
+CLASS_BITS = 3
+
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x2FDF),  # radicals
+    (0x3005, 0x3007),
+    (0x3041, 0x309F),  # hiragana
+    (0x3100, 0x312F),  # bopomofo
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+_ASSIGNED = 0x34000  # beyond stand only private characters, and:
+_TAGS = range(0xE0000, 0xE0200)
+_SYLLABLES = (0xAC00, 0xD7A3)
+_LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
+# Typography that says the same: apostrophes, quotation marks, hyphens. (NFKC leaves them apart.)
+_SAME = {
+    **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032\u0060\u00b4", "'"),
+    **dict.fromkeys("\u201c\u201d\u201f\u00ab\u00bb\u2033", '"'),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+}
+_JAMO = (0x1160, 0x11FF)  # letters that go on with a Korean syllable
+
+
+@lru_cache(maxsize=1)
+def character_table() -> Codes:
+    """[0x110000] the folded character (NFKC where that is one character) and its class in the low 3 bits."""
+    table: Codes = np.arange(sys.maxunicode + 1, dtype=np.uint32) << np.uint32(CLASS_BITS) | np.uint32(SINGLE)
+    for code in (*range(_ASSIGNED), *_TAGS):
+        folded = _fold(chr(code))
+        table[code] = ord(folded) << CLASS_BITS | _class_of(folded)
+    return table
+
+
+@lru_cache(maxsize=1)
+def _foldings() -> dict[int, str | None]:
+    """What `str.translate` must change: ignored characters go, folded ones change, spaces become one kind."""
+    table = character_table()
+    kind, folded = table & 7, table >> CLASS_BITS
+    found: dict[int, str | None] = dict.fromkeys(np.flatnonzero(kind == IGNORED).tolist())
+    found |= dict.fromkeys(np.flatnonzero((kind == SPACE) | (kind == BREAK)).tolist(), " ")
+    changed = np.flatnonzero((folded != np.arange(len(table))) & (kind >= WORD))
+    return found | {code: chr(folded[code]) for code in changed.tolist()}
+
+
+def normalise(name: str) -> str:
+    """A name as the dictionary holds it: NFC, folded, runs of white space as one space, none at the ends."""
+    name = unicodedata.normalize("NFC", name)
+    name = name.replace("`", "'") if name.isascii() else name.translate(_foldings())
+    return " ".join(name.split())
+
+
+def codes_of(text: str) -> Codes:
+    """[n] a text's code points."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def composed(text: str, marks: NDArray[np.int64]) -> tuple[str, NDArray[np.int64] | None]:
+    """The text in NFC, and [n + 1] where its characters and its end stood in `text`; None if nothing changed.
+
+    Args:
+        marks: places of the characters of class MARK; where none is near, NFC changes only what is folded.
+    """
+    runs = np.split(marks, np.flatnonzero(np.diff(marks) != 1) + 1) if len(marks) else []
+    pieces, lengths, done = [], [], 0
+    for run in runs:
+        start, end = max(0, int(run[0]) - 1), int(run[-1]) + 1
+        piece = unicodedata.normalize("NFC", text[start:end])
+        if piece != text[start:end]:
+            pieces += [text[done:start], piece]
+            lengths += [np.arange(done, start), np.full(len(piece), start)]
+            done = end
+    if not pieces:
+        return text, None
+    return "".join([*pieces, text[done:]]), np.concatenate([*lengths, np.arange(done, len(text) + 1)])
+
+
+def _fold(character: str) -> str:
+    if character in _SAME:
+        return _SAME[character]
+    folded = unicodedata.normalize("NFKC", character)
+    return folded if len(folded) == 1 else character
+
+
+def _class_of(character: str) -> int:
+    code, category = ord(character), unicodedata.category(character)
+    kind = SINGLE
+    if character in _LINE_BREAKS:
+        kind = BREAK
+    elif character.isspace():
+        kind = SPACE
+    elif category in ("Cf", "Cc", "Cs") or 0xFE00 <= code <= 0xFE0F:
+        kind = IGNORED
+    elif category[0] == "M" or _JAMO[0] <= code <= _JAMO[1]:
+        kind = MARK
+    elif _SYLLABLES[0] <= code <= _SYLLABLES[1]:
+        kind = SYLLABLE
+    elif category[0] in "LN" and not any(first <= code <= last for first, last in _UNSPACED):
+        kind = WORD
+    return kind

@@ -1,0 +1,61 @@
+"""`kgcorpus evaluate linking`: hidden hyperlinks of a build's held-out pages, or texts with gold mentions."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kgcorpus.config import BuildConfig, load
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.store import write_text
+from kgcorpus.inputs import raw_lines
+from kgcorpus.linking.gold import read_gold, score_gold
+from kgcorpus.linking.hidden_links import answers, held_out_pages, resolve_titles, score_hidden
+from kgcorpus.linking.linker import Linker
+
+
+def evaluate(
+    corpus: Path,
+    *,
+    out: Path,
+    lang: str,
+    data: Path | None = None,
+    exclude_names: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> None:
+    """Score the linker of a build and write the result as JSON.
+
+    Args:
+        data: texts with gold mentions (`read_gold`); None: the links of held-out pages are hidden.
+        exclude_names: lines that begin with a QID whose labels and titles stay out of the dictionary, such as
+            those that come from the gold's own authors.
+
+    Raises:
+        InputError: no build, no pages with links, or a malformed file.
+    """
+    lines = raw_lines(str(exclude_names)) if exclude_names else ()
+    without = frozenset(line.split()[0].decode() for line in lines if line.strip())
+    linker = Linker.open(corpus, lang, overrides=overrides, without=without)
+    found = score_gold(linker, list(read_gold(data))) if data else _hidden(corpus, linker, lang)
+    config = linker.config.model_dump(mode="json")
+    result: dict[str, Any] = {"benchmark": "linking", "lang": lang, "config": config, **found}
+    write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:
+    manifest = load_manifest(corpus)
+    seed = load(BuildConfig, corpus / "config.yaml").seed
+    paths = {
+        name: manifest.files(corpus, name) if name in manifest.tables else [] for name in ("pages", "titles")
+    }
+    pages = held_out_pages(paths["pages"], lang, seed) if paths["pages"] else []
+    if not pages:
+        raise InputError(
+            f"has no held-out page of {lang} with links",
+            where=str(corpus),
+            mend="Build it from a dump, or give gold texts with --data",
+        )
+    titles = {link["target"] for page in pages for link in page["links"]}
+    resolved = resolve_titles(titles, lang, pages=paths["pages"], items=paths["titles"])
+    return score_hidden(list(answers(linker, pages, resolved)), seed=seed)

@@ -1,0 +1,90 @@
+"""Texts with gold mentions, one JSON object a line (ELEVANT's form), and the linker's score on them."""
+
+import json
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.linking.linker import Linker
+from kgcorpus.linking.metrics import f1
+
+Answer = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class GoldText:
+    """A text and its mentions.
+
+    Attributes:
+        span: the part of the text that is annotated.
+        mentions: (start, end, QID) that a linker must find.
+        allowed: further ones that it may find: parts of a longer mention, optional ones, pronouns.
+    """
+
+    text: str
+    span: tuple[int, int]
+    mentions: frozenset[Answer]
+    allowed: frozenset[Answer]
+
+
+def read_gold(path: Path) -> Iterator[GoldText]:
+    """The texts of a file, plain or .xz; objects need `text` and `labels` ({span, entity_id}).
+
+    Raises:
+        InputError: a line is not such an object.
+    """
+    unpack = lzma.open if path.suffix == ".xz" else open
+    with unpack(path, "rt", encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield _gold_text(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"is not a text with gold mentions ({error!r})",
+                    where=f"{path}, line {number}",
+                    mend="Give ELEVANT's form: text, labels: [{span: [start, end], entity_id}]",
+                ) from None
+
+
+def _gold_text(row: dict[str, Any]) -> GoldText:
+    must: set[Answer] = set()
+    may: set[Answer] = set()
+    for label in row["labels"]:
+        start, end = label["span"]
+        lesser = label.get("parent") is not None or label.get("optional") or label.get("coref")
+        if label["entity_id"].startswith("Q") and label["entity_id"][1:].isdigit():
+            (may if lesser else must).add((start, end, label["entity_id"]))
+    start, end = row.get("evaluation_span") or (0, len(row["text"]))
+    return GoldText(row["text"], (start, end), frozenset(must), frozenset(may))
+
+
+def score_gold(linker: Linker, texts: list[GoldText]) -> dict[str, Any]:
+    """Strict F1: a mention counts if its span and its entity are right.
+
+    `known` is the same over the gold mentions whose entity has a name in the dictionary, `spans` without
+    regard to the entity.
+    """
+    right = predicted = gold = known = spans = 0
+    for text in texts:
+        found = {
+            (m.start, m.end, m.entity)
+            for m in linker.link(text.text)
+            if text.span[0] <= m.start and m.end <= text.span[1]
+        }
+        found -= text.allowed - text.mentions
+        right += len(found & text.mentions)
+        predicted += len(found)
+        gold += len(text.mentions)
+        known += sum(linker.knows(entity) for _, _, entity in text.mentions)
+        spans += len({answer[:2] for answer in found} & {answer[:2] for answer in text.mentions})
+    return {
+        "texts": len(texts),
+        "strict": f1(right, predicted, gold),
+        "spans": f1(spans, predicted, gold),
+        "known": f1(right, predicted, known),
+    }

@@ -1,0 +1,213 @@
+"""All that linking one language needs, as arrays in mapped files: spotter, senses, entities."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from kgcorpus.config import LinkingConfig
+from kgcorpus.kg.arrays import Folder
+from kgcorpus.kg.strings import Column, IdIndex, column_of
+from kgcorpus.linking.function_words import FUNCTION_WORDS
+from kgcorpus.linking.relatedness import Sets
+from kgcorpus.linking.spotter import Spotter
+from kgcorpus.linking.tagme import Senses
+
+Int64s = NDArray[np.int64]
+_TEXT = pa.large_string()
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The names of one language and what they stand for.
+
+    Attributes:
+        entities: the strings of the entities that `senses` numbers: a QID, or `lang:title`.
+    """
+
+    spotter: Spotter
+    senses: Senses
+    entities: Column
+
+    def entity(self, number: int) -> str:
+        """The entity of that number."""
+        start, end = self.entities.offsets[number : number + 2]
+        return bytes(self.entities.data[start:end]).decode()
+
+    def number(self, entity: str) -> int:
+        """The inverse of `entity`; -1 for one that no name stands for."""
+        return int(self._index.find(pa.array([entity]))[0])
+
+    @cached_property
+    def _index(self) -> IdIndex:
+        buffers = map(pa.py_buffer, self.entities)
+        return IdIndex(pa.LargeStringArray.from_buffers(len(self.entities.offsets) - 1, *buffers))
+
+    def save(self, folder: Path) -> None:
+        """Write it as .npy files; the entities last: where they are, all is."""
+        senses, store = self.senses, Folder(folder)
+        self.spotter.save(folder)
+        store.put(
+            "names",
+            {name: getattr(senses, name) for name in ("probability", "offsets", "entities", "commonness")},
+        )
+        for name in ("links", "graph"):
+            sets: Sets = getattr(senses, name)
+            universe = np.array(sets.universe)
+            store.put(name, {"offsets": sets.offsets, "items": sets.items, "universe": universe})
+        store.put("entities", {"data": self.entities.data, "offsets": self.entities.offsets})
+
+    @classmethod
+    def open(cls, folder: Path) -> "Lexicon":
+        """Map what `save` wrote, shared by all processes of a machine.
+
+        Raises:
+            FileNotFoundError: `save` has not ended there.
+        """
+        store = Folder(folder)
+        entities = store.get("entities")
+        if "offsets" not in entities:
+            raise FileNotFoundError(folder)
+        names = store.get("names")
+        links, graph = (
+            Sets(found["offsets"], found["items"], int(found["universe"]))
+            for found in map(store.get, ("links", "graph"))
+        )
+        senses = Senses(
+            names["probability"], names["offsets"], names["entities"], names["commonness"], links, graph
+        )
+        return cls(Spotter.open(folder), senses, Column(**entities))
+
+
+def build_lexicon(
+    lang: str,
+    *,
+    surfaces: pa.Table,
+    names: pa.Table,
+    in_links: pa.Table,
+    triples: pa.Table,
+    config: LinkingConfig,
+) -> Lexicon:
+    """Join the tables' rows of one language.
+
+    Args:
+        surfaces: columns surface, links, occurrences, targets.
+        names: surface and target; names that need no link, repeated ones counting once.
+        in_links: target and pages.
+        triples: h and t.
+    """
+    forms, pairs = _pairs(surfaces, names)
+    texts, entities = (pairs[name].combine_chunks() for name in ("surface", "target"))
+    texts, entities = texts.dictionary_encode(), entities.dictionary_encode()
+    graph = _neighbours(entities.dictionary, triples)
+    form, entity = texts.indices.to_numpy(), entities.indices.to_numpy()
+    degree = np.diff(graph.offsets)[entity]
+    named = pairs["named"].to_numpy()
+    share = named * (1 + degree) / np.bincount(form, named * (1 + degree))[form].clip(1e-9)
+    weight = pairs["links"].to_numpy() + config.name_links * share
+    order = np.lexsort((entity, -weight, form))
+    total = np.bincount(form, weight)
+    senses = Senses(
+        probability=_probability(texts.dictionary, forms, lang, config),
+        offsets=_offsets(form, len(total)),
+        entities=entity[order].astype(np.int32),
+        commonness=(weight / total[form])[order].astype(np.float32),
+        links=_linking_pages(entities.dictionary, in_links),
+        graph=graph,
+    )
+    return Lexicon(Spotter.build(texts.dictionary.to_pylist()), senses, column_of(entities.dictionary))
+
+
+def _pairs(surfaces: pa.Table, names: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Surfaces with their counts, and distinct (surface, target) with links and 1.0 for a name."""
+    flat = surfaces["targets"].combine_chunks()
+    rows = pc.list_parent_indices(flat)
+    linked = pa.table(
+        {
+            "surface": surfaces["surface"].take(rows).cast(_TEXT),
+            "target": flat.flatten().field("target").cast(_TEXT),
+            "links": flat.flatten().field("links").cast(pa.float64()),
+            "named": pa.array(np.zeros(len(rows))),
+        }
+    )
+    named = pa.table(
+        {
+            "surface": names["surface"].cast(_TEXT),
+            "target": names["target"].cast(_TEXT),
+            "links": pa.array(np.zeros(len(names))),
+            "named": pa.array(np.ones(len(names))),
+        }
+    )
+    both = pa.concat_tables([linked, named])
+    counts = surfaces.select(["surface", "links", "occurrences"])
+    known = pa.concat_tables([both, _capitalised(both)])
+    pairs = known.group_by(["surface", "target"]).aggregate([("links", "sum"), ("named", "max")])
+    pairs = pairs.rename_columns(["surface", "target", "links", "named"])
+    return counts, pairs.sort_by([("surface", "ascending"), ("target", "ascending")])
+
+
+def _capitalised(pairs: pa.Table) -> pa.Table:
+    """Names in lower case as a sentence begins with them, where the dictionary has no such name."""
+    texts = pairs["surface"].combine_chunks()
+    first = pc.utf8_slice_codeunits(texts, 0, 1)
+    capital = pc.binary_join_element_wise(
+        pc.utf8_upper(first), pc.utf8_slice_codeunits(texts, 1), pa.scalar("", _TEXT)
+    )
+    new = pc.and_(pc.not_equal(capital, texts), pc.invert(pc.is_in(capital, texts)))
+    return pairs.set_column(0, "surface", capital).filter(new)
+
+
+def _probability(texts: pa.Array, counts: pa.Table, lang: str, config: LinkingConfig) -> NDArray[np.float32]:
+    """[F] links over occurrences; a name that is never linked is the less one the oftener it stands.
+
+    Words of grammar and single characters are no names unless they are linked.
+    """
+    known = counts["surface"].combine_chunks().cast(_TEXT)
+    place = pc.index_in(texts, known)
+    first = pc.utf8_slice_codeunits(texts, 0, 1)
+    lower = pc.binary_join_element_wise(
+        pc.utf8_lower(first), pc.utf8_slice_codeunits(texts, 1), pa.scalar("", _TEXT)
+    )
+    rows = pc.fill_null(pc.coalesce(place, pc.index_in(lower, known)), -1).to_numpy()
+    links, seen = (np.append(counts[name].to_numpy(), 0)[rows] for name in ("links", "occurrences"))
+    linked = links / np.maximum(seen, 1)
+    words = pa.array(sorted(FUNCTION_WORDS.get(lang, ())), _TEXT)
+    weak = pc.or_(pc.is_in(pc.utf8_lower(texts), words), pc.less(pc.utf8_length(texts), 2))
+    unlinked = np.where(weak.to_numpy(zero_copy_only=False), 0, config.name_probability / (1 + seen))
+    return np.where(links > 0, linked, unlinked).astype(np.float32)
+
+
+def _linking_pages(entities: pa.Array, in_links: pa.Table) -> Sets:
+    """[N] numbers of the pages that link to each entity."""
+    lists = in_links["pages"].combine_chunks()
+    pages, numbers = np.unique(lists.flatten().to_numpy(), return_inverse=True)
+    target = pc.index_in(in_links["target"].combine_chunks().cast(_TEXT), entities)
+    owners = pc.fill_null(target, -1).to_numpy()[pc.list_parent_indices(lists).to_numpy()]
+    return _sets(owners, numbers, entities=len(entities), universe=len(pages))
+
+
+def _neighbours(entities: pa.Array, triples: pa.Table) -> Sets:
+    """[N] numbers of the graph's entities one hop away, and of the entity itself."""
+    h, t = (triples[name].combine_chunks().cast(_TEXT) for name in "ht")
+    known = pc.unique(pa.concat_arrays([h, t]))
+    ends = [pc.index_in(x, known).to_numpy() for x in (h, t)]
+    owner_of = pc.fill_null(pc.index_in(known, entities), -1).to_numpy()
+    itself = np.arange(len(known))
+    owners = owner_of[np.concatenate([ends[0], ends[1], itself])]
+    return _sets(
+        owners, np.concatenate([ends[1], ends[0], itself]), entities=len(entities), universe=len(known)
+    )
+
+
+def _sets(owners: Int64s, items: Int64s, *, entities: int, universe: int) -> Sets:
+    """Sorted, distinct items by owner; those of owner -1 are left out."""
+    keys = np.unique(owners[owners >= 0].astype(np.int64) << 32 | items[owners >= 0])
+    return Sets(_offsets(keys >> 32, entities), (keys & 0xFFFFFFFF).astype(np.int32), universe)
+
+
+def _offsets(groups: Int64s, n: int) -> Int64s:
+    return np.append(0, np.cumsum(np.bincount(groups, minlength=n))).astype(np.int64)

@@ -1,0 +1,250 @@
+"""Marks the entities in a text by a build's tables: `Linker.open(OUT).link(text, "en")`."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from kgcorpus.config import BuildConfig, LinkingConfig, load
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.tables import table
+from kgcorpus.linking.characters import normalise
+from kgcorpus.linking.confidence import confidence, features_of
+from kgcorpus.linking.lexicon import Lexicon, build_lexicon
+from kgcorpus.linking.statistics import names_of_entities, names_of_targets, names_of_titles
+from kgcorpus.linking.tagme import Rules, choose_spots, disambiguate
+
+TABLES = ("surfaces", "in_links", "entities", "titles", "triples")
+Int64s = NDArray[Any]
+_FORMAT = 3
+_NAMES = pa.schema([("lang", pa.string()), ("surface", pa.string()), ("target", pa.string())])
+_BATCH = 50_000
+
+
+class Mention(NamedTuple):
+    """A name in a text: its span in code points, its entity's QID, the confidence from 0 to 1."""
+
+    start: int
+    end: int
+    entity: str
+    confidence: float
+    source: str = "dictionary"
+
+
+class Linker:
+    """The linker of one language."""
+
+    def __init__(self, lexicon: Lexicon, config: LinkingConfig) -> None:
+        self.lexicon, self.config = lexicon, config
+
+    @classmethod
+    def open(
+        cls,
+        corpus: Path,
+        lang: str,
+        *,
+        overrides: Sequence[str] = (),
+        without: frozenset[str] = frozenset(),
+    ) -> "Linker":
+        """The linker by the tables of a build; its arrays are made once, under CORPUS/cache/linker.
+
+        Args:
+            overrides: `linking.key=value`, over the build's own configuration.
+            without: entities whose labels, aliases and titles stay out of the dictionary.
+
+        Raises:
+            InputError: the folder holds no build, or none with links or names of entities.
+        """
+        manifest = load_manifest(corpus, required=True)
+        paths = {name: manifest.files(corpus, name) for name in TABLES if name in manifest.tables}
+        if not {"surfaces", "entities"} & set(paths):
+            raise InputError(
+                "has neither links nor names of entities",
+                where=str(corpus),
+                mend="Run kgcorpus build-corpus surfaces in_links entities",
+            )
+        config = load(BuildConfig, corpus / "config.yaml", overrides=overrides).linking
+        return cls.of_tables(paths, corpus / "cache" / "linker", lang, config=config, without=without)
+
+    @classmethod
+    def of_tables(
+        cls,
+        paths: Mapping[str, Sequence[str]],
+        cache: Path,
+        lang: str,
+        *,
+        config: LinkingConfig,
+        without: frozenset[str] = frozenset(),
+    ) -> "Linker":
+        """The same from the files of those of `TABLES` that there are, and the folder for the arrays."""
+        return cls(_open_lexicon(paths, cache, lang, config=config, without=without), config)
+
+    def link(self, text: str) -> list[Mention]:
+        """The mentions of entities with a QID, of enough confidence; disjoint, in order."""
+        config = self.config
+        floor = config.min_confidence if config.method == "weighed" else config.rho
+        return [m for m in self.candidates(text) if m.confidence >= floor and is_qid(m.entity)]
+
+    def link_to_graph(self, text: str) -> list[Mention]:
+        """As `link`, without entities outside the graph; a build without a graph keeps all."""
+        graph = self.lexicon.senses.graph
+        return [m for m in self.link(text) if not graph.universe or self._in_graph(m.entity)]
+
+    def _in_graph(self, entity: str) -> bool:
+        number, offsets = self.lexicon.number(entity), self.lexicon.senses.graph.offsets
+        return bool(offsets[number + 1] > offsets[number])
+
+    def candidates(self, text: str) -> list[Mention]:
+        """All mentions, whatever their confidence, also of pages without QID (as `lang:title`)."""
+        spots = self._spots(text)
+        return [mention for mention in self._choose(text, *spots) if mention is not None]
+
+    def link_spans(self, text: str, spans: Sequence[tuple[int, int]]) -> list[Mention | None]:
+        """What stands at the given spans, which are disjoint and in order; None where no name is known.
+
+        The names around them vote as in `link`.
+        """
+        starts, ends, names = self._spots(text)
+        given = np.array(spans, np.int64).reshape(-1, 2)
+        before = np.searchsorted(given[:, 1], starts, side="right")  # spans that end before the spot
+        free = np.append(given[:, 0], len(text) + 1)[before] >= ends
+        own = np.array([self._name(text[start:end]) for start, end in spans], np.int32)
+        known = own >= 0
+        starts = np.concatenate([starts[free], given[known, 0]])
+        ends = np.concatenate([ends[free], given[known, 1]])
+        names = np.concatenate([names[free], own[known]])
+        order = np.argsort(starts, kind="stable")
+        found = self._choose(text, starts[order], ends[order], names[order])
+        by_start = {m.start: m for m in found if m is not None}
+        return [by_start.get(start) if yes else None for (start, _), yes in zip(spans, known, strict=True)]
+
+    def senses_of(self, name: str) -> list[str]:
+        """What a name may stand for, the commonest first."""
+        number, senses = self._name(name), self.lexicon.senses
+        if number < 0:
+            return []
+        entities = senses.entities[senses.offsets[number] : senses.offsets[number + 1]]
+        return [self.lexicon.entity(entity) for entity in entities.tolist()]
+
+    def knows(self, entity: str) -> bool:
+        """Whether some name stands for the entity."""
+        return self.lexicon.number(entity) >= 0
+
+    def in_links(self, entity: str) -> int:
+        """Training pages that link to the entity."""
+        number, offsets = self.lexicon.number(entity), self.lexicon.senses.links.offsets
+        return int(offsets[number + 1] - offsets[number]) if number >= 0 else 0
+
+    def _name(self, text: str) -> int:
+        return self.lexicon.spotter.find(normalise(text))
+
+    def _spots(self, text: str) -> tuple[Int64s, Int64s, Int64s]:
+        """Starts, ends and names of disjoint spots."""
+        spotter, rules = self.lexicon.spotter, self._rules
+        spots = spotter.every(spotter.tokens(text))
+        kept = choose_spots(
+            spots.first,
+            spots.last,
+            spots.names,
+            self.lexicon.senses,
+            rules.min_probability,
+            rules.window,
+            rules.nested_ratio,
+        )
+        return spots.starts[kept], spots.ends[kept], spots.names[kept]
+
+    def _choose(self, text: str, starts: Int64s, ends: Int64s, names: Int64s) -> list[Mention | None]:
+        choices = disambiguate(names, self.lexicon.senses, self._rules)
+        trust = choices.rho.tolist()
+        if self.config.method == "weighed":
+            known = features_of(text, starts, ends, names, choices=choices, senses=self.lexicon.senses)
+            trust = confidence(known).tolist()
+        rows = zip(starts.tolist(), ends.tolist(), choices.entities.tolist(), trust, strict=True)
+        entity = self.lexicon.entity
+        return [Mention(start, end, entity(e), sure) if e >= 0 else None for start, end, e, sure in rows]
+
+    @cached_property
+    def _rules(self) -> Rules:
+        config = self.config
+        return Rules(
+            config.min_link_probability,
+            config.window,
+            config.nested_ratio,
+            config.voters,
+            config.epsilon,
+            config.tau,
+            config.graph_weight,
+            config.vote_weight if config.method == "weighed" else 0.0,
+            config.vote_floor,
+        )
+
+
+def is_qid(entity: str) -> bool:
+    """Whether an entity has an item, or is but a page (`lang:title`)."""
+    return ":" not in entity
+
+
+def _open_lexicon(
+    paths: Mapping[str, Sequence[str]],
+    cache: Path,
+    lang: str,
+    *,
+    config: LinkingConfig,
+    without: frozenset[str],
+) -> Lexicon:
+    """The lexicon of one language, built by the first to ask."""
+    tables = sorted((name, Path(files[0]).parent.name) for name, files in paths.items())
+    names = [config.name_links, config.name_probability, sorted(without)]
+    key = hashlib.sha256(json.dumps([_FORMAT, tables, names]).encode()).hexdigest()
+    folder = cache / key[:12] / lang
+    try:
+        return Lexicon.open(folder)
+    except FileNotFoundError:
+        _build(paths, lang, config, without).save(folder)
+        return Lexicon.open(folder)
+
+
+def _build(
+    paths: Mapping[str, Sequence[str]], lang: str, config: LinkingConfig, without: frozenset[str]
+) -> Lexicon:
+    def read(name: str, *columns: str) -> pa.Table:
+        schema = pa.schema([table(name).schema.field(column) for column in columns])
+        own = [("lang", "=", lang)] if "lang" in table(name).columns else None
+        files = [pq.read_table(path, columns=list(columns), filters=own) for path in paths.get(name, ())]
+        return pa.concat_tables([schema.empty_table(), *files])
+
+    names = [
+        pa.Table.from_pylist(
+            [row for row in rows if row["lang"] == lang and row["target"] not in without], schema=_NAMES
+        )
+        for rows in _names(paths)
+    ]
+    return build_lexicon(
+        lang,
+        surfaces=read("surfaces", "surface", "links", "occurrences", "targets"),
+        names=pa.concat_tables([_NAMES.empty_table(), *names]),
+        in_links=read("in_links", "target", "pages"),
+        triples=read("triples", "h", "t"),
+        config=config,
+    )
+
+
+def _names(paths: Mapping[str, Sequence[str]]) -> Iterator[list[dict[str, Any]]]:
+    """Labels and aliases, and titles of pages with and without item, by batches."""
+    sources: tuple[tuple[str, list[str], Any], ...] = (
+        ("entities", ["qid", "names"], names_of_entities),
+        ("titles", ["lang", "title", "qid"], names_of_titles),
+        ("in_links", ["lang", "target"], names_of_targets),
+    )
+    for name, columns, rows_of in sources:
+        for path in paths.get(name, ()):
+            for batch in pq.ParquetFile(path).iter_batches(_BATCH, columns=columns):
+                yield list(rows_of(batch.to_pylist()))

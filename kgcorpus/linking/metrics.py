@@ -1,0 +1,97 @@
+"""Measures of linking: shares with bootstrap intervals over pages, precision against recall, F1."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64, mix64_array
+
+ROUNDS = 1000
+Floats = NDArray[np.float64]
+
+
+def resampled_pages(pages: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
+    """[ROUNDS, P] how often each of the P distinct pages is drawn, P draws with replacement a round."""
+    n = int(pages.max()) + 1 if len(pages) else 0
+    bits = mix64_array(np.arange(ROUNDS * n, dtype=np.uint64) + np.uint64(hash64(seed, "bootstrap")))
+    drawn = ((bits >> np.uint64(32)) * np.uint64(n) >> np.uint64(32)).astype(np.int64).reshape(ROUNDS, n)
+    return (
+        np.stack([np.bincount(row, minlength=n) for row in drawn]) if n else np.zeros((ROUNDS, 0), np.int64)
+    )
+
+
+def share(values: Floats, pages: NDArray[np.int64], draws: NDArray[np.int64]) -> dict[str, Any]:
+    """The mean of [n] values, and the 95 % interval of the mean over resampled pages.
+
+    Links of one page stand or fall together, so pages are drawn and not links.
+
+    Args:
+        pages: [n] each value's page, numbers from 0.
+        draws: as `resampled_pages` gives them.
+    """
+    if not len(values):
+        return {"n": 0, "mean": None, "interval": None}
+    p = draws.shape[1]
+    sums, counts = np.bincount(pages, values, p), np.bincount(pages, minlength=p)
+    sizes = draws @ counts
+    means = (draws @ sums)[sizes > 0] / sizes[sizes > 0]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"n": len(values), "mean": _short(values.mean()), "interval": [_short(low), _short(high)]}
+
+
+def precision_recall(
+    right: NDArray[np.bool_], confidence: Floats, *, total: int, floor: float = 0.9
+) -> dict[str, Any]:
+    """Precision and recall of the answers at falling confidence.
+
+    Args:
+        right, confidence: [n] of the answers given.
+        total: questions asked.
+
+    Returns:
+        `curve`: up to 20 points {confidence, precision, recall}; and the highest recall at a precision of
+        at least `floor`.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    hits = np.cumsum(right[order])
+    given = np.arange(1, len(order) + 1)
+    # Answers of equal confidence come together.
+    ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)[: len(order)])
+    precision, recall = hits[ends] / given[ends], hits[ends] / max(total, 1)
+    points = ends[np.unique(np.linspace(0, len(ends) - 1, 20).astype(int))] if len(ends) else ends
+    curve = [
+        {
+            "confidence": _short(confidence[order][at]),
+            "precision": _short(hits[at] / given[at]),
+            "recall": _short(hits[at] / max(total, 1)),
+        }
+        for at in points
+    ]
+    reached = recall[precision >= floor]
+    return {"curve": curve, f"recall_at_precision_{floor}": _short(reached.max()) if len(reached) else 0.0}
+
+
+def f1(right: int, predicted: int, gold: int) -> dict[str, Any]:
+    """Precision, recall and their harmonic mean."""
+    precision, recall = right / max(predicted, 1), right / max(gold, 1)
+    both = precision + recall
+    return {
+        "right": right,
+        "predicted": predicted,
+        "gold": gold,
+        "precision": _short(precision),
+        "recall": _short(recall),
+        "f1": _short(2 * precision * recall / both if both else 0.0),
+    }
+
+
+def numbers_of(items: Sequence[Any]) -> NDArray[np.int64]:
+    """[n] each item's number among the distinct ones, in order of first sight."""
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(item, len(known)) for item in items], np.int64)
+
+
+def _short(value: Any) -> float:
+    return round(float(value), 4)

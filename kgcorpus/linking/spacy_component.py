@@ -1,0 +1,56 @@
+"""The linker as a part of a spaCy pipeline: `nlp.add_pipe("kgcorpus_linker", config={"corpus": OUT})`."""
+
+from pathlib import Path
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.util import filter_spans
+
+from kgcorpus.linking.linker import Linker
+
+LABEL = "ENTITY"
+Span.set_extension("kg_confidence", default=None, force=True)
+
+
+class SpacyLinker:
+    """Sets `doc.ents` with `kb_id_` (a QID) and `_.kg_confidence`.
+
+    An entity that the pipeline has found already keeps its label where the linker marks the same span, and
+    stays where the linker marks nothing.
+    """
+
+    def __init__(self, linker: Linker) -> None:
+        self._linker = linker
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Link one document; a name that ends inside a token of spaCy's takes the whole token."""
+        labels = {(entity.start, entity.end): entity.label_ for entity in doc.ents}
+        found: list[Span] = []
+        for mention in self._linker.link(doc.text):
+            span = doc.char_span(mention.start, mention.end, alignment_mode="expand")
+            if span is None:
+                continue
+            label = labels.get((span.start, span.end), LABEL)
+            linked = Span(doc, span.start, span.end, label=label, kb_id=mention.entity)
+            linked._.kg_confidence = mention.confidence
+            found.append(linked)
+        found = filter_spans(found)
+        taken = {token for span in found for token in range(span.start, span.end)}
+        doc.ents = found + [
+            entity for entity in doc.ents if taken.isdisjoint(range(entity.start, entity.end))
+        ]
+        return doc
+
+
+@Language.factory("kgcorpus_linker", default_config={"corpus": "out", "overrides": []})
+def make_linker(nlp: Language, name: str, corpus: str, overrides: list[str]) -> SpacyLinker:
+    """The component for the pipeline's language.
+
+    Args:
+        corpus: a build's folder.
+        overrides: `linking.key=value`, as the commands' `--set`.
+
+    Raises:
+        InputError: as `Linker.open`.
+    """
+    return SpacyLinker(Linker.open(Path(corpus), nlp.lang or "en", overrides=overrides))

@@ -1,0 +1,75 @@
+"""What the training pages say of surfaces: what they link to, and how often they stand there at all."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.splits import split_of_page
+from kgcorpus.linking.anchors import bare_title
+from kgcorpus.linking.characters import normalise
+
+Row = dict[str, Any]
+
+
+def is_training_page(page: Mapping[str, Any], seed: int) -> bool:
+    """Whether statistics may read the page: held-out pages show how well hidden links are found."""
+    return page["redirect"] is None and split_of_page(seed, page["lang"], page["page_id"]) == "train"
+
+
+def training_links(pages: Iterable[Row], seed: int) -> Iterator[Row]:
+    """The links of training pages, as rows {lang, page_id, surface, title}.
+
+    The surface is normalised, and empty where the link's text is no name.
+    """
+    for page in pages:
+        if is_training_page(page, seed):
+            for link in page["links"]:
+                surface = normalise(link["anchor"])
+                yield {
+                    "lang": page["lang"],
+                    "page_id": page["page_id"],
+                    "surface": surface if is_name(surface) else "",
+                    "title": link["target"],
+                }
+
+
+def is_name(surface: str) -> bool:
+    """Whether a text can be looked for: it has a letter or a digit, and no more than 200 characters."""
+    return 0 < len(surface) <= 200 and any(map(str.isalnum, surface))
+
+
+def names_of_entities(rows: Iterable[Row]) -> Iterator[Row]:
+    """Labels and aliases, as rows {lang, surface, target}."""
+    for row in rows:
+        for name in row["names"] or ():
+            for text in {name["label"] or "", *name["aliases"]}:
+                surface = normalise(text)
+                if is_name(surface):
+                    yield {"lang": name["lang"], "surface": surface, "target": row["qid"]}
+
+
+def names_of_targets(rows: Iterable[Row]) -> Iterator[Row]:
+    """Titles of linked pages without item (targets `lang:title`), as `names_of_titles`."""
+    for row in rows:
+        _, is_title, title = row["target"].partition(":")
+        if is_title:
+            yield from names_of_titles([{"lang": row["lang"], "title": title, "qid": row["target"]}])
+
+
+def names_of_titles(rows: Iterable[Row]) -> Iterator[Row]:
+    """Titles with and without their parenthesis, as rows {lang, surface, target}."""
+    for row in rows:
+        for text in {row["title"], bare_title(row["title"])}:
+            surface = normalise(text)
+            if is_name(surface):
+                yield {"lang": row["lang"], "surface": surface, "target": row["qid"]}
+
+
+def count_occurrences(texts: Iterable[str], spotter: Any, names: int) -> NDArray[np.int64]:
+    """[names] how often each name stands in the texts, also inside longer names."""
+    counts = np.zeros(names, np.int64)
+    for text in texts:
+        np.add.at(counts, spotter.every(spotter.tokens(text)).names, 1)
+    return counts

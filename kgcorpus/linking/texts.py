@@ -1,0 +1,67 @@
+"""What `kgcorpus link` reads and writes: a text, a text file or JSON lines; mentions as rows."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.linking.linker import Linker, Mention
+
+
+def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
+    """The argument itself as one text, or those of the file it names, as rows {id, text}.
+
+    A `.jsonl` file holds an object with `text`, and optionally `id`, a line; any other file is one text.
+
+    Raises:
+        UsageError: nothing is given.
+        InputError: the file is not UTF-8, or a line is not such an object.
+    """
+    if not text_or_file.strip():
+        raise UsageError("there is no text", mend="Give a text, or the path of a file")
+    path = Path(text_or_file)
+    try:
+        is_file = path.is_file()
+    except OSError:  # a text too long to be a path
+        is_file = False
+    if not is_file:
+        yield {"id": "0", "text": text_or_file}
+        return
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 at byte {error.start}", where=str(path)) from None
+    if path.suffix != ".jsonl":
+        yield {"id": path.name, "text": content}
+        return
+    for number, line in enumerate(content.split("\n"), start=1):
+        if line.strip():
+            yield _row(line, where=f"{path}, line {number}", number=number)
+
+
+def _row(line: str, *, where: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"is not JSON: {error}", where=where) from None
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+        raise InputError("has no string `text`", where=where)
+    return {"id": str(row.get("id", number)), "text": row["text"]}
+
+
+def describe(linker: Linker, row: dict[str, Any], *, label_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """The row with its `mentions`: span, surface, QID, label or null, source and confidence."""
+
+    def shown(mention: Mention) -> dict[str, Any]:
+        return {
+            "start": mention.start,
+            "end": mention.end,
+            "surface": row["text"][mention.start : mention.end],
+            "qid": mention.entity,
+            "label": label_of(mention.entity),
+            "source": mention.source,
+            "confidence": round(mention.confidence, 4),
+        }
+
+    return {**row, "mentions": [shown(mention) for mention in linker.link(row["text"])]}

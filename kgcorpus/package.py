@@ -1,0 +1,163 @@
+"""What a cluster's executors need of us, and the spark-submit line that hands it to them."""
+
+import importlib.metadata
+import re
+import shlex
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, get_args
+
+from packaging.requirements import Requirement
+
+from kgcorpus.contracts.errors import EnvironmentLacksError
+
+Environment = Literal["image", "pex", "conda-pack", "py-files"]
+ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+_EXECUTOR_PACKAGES = ("kgcorpus", "pipelines")
+_EXECUTOR_EXTRAS = ("spark", "importance")
+# Where docker/spark.Dockerfile puts us.
+IMAGE_MAIN = "local:///opt/kgcorpus/pipelines/__main__.py"
+# Zip knows no earlier time; a fixed one gives equal files.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MAIN = '''\
+"""A build on a cluster: hand this file to spark-submit."""
+
+import sys
+
+from kgcorpus.cli import build_app
+
+sys.exit(build_app())
+'''
+
+
+@dataclass(frozen=True)
+class Package:
+    """The files that were made.
+
+    Attributes:
+        code: our packages, for `--py-files`.
+        main: the script that spark-submit runs.
+        requirements: the libraries that executors need, each at the version installed here.
+    """
+
+    code: Path
+    main: Path
+    requirements: Path
+
+
+def make_package(folder: Path) -> Package:
+    """Write the package into `folder`; equal installations give equal bytes.
+
+    Raises:
+        EnvironmentLacksError: kgcorpus is not installed, so its requirements are unknown.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Package(folder / "kgcorpus.zip", folder / "main.py", folder / "requirements.txt")
+    with zipfile.ZipFile(made.code, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in sorted(_sources()):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    made.main.write_text(_MAIN, encoding="utf-8")
+    pins = "".join(f"{name}=={version}\n" for name, version in sorted(requirements().items()))
+    made.requirements.write_text(pins, encoding="utf-8")
+    return made
+
+
+def requirements() -> dict[str, str]:
+    """Distribution -> installed version, for all that executors import, dependencies of dependencies too.
+
+    A distribution that is not installed is left out: an executor without `importance` runs the other stages.
+    """
+    found: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    queue = [("kgcorpus", extra) for extra in ("", *_EXECUTOR_EXTRAS)]
+    while queue:
+        name, extra = queue.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name == "kgcorpus":
+                raise EnvironmentLacksError(
+                    "kgcorpus is not installed", mend="pip install kgcorpus"
+                ) from None
+            continue
+        if name != "kgcorpus":
+            found[name] = distribution.version.split("+")[0]
+        for line in distribution.requires or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                queue += [(_normal(needed.name), wanted) for wanted in ("", *sorted(needed.extras))]
+    return found
+
+
+def submit_command(
+    package: Package,
+    *,
+    environment: Environment,
+    master: str,
+    image: str = "kgcorpus-spark",
+    arguments: Sequence[str] = (),
+) -> str:
+    """The spark-submit line, to be pasted into a shell.
+
+    Args:
+        environment: how executors come by the libraries.
+        master: Spark's master URL.
+        image: the container image, for `image`.
+        arguments: of build-corpus.
+    """
+    variables = {"PYSPARK_PYTHON": "python3"}
+    options = ["--master", master, "--conf", "spark.executorEnv.NUMBA_CACHE_DIR=/tmp/numba"]
+    main = str(package.main)
+    if environment == "image":
+        variables = {}
+        options += ["--deploy-mode", "cluster", "--conf", f"spark.kubernetes.container.image={image}"]
+        main = IMAGE_MAIN
+    else:
+        options += ["--py-files", str(package.code)]
+    if environment == "pex":
+        pex = package.code.with_name("environment.pex")
+        options += ["--files", str(pex)]
+        variables = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": f"./{pex.name}"}
+    elif environment == "conda-pack":
+        options += ["--archives", f"{package.code.with_name('environment.tar.gz')}#environment"]
+        python = "./environment/bin/python"
+        variables = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": python}
+    named = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+    return " ".join([*named, shlex.join(["spark-submit", *options, main, *arguments])])
+
+
+def recipe(package: Package, environment: Environment) -> list[str]:
+    """The commands that make the environment, before the spark-submit line."""
+    pins, version = package.requirements, f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {
+        "image": ["docker build -f docker/spark.Dockerfile -t kgcorpus-spark ."],
+        "pex": [f"pex -r {pins} --python python{version} -o {pins.with_name('environment.pex')}"],
+        "conda-pack": [
+            f"conda create -y -n kgcorpus python={version}",
+            f"conda run -n kgcorpus pip install -r {pins}",
+            f"conda pack -n kgcorpus -o {pins.with_name('environment.tar.gz')}",
+        ],
+        "py-files": [f"python3 -m pip install -r {pins}    # on every node, Python {version}"],
+    }[environment]
+
+
+def _sources() -> Iterator[tuple[str, Path]]:
+    """Name in the archive and path of every file of ours but the embedded world, which the driver alone reads."""
+    for package in _EXECUTOR_PACKAGES:
+        root = Path(str(files(package)))
+        for path in root.rglob("*"):
+            inside = path.relative_to(root.parent)
+            skipped = "__pycache__" in inside.parts or inside.parts[:3] == ("kgcorpus", "demo", "world")
+            if path.is_file() and not skipped:
+                yield inside.as_posix(), path
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

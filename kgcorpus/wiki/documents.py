@@ -1,0 +1,122 @@
+"""JSON lines as rows of table `pages`: running text that brings its own links.
+
+A line is an object `{"id", "text", "lang", "title", "links": [{"start", "end", "qid" or "title"}]}`; all but
+`text` may be missing, other fields are ignored. Spans are `[start, end)` in Unicode code points of `text`.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, numbered_records
+from kgcorpus.wiki.plaintext import BYTES_A_FILE
+from kgcorpus.wiki.site import Site
+
+# As in a wiki's own links to Wikidata; no title of a wiki begins so.
+ITEM_PREFIX = "d:"
+_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_QID = re.compile(r"Q[1-9]\d{0,17}")
+_LANG = re.compile(r"[a-z]{2,3}(-[a-z]+)*")
+
+
+def is_json_lines(path: str) -> bool:
+    """Whether the file's name says that it holds JSON lines."""
+    return path.removesuffix(".gz").removesuffix(".bz2").endswith(_SUFFIXES)
+
+
+def read_linked_documents(
+    path: str,
+    *,
+    lang: str,
+    ordinal: int,
+    sites: Mapping[str, Site],
+    tally: Tally,
+    on_bad: OnBad,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[dict[str, Any]]:
+    """The documents of one file, as rows of table `pages`; a link to an item has the target `d:QID`.
+
+    Args:
+        lang: of the lines that name none.
+        ordinal: position of the file among the inputs; a document's page id is `-(ordinal * 2**40 + line)`.
+        sites: the configured wikis by language, which say what a title's normal form is.
+        on_bad: told of a line that is no such object, or has a link outside its text.
+
+    Raises:
+        InputError: as `inputs.read_lines`.
+    """
+
+    def parse(line: str) -> dict[str, Any]:
+        row = _object(line)
+        text, code = _string(row, "text"), _string(row, "lang", lang)
+        if not _LANG.fullmatch(code):
+            raise BadRecord(f"{code[:20]!r} is no language code")
+        site = sites.get(code) or Site.of(code, names={})
+        return {
+            "title": site.normalise_title(_string(row, "title", "")),
+            "lang": code,
+            "text": text,
+            "links": list(_links(row.get("links") or [], text=text, site=site, tally=tally)),
+            "redirect": None,
+            "disambiguation": False,
+        }
+
+    documents = numbered_records(path, parse, tally=tally, on_bad=on_bad, limits=limits)
+    for number, document in documents:
+        if not document["text"].strip():
+            tally.drop("no_text")
+            continue
+        yield {"page_id": -(ordinal * BYTES_A_FILE + number), **document}
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        line.encode() if "\\u" not in line else json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadRecord("it holds half a surrogate pair") from None
+    except (ValueError, RecursionError) as error:
+        raise BadRecord(f"this is not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise BadRecord("this is not a JSON object")
+    return row
+
+
+def _string(row: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = row.get(name, default)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise BadRecord(f"`{name}` is missing or no string")
+    return value
+
+
+def _links(links: Any, *, text: str, site: Site, tally: Tally) -> Iterator[dict[str, Any]]:
+    if not isinstance(links, list) or not all(isinstance(link, dict) for link in links):
+        raise BadRecord("`links` is no list of objects")
+    for link in links:
+        start, end = link.get("start"), link.get("end")
+        if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
+            raise BadRecord(f"the span [{start}, {end}) is not in the text of {len(text)} characters")
+    after = 0
+    for link in sorted(links, key=lambda link: (link["start"], link["end"])):
+        target = _target(link, site)
+        if link["start"] < after:
+            tally.drop("overlapping_link")
+        elif target is None:
+            tally.drop("link_to_no_article")
+        else:
+            after = link["end"]
+            anchor = text[link["start"] : after]
+            yield {"start": link["start"], "end": after, "anchor": anchor, "target": target}
+
+
+def _target(link: dict[str, Any], site: Site) -> str | None:
+    if link.get("qid") is None:
+        return site.article(_string(link, "title"))
+    qid = _string(link, "qid")
+    if not _QID.fullmatch(qid):
+        raise BadRecord(f"{qid[:20]!r} is no item's id")
+    return ITEM_PREFIX + qid

@@ -1,0 +1,142 @@
+"""Titles and their entities from the SQL dumps of MediaWiki and Wikibase.
+
+A wiki's own tables tell the entity of a page (`page_props`), its title (`page`) and where it redirects to
+(`redirect`) by page id; Wikidata's `wb_items_per_site` tells title and entity of every wiki at once.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded
+from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.sql import Values, read_rows, unquoted
+
+COLUMNS = {
+    "page": ("page_id", "page_namespace", "page_title"),
+    "page_props": ("pp_page", "pp_propname", "pp_value"),
+    "redirect": ("rd_from", "rd_namespace", "rd_title", "rd_interwiki", "rd_fragment"),
+    "wb_items_per_site": ("ips_item_id", "ips_site_id", "ips_site_page"),
+}
+_MOST_DIGITS = 18  # of a 64-bit integer
+Fact = dict[str, Any]
+
+
+def is_sql(path: str) -> bool:
+    """Whether the file's name says that it is an SQL dump."""
+    return path.removesuffix(".gz").removesuffix(".bz2").endswith(".sql")
+
+
+def read_title_facts(
+    path: str,
+    *,
+    lang: str,
+    sites: Mapping[str, Site],
+    tally: Tally,
+    on_bad: OnBad,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[Fact]:
+    """What an SQL dump says of the main namespace's titles, one fact a row.
+
+    Args:
+        lang: of the wiki whose tables these are; `wb_items_per_site` gives facts of every configured one.
+        sites: the configured wikis by language.
+        on_bad: told of a row whose values are not what its columns hold.
+
+    Yields:
+        `lang` and of `page_id`, `title`, `qid`, `target`, `disambiguation` those that the row tells; `target`
+        is where a redirect leads, as in `Title#Section`, and empty if that is no article of this wiki.
+
+    Raises:
+        InputError: as `sql.read_rows`.
+    """
+    by_name = {site.dbname: site for site in sites.values()}
+    for number, (table, values) in enumerate(read_rows(path, COLUMNS, limits=limits), start=1):
+        try:
+            if table == "wb_items_per_site":
+                fact = _sitelink(values, by_name)
+            else:
+                fact = _of_page(table, values)
+                fact = fact and {"lang": lang, **fact}
+        except BadRecord as bad:
+            where = f"{PurePosixPath(path).name}, row {number}"
+            on_bad(BadRecord(f"row of {table}: {bad}", where=where, text=str(values)))
+            continue
+        if fact is not None:
+            yield fact
+        else:
+            tally.count("sql_row_of_no_use")
+
+
+def join_facts(facts: list[Fact], tally: Tally) -> Iterator[Fact]:
+    """All that the dumps say of one page, as rows by its title.
+
+    Args:
+        facts: of `read_title_facts`, with the same `page_id`.
+
+    Yields:
+        `lang`, `title`, `qid`, `via`, `target` and `disambiguation`: one row for the page's own item or its
+        being a disambiguation page, and one for where it redirects to.
+    """
+
+    def told(name: str) -> str | None:
+        return min((fact[name] for fact in facts if fact[name] is not None), default=None)
+
+    title, qid, target = told("title"), told("qid"), told("target")
+    if title is None:
+        tally.count("sql_row_of_no_use", len(facts))
+        return
+    row = {"lang": facts[0]["lang"], "title": title, "disambiguation": False}
+    disambiguation = any(fact["disambiguation"] for fact in facts)
+    if qid is not None or disambiguation:
+        yield {**row, "qid": qid, "via": "item", "disambiguation": disambiguation}
+    if target is not None:
+        yield {**row, "target": target, "via": "redirect"}
+
+
+def _of_page(table: str, values: Values) -> Fact | None:
+    page_id = _number(values[0])
+    match table:
+        case "page":
+            return {"page_id": page_id, "title": _title(values[2])} if values[1] == b"0" else None
+        case "redirect":
+            return {"page_id": page_id, "target": _target(values)}
+    match unquoted(values[1]):
+        case b"wikibase_item":
+            return {"page_id": page_id, "qid": _qid(unquoted(values[2]))}
+        case b"disambiguation":
+            return {"page_id": page_id, "disambiguation": True}
+    return None
+
+
+def _target(values: Values) -> str:
+    _, namespace, title, interwiki, fragment = values
+    if namespace != b"0" or unquoted(interwiki):
+        return ""
+    section = _title(fragment)
+    return f"{_title(title)}#{section}" if section else _title(title)
+
+
+def _sitelink(values: Values, by_name: Mapping[str, Site]) -> Fact | None:
+    site = by_name.get(unquoted(values[1]).decode("utf-8", "replace"))
+    if site is None:
+        return None
+    title = site.article(_title(values[2]))
+    return {"lang": site.lang, "title": title, "qid": _qid(b"Q" + values[0])} if title else None
+
+
+def _number(value: bytes) -> int:
+    if not value.isdigit() or len(value) > _MOST_DIGITS:
+        raise BadRecord(f"{value[:40]!r} is no page id")
+    return int(value)
+
+
+def _title(value: bytes) -> str:
+    return decoded(unquoted(value)).replace("_", " ")
+
+
+def _qid(value: bytes) -> str:
+    if not (value[:1] == b"Q" and value[1:].isdigit()):
+        raise BadRecord(f"{value[:40]!r} is no item's id")
+    return value.decode()

@@ -1,0 +1,43 @@
+"""Wikidata's JSON dump in a build: a task a file finds the lines, all tasks parse them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import BadRecord
+from kgcorpus.kg.wikidata import Entity, entity_lines, parse_entity
+from pipelines.context import Context, on_bad
+from pipelines.kernels import Row, map_rows
+
+_LINE = pa.schema([("ordinal", pa.int32()), ("line", pa.int64()), ("text", pa.string())])
+# (entity, position of its file) -> rows; raises `BadRecord`.
+EntityFunction = Callable[[Entity, int], Iterator[Row]]
+
+
+def map_entities(
+    context: Context, paths: Sequence[str], function: EntityFunction, schema: pa.Schema
+) -> DataFrame:
+    """Run a function over every entity of some dumps; what it gives of a bad entity is left out."""
+    policy, limits = context.on_bad_input, context.limits
+
+    def find(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for file in files:
+            for line in entity_lines(file["path"], on_bad=on_bad(policy, tally), limits=limits):
+                yield {"ordinal": file["ordinal"], "line": line.number, "text": line.text}
+
+    def parse(lines: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        bad = on_bad(policy, tally)
+        for line in lines:
+            try:
+                rows = list(function(parse_entity(line["text"]), line["ordinal"]))
+            except BadRecord as fault:
+                name = PurePosixPath(paths[line["ordinal"]]).name
+                bad(BadRecord(fault.reason, where=f"{name}:{line['line']}", text=line["text"]))
+                continue
+            yield from rows
+
+    lines = context.map_files(paths, find, _LINE)
+    return map_rows(lines.repartition(context.partitions, "ordinal", "line"), parse, schema)

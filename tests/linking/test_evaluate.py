@@ -1,0 +1,114 @@
+"""`kgcorpus evaluate linking`."""
+
+import json
+import lzma
+
+import numpy as np
+import pytest
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.linking.evaluate import evaluate
+from kgcorpus.linking.gold import read_gold
+from kgcorpus.linking.metrics import f1, precision_recall, resampled_pages, share
+
+GOLD = {
+    "text": "Mercury and Venus saw Douglas Adams.",
+    "labels": [
+        {"span": [0, 7], "entity_id": "Q308"},
+        {"span": [12, 17], "entity_id": "Q313", "parent": None},
+        {"span": [22, 35], "entity_id": "Q1"},
+        {"span": [22, 29], "entity_id": "Q2", "parent": 2},
+        {"span": [30, 35], "entity_id": "DATETIME"},
+    ],
+}
+
+
+def result_of(corpus, tmp_path, **kwargs):
+    out = tmp_path / "result.json"
+    evaluate(corpus, out=out, lang="en", **kwargs)
+    return json.loads(out.read_text())
+
+
+def gold_file(tmp_path, *rows):
+    path = tmp_path / "gold.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_hidden_links_are_scored_by_stratum(corpus, tmp_path):
+    result = result_of(corpus, tmp_path)
+    assert (result["pages"], result["links"]) == (2, 4)
+    strata = result["strata"]
+    # Titles: "Evening star" leads to "Venus", which has no item here; the spans of both pages are given.
+    assert strata["all"]["linker"]["n"] == 4
+    assert strata["ambiguous"]["linker"]["n"] == 2
+    assert strata["ambiguous"]["prior"]["mean"] == 0.5
+    assert result["curve"][-1]["recall"] <= 0.5
+
+
+def test_gold_counts_span_and_entity(corpus, tmp_path):
+    result = result_of(
+        corpus, tmp_path, data=gold_file(tmp_path, GOLD), overrides=["linking.min_confidence=0"]
+    )
+    assert result["strict"]["gold"] == 3
+    assert result["strict"]["right"] == 2
+    assert result["strict"]["predicted"] == 3  # Douglas Adams, with another entity
+    assert result["spans"]["right"] == 3
+    assert result["known"]["gold"] == 2
+
+
+def test_names_can_be_excluded(corpus, tmp_path):
+    excluded = tmp_path / "qids.txt"
+    excluded.write_text("Q42\tDouglas Adams\n")
+    result = result_of(
+        corpus,
+        tmp_path,
+        data=gold_file(tmp_path, GOLD),
+        exclude_names=excluded,
+        overrides=["linking.min_confidence=0"],
+    )
+    assert result["strict"]["predicted"] == 2
+
+
+def test_packed_gold_and_its_evaluation_span(tmp_path):
+    path = tmp_path / "gold.jsonl.xz"
+    with lzma.open(path, "wt") as stream:
+        stream.write(json.dumps({**GOLD, "evaluation_span": [8, 20]}))
+    (text,) = read_gold(path)
+    assert text.span == (8, 20)
+    assert text.mentions == {(0, 7, "Q308"), (12, 17, "Q313"), (22, 35, "Q1")}
+    assert text.allowed == {(22, 29, "Q2")}
+
+
+def test_a_malformed_line_is_named(tmp_path):
+    with pytest.raises(InputError, match="line 2"):
+        list(read_gold(gold_file(tmp_path, GOLD, {"text": "no labels"})))
+
+
+def test_a_build_without_links_says_so(names_only, tmp_path):
+    with pytest.raises(InputError, match="no held-out page"):
+        result_of(names_only, tmp_path)
+
+
+def test_intervals_come_from_pages():
+    pages = np.repeat(np.arange(4), 25)
+    values = np.repeat([1.0, 1.0, 0.0, 0.0], 25)
+    found = share(values, pages, resampled_pages(pages, seed=0))
+    assert found["mean"] == 0.5
+    low, high = found["interval"]
+    assert low <= 0.1  # 4 pages, not 100 links, are what is known
+    assert high >= 0.9
+    assert share(values[:0], pages[:0], resampled_pages(pages, seed=0))["n"] == 0
+
+
+def test_recall_at_precision():
+    right = np.array([True] * 9 + [False] + [True, False])
+    confidence = np.linspace(1, 0, 12)
+    found = precision_recall(right, confidence, total=20)
+    assert found["recall_at_precision_0.9"] == pytest.approx(10 / 20)  # 10 of the first 11
+    assert found["curve"][-1] == {"confidence": 0.0, "precision": 0.8333, "recall": 0.5}
+
+
+def test_f1():
+    assert f1(2, 4, 8)["f1"] == pytest.approx(2 * 0.5 * 0.25 / 0.75, abs=1e-4)
+    assert f1(0, 0, 5)["f1"] == 0.0

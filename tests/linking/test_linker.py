@@ -1,0 +1,71 @@
+"""Linking a text by a build's tables."""
+
+import pytest
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.linking.linker import Linker
+
+TEXT = "Both Mercury and Venus are hot. "
+
+
+def linked(corpus, text, *overrides, without=frozenset()):
+    linker = Linker.open(corpus, "en", overrides=overrides, without=without)
+    return [(text[m.start : m.end], m.entity) for m in linker.link(text)]
+
+
+@pytest.mark.parametrize("method", ["weighed", "tagme"])
+def test_the_context_chooses(corpus, method):
+    override = f"linking.method={method}"
+    assert linked(corpus, TEXT, override) == [("Mercury", "Q308"), ("Venus", "Q313")]
+    assert linked(corpus, "Mercury and iron react.", override, "linking.min_confidence=0") == [
+        ("Mercury", "Q925"),
+        ("iron", "Q677"),
+    ]
+
+
+def test_mentions_carry_source_and_confidence(corpus):
+    mentions = Linker.open(corpus, "en").link(TEXT)
+    assert {mention.source for mention in mentions} == {"dictionary"}
+    assert all(0.2 <= mention.confidence <= 1 for mention in mentions)
+
+
+def test_names_link_without_any_page(names_only):
+    text = "Douglas Adams wrote of Mercury."
+    assert linked(names_only, text) == [("Douglas Adams", "Q42"), ("Mercury", "Q308")]
+
+
+def test_a_common_word_that_is_a_name_is_left_out(corpus):
+    assert linked(corpus, "the end", "linking.min_confidence=0") == []
+
+
+def test_a_name_in_lower_case_is_found_at_the_beginning_of_a_sentence(corpus):
+    assert linked(corpus, "Iron is heavy.", "linking.min_confidence=0") == [("Iron", "Q677")]
+
+
+def test_excluded_names_are_not_known(corpus):
+    text = "Douglas Adams"
+    assert linked(corpus, text, "linking.min_confidence=0") == [(text, "Q42")]
+    assert linked(corpus, text, "linking.min_confidence=0", without=frozenset({"Q42"})) == []
+
+
+def test_a_higher_floor_leaves_fewer(corpus):
+    assert linked(corpus, TEXT, "linking.min_confidence=0.99") == []
+
+
+def test_given_spans(corpus):
+    linker = Linker.open(corpus, "en")
+    text = "Mercury, unknown, Venus"
+    found = linker.link_spans(text, [(0, 7), (9, 16), (18, 23)])
+    assert [m and m.entity for m in found] == ["Q308", None, "Q313"]
+    assert linker.senses_of("Mercury")[0] == "Q308"
+    assert linker.in_links("Q313") == 8
+    assert linker.in_links("Q42000") == 0
+
+
+def test_another_language_knows_no_english_name(corpus):
+    assert Linker.open(corpus, "nl").link(TEXT) == []
+
+
+def test_a_folder_without_names_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no finished build"):
+        Linker.open(tmp_path, "en")

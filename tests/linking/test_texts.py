@@ -1,0 +1,47 @@
+"""`kgcorpus link`: what it reads and prints."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from kgcorpus.cli import app
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.linking.texts import read_texts
+
+TEXT = "Both Mercury and Venus are hot."
+
+
+def test_a_text_a_file_or_json_lines(tmp_path):
+    plain, lines = tmp_path / "a.txt", tmp_path / "a.jsonl"
+    plain.write_text("Two\nlines")
+    lines.write_text('{"text": "one", "id": 7}\n\n{"text": "two\u2028still"}\n')
+    assert list(read_texts("No file.")) == [{"id": "0", "text": "No file."}]
+    assert list(read_texts(str(plain))) == [{"id": "a.txt", "text": "Two\nlines"}]
+    assert list(read_texts(str(lines))) == [{"id": "7", "text": "one"}, {"id": "3", "text": "two\u2028still"}]
+    assert len(list(read_texts("long " * 5000))) == 1
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"id": 1}'])
+def test_a_bad_line_is_named(tmp_path, line):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": ""}\n' + line)
+    with pytest.raises(InputError, match="line 2"):
+        list(read_texts(str(path)))
+
+
+def test_nothing_is_refused():
+    with pytest.raises(UsageError):
+        list(read_texts(" "))
+
+
+def test_the_command_prints_json_lines_or_a_table(corpus):
+    arguments = ["link", TEXT, "--corpus", str(corpus)]
+    row = json.loads(CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert [(m["surface"], m["qid"], m["label"]) for m in row["mentions"]] == [
+        ("Mercury", "Q308", "Mercury"),
+        ("Venus", "Q313", "Venus"),
+    ]
+    table = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
+    assert "Q308" in table
+    assert "Venus" in table

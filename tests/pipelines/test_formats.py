@@ -1,0 +1,247 @@
+"""The official formats through the stages that read them, several languages and part files in one build."""
+
+import bz2
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.stages import Stage, params_of, sources_of
+from kgcorpus.contracts.tables import table
+from pipelines import names, pages, titles, triples
+from pipelines.context import Context
+from pipelines.failures import SPARK_FAILURES, translated
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
+
+HEAD = """<mediawiki><siteinfo><dbname>{lang}wiki</dbname><case>first-letter</case><namespaces>
+<namespace key="14" case="first-letter">{category}</namespace></namespaces></siteinfo>
+"""
+PAGE = "<page><title>{title}</title><ns>0</ns><id>{n}</id><revision><text>{text}</text></revision></page>\n"
+
+
+def page(n: int, title: str, text: str) -> str:
+    return PAGE.format(n=n, title=title, text=text)
+
+
+def write_multistream(folder: Path, name: str, lang: str, streams: list[list[tuple[int, str, str]]]) -> tuple:
+    packed, lines = [bz2.compress(HEAD.format(lang=lang, category="Category").encode())], []
+    for stream in streams:
+        lines += [f"{sum(map(len, packed))}:{n}:{title}\n" for n, title, _ in stream]
+        packed.append(bz2.compress("".join(page(*row) for row in stream).encode()))
+    packed.append(bz2.compress(b"</mediawiki>"))
+    dump, index = folder / f"{name}.xml.bz2", folder / f"{name}-index.txt.bz2"
+    dump.write_bytes(b"".join(packed))
+    index.write_bytes(bz2.compress("".join(lines).encode()))
+    return str(dump), str(index)
+
+
+def write_sql(folder: Path, table: str, columns: str, *rows: str) -> str:
+    create = ",\n".join(f"  `{name}` blob" for name in columns.split())
+    path = folder / f"{table}.sql.gz"
+    text = f"CREATE TABLE `{table}` (\n{create}\n);\nINSERT INTO `{table}` VALUES {','.join(rows)};\n"
+    path.write_bytes(gzip.compress(text.encode()))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
+    folder = tmp_path_factory.mktemp("formats")
+    first = [[(1, "Rome", "A [[city]] of [[Italy]]."), (2, "City", "#REDIRECT [[Town]]")]]
+    first += [[(n, f"Page {n}", f"It names [[Rome]] {n} times.")] for n in range(10, 20)]
+    second = [
+        [(30, "Town", "A town."), (31, "Mercury", "Many things.")],
+        [(32, "Planet", "#REDIRECT [[Mercury]]")],
+    ]
+    dumps = [write_multistream(folder, f"enwiki{i}", "en", part) for i, part in enumerate((first, second))]
+    german = (
+        HEAD.format(lang="de", category="Kategorie") + page(1, "Rom", "Die Stadt [[Rom]].") + "</mediawiki>"
+    )
+    (folder / "dewiki.xml").write_text(german)
+    sql = [
+        write_sql(
+            folder,
+            "page",
+            "page_id page_namespace page_title page_is_redirect",
+            *(
+                f"({n},0,'{title}',0)"
+                for n, title in [(1, "Rome"), (2, "City"), (30, "Town"), (31, "Mercury")]
+            ),
+            "(33,0,'Old_town',1)",
+            "(34,0,'The_\\'Eternal\\'_city',1)",
+        ),
+        write_sql(
+            folder,
+            "page_props",
+            "pp_page pp_propname pp_value pp_sortkey",
+            *("(1,'wikibase_item','Q220',NULL)", "(30,'wikibase_item','Q3957',NULL)"),
+            *("(31,'wikibase_item','Q999',NULL)", "(31,'disambiguation','',NULL)"),
+        ),
+        write_sql(
+            folder,
+            "redirect",
+            "rd_from rd_namespace rd_title rd_interwiki rd_fragment",
+            "(33,0,'Town','','Old')",
+            "(34,0,'Rome','','')",
+        ),
+    ]
+    sitelinks = write_sql(
+        folder,
+        "wb_items_per_site",
+        "ips_row_id ips_item_id ips_site_id ips_site_page",
+        "(1,220,'dewiki','Rom')",
+        "(2,5,'frwiki','X')",
+    )
+    links = [{"start": 0, "end": 4, "qid": "Q220"}, {"start": 11, "end": 15, "title": "town"}]
+    lines = [{"id": "a", "text": "Rome was a town.", "links": links}, {"text": "Nichts.", "lang": "de"}]
+    (folder / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "cc100.txt").write_text("One\ntwo.\n\nThree.\n")
+    value = {"entity-type": "item", "id": "Q38"}
+    snak = {
+        "snaktype": "value",
+        "property": "P17",
+        "datavalue": {"type": "wikibase-entityid", "value": value},
+    }
+    entities = [
+        {
+            "id": "Q220",
+            "type": "item",
+            "labels": {"en": {"value": "Rome"}, "fr": {"value": "?"}},
+            "aliases": {"de": [{"value": "Roma"}]},
+            "descriptions": {"en": {"value": "capital of Italy"}},
+            "claims": {"P17": [{"rank": "normal", "mainsnak": snak}]},
+        },
+        {"id": "P17", "type": "property", "labels": {"en": {"value": "country"}}, "aliases": []},
+    ]
+    dump = "[\n" + ",\n".join(map(json.dumps, entities)) + "\n]\n"
+    (folder / "wikidata.json.gz").write_bytes(gzip.compress(dump.encode()))
+    (folder / "own.tsv").write_text("Q220\tP17\tQ38\nQ1\tP17\tQ220\n")
+    wikidata = [str(folder / "wikidata.json.gz")]
+    return BuildConfig.model_validate(
+        {
+            "languages": ["en", "de"],
+            "graph": {
+                "triples": [str(folder / "own.tsv"), *wikidata],
+                **dict.fromkeys(("labels", "relations", "descriptions", "types"), wikidata),
+            },
+            "wikipedia": [
+                {"lang": "en", "dump": [d for d, _ in dumps], "index": [i for _, i in dumps], "titles": sql},
+                {"lang": "de", "dump": str(folder / "dewiki.xml"), "titles": sitelinks},
+            ],
+            "text": [
+                {"lang": "en", "path": str(folder / "own.jsonl")},
+                {"lang": "en", "path": str(folder / "cc100.txt")},
+            ],
+        }
+    )
+
+
+def run(
+    spark: "SparkSession",
+    stage: Stage,
+    config: BuildConfig,
+    folder: Path,
+    inputs: dict[str, list[dict[str, Any]]] | None = None,
+    *,
+    partitions: int = 2,
+) -> list[dict[str, Any]]:
+    """The stage's rows in the table's order."""
+    files = {}
+    for name, rows in (inputs or {}).items():
+        files[name] = [str(folder / f"{name}.parquet")]
+        pq.write_table(pa.Table.from_pylist(rows, schema=table(name).schema), files[name][0])
+    context = Context(
+        spark=spark,
+        seed=0,
+        params=params_of(config, stage),
+        inputs=files,
+        sources=sources_of(config, stage.sources),
+        partitions=partitions,
+        colours=1,
+        scratch=folder / "scratch",
+        on_bad_input=config.on_bad_input,
+    )
+    made = table(stage.table)
+    found = stage.run(context).where("_counter is null").select(*made.schema.names).toArrow().to_pylist()
+    return sorted(found, key=lambda row: [row[name] for name in made.key])
+
+
+@pytest.fixture(scope="module")
+def read_pages(spark: "SparkSession", config: BuildConfig, tmp_path_factory: pytest.TempPathFactory) -> list:
+    return run(spark, pages.STAGE, config, tmp_path_factory.mktemp("pages"))
+
+
+def test_pages_of_two_indexed_parts_another_language_and_text(read_pages: list) -> None:
+    ids = {lang: [row["page_id"] for row in read_pages if row["lang"] == lang] for lang in ("en", "de")}
+    assert [n for n in ids["en"] if n > 0] == [1, 2, *range(10, 20), 30, 31, 32]
+    assert [n for n in ids["de"] if n > 0] == [1]
+    own = {row["text"]: row["links"] for row in read_pages if row["page_id"] < 0}
+    assert set(own) == {"Rome was a town.", "Nichts.", "One\ntwo.", "Three."}
+    assert [link["target"] for link in own["Rome was a town."]] == ["d:Q220", "Town"]
+
+
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_pages_do_not_depend_on_the_partitions(
+    spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path, partitions: int
+) -> None:
+    assert run(spark, pages.STAGE, config, tmp_path, partitions=partitions) == read_pages
+
+
+def test_titles_from_sql_dumps(
+    spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
+) -> None:
+    rows = run(spark, titles.STAGE, config, tmp_path, {"pages": read_pages})
+    assert [tuple(row.values()) for row in rows] == [
+        ("de", "Rom", "Q220", "item"),
+        ("en", "City", "Q3957", "redirect"),
+        ("en", "Rome", "Q220", "item"),
+        ("en", "The 'Eternal' city", "Q220", "redirect"),
+        ("en", "Town", "Q3957", "item"),
+        ("en", "d:Q220", "Q220", "link"),
+    ]
+
+
+def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfig, tmp_path: Path) -> None:
+    facts = run(spark, triples.STAGE, config, tmp_path)
+    assert [tuple(fact.values()) for fact in facts] == [("Q1", "P17", "Q220"), ("Q220", "P17", "Q38")]
+    entities = run(spark, names.ENTITIES, config, tmp_path, {"triples": facts})
+    assert {row["qid"]: row["description"] for row in entities} == {
+        "Q1": None,
+        "Q220": "capital of Italy",
+        "Q38": None,
+    }
+    assert entities[1]["names"] == [
+        {"lang": "de", "label": None, "aliases": ["Roma"]},
+        {"lang": "en", "label": "Rome", "aliases": []},
+    ]
+    (relation,) = run(spark, names.RELATIONS, config, tmp_path)
+    assert (relation["pid"], relation["names"][0]["label"]) == ("P17", "country")
+
+
+def test_a_damaged_stream_stops_the_build_or_is_set_aside(
+    spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
+) -> None:
+    dump, index = config.wikipedia[0].dump[0], config.wikipedia[0].index[0]
+    data = bytearray(Path(dump).read_bytes())
+    data[len(data) // 2] ^= 4
+    (tmp_path / "hurt.xml.bz2").write_bytes(data)
+    wiki = {"lang": "en", "dump": str(tmp_path / "hurt.xml.bz2"), "index": index}
+    hurt = BuildConfig.model_validate({"wikipedia": [wiki]})
+    with pytest.raises(SPARK_FAILURES) as failure:
+        run(spark, pages.STAGE, hurt, tmp_path)
+    error = translated(failure.value, "pages", out=tmp_path, inputs=[])
+    assert isinstance(error, InputError)
+    assert "hurt.xml.bz2, stream at byte" in str(error)
+    kept = run(spark, pages.STAGE, hurt.model_copy(update={"on_bad_input": "quarantine"}), tmp_path)
+    whole = [row for row in read_pages if row["lang"] == "en" and 0 < row["page_id"] < 20]
+    assert len(kept) == len(whole) - 1
+    assert all(row in whole for row in kept)

@@ -1,0 +1,147 @@
+"""Files from outside: packed, damaged, bombs, archives, other encodings."""
+
+import bz2
+import gzip
+import io
+import tarfile
+import zipfile
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import BadRecord, Limits, open_input, open_slice, read_lines, read_records, refuse
+
+PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+
+
+def written(tmp_path, data, name="x.tsv"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def content(path, limits=None):
+    with open_input(path, limits=limits or Limits()) as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_lines_are_numbered_whatever_the_packing_and_line_ends(tmp_path, suffix):
+    data = "\ufeffQ1\tP1\tQ2\r\nQ1\tx\u2028y\x85\n".encode()
+    path = written(tmp_path, PACKERS[suffix](data), "t.tsv" + suffix)
+    assert list(read_lines(path)) == [(1, b"Q1\tP1\tQ2"), (2, "Q1\tx\u2028y\x85".encode())]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6), st.sampled_from([".gz", ".bz2"]))
+def test_streams_on_end_are_read_as_one(tmp_path_factory, data, cuts, suffix):
+    borders = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    packed = b"".join(PACKERS[suffix](data[i:j]) for i, j in pairwise(borders))
+    path = written(tmp_path_factory.mktemp("packed"), packed or PACKERS[suffix](b""), "x" + suffix)
+    assert content(path) == data
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+def test_a_truncated_damaged_or_empty_file_names_the_byte(tmp_path, suffix):
+    packed = PACKERS[suffix](b" ".join(b"%d" % (n * n) for n in range(9999)))
+    middle = len(packed) // 2
+    flipped = packed[:middle] + bytes([packed[middle] ^ 1]) + packed[middle + 1 :]
+    for damaged, message in [
+        (packed[:-5], f"byte {len(packed) - 5}: .*too early"),
+        (b"", "byte 0: .*too early"),
+        (packed + b"rubbish", "damaged"),
+        (b"rubbish", "not packed"),
+        (packed[:3] + b"rubbish", "byte 0 or after: .*damaged"),
+        (flipped, "damaged|early"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            content(written(tmp_path, damaged, "x" + suffix))
+
+
+def test_a_slice_is_the_streams_that_it_holds(tmp_path):
+    streams = [bz2.compress(b"one"), bz2.compress(b"two"), bz2.compress(b"three")]
+    path = written(tmp_path, b"".join(streams), "x.bz2")
+    first, second = len(streams[0]), len(streams[0]) + len(streams[1])
+    with open_slice(path, first, second) as stream:
+        assert stream.read() == b"two"
+    with open_slice(path, first, second - 1) as stream, pytest.raises(InputError, match="too early"):
+        stream.read()
+    with (
+        open_slice(path, first + 1, second) as stream,
+        pytest.raises(InputError, match=f"byte {first + 1} or"),
+    ):
+        stream.read()
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path, suffix):
+    packed = PACKERS[suffix](bytes(8 << 20)) * 9
+    path = written(tmp_path, packed, "x" + suffix)
+    assert len(packed) < 100_000
+    with open_input(path) as stream:
+        assert len(stream.read(64 << 20)) == 64 << 20
+        with pytest.raises(InputError, match="more than 100 times its size"):
+            stream.read(2 << 20)
+    assert len(content(path, Limits(decompression_ratio=10**8))) == 72 << 20
+
+
+def test_archives_are_refused_and_never_unpacked(tmp_path):
+    tar, zipped = io.BytesIO(), io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("../../escaped"), io.BytesIO(b""))
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("../../escaped", "x")
+    for name, data, what in [
+        ("wikidata5m_transductive.tar", tar.getvalue(), "a tar archive"),
+        ("wikidata5m_transductive.tar.gz", gzip.compress(tar.getvalue()), "a tar archive"),
+        ("x.zip", zipped.getvalue(), "a zip archive"),
+        ("x.7z", b"7z\xbc\xaf\x27\x1c" + bytes(30), "a 7z archive"),
+        ("x.xz", b"\xfd7zXZ\x00" + bytes(30), "packed by xz"),
+        ("x.txt", gzip.compress(b"x"), r"packed: call it \.gz"),
+    ]:
+        with pytest.raises(InputError, match=f"{name}: the file is {what}"):
+            content(written(tmp_path, data, name))
+    assert not (tmp_path.parent.parent / "escaped").exists()
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(InputError, match=r"/nowhere/x\.bz2: no such file"):
+        open_input("/nowhere/x.bz2")
+    with pytest.raises(InputError, match="cannot be opened"):
+        open_input(str(tmp_path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf16_is_named(tmp_path, encoding):
+    with pytest.raises(InputError, match="UTF-16"):
+        list(read_lines(written(tmp_path, "Q1\tP1\tQ2\n".encode(encoding))))
+
+
+def test_a_line_without_end_is_refused(tmp_path):
+    path = written(tmp_path, b"a\n" + b"b" * (2 << 20))
+    with pytest.raises(InputError, match=r"x\.tsv:2: the line is longer than 1 MiB"):
+        list(read_lines(path, limits=Limits(record_mib=1)))
+
+
+def test_bad_lines_are_reported_with_their_position_and_the_rest_is_read(tmp_path):
+    def parse(line: str) -> int:
+        try:
+            return int(line)
+        except ValueError:
+            raise BadRecord("no number") from None
+
+    path = written(tmp_path, b"1\n\n  \nx\n\xff\n5\n")
+    bad: list[BadRecord] = []
+    tally = Tally()
+    assert list(read_records(path, parse, tally=tally, on_bad=bad.append)) == [1, 5]
+    assert [(record.where, record.reason, record.text) for record in bad] == [
+        ("x.tsv:4", "no number", "x"),
+        ("x.tsv:5", "byte 0xff at position 0 is not UTF-8", "\\xff"),
+    ]
+    assert tally.drops["blank_line"] == 2
+    with pytest.raises(InputError, match=r"x\.tsv:4: no number"):
+        list(read_records(path, parse, tally=tally, on_bad=refuse))

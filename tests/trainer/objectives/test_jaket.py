@@ -1,0 +1,203 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from kgcorpus.contracts.errors import InputError, UsageError
+from tests.trainer.jaket.toy import jaket_rows
+from tests.trainer.toy import write_corpus
+from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.jaket.model import JaketModel
+from trainer.loop import gradients
+from trainer.metrics import read_metrics
+from trainer.objectives.jaket import Jaket
+from trainer.run import train
+from trainer.tokenizer import make_tokenizer
+
+CONFIG = TrainingConfig(
+    model=ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400, dropout=0.1),
+    max_length=64,
+    schedule_steps=60,
+    checkpoint_every=6,
+    jaket=JaketConfig(
+        passages=8, roots=16, gat_heads=2, description_length=16, km_lr_scale=2.0, memory_first_interval=5
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"), jaket_rows(), row_group=20)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    texts = [row["text"] for table in ("jaket_entities", "jaket_text") for row in jaket_rows()[table]]
+    return make_tokenizer(texts, vocab_size=400, max_length=64)
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return Accelerator(cpu=True)
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory):
+    """A run of 14 steps in one go."""
+    out = tmp_path_factory.mktemp("whole")
+    train("jaket", corpus=corpus, out=out, config=CONFIG, max_steps=14)
+    return out
+
+
+def with_options(**options):
+    return CONFIG.model_copy(update={"jaket": CONFIG.jaket.model_copy(update=options)})
+
+
+def lines(out):
+    return read_metrics(out / "metrics.jsonl")
+
+
+def test_a_resumed_run_has_the_losses_memory_and_weights_of_an_uninterrupted_one(corpus, tmp_path, whole):
+    # One stop right before a sweep, one right after, one between.
+    for steps in (5, 6, 8, 14):
+        train("jaket", corpus=corpus, out=tmp_path, config=CONFIG, max_steps=steps)
+    volatile = {"seconds"}
+    assert [{k: v for k, v in line.items() if k not in volatile} for line in lines(tmp_path)] == [
+        {k: v for k, v in line.items() if k not in volatile} for line in lines(whole)
+    ]
+    for name in ("model.safetensors", "memory.safetensors", "lm1_before_training.safetensors"):
+        one, other = load_file(whole / "model" / name), load_file(tmp_path / "model" / name)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_each_interval_gives_a_sweep_in_the_metrics(whole):
+    events = [line for line in lines(whole) if "event" in line]
+    assert [(line["step"], line["event"]) for line in events] == [
+        (0, "memory_fill"),
+        (5, "memory_sweep"),
+        (10, "memory_sweep"),
+    ]
+    losses = [line for line in lines(whole) if "loss" in line]
+    assert [line["step"] for line in losses] == list(range(1, 15))
+    for line in losses:
+        parts = [line[f"loss_{name}"] for name in ("category", "relation", "token", "entity")]
+        assert line["loss"] == pytest.approx(sum(parts), rel=1e-6)
+
+
+def test_a_checkpoint_opens_as_a_whole(whole):
+    newest = whole / "checkpoints" / "step-00000014"
+    _, report = JaketModel.from_pretrained(newest, output_loading_info=True)
+    assert not report["missing_keys"]
+    assert load_file(newest / "memory.safetensors")["context"].shape == (60, 16)
+    assert json.loads((newest / "state.json").read_text())["objective"]["sweeps"] == 2
+
+
+def test_the_memory_of_the_weights_that_are_kept_as_the_first_made_the_first_memory(
+    corpus, tokenizer, accelerator, whole
+):
+    """With LM1 as it was before training, the model's memory is the one that training began with."""
+    objective = Jaket(CONFIG, corpus=corpus, tokenizer=tokenizer)
+    first = load_file(whole / "model" / "lm1_before_training.safetensors")
+    weights = objective.model.jaket.lm.state_dict()
+    trained = load_file(whole / "model" / "model.safetensors")
+    assert first
+    assert all(torch.equal(weights[name], first[name]) for name in first)
+    assert any(not torch.equal(trained[f"lm.{name}"], first[name]) for name in first)
+
+
+def test_the_unseen_are_in_no_task(corpus, tokenizer):
+    objective = Jaket(with_options(unseen_share=0.4), corpus=corpus, tokenizer=tokenizer)
+    entities = objective._tasks.entities
+    unseen = set(np.flatnonzero(entities.unseen(0.4, 0)).tolist())
+    assert 10 < len(unseen) < 40
+    assert not unseen & set(objective._tasks.graph.neighbours.tolist())
+    for step in range(4):
+        for batch in objective.next_step(step):
+            assert not unseen & set(batch.inputs["nodes"].tolist())
+            assert not unseen & set(batch.inputs["candidates"].ravel().tolist())
+
+
+def test_the_roots_of_an_epoch_are_all_known_entities_once(corpus, tokenizer):
+    objective = Jaket(with_options(unseen_share=0.0, roots=15), corpus=corpus, tokenizer=tokenizer)
+    epochs = [np.concatenate([objective._roots(step) for step in range(4 * e, 4 * e + 4)]) for e in range(2)]
+    for epoch in epochs:
+        assert sorted(epoch.tolist()) == list(range(60))
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_two_ranks_have_the_sums_of_one(corpus, tokenizer, accelerator):
+    def sums(rank, world):
+        objective = Jaket(CONFIG, corpus=corpus, tokenizer=tokenizer, rank=rank, world=world)
+        objective.before_step(0, None, accelerator)
+        objective.model.eval()
+        (batch,) = objective.next_step(0)
+        inputs = {name: torch.from_numpy(array) for name, array in batch.inputs.items()}
+        return objective.model(**inputs), batch.counts
+
+    one, two = sums(0, 1), [sums(rank, 2) for rank in range(2)]
+    torch.testing.assert_close(one[0], two[0][0] + two[1][0], rtol=1e-4, atol=1e-4)
+    assert (one[1] == two[0][1] + two[1][1]).all()
+
+
+def test_the_loss_does_not_depend_on_the_cut_into_forward_passes(corpus, tokenizer, accelerator):
+    found = []
+    for rows in (3, 100):
+        config = CONFIG.model_copy(update={"rows_per_forward": rows})
+        objective = Jaket(config, corpus=corpus, tokenizer=tokenizer)
+        objective.before_step(0, None, accelerator)
+        objective.model.eval()
+        batches = objective.next_step(0)
+        result = gradients(objective.model, batches, objective.terms, accelerator)
+        found.append((len(batches), result.loss))
+    assert found[0][0] == 3 > found[1][0] == 1
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
+
+
+def test_all_parameters_learn_and_the_language_model_at_its_own_rate(corpus, tokenizer, accelerator):
+    objective = Jaket(with_options(relation_embeddings="trained"), corpus=corpus, tokenizer=tokenizer)
+    objective.before_step(0, None, accelerator)
+    gradients(objective.model, objective.next_step(0), objective.terms, accelerator)
+    model = objective.model.jaket
+    assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    groups = objective.parameter_groups(0.1)
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    rates = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
+    assert {rates[id(p)] for p in model.lm.parameters()} == {1.0}
+    assert {rates[id(p)] for p in (*model.knowledge.parameters(), *model.category_head.parameters())} == {2.0}
+    assert all((p.ndim > 1) == (group["weight_decay"] > 0) for group in groups for p in group["params"])
+
+
+def test_without_neighbours_it_is_the_control_without_a_graph(corpus, tokenizer, accelerator):
+    objective = Jaket(with_options(neighbours=0), corpus=corpus, tokenizer=tokenizer)
+    objective.before_step(0, None, accelerator)
+    (batch,) = objective.next_step(0)
+    targets = np.unique(np.concatenate([batch.inputs[name].ravel() for name in ("merged", "pairs")]))
+    assert len(batch.inputs["nodes"]) >= len(targets)
+    assert batch.inputs["hop0_neighbours"].shape[1] == 0
+    assert math.isfinite(gradients(objective.model, [batch], objective.terms, accelerator).loss)
+
+
+def test_wrong_use_is_told(corpus, tokenizer, tmp_path):
+    with pytest.raises(UsageError, match="fewer than 9 ranks"):
+        Jaket(CONFIG, corpus=corpus, tokenizer=tokenizer, world=9)
+    rows = jaket_rows()
+    empty = write_corpus(tmp_path / "a", {**rows, "jaket_text": []})
+    with pytest.raises(InputError, match="no passage"):
+        Jaket(CONFIG, corpus=empty, tokenizer=tokenizer)
+
+
+@pytest.mark.slow
+def test_the_losses_fall(corpus, tmp_path):
+    config = CONFIG.model_copy(
+        update={"model": ModelConfig(hidden=64, layers=2, heads=2, vocab_size=400), "lr": 3e-3}
+    )
+    train("jaket", corpus=corpus, out=tmp_path, config=config, max_steps=60)
+    losses = [line for line in lines(tmp_path) if "loss" in line]
+    # The toy's passages name entities at random: there is nothing to learn about a removed one.
+    for name in ("loss", "loss_category", "loss_relation", "loss_token"):
+        values = [line[name] for line in losses]
+        assert np.mean(values[-10:]) < 0.95 * np.mean(values[:10]), name

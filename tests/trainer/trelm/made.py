@@ -1,0 +1,76 @@
+"""What the tests of the model and of the objective make: a world, and an objective on it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from accelerate import Accelerator
+
+from kgcorpus.tokens import ensure_tokens
+from tests.trainer.trelm.world import LABELS, passages_of, write_vectors, write_world
+from trainer.config import MemoryConfig, ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
+from trainer.objectives.trelm import Trelm
+from trainer.tokenizer import make_tokenizer
+from trainer.trelm.facts import open_graph
+
+SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=340)
+WORDS = MemoryConfig(word_quantiles=(0.0, 0.8))
+
+
+def options_of(**options):
+    return TrelmConfig(**{"routing": RoutingConfig(mode="none"), "memory": WORDS, **options})
+
+
+def config_of(*, trelm=None, **options):
+    fields = {"model": SMALL, "records_per_step": 12, "max_length": 96, "schedule_steps": 20}
+    return TrainingConfig(**{**fields, **options}, trelm=trelm or options_of())
+
+
+def make(folder: Path) -> SimpleNamespace:
+    """A build, vectors of its graph, a tokenizer and the training split's token files."""
+    world, vectors = write_world(folder / "world"), write_vectors(folder / "kge")
+    texts = [row["text"] for row in passages_of(60)] + list(LABELS.values())
+    tokenizer = make_tokenizer(texts, vocab_size=340, max_length=128)
+    files = ensure_tokens(world, "trelm", tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
+    graph = open_graph(world, relation_names=True)
+    return SimpleNamespace(world=world, vectors=vectors, tokenizer=tokenizer, files=files, graph=graph)
+
+
+def objective_of(made, config, **options):
+    return Trelm(
+        config,
+        files=made.files,
+        tokenizer=made.tokenizer,
+        graph=made.graph,
+        kge=made.vectors / "model",
+        routes=made.world / "routes.jsonl",
+        **options,
+    )
+
+
+def tensors_of(batch):
+    return {name: torch.from_numpy(array) for name, array in batch.inputs.items()}
+
+
+def sums_of(objective, batches):
+    return torch.stack([objective.model(**tensors_of(batch)) for batch in batches])
+
+
+def words_read(objective, inputs):
+    """What stands in the place of the word embeddings, as the language model is given it."""
+    found = []
+    layer = objective.model.packed.lm.base_model.embeddings
+    hook = layer.register_forward_pre_hook(
+        lambda _, args, kwargs: found.append(kwargs["inputs_embeds"]), with_kwargs=True
+    )
+    objective.model.states(inputs)
+    hook.remove()
+    return found[0].flatten(0, 1)
+
+
+def filled(objective, *, steps=2):
+    """The objective after some steps' memory writes, without training."""
+    for step in range(steps):
+        sums_of(objective, objective.next_step(step))
+        objective.after_step(step + 1, Accelerator(cpu=True))
+    return objective

@@ -1,0 +1,95 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trainer.trelm.world import passages_of
+from trainer.shards import MentionRecord
+from trainer.trelm.targets import TargetChooser, important
+
+
+def record(row, epoch=0):
+    return MentionRecord(row["id"], np.arange(99, dtype=np.int32), [], row["mentions"], epoch)
+
+
+def chooser(**options):
+    return TargetChooser(
+        **{"inject": "longtail", "min_si": 0.0, "known": lambda fact: True, "seed": 0, **options}
+    )
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.sampled_from([1.0, 1.1, 1.2, 1.5, 2.0])), max_size=9), st.floats(0, 2.5)
+)
+def test_the_upper_half_by_importance_is_chosen_at_least_one_never_one_without(scores, least):
+    chosen = important([{"si": score} for score in scores], min_si=least)
+    known = sorted((score for score in scores if score is not None), reverse=True)
+    expected = [score for score in known[: max(1, len(known) // 2)] if score >= least]
+    assert sorted((scores[i] for i in chosen), reverse=True) == expected
+    assert chosen == sorted(set(chosen))
+
+
+def test_a_text_with_one_mention_keeps_it():
+    assert important([{"si": 1.0}], min_si=0.0) == [0]
+
+
+@pytest.mark.parametrize(
+    ("inject", "classes"),
+    [("longtail", {True}), ("frequent", {False}), ("both", {True, False}), ("none", {True})],
+)
+def test_the_class_decides_which_of_the_important_mentions_are_targets(inject, classes):
+    found, expected = [], []
+    for row in passages_of(30):
+        chosen = chooser(inject=inject).choose(record(row))
+        found += [(row["id"], target.start) for target in chosen.targets]
+        mentions = [row["mentions"][i] for i in important(row["mentions"], min_si=0.0)]
+        expected += [(row["id"], m["start"]) for m in mentions if m["long_tail"] in classes and m["triples"]]
+        assert all((target.injected is None) == (inject == "none") for target in chosen.targets)
+        assert all(target.injected in (None, target.asked) for target in chosen.targets)
+    assert found == expected
+    assert found
+
+
+def test_each_epoch_draws_a_fact_anew_and_the_same_one_again_for_the_same_epoch():
+    row = max(passages_of(30), key=lambda row: max(len(m["triples"]) for m in row["mentions"]))
+    drawn = Counter()
+    for epoch in range(400):
+        (first, again) = (chooser(inject="both").choose(record(row, epoch)).targets for _ in range(2))
+        assert first == again
+        drawn.update((t.qid, t.asked["r"], t.asked["other"], t.asked["direction"]) for t in first)
+    facts = {m["qid"]: m["triples"] for m in row["mentions"]}
+    for qid in {key[0] for key in drawn}:
+        counts = [drawn[qid, f["r"], f["other"], f["direction"]] for f in facts[qid]]
+        assert min(counts) > 0.4 * 400 / len(counts)
+
+
+def test_what_is_not_chosen_is_counted():
+    row = passages_of(1, mentions=6)[0]
+    for mention in row["mentions"]:
+        mention["long_tail"] = True
+    row["mentions"][0]["si"] = None
+    first = important(row["mentions"], min_si=0.0)[0]
+    row["mentions"][first]["triples"] = []
+    chosen = chooser().choose(record(row))
+    assert chosen.counts == {"mentions": 6, "without_importance": 1, "selected": 2, "without_fact": 1}
+    assert len(chosen.targets) == 1
+
+
+def test_facts_without_vectors_are_never_drawn():
+    rows = passages_of(30)
+    for row in rows:
+        for target in chooser(known=lambda fact: fact["r"] == "P17").choose(record(row)).targets:
+            assert target.asked["r"] == "P17"
+
+
+def test_in_text_asks_for_entities_of_the_passage_and_none_that_asks_itself():
+    asked = 0
+    for row in passages_of(80, mentions=8):
+        targets = chooser(inject="both", in_text=True).choose(record(row)).targets
+        answers = {target.asked["other"] for target in targets}
+        assert answers <= {mention["qid"] for mention in row["mentions"]}
+        assert not answers & {target.qid for target in targets}
+        asked += len(targets)
+    assert asked > 10

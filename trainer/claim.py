@@ -1,0 +1,46 @@
+"""RUN/run.json: what a run was started with, so that a folder never holds two different ones."""
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.store import write_text
+
+
+def claim(out: Path, identity: dict[str, Any]) -> None:
+    """Write RUN/run.json, or check that the folder's run is this one.
+
+    Args:
+        out: the run's folder.
+        identity: all that the result depends on, as JSON; versions are added, and not compared.
+
+    Raises:
+        UsageError: the folder holds another run.
+        InputError: its run.json is damaged.
+    """
+    path = out / "run.json"
+    if not path.exists():
+        versions = {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")}
+        write_text(path, json.dumps({**identity, "versions": versions}, indent=1) + "\n")
+        return
+    try:
+        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError("is not JSON", where=str(path)) from None
+    differing = list(_differences(before, identity))
+    if differing:
+        raise UsageError(
+            f"holds a run with another {', '.join(differing)}", where=str(out), mend="Choose another --out"
+        )
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in sorted(now):
+        old, new = before.get(key), now[key]
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, {**dict.fromkeys(old), **new}, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}"

@@ -1,0 +1,72 @@
+"""What `kgcorpus evaluate` reads beside a model and data. The defaults suit small models and a CPU."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from kgcorpus.config import Lang, Section
+
+
+class ProbingConfig(Section):
+    """How a benchmark asks for facts by filling blanks."""
+
+    common_vocabulary: str | None = Field(
+        None, description="a file of words, one a line: the only answers ranked (LAMA alone)"
+    )
+    name_model: str | None = Field(
+        None, description="the model that LAMA-UHN's filter of names asks; null: the one that is scored"
+    )
+    masks: int = Field(5, gt=0, description="tokens of an answer at most (X-FACTR alone)")
+    decoding: tuple[Literal["independent", "confidence"], ...] = Field(
+        ("independent", "confidence"),
+        min_length=1,
+        description="fill several masks at once, or the surest first (X-FACTR alone); each is reported",
+    )
+
+
+class AdaptationConfig(Section):
+    """How JAKET and its baselines meet a graph that pre-training has not seen."""
+
+    arm: Literal["joint", "lm", "gnn", "lm+gnn", "lm+gnn+m"] = Field(
+        "joint",
+        description="the whole model, or a baseline: language model alone; graph network alone, with drawn "
+        "memories; both, with drawn memories (lm+gnn) or memories made by the language model (lm+gnn+m)",
+    )
+    label_share: float = Field(
+        1.0, gt=0, le=1, description="share of the training labels (entity classification)"
+    )
+
+
+class EvaluationConfig(Section):
+    """How a benchmark that fine-tunes does it; each seed is a run of its own."""
+
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="one fine-tuning each; n >= 3 to report")
+    epochs: int = Field(3, gt=0, description="passes over the training examples")
+    lr: float | None = Field(
+        None,
+        gt=0,
+        description="peak learning rate of AdamW; null: .03 / hidden size (4e-5 at 768), for the best rate "
+        "falls as one over the width (Yang et al. 2022)",
+    )
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up; then linear decay")
+    weight_decay: float = Field(0.01, ge=0, description="of matrices; biases and norms have none")
+    batch: int = Field(32, gt=0, description="examples of a step")
+    max_length: int = Field(128, gt=8, description="tokens of an example; longer ones are cut, and counted")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the encoder")
+    limit: int | None = Field(
+        2000,
+        gt=0,
+        description="examples of each part and language at most, drawn by hash; null: all, as a report needs",
+    )
+    train_language: Lang = Field(
+        "en",
+        description="the language fine-tuned on where there are several: the others are zero-shot transfer",
+    )
+    languages: tuple[Lang, ...] | None = Field(None, description="the languages scored; null: all there are")
+    exclude_corpus: str | None = Field(
+        None, description="a build whose facts (table `triples`) a probe leaves out, and lists"
+    )
+    jaket: AdaptationConfig = Field(
+        default_factory=AdaptationConfig, description="an unseen graph, for JAKET's benchmarks"
+    )
+    probing: ProbingConfig = Field(default_factory=ProbingConfig, description="asking for facts")

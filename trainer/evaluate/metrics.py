@@ -1,0 +1,98 @@
+"""Metrics of classification and regression, by their benchmarks' own definitions."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = Sequence[float] | NDArray[np.floating[Any]]
+
+
+def accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:
+    """Share of equal labels."""
+    return sum(g == p for g, p in zip(gold, predicted, strict=True)) / len(gold)
+
+
+def f_measure(right: float, predicted: float, gold: float) -> float:
+    """Harmonic mean of right / predicted and right / gold; 0 where it is not defined."""
+    return 2 * right / (predicted + gold) if right else 0.0
+
+
+def f1_of(label: str, gold: Sequence[str], predicted: Sequence[str]) -> float:
+    """F1 of one label against all others."""
+    right = sum(g == p == label for g, p in zip(gold, predicted, strict=True))
+    return f_measure(right, sum(p == label for p in predicted), sum(g == label for g in gold))
+
+
+def micro_f1(gold: Sequence[str], predicted: Sequence[str], *, without: str) -> float:
+    """F1 over all labels but one, as TACRED's scorer has it: `without` is neither a hit nor a guess."""
+    right = sum(g == p != without for g, p in zip(gold, predicted, strict=True))
+    return f_measure(right, sum(p != without for p in predicted), sum(g != without for g in gold))
+
+
+def macro_f1(gold: Sequence[str], predicted: Sequence[str], *, without: Collection[str] = ()) -> float:
+    """Mean F1 of the labels in `gold`, those in `without` left out."""
+    labels = sorted(set(gold) - set(without))
+    return sum(f1_of(label, gold, predicted) for label in labels) / len(labels) if labels else 0.0
+
+
+def directed_macro_f1(gold: Sequence[str], predicted: Sequence[str], *, without: str) -> float:
+    """Macro F1 of relations `name(e1,e2)`, as SemEval-2010 Task 8's official scorer has it.
+
+    A relation's two directions are one class, in which only the right direction is a hit.
+    """
+    names = [_undirected(label) for label in gold]
+    guessed = Counter(map(_undirected, predicted))
+    right = Counter(name for name, g, p in zip(names, gold, predicted, strict=True) if g == p)
+    counts = Counter(names)
+    del counts[without]
+    if not counts:
+        return 0.0
+    return sum(f_measure(right[name], guessed[name], counts[name]) for name in counts) / len(counts)
+
+
+def _undirected(label: str) -> str:
+    return label.partition("(")[0]
+
+
+def matthews(gold: Sequence[str], predicted: Sequence[str], *, positive: str = "1") -> float:
+    """Matthews correlation of two classes (CoLA); 0 where one of them is never said."""
+    pairs = Counter((g == positive, p == positive) for g, p in zip(gold, predicted, strict=True))
+    tp, tn = pairs[True, True], pairs[False, False]
+    fp, fn = pairs[False, True], pairs[True, False]
+    scale = math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return (tp * tn - fp * fn) / scale if scale else 0.0
+
+
+def pearson(x: Numbers, y: Numbers) -> float:
+    """Pearson's correlation; 0 of a constant."""
+    a, b = (v - v.mean() for v in (np.asarray(x, np.float64), np.asarray(y, np.float64)))
+    scale = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / scale if scale else 0.0
+
+
+def spearman(x: Numbers, y: Numbers) -> float:
+    """Pearson's correlation of the ranks; equal values share their mean rank."""
+    return pearson(_ranks(x), _ranks(y))
+
+
+def _ranks(values: Numbers) -> NDArray[np.float64]:
+    _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[place]
+
+
+def label_sets(gold: Iterable[Collection[str]], predicted: Iterable[Collection[str]]) -> dict[str, float]:
+    """Entity typing's scores (Ling and Weld 2012): loose micro and macro F1, and strict accuracy."""
+    pairs = [(set(g), set(p)) for g, p in zip(gold, predicted, strict=True)]
+    hits = [len(g & p) for g, p in pairs]
+    precision = sum(hit / len(p) for hit, (_, p) in zip(hits, pairs, strict=True) if p) / len(pairs)
+    recall = sum(hit / len(g) for hit, (g, _) in zip(hits, pairs, strict=True) if g) / len(pairs)
+    return {
+        "loose_micro_f1": f_measure(sum(hits), sum(len(p) for _, p in pairs), sum(len(g) for g, _ in pairs)),
+        "loose_macro_f1": 2 * precision * recall / (precision + recall) if precision and recall else 0.0,
+        "strict_accuracy": sum(g == p for g, p in pairs) / len(pairs),
+    }

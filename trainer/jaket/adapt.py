@@ -1,0 +1,134 @@
+"""JAKET on a graph that pre-training never saw (arXiv 2010.00796, section 3.6), and the paper's baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+from transformers import PretrainedConfig
+
+from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.manifest import load_manifest
+from trainer.config import JaketConfig
+from trainer.jaket.entities import Entities
+from trainer.jaket.memory import encode
+from trainer.jaket.model import JaketModel, JaketModelConfig, open_jaket
+from trainer.models import open_lm
+from trainer.packing import pack
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+Arm = Literal["joint", "lm", "gnn", "lm+gnn", "lm+gnn+m"]
+
+
+@dataclass(frozen=True)
+class Memories:
+    """What the knowledge module reads of a graph; fine-tuning does not change it.
+
+    Attributes:
+        context: [entities, d].
+        relations: [edge kinds, d]; None stands for zeros.
+    """
+
+    context: Tensor
+    relations: Tensor | None
+
+
+def open_arm(
+    model: str | Path, arm: Arm, options: JaketConfig, *, seed: int
+) -> tuple[JaketModel, "PreTrainedTokenizerFast"]:
+    """The model that an arm starts from, in evaluation mode.
+
+    Args:
+        model: RUN/model of `train jaket`; for the baselines also a plain masked language model. Of a JAKET
+            model they take the language model alone.
+        arm: `joint` takes the whole; the others have a new knowledge module.
+        options: of the new knowledge module.
+        seed: draws it.
+
+    Raises:
+        UsageError: it cannot be loaded, or is no JAKET model for the arm `joint`.
+    """
+    trained = Path(model, "config.json").is_file() and (
+        PretrainedConfig.get_config_dict(model)[0].get("model_type") == JaketModelConfig.model_type
+    )
+    if trained or arm == "joint":
+        jaket, tokenizer = open_jaket(model)
+        if arm == "joint":
+            return jaket, tokenizer
+        text, options = jaket.text, options.model_copy(update={"gat_heads": jaket.config.gat_heads})
+    else:
+        text, tokenizer = open_lm(model)
+    torch.manual_seed(hash64(seed, "jaket-arm"))
+    fresh = JaketModel.around(text, options, relations=(), categories=(), seed=seed)
+    return fresh.eval().to(text.lm.device), tokenizer
+
+
+def memories_of(
+    jaket: JaketModel,
+    tokenizer: "PreTrainedTokenizerFast",
+    entities: Entities,
+    *,
+    arm: Arm,
+    relation_texts: Mapping[str, str] | None,
+    seed: int,
+) -> Memories:
+    """Entity and relation memory: made by LM1 from texts, or drawn, for the arms `gnn` and `lm+gnn`.
+
+    Args:
+        jaket: in evaluation mode.
+        tokenizer: its own.
+        entities: of the new graph.
+        arm: which.
+        relation_texts: PID -> text, as far as known: the others are read by their names. None: the relation
+            embeddings are zeros.
+        seed: of the drawn ones.
+    """
+    hidden = jaket.lm.config.hidden_size
+    kinds = 2 * len(entities.relation_names)
+    if arm in ("gnn", "lm+gnn"):
+        generator = torch.Generator().manual_seed(hash64(seed, "jaket-memories") >> 1)
+        context, relations = (
+            torch.randn(rows, hidden, generator=generator).to(jaket.device) for rows in (len(entities), kinds)
+        )
+        return Memories(context, None if relation_texts is None else relations)
+    context = encode(jaket, entities, np.arange(len(entities)), pad=tokenizer.pad_token_id)
+    if relation_texts is None:
+        return Memories(context, None)
+    texts = [relation_texts.get(name, name) for name in entities.relation_names]
+    # An edge read from its tail is another kind of edge.
+    return Memories(context, _mean_states(jaket, tokenizer, texts + [f"inverse: {text}" for text in texts]))
+
+
+def relation_labels(corpus: Path, lang: str = "en") -> dict[str, str]:
+    """PID -> label, of a build's table `relations`; empty where it was not built."""
+    entry = load_manifest(corpus, required=True).tables.get("relations")
+    rows = [
+        row
+        for file in (entry.files if entry else ())
+        for row in pq.read_table(corpus / file.path).to_pylist()
+    ]
+    return {
+        row["pid"]: name["label"]
+        for row in rows
+        for name in row["names"]
+        if name["lang"] == lang and name["label"]
+    }
+
+
+@torch.no_grad()
+def _mean_states(jaket: JaketModel, tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> Tensor:
+    """The mean of LM1's states [texts, d] over each text's own tokens."""
+    rows = tokenizer(texts, add_special_tokens=True)["input_ids"]
+    sizes = np.array([len(row) for row in rows], np.int64)
+    ids = np.concatenate([np.array(row, np.int32) for row in rows])
+    packed = pack(ids, sizes, length=int(sizes.max()), pad=tokenizer.pad_token_id)
+    inputs = (torch.from_numpy(x).to(jaket.device) for x in (packed.ids, packed.segments, packed.positions))
+    states = jaket.lower(*inputs).flatten(0, 1)[torch.from_numpy(packed.flat).to(jaket.device)]
+    # Without the special tokens at both ends.
+    return torch.stack([part[1:-1].mean(dim=0) for part in states.split(sizes.tolist())])

@@ -1,0 +1,105 @@
+"""A plain language model out of JAKET: `python -m trainer.jaket.export RUN/model --corpus OUT --out LM`.
+
+The export is approximate. In JAKET a LayerNorm stands between the two halves, for every token (section 3.3:
+Z' = LN(Z + E^KM at mentions)), and LM2 has learned to read what it gives; a plain model has no place for it.
+What that costs is measured on held-out passages and printed.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.splits import SPLITS
+from trainer.checkpoint import write_folder
+from trainer.config import JaketConfig
+from trainer.jaket.entities import GraphStore
+from trainer.jaket.memory import encode
+from trainer.jaket.model import JaketModel, open_jaket
+from trainer.jaket.passages import read_passages, vocabulary_of
+from trainer.jaket.scoring import score
+from trainer.jaket.tasks import Tasks
+from trainer.jaket.text import link, prepare
+
+_PER_FORWARD = 32
+
+
+def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int = 2000) -> dict[str, Any]:
+    """Write the language model and its tokenizer, and measure what the merge was worth.
+
+    Args:
+        model: RUN/model of `train jaket`.
+        corpus: a build with JAKET's tables; its validation and test passages are read.
+        out: the folder, which then opens with `AutoModelForMaskedLM`.
+        limit: passages of each split at most.
+
+    Returns:
+        Mean cross-entropy of 15 % of the tokens: `joint` with the graph, `plain` as exported, `gap` between
+        them; and `tokens`, how many were predicted.
+
+    Raises:
+        UsageError: the folder holds no JAKET model.
+        InputError: the corpus lacks a table, or has no passage held out.
+    """
+    jaket, tokenizer = open_jaket(model)
+    store = GraphStore(Path(corpus), tokenizer, jaket.config.description_length)
+    entities = store.entities()
+    graph = store.graph(entities, directions=jaket.config.directions, seen=None)
+    options = JaketConfig(gat_layers=jaket.config.gat_layers, neighbours=jaket.config.neighbours)
+    tasks = Tasks(entities, graph, options, np.arange(len(entities)), 0)
+    memory = encode(jaket, entities, np.arange(len(entities)), pad=tokenizer.pad_token_id)
+    length, vocabulary = jaket.text.longest, vocabulary_of(tokenizer)
+    passages = read_passages(Path(corpus), tokenizer, splits=SPLITS[1:], length=length, limit=limit)
+    records = [record for of_split in passages.values() for record in of_split]
+    losses, count = torch.zeros(2, dtype=torch.float64), 0
+    for first in range(0, len(records), _PER_FORWARD):
+        part = records[first : first + _PER_FORWARD]
+        mentions = link(part, entities, seen=np.ones(len(entities), bool), seed=0)
+        nothing = np.zeros(len(mentions.entity), bool)
+        text = prepare(part, mentions, nothing, vocabulary, mlm_probability=0.15, length=length, seed=0)
+        batch = tasks.batch(text, np.empty(0, np.int64), step=0, records=[], tokens=0)
+        tensors = {name: torch.from_numpy(array).to(jaket.device) for name, array in batch.inputs.items()}
+        losses += _losses(jaket, memory, tensors)
+        count += len(text.inputs["token_labels"])
+    if not count:
+        raise InputError("has no token held out to predict", where=str(corpus), mend="Build with more text")
+
+    def write(folder: Path) -> None:
+        jaket.lm.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    write_folder(Path(out), write)
+    joint, plain = (losses / count).tolist()
+    return {"joint": joint, "plain": plain, "gap": plain - joint, "tokens": count}
+
+
+@torch.inference_mode()
+def _losses(jaket: JaketModel, memory: Tensor, inputs: dict[str, Tensor]) -> Tensor:
+    """Summed cross-entropy of the predicted tokens [2]: with the graph, and as exported."""
+    labels = inputs["token_labels"]
+    states = jaket.text.states(inputs["ids"], inputs["segments"], inputs["positions"]).flatten(0, 1)
+    plain = jaket.text.logits(states[inputs["token_places"]])
+    both = (score(jaket, memory, inputs).token, plain)
+    return torch.stack([cross_entropy(scores, labels, reduction="sum").double().cpu() for scores in both])
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="RUN/model of `kgcorpus train jaket`.")],
+    corpus: Annotated[Path, typer.Option("--corpus", help="A build's folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The plain model's folder.")],
+) -> None:
+    """Write a plain masked language model; print what leaving out graph and merge costs it."""
+    found = export(model, corpus, out)
+    typer.echo(
+        f"masked tokens: {found['tokens']:,}, loss with the graph {found['joint']:.3f}, "
+        f"exported {found['plain']:.3f}: gap {found['gap']:+.3f}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,142 @@
+"""JAKET's entity context embedding memory (arXiv 2010.00796, section 3.5): E^0, without gradient."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainer.config import JaketConfig
+from trainer.jaket.entities import Entities
+from trainer.jaket.model import JaketModel
+from trainer.packing import Packed, pack
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_ENTITIES_PER_FORWARD = 256
+
+
+def sweep_interval(sweep: int, *, first: int = 10, last: int = 500) -> int:
+    """Steps before the sweep of that number, from 0: min(first 2^floor(i / 3), last)."""
+    return int(min(first * 2 ** min(sweep // 3, 32), last))
+
+
+class EntityMemory:
+    """One embedding an entity, swept by LM1 at growing intervals and read by index.
+
+    It is filled before the first step; the sweep of number i follows `sweep_interval(i)` steps after the one
+    before. A sweep keeps `momentum` of the old embedding.
+
+    Args:
+        entities: whose descriptions are read.
+        hidden: size d of an embedding.
+        options: momentum, share, intervals and dtype.
+        pad: id of the padding token.
+        device: where it lies.
+
+    Attributes:
+        values: [entities, d].
+        filled: whether `fill` was called, or a state loaded.
+        sweeps: sweeps done after the fill.
+    """
+
+    def __init__(
+        self, entities: Entities, *, hidden: int, options: JaketConfig, pad: int, device: torch.device
+    ) -> None:
+        self._entities, self._options, self._pad = entities, options, pad
+        self.values = torch.zeros(len(entities), hidden, dtype=_DTYPES[options.memory_dtype], device=device)
+        self.filled, self.sweeps = False, 0
+
+    def due(self, step: int) -> bool:
+        """Whether a fill or sweep precedes the step after `step` steps."""
+        intervals = (
+            sweep_interval(
+                i, first=self._options.memory_first_interval, last=self._options.memory_last_interval
+            )
+            for i in range(self.sweeps + 1)
+        )
+        return not self.filled or step >= sum(intervals)
+
+    def update(self, model: JaketModel, accelerator: "Accelerator", *, bf16: bool = False) -> dict[str, Any]:
+        """Fill an empty memory, or sweep; every rank reads its share and gets all.
+
+        A sweep of a share takes up where the last one ended.
+
+        Returns:
+            The event: what was done, entities, tokens and seconds.
+        """
+        began = time.monotonic()
+        count = len(self._entities)
+        if not self.filled:
+            which, keep = np.arange(count), 0.0
+            event: dict[str, Any] = {"event": "memory_fill"}
+        else:
+            size = max(1, round(count * self._options.memory_share))
+            which = (self.sweeps * size + np.arange(size)) % count
+            keep = self._options.memory_momentum
+            event = {"event": "memory_sweep", "sweep": self.sweeps}
+            self.sweeps += 1
+        self.filled = True
+        training = model.training
+        model.eval()
+        chunk = _ENTITIES_PER_FORWARD * accelerator.num_processes
+        for first in range(0, len(which), chunk):
+            part = which[first : first + chunk]
+            place = torch.from_numpy(part).to(self.values.device)
+            fresh = self._gather(model, part, accelerator, bf16=bf16)
+            self.values[place] = (keep * self.values[place].float() + (1 - keep) * fresh).to(
+                self.values.dtype
+            )
+        model.train(training)
+        tokens = int((self._entities.starts[which + 1] - self._entities.starts[which]).sum())
+        return {**event, "entities": len(which), "tokens": tokens, "seconds": time.monotonic() - began}
+
+    def _gather(
+        self, model: JaketModel, part: NDArray[np.int64], accelerator: "Accelerator", *, bf16: bool
+    ) -> Tensor:
+        """The part's fresh embeddings, each rank's computed by itself."""
+        rank, world = accelerator.process_index, accelerator.num_processes
+        # The last part may be short; every rank computes as many.
+        padded = np.resize(part, -(-len(part) // world) * world)
+        own = encode(model, self._entities, padded[rank::world], pad=self._pad, bf16=bf16)
+        gathered: Tensor = accelerator.gather(own)
+        return gathered.unflatten(0, (world, -1)).transpose(0, 1).flatten(0, 1)[: len(part)]
+
+
+@torch.no_grad()
+def encode(
+    model: JaketModel, entities: Entities, which: NDArray[np.int64], *, pad: int, bf16: bool = False
+) -> Tensor:
+    """E^0_j = (Z[s] + Z[o]) / 2 [entities, d] in float32: LM1's states at the ends of each own mention.
+
+    The model must be in evaluation mode; its device is used.
+    """
+    parts = [
+        which[first : first + _ENTITIES_PER_FORWARD] for first in range(0, len(which), _ENTITIES_PER_FORWARD)
+    ]
+    return torch.cat([_encode(model, entities, part, pad=pad, bf16=bf16) for part in parts])
+
+
+def pack_descriptions(
+    entities: Entities, which: NDArray[np.int64], *, pad: int
+) -> tuple[Packed, NDArray[np.int64]]:
+    """Descriptions side by side, and where in the flattened rows each own mention ends [entities, 2]."""
+    sizes = entities.starts[which + 1] - entities.starts[which]
+    ids = np.concatenate([entities.tokens[entities.starts[i] : entities.starts[i + 1]] for i in which])
+    packed = pack(ids, sizes, length=int(sizes.max()), pad=pad)
+    return packed, packed.flat[(np.cumsum(sizes) - sizes)[:, None] + entities.spans[which]]
+
+
+def _encode(
+    model: JaketModel, entities: Entities, which: NDArray[np.int64], *, pad: int, bf16: bool
+) -> Tensor:
+    device = model.device
+    packed, ends = pack_descriptions(entities, which, pad=pad)
+    rows = (torch.from_numpy(x).to(device) for x in (packed.ids, packed.segments, packed.positions))
+    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        states = model.lower(*rows)
+    return states.flatten(0, 1)[torch.from_numpy(ends).to(device)].float().mean(dim=1)

@@ -1,0 +1,1 @@
+"""Embeddings of a knowledge graph: TransE on the corpus's triples."""

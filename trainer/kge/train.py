@@ -1,0 +1,125 @@
+"""Training of TransE. Its loop is its own: a step of the common loop would touch every entity's vector."""
+
+import contextlib
+import logging
+import math
+import time
+from pathlib import Path
+
+import torch
+
+from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from kgcorpus.contracts.manifest import load_manifest
+from trainer.checkpoint import Checkpoints, settle, write_folder
+from trainer.claim import claim
+from trainer.config import TrainingConfig
+from trainer.kge.batches import Batches
+from trainer.kge.embeddings import open_embeddings
+from trainer.kge.transe import TransE
+from trainer.kge.triples import Triples, ensure_triples
+from trainer.loop import sigterm
+from trainer.metrics import Metrics
+from trainer.progress import progress
+
+_log = logging.getLogger(__name__)
+
+
+def train_transe(
+    corpus: str | Path, out: str | Path, config: TrainingConfig, *, max_steps: int | None = None
+) -> Path:
+    """Train, or go on with, embeddings of the corpus's facts; a finished run is left as it is.
+
+    With E entities, R relations and T facts the arrays take 4 (E + R)(dim + 1) + 24 T bytes and, from a file
+    that is mapped, 12 T: 4.6 million entities of 200 numbers and 20 million facts need 4.2 GB. About 1.1 GB
+    more are ids, the mapped file and libraries at that size (`benchmarks/kge_memory.py`).
+
+    Args:
+        corpus: a finished build with the table `triples`.
+        out: the run's folder; a run that stands there is resumed.
+        config: of which the seed, the checkpoints and the section `transe` are read.
+        max_steps: end at exactly this step instead of `transe.steps`.
+
+    Returns:
+        RUN/model, which `trainer.kge.embeddings.open_embeddings` opens.
+
+    Raises:
+        UsageError: the folder holds another run.
+        InputError: no finished build, or no facts.
+        KgcorpusError: the loss is not finite.
+        SystemExit: 143, after a SIGTERM.
+    """
+    corpus, out = Path(corpus), Path(out)
+    options = config.transe
+    manifest = load_manifest(corpus, required=True)
+    tables = {
+        name: manifest.tables[name].fingerprint for name in ("triples", "xlr") if name in manifest.tables
+    }
+    settings = {"seed": config.seed, "transe": options.model_dump(mode="json", exclude={"steps"})}
+    claim(out, {"objective": "transe", "config": settings, "corpus": tables})
+    held_out = None if options.held_out is None else Path(options.held_out)
+    triples = ensure_triples(out / "triples", corpus, held_out=held_out)
+    end = options.steps if max_steps is None else max_steps
+    settle(out / "model")
+    if not _finished(out / "model", end) and not _run(triples, config, out, end=end):
+        _log.warning("stopped by SIGTERM; the same command goes on")
+        raise SystemExit(143)
+    return out / "model"
+
+
+def _finished(model: Path, end: int) -> bool:
+    return model.exists() and open_embeddings(model).steps == end
+
+
+def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> bool:
+    """Train up to step `end`; false if a SIGTERM came first."""
+    options = config.transe
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = TransE(
+        options,
+        entity_ids=triples.entities,
+        relation_ids=triples.relations,
+        seed=config.seed,
+        device=device,
+    )
+    batches = Batches(
+        triples.facts,
+        entities=len(triples.entities),
+        size=options.facts_per_step,
+        negatives=options.negatives,
+        seed=config.seed,
+    )
+    checkpoints = Checkpoints(out / "checkpoints", keep=config.keep)
+    step, squares = checkpoints.restore(model)
+    if squares is not None:
+        model.load_state_dict(squares)
+    if step > end:
+        raise UsageError(
+            f"has done {step} steps, more than the {end} asked for",
+            where=str(out),
+            mend="Choose another --out, or a larger --max-steps",
+        )
+    saved, stopping = time.monotonic(), False
+    with contextlib.ExitStack() as stack:
+        asked_to_stop = stack.enter_context(sigterm())
+        metrics = stack.enter_context(Metrics(out / "metrics.jsonl", step=step))
+        show = stack.enter_context(progress(step, end, log_every=config.log_every, unit="facts"))
+        while step < end and not stopping:
+            began = time.monotonic()
+            batch = batches.at(step, device)
+            loss = model.step(batch)
+            if not math.isfinite(loss):
+                raise KgcorpusError(
+                    f"the loss ({loss}) is not finite", where=f"step {step + 1}", mend="Lower transe.lr"
+                )
+            step, stopping = step + 1, asked_to_stop.is_set()
+            line = {"step": step, "loss": loss, "lr": options.lr, "facts": len(batch.heads)}
+            line["seconds"] = time.monotonic() - began
+            metrics.write(line)
+            show(line)
+            overdue = time.monotonic() - saved >= 60 * config.checkpoint_minutes
+            if overdue or stopping or step % config.checkpoint_every == 0 or step == end:
+                checkpoints.save(step, model, model)
+                saved = time.monotonic()
+    if step == end:
+        write_folder(out / "model", model.save)
+    return step == end

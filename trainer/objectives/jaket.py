@@ -1,0 +1,270 @@
+"""JAKET (arXiv 2010.00796): category, relation, token and entity prediction in one unweighted sum."""
+
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.tokens import ensure_tokens
+from trainer.config import TrainingConfig
+from trainer.jaket.entities import GraphStore
+from trainer.jaket.memory import EntityMemory
+from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel
+from trainer.jaket.passages import vocabulary_of
+from trainer.jaket.scoring import score
+from trainer.jaket.tasks import TERMS, Tasks
+from trainer.jaket.text import draw_removed, link, prepare
+from trainer.models import load_lm
+from trainer.objectives import Batch, Objective, Prepared
+from trainer.shards import MentionRecord, ShardStream
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedTokenizerFast
+
+_log = logging.getLogger(__name__)
+
+
+class JaketLoss(nn.Module):
+    """Summed cross-entropy of each task.
+
+    Args:
+        model: what is trained.
+        memory: [entities, d], the context embeddings; no gradient enters them.
+    """
+
+    def __init__(self, model: JaketModel, memory: Tensor) -> None:
+        super().__init__()
+        self.jaket, self._memory = model, memory
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """The sums [4], in the order of `TERMS`.
+
+        Args:
+            inputs: of `trainer.jaket.tasks.Tasks.batch`.
+        """
+        scores = score(self.jaket, self._memory, inputs)
+        answers = (
+            inputs["categories"],
+            inputs["relations"],
+            inputs["token_labels"],
+            torch.zeros_like(inputs["first_places"]),
+        )
+        return torch.stack(
+            [
+                cross_entropy(of_task.float(), right, reduction="sum")
+                for of_task, right in zip(scores, answers, strict=True)
+            ]
+        )
+
+
+class Jaket(Objective):
+    """L = L_c + L_r + L_t + L_e (section 3.4).
+
+    A step reads `jaket.passages` passages and `jaket.roots` entities. The memory is filled before the first
+    step and swept as section 3.5 says.
+
+    Args:
+        config: of the run.
+        corpus: a build with JAKET's three tables.
+        tokenizer: of text and descriptions.
+        rank, world: which share of the records and roots this process reads.
+        device: where the memory lies.
+
+    Raises:
+        InputError: no passage to train on, or no edge or entity.
+        UsageError: the language model does not fit, or fewer records a step than ranks.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        corpus: Path,
+        tokenizer: "PreTrainedTokenizerFast",
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | None = None,
+    ) -> None:
+        options = config.jaket
+        if options.passages < world:
+            raise UsageError(
+                f"{options.passages} passages a step are fewer than {world} ranks", where="jaket.passages"
+            )
+        self._config, self._tokenizer = config, tokenizer
+        self._rank, self._world = rank, world
+        self.terms = dict.fromkeys(TERMS, 1.0)
+        self._stream: ShardStream[MentionRecord] = self._open_text(corpus)
+        self.total_steps = config.schedule_steps or math.ceil(self._stream.rows / options.passages)
+        store = GraphStore(corpus, tokenizer, options.description_length)
+        entities = store.entities()
+        self._seen = ~entities.unseen(options.unseen_share, config.seed)
+        self._tasks = Tasks(
+            entities,
+            store.graph(entities, directions=options.directions, seen=self._seen),
+            options,
+            np.flatnonzero(self._seen),
+            config.seed,
+        )
+        if not len(self._tasks.known):
+            raise InputError("has no described entity to train on", where=str(corpus))
+        self._vocabulary = vocabulary_of(tokenizer)
+        longest = max(config.max_length, options.description_length + tokenizer.num_special_tokens_to_add())
+        text = load_lm(config, tokenizer, longest=longest)
+        torch.manual_seed(hash64(config.seed, "jaket"))
+        model = JaketModel.around(
+            text,
+            options,
+            relations=entities.relation_names,
+            categories=entities.category_names,
+            seed=config.seed,
+            entities_key=store.entities_key,
+        )
+        self._jaket = model
+        self._first_lower = {name: tensor.clone() for name, tensor in model.lower_weights().items()}
+        self.memory = EntityMemory(
+            entities,
+            hidden=text.lm.config.hidden_size,
+            options=options,
+            pad=tokenizer.pad_token_id,
+            device=device or torch.device("cpu"),
+        )
+        self.model = JaketLoss(model, self.memory.values)
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """The language model's matrices and the rest, then the same of the knowledge module and the heads."""
+        groups = []
+        of_text = {id(parameter) for parameter in self._jaket.lm.parameters()}
+        for text, scale in ((True, 1.0), (False, self._config.jaket.km_lr_scale)):
+            own = [p for p in self._jaket.parameters() if p.requires_grad and (id(p) in of_text) == text]
+            for matrices, decay in ((True, weight_decay), (False, 0.0)):
+                members = [p for p in own if (p.ndim > 1) == matrices]
+                groups.append({"params": members, "weight_decay": decay, "lr_scale": scale})
+        return groups
+
+    def before_step(
+        self, step: int, optimizer: torch.optim.Optimizer, accelerator: "Accelerator"
+    ) -> Prepared:
+        """Fill or sweep the memory where it is due."""
+        if not self.memory.due(step):
+            return Prepared()
+        bf16 = self._config.precision == "bf16"
+        return Prepared(events=(self.memory.update(self._jaket, accelerator, bf16=bf16),))
+
+    def next_step(self, step: int) -> list[Batch]:
+        """This rank's batches for the optimizer step after `step` steps."""
+        records = self._stream.take(self._config.jaket.passages)
+        roots = self._roots(step)[self._rank :: self._world]
+        size = self._config.rows_per_forward
+        parts = [records[first : first + size] for first in range(0, len(records), size)]
+        batches = []
+        for i, part in enumerate(parts):
+            mentions = link(part, self._tasks.entities, seen=self._seen, seed=self._config.seed)
+            text = prepare(
+                part,
+                mentions,
+                draw_removed(mentions, self._config.jaket.entity_probability),
+                self._vocabulary,
+                mlm_probability=self._config.jaket.mlm_probability,
+                length=self._config.max_length,
+                seed=self._config.seed,
+            )
+            batches.append(
+                self._tasks.batch(
+                    text,
+                    roots[i :: len(parts)],
+                    step=step,
+                    records=[record.id for record in part],
+                    tokens=sum(len(record.ids) for record in part),
+                )
+            )
+        return batches
+
+    def state(self) -> dict[str, Any]:
+        """Where the text stands, and how often the memory was swept."""
+        return {
+            "text": self._stream.state(),
+            "filled": self.memory.filled,
+            "sweeps": self.memory.sweeps,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state` was taken."""
+        self._stream.load_state(state["text"])
+        self.memory.filled, self.memory.sweeps = state["filled"], state["sweeps"]
+
+    def save(self, folder: Path) -> None:
+        """Write a `JaketModel`, its tokenizer, the memory, and LM1 as it was before training."""
+        from safetensors.torch import save_file
+
+        self._jaket.save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+        save_file({"context": self.memory.values}, folder / MEMORY)
+        save_file(self._first_lower, folder / FIRST_LOWER)
+
+    def load(self, folder: Path) -> None:
+        """Read the weights that `save` wrote."""
+        from safetensors.torch import load_file, load_model
+
+        load_model(self._jaket, folder / "model.safetensors")
+        self.memory.values.copy_(load_file(folder / MEMORY)["context"])
+        self._first_lower = load_file(folder / FIRST_LOWER)
+
+    def _open_text(self, corpus: Path) -> ShardStream[MentionRecord]:
+        files = ensure_tokens(
+            corpus,
+            "jaket_text",
+            self._tokenizer.backend_tokenizer,
+            mask_token=str(self._tokenizer.mask_token),
+            splits=("train",),
+        )
+        stream: ShardStream[MentionRecord] = ShardStream(
+            files["train"],
+            name="jaket",
+            seed=self._config.seed,
+            max_length=self._config.max_length,
+            rank=self._rank,
+            world=self._world,
+        )
+        _log.info("jaket_text: %d passages, %d cut", stream.rows, stream.cut)
+        if not stream.rows:
+            raise InputError("has no passage to train on", where=str(corpus), mend="Build jaket_text")
+        return stream
+
+    def _roots(self, step: int) -> NDArray[np.int64]:
+        """The step's roots: the known entities in an order drawn for each epoch, one after the other."""
+        known, count = self._tasks.known, self._config.jaket.roots
+        places = np.arange(step * count, (step + 1) * count)
+        return np.array(
+            [self._epoch_order(int(e))[p] for e, p in zip(*divmod(places, len(known)), strict=True)]
+        )
+
+    def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
+        if self._order[0] != epoch:
+            known = self._tasks.known
+            salt = np.uint64(hash64(self._config.seed, "jaket-roots", epoch))
+            self._order = epoch, known[np.argsort(mix64_array(known.astype(np.uint64) ^ salt), kind="stable")]
+        return self._order[1]
+
+
+def build(
+    config: TrainingConfig, corpus: Path, tokenizer: "PreTrainedTokenizerFast", accelerator: "Accelerator"
+) -> Jaket:
+    """The objective of a run."""
+    return Jaket(
+        config,
+        corpus=corpus,
+        tokenizer=tokenizer,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+        device=accelerator.device,
+    )

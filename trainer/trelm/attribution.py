@@ -1,0 +1,124 @@
+"""Integrated gradients of the feed-forward neurons (TRELM, arXiv 2403.11203, eq 9-11)."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Method = Literal["neuron", "layer", "joint"]
+LogProbabilities = Callable[[], Tensor]
+"""Runs the model and gives the log-probability of each predicted token [tokens]."""
+
+
+def attribute(
+    layers: Sequence[nn.Module], log_probabilities: LogProbabilities, *, method: Method, points: int
+) -> Tensor:
+    """How much each neuron adds to the sum of the tokens' probabilities P.
+
+    With v a neuron's activations after the GELU and v̄ their values, the score is, summed over positions,
+    v̄ times the mean of dP/dv at v = (k/m) v̄, k = 1..m: the right Riemann sum of eq 10. What else is scaled
+    with the neuron is `method`:
+
+    - `neuron`: nothing, as the equations read; one pass for each neuron and point.
+    - `layer`: its layer, as in the code of Dai et al. (arXiv 2104.08696).
+    - `joint`: all layers; the scores' sum tends to P(x) - P(0) with an error of 1/m.
+
+    Args:
+        layers: of a BERT or RoBERTa, with their own feed-forward blocks.
+        log_probabilities: the same tokens, contrasted with the same negatives, at every call.
+        method: see above.
+        points: m.
+
+    Returns:
+        [layers, neurons].
+    """
+    natural = activations(layers, log_probabilities)
+    scores = natural[0].new_zeros(len(natural), natural[0].shape[-1])
+    for group in _groups(method, *scores.shape):
+        values = {i: natural[i][..., part] for i, part in group.items()}
+        sums = {i: torch.zeros_like(value) for i, value in values.items()}
+        for k in range(1, points + 1):
+            leaves = {i: (value * (k / points)).requires_grad_() for i, value in values.items()}
+            varied = {i: _put(natural[i], group[i], leaf) for i, leaf in leaves.items()}
+            for i, gradient in _gradients(layers, log_probabilities, varied, leaves).items():
+                sums[i] += gradient
+        for i, part in group.items():
+            scores[i, part] = (values[i] * sums[i] / points).flatten(0, -2).sum(dim=0)
+    return scores
+
+
+@torch.no_grad()
+def activations(layers: Sequence[nn.Module], log_probabilities: LogProbabilities) -> list[Tensor]:
+    """v̄ of each layer [..., neurons]."""
+    found: list[Tensor] = []
+    with _hooked(layers, dict.fromkeys(range(len(layers)), found.append)):
+        log_probabilities()
+    return found
+
+
+@contextlib.contextmanager
+def scaled(
+    layers: Sequence[nn.Module], rows: Mapping[int, Sequence[int]], *, factor: float
+) -> Iterator[None]:
+    """Multiply the activations of some neurons, given by layer."""
+
+    def scale(neurons: Sequence[int]) -> Callable[[Tensor], Tensor]:
+        def change(v: Tensor) -> Tensor:
+            changed = v.clone()
+            changed[..., list(neurons)] *= factor
+            return changed
+
+        return change
+
+    with _hooked(layers, {i: scale(neurons) for i, neurons in rows.items()}):
+        yield
+
+
+def _groups(method: Method, layers: int, neurons: int) -> Iterator[dict[int, slice]]:
+    """What is scaled together: layer -> neurons."""
+    whole = slice(0, neurons)
+    if method == "joint":
+        yield dict.fromkeys(range(layers), whole)
+    elif method == "layer":
+        yield from ({i: whole} for i in range(layers))
+    else:
+        yield from ({i: slice(j, j + 1)} for i in range(layers) for j in range(neurons))
+
+
+def _put(natural: Tensor, part: slice, leaf: Tensor) -> Tensor:
+    varied = natural.clone()
+    varied[..., part] = leaf
+    return varied
+
+
+def _gradients(
+    layers: Sequence[nn.Module],
+    log_probabilities: LogProbabilities,
+    varied: Mapping[int, Tensor],
+    leaves: Mapping[int, Tensor],
+) -> dict[int, Tensor]:
+    """dP/dv at the activations `varied`, by layer."""
+
+    def exchange(value: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda _: value
+
+    with torch.enable_grad(), _hooked(layers, {i: exchange(value) for i, value in varied.items()}):
+        total = log_probabilities().exp().sum()
+    return dict(zip(leaves, torch.autograd.grad(total, tuple(leaves.values())), strict=True))
+
+
+@contextlib.contextmanager
+def _hooked(layers: Sequence[Any], hooks: Mapping[int, Callable[[Tensor], Tensor | None]]) -> Iterator[None]:
+    """Give each layer's activations to its hook, which may return others."""
+
+    def call(hook: Callable[[Tensor], Tensor | None]) -> Callable[[Any, Any, Tensor], Tensor | None]:
+        return lambda _module, _inputs, v: hook(v)
+
+    handles = [layers[i].intermediate.register_forward_hook(call(hook)) for i, hook in hooks.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,202 @@
+"""Examples packed into rows: the arrays of one forward pass."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.objectives import Batch
+from trainer.packing import pack
+from trainer.trelm.examples import Example, Question, Spot
+from trainer.trelm.injection import Knowledge, signs
+from trainer.trelm.memory import MemoryBank, window
+from trainer.trelm.negatives import NegativeSampler
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Packer:
+    """Packs examples into forward passes.
+
+    Args:
+        knowledge: where the facts' vectors come from.
+        negatives: what the true tokens are told from.
+        memory: read here, before the forward pass; None without one.
+        window: k, of eq. 4.
+        length: tokens of a row.
+        rows: of a forward pass.
+        logq: correct the scores by how often their tokens are drawn.
+        pad: id of the padding token.
+    """
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        negatives: NegativeSampler,
+        memory: MemoryBank | None,
+        *,
+        window: int,
+        length: int,
+        rows: int,
+        pad: int,
+        logq: bool,
+    ) -> None:
+        self._knowledge, self._negatives, self._memory, self._window = knowledge, negatives, memory, window
+        self._length, self._rows, self._pad, self._logq = length, rows, pad, logq
+
+    def batches(
+        self, examples: Sequence[Example], *, step: int, memory_weight: float, injected_share: float = 1.0
+    ) -> list[Batch]:
+        """The batches of a step.
+
+        Args:
+            examples: of the step.
+            step: keys the negatives.
+            memory_weight: lambda; 0: nothing is read.
+            injected_share: of an injected embedding; the word's own has the rest.
+        """
+        sizes = np.array([len(example.ids) for example in examples], np.int64)
+        packed = pack(
+            np.concatenate([example.ids for example in examples]), sizes, length=self._length, pad=self._pad
+        )
+        firsts = packed.flat[np.cumsum(sizes) - sizes]
+        batches = []
+        for first in range(0, len(packed.ids), self._rows):
+            rows = slice(first, first + self._rows)
+            offsets = firsts - first * self._length
+            here = np.flatnonzero((offsets >= 0) & (offsets < self._rows * self._length)).tolist()
+            members = [(examples[i], int(offsets[i])) for i in here]
+            inputs: Arrays = {
+                "ids": packed.ids[rows],
+                "segments": packed.segments[rows],
+                "positions": packed.positions[rows],
+                **_predicted(members),
+                **self._injected(members, injected_share),
+                **self._asked(members, step),
+                **self._memory_arrays(members, memory_weight),
+            }
+            batches.append(
+                Batch(
+                    inputs=inputs,
+                    counts=np.array([len(inputs["labels"]), len(inputs["asked_labels"])]),
+                    records=[example.name for example, _ in members],
+                    tokens=int(sizes[here].sum()),
+                )
+            )
+        return batches
+
+    def _injected(self, members: Sequence[tuple[Example, int]], share: float) -> Arrays:
+        """The facts injected, and where: at every token of the mention that is not closed."""
+        found = [
+            (question.target, question.target.injected, example, offset)
+            for example, offset in members
+            for question in example.questions
+        ]
+        facts = [fact for _, fact, _, _ in found if fact is not None]
+        spans = [
+            (offset, _open(example, target.start, target.end))
+            for target, fact, example, offset in found
+            if fact is not None
+        ]
+        at, row = _once(*_spread(spans))
+        return {
+            **({"injected_share": np.array([share], np.float32)} if share < 1 else {}),
+            "injected_at": at,
+            "injected_row": row,
+            "injected_sign": signs(facts),
+            **self._knowledge.others("injected_other", facts),
+            **self._knowledge.relations("injected_relation", facts),
+        }
+
+    def _asked(self, members: Sequence[tuple[Example, int]], step: int) -> Arrays:
+        """The questions, the tokens they ask for and their negatives."""
+        questions = [(question, offset) for example, offset in members for question in example.questions]
+        facts = [question.target.asked for question, _ in questions]
+        tokens = [token for question, _ in questions for token in question.tokens]
+        pool, allowed = self._negatives.draw(tokens, step=step)
+        correction = {}
+        if self._logq:
+            log_expected, of_labels = self._negatives.log_expected(tokens, pool, step=step)
+            correction = {"log_expected": log_expected, "log_expected_labels": of_labels}
+        spans = [
+            (offset, np.arange(question.target.start, question.target.end)) for question, offset in questions
+        ]
+        return {
+            "query_at": _spread(spans)[0],
+            "query_starts": _starts(spans),
+            # The head is asked for where the other end is the fact's head.
+            "asked_sign": -signs(facts),
+            **self._knowledge.relations("asked_relation", facts),
+            "asked_query": np.repeat(np.arange(len(questions)), [len(q.tokens) for q, _ in questions]),
+            "asked_place": np.array([token.place for token in tokens], np.int64),
+            "asked_at": _answer_places(questions),
+            "asked_labels": np.array([token.label for token in tokens], np.int64),
+            "pool": pool,
+            "allowed": allowed,
+            **correction,
+        }
+
+    def _memory_arrays(self, members: Sequence[tuple[Example, int]], weight: float) -> Arrays:
+        """What is read, and of which states what is written is made; nothing without a memory."""
+        if self._memory is None:
+            return {}
+        spots = [(spot, example, offset) for example, offset in members for spot in example.spots]
+        around = [(offset, np.arange(*self._around(spot, example))) for spot, example, offset in spots]
+        arrays: Arrays = {
+            "write_at": _spread(around)[0],
+            "write_starts": _starts(around),
+            "write_first": np.array([offset for _, _, offset in spots], np.int64),
+            "write_slots": np.array([spot.slot for spot, _, _ in spots], np.int64),
+        }
+        if weight > 0:
+            reading = [(spot, example, offset) for spot, example, offset in spots if spot.read]
+            remembered, readable = self._memory.read(
+                np.array([spot.slot for spot, _, _ in reading], np.int64)
+            )
+            spans = [
+                (offset, _open(example, spot.start, spot.end))
+                for (spot, example, offset), chosen in zip(reading, readable, strict=True)
+                if chosen
+            ]
+            at, row = _once(*_spread(spans))
+            arrays |= {"read_at": at, "read_row": row, "read": remembered[readable]}
+            arrays["read_weight"] = np.full(len(spans), weight, np.float32)
+        return arrays
+
+    def _around(self, spot: Spot, example: Example) -> tuple[int, int]:
+        return window(spot.start, spot.end, k=self._window, tokens=len(example.ids))
+
+
+def _predicted(members: Sequence[tuple[Example, int]]) -> Arrays:
+    spans = [(offset, np.flatnonzero(example.predicted)) for example, offset in members]
+    labels = [example.labels[example.predicted] for example, _ in members]
+    return {"where": _spread(spans)[0], "labels": np.concatenate(labels).astype(np.int64)}
+
+
+def _open(example: Example, start: int, end: int) -> NDArray[np.int64]:
+    """The tokens of a span where knowledge and memory may enter."""
+    return start + np.flatnonzero(~example.closed[start:end])
+
+
+def _answer_places(questions: Sequence[tuple[Question, int]]) -> NDArray[np.int64]:
+    return np.array([offset + place for question, offset in questions for place in question.places], np.int64)
+
+
+def _spread(spans: Sequence[tuple[int, NDArray[np.int64]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The spans' places one after the other, and which span each belongs to."""
+    places = [offset + within for offset, within in spans]
+    rows = np.repeat(np.arange(len(spans)), [len(within) for _, within in spans])
+    return np.concatenate([np.empty(0, np.int64), *places]), rows
+
+
+def _once(at: NDArray[np.int64], row: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A token that two adjoining mentions share belongs to the first."""
+    at, first = np.unique(at, return_index=True)
+    return at, row[first]
+
+
+def _starts(spans: Sequence[tuple[int, NDArray[np.int64]]]) -> NDArray[np.int64]:
+    """Where each span starts among all the places."""
+    sizes = np.array([len(within) for _, within in spans], np.int64)
+    return np.cumsum(sizes) - sizes

@@ -1,0 +1,189 @@
+"""A passage made ready: what is hidden in it, what it asks, where knowledge and memory enter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.masking import Vocabulary, mask_share
+from trainer.shards import MentionRecord
+from trainer.trelm.labels import LabelTokens
+from trainer.trelm.negatives import Asked
+from trainer.trelm.targets import Target, TargetChooser
+from trainer.trelm.words import WordFinder
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A mention or word [start, end) that has a slot in the memory; `read`: before the forward pass too."""
+
+    start: int
+    end: int
+    slot: int
+    read: bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """A target with the tokens it asks for.
+
+    Attributes:
+        tokens: one a token of the answer.
+        places: [tokens] where the answer stands in the passage; none where it does not.
+    """
+
+    target: Target
+    tokens: list[Asked]
+    places: list[int]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A passage as the model reads it.
+
+    Attributes:
+        ids: [tokens] after masking.
+        labels: [tokens] what stood there.
+        predicted: [tokens] whether masked-language modelling asks for it.
+        closed: [tokens] whether a token is predicted or hidden: no knowledge and no memory enters there.
+        counts: of `Chosen`.
+    """
+
+    name: str
+    ids: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    predicted: NDArray[np.bool_]
+    closed: NDArray[np.bool_]
+    questions: list[Question]
+    spots: list[Spot]
+    counts: dict[str, int]
+
+
+class Slots:
+    """Which entities and words have a slot: the entities first, then the words.
+
+    Args:
+        entities: in slot order.
+        hashes: [words] ascending, of `WordFinder`.
+        finder: finds the words.
+    """
+
+    def __init__(self, entities: Sequence[str], hashes: NDArray[np.uint64], finder: WordFinder) -> None:
+        self._entities = {qid: slot for slot, qid in enumerate(entities)}
+        self._hashes, self._finder = hashes, finder
+
+    def __len__(self) -> int:
+        return len(self._entities) + len(self._hashes)
+
+    def find(self, record: MentionRecord, targets: Sequence[Target]) -> list[Spot]:
+        """The spots of a passage; no word of a mention is one by itself."""
+        read = {(target.start, target.end) for target in targets}
+        outside = np.ones(len(record.ids), bool)
+        spots = []
+        for mention in record.mentions:
+            start, end = mention["start"], mention["end"]
+            outside[start:end] = False
+            if mention["qid"] in self._entities:
+                spots.append(Spot(start, end, self._entities[mention["qid"]], (start, end) in read))
+        words = self._finder.find(record.ids)
+        places = np.searchsorted(self._hashes, words.hashes)
+        known = words.content & (places < len(self._hashes))
+        known[known] = self._hashes[places[known]] == words.hashes[known]
+        for i in np.flatnonzero(known).tolist():
+            start, end = int(words.starts[i]), int(words.ends[i])
+            if outside[start:end].all():
+                spots.append(Spot(start, end, len(self._entities) + int(places[i]), read=True))
+        return spots
+
+
+class ExampleMaker:
+    """Makes the examples of a step.
+
+    Args:
+        vocabulary: of the tokenizer.
+        chooser: of the targets.
+        labels: entity -> tokens of its label.
+        share: of the tokens predicted by masked-language modelling.
+        label_tokens: tokens of a label that are asked for.
+        in_text: ask for the other end's mention in the passage, hidden there, instead of its label.
+        slots: of the memory, or None.
+        seed: of the masks.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        chooser: TargetChooser,
+        labels: LabelTokens,
+        *,
+        share: float,
+        label_tokens: int,
+        in_text: bool,
+        slots: Slots | None,
+        seed: int,
+    ) -> None:
+        self._vocabulary, self._chooser, self._labels = vocabulary, chooser, labels
+        self._share, self._label_tokens, self._in_text = share, label_tokens, in_text
+        self._slots, self._seed = slots, seed
+
+    def make(self, records: Sequence[MentionRecord]) -> list[Example]:
+        """One example a record."""
+        masked = mask_share(
+            records,
+            self._vocabulary,
+            share=self._share,
+            slots_only=False,
+            seed=self._seed,
+            stream="trelm",
+        )
+        cuts = np.cumsum([len(record.ids) for record in records])[:-1]
+        parts = zip(records, np.split(masked.ids, cuts), np.split(masked.predicted, cuts), strict=True)
+        return [self._example(*part) for part in parts]
+
+    def _example(
+        self, record: MentionRecord, ids: NDArray[np.int32], predicted: NDArray[np.bool_]
+    ) -> Example:
+        chosen = self._chooser.choose(record)
+        hidden = np.zeros_like(predicted)
+        if self._in_text:
+            for target in chosen.targets:
+                hidden |= _occurrences(record, target.asked["other"])
+        return Example(
+            name=record.id,
+            ids=np.where(hidden, np.int32(self._vocabulary.mask), ids),
+            labels=record.ids,
+            predicted=predicted,
+            closed=predicted | hidden,
+            questions=[self._question(record, target) for target in chosen.targets],
+            spots=self._slots.find(record, chosen.targets) if self._slots else [],
+            counts=chosen.counts,
+        )
+
+    def _question(self, record: MentionRecord, target: Target) -> Question:
+        places: list[int] = []
+        answer: Sequence[int] = self._labels.of(target.asked["other"])
+        if self._in_text:
+            mention = _mentions_of(record, target.asked["other"])[0]
+            places = list(range(mention["start"], mention["end"]))[: self._label_tokens]
+            answer = record.ids[places].tolist()
+        tokens = [
+            Asked(target.qid, target.asked, i, token) for i, token in enumerate(answer[: self._label_tokens])
+        ]
+        return Question(target, tokens, places)
+
+
+def _mentions_of(record: MentionRecord, qid: str) -> list[Mapping[str, Any]]:
+    return [mention for mention in record.mentions if mention["qid"] == qid]
+
+
+def _occurrences(record: MentionRecord, qid: str) -> NDArray[np.bool_]:
+    """[tokens] the entity's mentions, and wherever else their tokens stand: unlinked, they would tell it."""
+    found = np.zeros(len(record.ids), bool)
+    for mention in _mentions_of(record, qid):
+        name = record.ids[mention["start"] : mention["end"]]
+        windows = np.lib.stride_tricks.sliding_window_view(record.ids, len(name))
+        for start in np.flatnonzero((windows == name).all(axis=1)):
+            found[start : start + len(name)] = True
+    return found

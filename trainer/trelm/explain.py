@@ -1,0 +1,182 @@
+"""Which feed-forward neurons make a masked language model give an answer (knowledge neurons)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kgcorpus.contracts.errors import UsageError
+from trainer.models import PackedMaskedLM, open_lm
+from trainer.trelm.attribution import attribute, scaled
+from trainer.trelm.selection import select
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+MASK = "[MASK]"
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A feed-forward neuron of a layer (both from 0), and what it adds to the answer's probability."""
+
+    layer: int
+    neuron: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer's part in the path.
+
+    Attributes:
+        layer: from 0.
+        share: of all positive scores.
+        neurons: how many are on the path; 0 for a layer that it leaves out.
+        best: its highest ones.
+    """
+
+    layer: int
+    share: float
+    neurons: int
+    best: tuple[Neuron, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where an answer comes from.
+
+    Attributes:
+        sentence: with one [MASK].
+        answer: explained.
+        probability: of the answer: the product over its tokens, all masked at once.
+        guess: the most probable answer of as many tokens.
+        top: the neurons of the highest scores over all layers.
+        layers: from the lowest.
+        suppressed, doubled: the answer's probability with the activations of `top` at 0, and at twice their
+            value.
+    """
+
+    sentence: str
+    answer: str
+    probability: float
+    guess: str
+    top: tuple[Neuron, ...]
+    layers: tuple[Layer, ...]
+    suppressed: float
+    doubled: float
+
+
+def explain(
+    model: str | Path,
+    sentence: str,
+    *,
+    answer: str | None = None,
+    top: int = 20,
+    points: int = 20,
+    share: float = 0.1,
+) -> Explanation:
+    """Attribute an answer to neurons: integrated gradients, a layer scaled at once, over all positions.
+
+    Scores: TRELM (arXiv 2403.11203, eq 9-11). Path: as routing selects it (eq 12).
+
+    Args:
+        model: folder or hub id of a BERT or RoBERTa with its tokenizer.
+        sentence: with one [MASK] where the answer stands.
+        answer: of one or more tokens; None: the model's own guess of one token.
+        top: how many neurons.
+        points: of the Riemann sum.
+        share: of the neurons that a path has at most.
+
+    Raises:
+        UsageError: no such model, not one [MASK], or an answer without a token.
+    """
+    from transformers.utils.logging import disable_progress_bar
+
+    # It would draw a bar while the weights are read.
+    disable_progress_bar()
+    packed, tokenizer = open_lm(model)
+    sentence = sentence.replace(str(tokenizer.mask_token), MASK)
+    question = _Question(packed, tokenizer, sentence, answer)
+    scores = attribute(packed.layers, question.log_probability, method="layer", points=points).cpu()
+    best = _best(scores, top)
+    return Explanation(
+        sentence=sentence,
+        answer=question.answer,
+        probability=question.probability(),
+        guess=question.guess,
+        top=best,
+        layers=_layers(scores, share),
+        suppressed=question.probability(best, factor=0.0),
+        doubled=question.probability(best, factor=2.0),
+    )
+
+
+class _Question:
+    """A sentence whose answer is masked, ready for the model."""
+
+    def __init__(
+        self,
+        packed: PackedMaskedLM,
+        tokenizer: "PreTrainedTokenizerFast",
+        sentence: str,
+        answer: str | None,
+    ) -> None:
+        if sentence.count(MASK) != 1:
+            raise UsageError(f"needs one {MASK}, has {sentence.count(MASK)}", where=f"sentence {sentence!r}")
+        before, after = sentence.split(MASK)
+        # A byte-level tokenizer counts the space before a word as its first letter.
+        space = " " if before[-1:].isspace() else ""
+        tokens = [] if answer is None else tokenizer.encode(space + answer, add_special_tokens=False)
+        if answer is not None and not tokens:
+            raise UsageError("has no token", where=f"answer {answer!r}")
+        masks = str(tokenizer.mask_token) * max(1, len(tokens))
+        device = packed.table.device
+        self._packed = packed
+        self._ids = torch.tensor([tokenizer.encode(before + masks + after)], device=device)
+        if self._ids.shape[1] > packed.longest:
+            raise UsageError(f"is longer than {packed.longest} tokens", where=f"sentence {sentence!r}")
+        self._where = (self._ids[0] == tokenizer.mask_token_id).nonzero()[:, 0]
+        with torch.no_grad():
+            guessed = self._logits().argmax(dim=1)
+        self._tokens = torch.tensor(tokens, device=device) if tokens else guessed
+        self.guess = str(tokenizer.decode(guessed.tolist())).strip()
+        self.answer = self.guess if answer is None else answer
+
+    def log_probability(self) -> Tensor:
+        """Of the whole answer [1]."""
+        return self._logits().log_softmax(dim=1).gather(1, self._tokens[:, None]).sum(dim=0)
+
+    def probability(self, neurons: tuple[Neuron, ...] = (), *, factor: float = 1.0) -> float:
+        """With the activations of some neurons multiplied."""
+        rows: dict[int, list[int]] = {}
+        for neuron in neurons:
+            rows.setdefault(neuron.layer, []).append(neuron.neuron)
+        with torch.no_grad(), scaled(self._packed.layers, rows, factor=factor):
+            return float(self.log_probability().exp())
+
+    def _logits(self) -> Tensor:
+        positions = torch.arange(self._ids.shape[1], device=self._ids.device)[None]
+        states = self._packed.states(self._ids, torch.ones_like(self._ids), positions)
+        return self._packed.logits(states[0, self._where])
+
+
+def _best(scores: Tensor, count: int) -> tuple[Neuron, ...]:
+    """The neurons of the highest positive scores."""
+    found = scores.flatten().topk(min(count, scores.numel()))
+    places = zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    neurons = scores.shape[1]
+    return tuple(Neuron(x // neurons, x % neurons, score) for x, score in places if score > 0)
+
+
+def _layers(scores: Tensor, share: float) -> tuple[Layer, ...]:
+    path = select(scores, share=share)
+    positive = scores.clamp(min=0)
+    shares = (positive.sum(dim=1) / positive.sum().clamp(min=torch.finfo(scores.dtype).tiny)).tolist()
+    found = []
+    for layer, own in enumerate(shares):
+        best = tuple(Neuron(layer, x.neuron, x.score) for x in _best(scores[layer : layer + 1], 3))
+        found.append(Layer(layer, own, len(path.get(layer, ())), best))
+    return tuple(found)

@@ -1,0 +1,107 @@
+"""What one pass over the training records tells: how often tokens and words stand there, and who is named."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from trainer.config import TrelmConfig
+from trainer.trelm.targets import is_of_class
+from trainer.trelm.words import WordFinder
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The training records in numbers.
+
+    Attributes:
+        unigrams: [vocabulary] occurrences of each token, 0 of special ones.
+        entities: those mentioned that are of the class of targets, in the order of their ids.
+        words: [n] hashes of the long-tail words, ascending.
+        min_si: the semantic importance below which a mention is never chosen.
+        counts: records, tokens, words, mentions, long-tail mentions.
+    """
+
+    unigrams: NDArray[np.int64]
+    entities: tuple[str, ...]
+    words: NDArray[np.uint64]
+    min_si: float
+    counts: dict[str, int]
+
+
+def take_inventory(
+    files: Sequence[Path],
+    config: TrelmConfig,
+    *,
+    words: WordFinder,
+    vocabulary: int,
+    special_ids: Sequence[int],
+) -> Inventory:
+    """Read the token files once.
+
+    Args:
+        files: of the training split.
+        config: the class of targets, the quantile of importance, the band of long-tail words.
+        words: finds them.
+        vocabulary: size of the vocabulary.
+        special_ids: the special tokens.
+    """
+    unigrams = np.zeros(vocabulary, np.int64)
+    hashes, times = np.empty(0, np.uint64), np.empty(0, np.int64)
+    importance: list[NDArray[np.float32]] = []
+    entities: set[str] = set()
+    counts: Counter[str] = Counter()
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(columns=["ids", "mentions"]):
+            ids = pc.list_flatten(batch.column("ids")).to_numpy()
+            unigrams += np.bincount(ids, minlength=vocabulary)
+            found = words.find(ids)
+            content = found.hashes[found.content]
+            hashes, times = _merge(hashes, times, content)
+            mentions = pc.list_flatten(batch.column("mentions"))
+            importance.append(mentions.field("si").drop_null().to_numpy())
+            long_tail = mentions.field("long_tail").to_numpy(zero_copy_only=False)
+            chosen = pa.array([is_of_class(flag, config.inject) for flag in long_tail], pa.bool_())
+            entities |= set(pc.unique(mentions.field("qid").filter(chosen)).to_pylist())
+            counts.update(
+                records=len(batch),
+                tokens=len(ids),
+                words=len(content),
+                mentions=len(mentions),
+                long_tail_mentions=int(long_tail.sum()),
+            )
+    unigrams[list(special_ids)] = 0
+    found_si = np.concatenate([np.empty(0, np.float32), *importance])
+    threshold = float(np.quantile(found_si, config.min_si)) if len(found_si) else 0.0
+    return Inventory(
+        unigrams,
+        tuple(sorted(entities)),
+        _rare(hashes, times, config) if config.memory.enabled else np.empty(0, np.uint64),
+        threshold,
+        dict(counts),
+    )
+
+
+def _merge(
+    hashes: NDArray[np.uint64], times: NDArray[np.int64], more: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    found, count = np.unique(more, return_counts=True)
+    merged, owner = np.unique(np.concatenate([hashes, found]), return_inverse=True)
+    weights = np.concatenate([times, count])
+    return merged, np.bincount(owner, weights=weights, minlength=len(merged)).astype(np.int64)
+
+
+def _rare(hashes: NDArray[np.uint64], times: NDArray[np.int64], config: TrelmConfig) -> NDArray[np.uint64]:
+    """The words of the band per million; where its upper end is below two occurrences, of the quantiles."""
+    low, high = (share * times.sum() / 1e6 for share in config.memory.words_per_million)
+    if high < 2 and len(times):
+        low, high = np.quantile(times, config.memory.word_quantiles)
+        # A word that never returns has nothing to remember.
+        low = max(low, 2)
+    return hashes[(times >= low) & (times <= high)]

@@ -1,0 +1,179 @@
+"""The language model with knowledge injected, memory read, and both losses from one forward pass."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from trainer.models import PackedMaskedLM
+from trainer.trelm.cka import LabelDecoder, sampled_log_probability
+from trainer.trelm.injection import Injection, vectors
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Inputs = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a forward pass leaves for the memory.
+
+    Attributes:
+        slots: [mentions].
+        local: [mentions, hidden] mean state around each (eq. 4).
+        summary: [mentions, hidden] the [CLS] state of its text.
+    """
+
+    slots: Tensor
+    local: Tensor
+    summary: Tensor
+
+
+def join_seen(seen: Sequence[Seen], accelerator: "Accelerator") -> tuple[Tensor, Tensor, Tensor]:
+    """What all ranks' forward passes left, in the same order on every rank, on the host."""
+    slots = torch.cat([part.slots for part in seen])
+    rows = torch.cat([torch.stack([part.local, part.summary], dim=1) for part in seen])
+    # Ranks see different numbers of mentions; the padding is told by its slot.
+    slots, rows = (
+        accelerator.gather(accelerator.pad_across_processes(part, pad_index=-1)).cpu()
+        for part in (slots, rows)
+    )
+    rows = rows[slots >= 0]
+    return slots[slots >= 0], rows[:, 0], rows[:, 1]
+
+
+class TrelmModel(nn.Module):
+    """A masked language model, the injection of facts and the decoder that asks for them.
+
+    Args:
+        packed: the language model.
+        width: numbers of a vector of the knowledge.
+        additive: whether head + relation is near tail for these vectors.
+        inject: whether facts are injected.
+        in_text: ask for hidden mentions of the passage instead of labels.
+        literal: use what is read from the memory at its own length.
+
+    Attributes:
+        seen: what forward passes in training mode left; whoever writes it to the memory clears it.
+        norms: mean lengths in the last forward pass of the embeddings injected and of the words' own.
+    """
+
+    def __init__(
+        self,
+        packed: PackedMaskedLM,
+        *,
+        width: int,
+        additive: bool,
+        inject: bool,
+        in_text: bool,
+        literal: bool,
+    ) -> None:
+        super().__init__()
+        hidden = int(packed.lm.config.hidden_size)
+        self.packed, self._literal = packed, literal
+        scale = float(packed.table.detach().std())
+        self.injection = (
+            Injection(width=width, hidden=hidden, scale=scale, additive=additive) if inject else None
+        )
+        self.decoder: nn.Module = (
+            nn.Linear(width, hidden, bias=False) if in_text else LabelDecoder(width=width, hidden=hidden)
+        )
+        self.seen: list[Seen] = []
+        self.norms: dict[str, Tensor] = {}
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """The summed losses [2]: masked-language modelling and CKA.
+
+        Args:
+            inputs: of `trainer.trelm.batches.Packer`.
+        """
+        states = self.states(inputs)
+        logits = self.packed.logits(states.index_select(0, inputs["where"])).float()
+        mlm = nn.functional.cross_entropy(logits, inputs["labels"], reduction="sum")
+        if self.training and "write_slots" in inputs:
+            self.seen.append(_seen(states.detach().float(), inputs))
+        return torch.stack([mlm, -self._log_probability(states, inputs).sum()])
+
+    def cka_log_probability(self, inputs: Inputs) -> Tensor:
+        """log P of each token asked for among its negatives, [tokens]; leaves nothing for the memory."""
+        return self._log_probability(self.states(inputs), inputs)
+
+    def states(self, inputs: Inputs) -> Tensor:
+        """The final states of the flattened rows [rows * length, hidden]."""
+        ids, segments, positions = (inputs[name] for name in ("ids", "segments", "positions"))
+        words = self._remember(self._inject(self.packed.words(ids).flatten(0, 1), inputs), inputs)
+        states = self.packed.states(ids, segments, positions, words=words.unflatten(0, ids.shape))
+        return states.flatten(0, 1)
+
+    def asked_states(self, states: Tensor, inputs: Inputs) -> Tensor:
+        """What is compared with the word embeddings, [tokens, hidden], one a token asked for."""
+        relation = inputs["asked_sign"][:, None] * vectors("asked_relation", inputs, self.packed.table)
+        query, place = inputs["asked_query"], inputs["asked_place"]
+        if not isinstance(self.decoder, LabelDecoder):
+            # in_text: z_i + W_r v_r through the head's own transform.
+            hidden = states.index_select(0, inputs["asked_at"])
+            return self.packed.transform(hidden + self.decoder(relation).index_select(0, query))
+        mentions = _mean(states, inputs["query_at"], inputs["query_starts"])
+        steps = int(place.max()) + 1 if len(place) else 1
+        decoded = self.decoder(mentions, relation, steps=steps).flatten(0, 1)
+        return decoded.index_select(0, query * steps + place)
+
+    def _inject(self, words: Tensor, inputs: Inputs) -> Tensor:
+        if self.injection is None:
+            return words
+        other, relation = (
+            vectors(name, inputs, self.packed.table) for name in ("injected_other", "injected_relation")
+        )
+        embedded = self.injection(other, relation, inputs["injected_sign"])
+        if len(embedded):
+            lengths = embedded.detach().norm(dim=1)
+            self.norms = {"norm_injected": lengths.mean(), "norm_words": self._length()}
+        at = inputs["injected_at"]
+        entering = embedded.index_select(0, inputs["injected_row"]).to(words.dtype)
+        if "injected_share" in inputs:
+            entering = torch.lerp(words.index_select(0, at), entering, inputs["injected_share"])
+        return words.index_copy(0, at, entering)
+
+    def _remember(self, words: Tensor, inputs: Inputs) -> Tensor:
+        """(1 - lambda) h_e + lambda (local + global) / 2 (eq. 7); of a word E_p in the place of h_e."""
+        if "read" not in inputs:
+            return words
+        at, row = inputs["read_at"], inputs["read_row"]
+        remembered = inputs["read"] if self._literal else inputs["read"] * self._length()
+        weight = inputs["read_weight"][row][:, None]
+        mixed = (1 - weight) * words.index_select(0, at) + weight * remembered[row]
+        return words.index_copy(0, at, mixed)
+
+    def _length(self) -> Tensor:
+        """The mean length of a word embedding."""
+        return self.packed.table.detach().norm(dim=1).mean()
+
+    def _log_probability(self, states: Tensor, inputs: Inputs) -> Tensor:
+        expected = None
+        if "log_expected" in inputs:
+            expected = inputs["log_expected"], inputs["log_expected_labels"]
+        return sampled_log_probability(
+            self.asked_states(states, inputs),
+            inputs["asked_labels"],
+            inputs["pool"],
+            inputs["allowed"],
+            table=self.packed.table,
+            bias=self.packed.bias,
+            log_expected=expected,
+        )
+
+
+def _seen(states: Tensor, inputs: Inputs) -> Seen:
+    return Seen(
+        inputs["write_slots"],
+        _mean(states, inputs["write_at"], inputs["write_starts"]),
+        states.index_select(0, inputs["write_first"]),
+    )
+
+
+def _mean(states: Tensor, at: Tensor, starts: Tensor) -> Tensor:
+    """The mean state of each group of places, [groups, hidden]; a group ends where the next one starts."""
+    return nn.functional.embedding_bag(at, states, starts, mode="mean")

@@ -1,0 +1,150 @@
+"""The parts of the objective that training and evaluation share, put together from the options."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.errors import UsageError
+from trainer.config import TrelmConfig
+from trainer.kge.embeddings import open_embeddings
+from trainer.masking import Vocabulary
+from trainer.models import PackedMaskedLM
+from trainer.trelm.batches import Packer
+from trainer.trelm.examples import ExampleMaker, Slots
+from trainer.trelm.facts import Graph
+from trainer.trelm.injection import GraphKnowledge, Knowledge, LabelKnowledge
+from trainer.trelm.labels import LabelTokens
+from trainer.trelm.memory import MemoryBank
+from trainer.trelm.model import TrelmModel
+from trainer.trelm.negatives import NegativeSampler
+from trainer.trelm.targets import Fact, TargetChooser
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the parts are made of.
+
+    Attributes:
+        options: of the objective.
+        graph: the corpus's facts and names.
+        vocabulary: of the tokenizer.
+        labels: entity -> tokens of its label.
+        knowledge: where vectors come from.
+        seed: of every draw.
+    """
+
+    options: TrelmConfig
+    graph: Graph
+    vocabulary: Vocabulary
+    labels: LabelTokens
+    knowledge: Knowledge
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        options: TrelmConfig,
+        tokenizer: "PreTrainedTokenizerFast",
+        graph: Graph,
+        *,
+        kge: Path | None,
+        hidden: int,
+        seed: int,
+    ) -> "Parts":
+        """From the options.
+
+        Args:
+            options: of the objective.
+            tokenizer: of the model.
+            graph: the corpus's facts and names.
+            kge: folder of frozen vectors, for the provider `transe`.
+            hidden: size of the model's states.
+            seed: of every draw.
+
+        Raises:
+            UsageError: the provider `transe` without a folder.
+            InputError: the folder holds no vectors.
+        """
+        plain = tokenizer.backend_tokenizer
+        labels = LabelTokens(graph.entity_label, plain)
+        vocabulary = Vocabulary.of(
+            size=len(tokenizer),
+            mask=tokenizer.mask_token_id,
+            pad=tokenizer.pad_token_id,
+            special_ids=tokenizer.all_special_ids,
+        )
+        knowledge: Knowledge
+        if options.provider == "shared":
+            knowledge = LabelKnowledge(labels, LabelTokens(graph.relation_label, plain), width=hidden)
+        elif kge is None:
+            raise UsageError("needs a graph embedding", where="trelm.kge", mend="Run kgcorpus train transe")
+        else:
+            knowledge = GraphKnowledge(open_embeddings(kge))
+        return cls(options, graph, vocabulary, labels, knowledge, seed)
+
+    def model(self, packed: PackedMaskedLM) -> TrelmModel:
+        """The language model with heads drawn from the seed."""
+        torch.manual_seed(hash64(self.seed, "trelm-heads"))
+        return TrelmModel(
+            packed,
+            width=self.knowledge.width,
+            additive=self.options.provider == "transe",
+            inject=self.options.inject != "none",
+            in_text=self.options.decode == "in_text",
+            literal=self.options.memory.literal,
+        )
+
+    def chooser(self, *, min_si: float) -> TargetChooser:
+        """Of the targets; `min_si`: the least importance."""
+        return TargetChooser(
+            inject=self.options.inject,
+            min_si=min_si,
+            known=self._known,
+            seed=self.seed,
+            in_text=self.options.decode == "in_text",
+        )
+
+    def maker(self, chooser: TargetChooser, *, share: float, slots: Slots | None) -> ExampleMaker:
+        """Of the examples; `share`: of the tokens predicted by masked-language modelling."""
+        return ExampleMaker(
+            self.vocabulary,
+            chooser,
+            self.labels,
+            share=share,
+            label_tokens=self.options.label_tokens,
+            in_text=self.options.decode == "in_text",
+            slots=slots,
+            seed=self.seed,
+        )
+
+    def negatives(self, unigrams: NDArray[np.int64]) -> NegativeSampler:
+        """Of the tokens asked for; `unigrams` [vocabulary]: occurrences in the training records."""
+        return NegativeSampler(
+            self.graph.facts, self.labels, unigrams, count=self.options.negatives, seed=self.seed
+        )
+
+    def packer(
+        self, negatives: NegativeSampler, *, memory: MemoryBank | None, length: int, rows: int
+    ) -> Packer:
+        """Of the batches."""
+        return Packer(
+            self.knowledge,
+            negatives,
+            memory,
+            window=self.options.memory.window,
+            length=length,
+            rows=rows,
+            pad=self.vocabulary.pad,
+            logq=self.options.logq,
+        )
+
+    def _known(self, fact: Fact) -> bool:
+        return self.knowledge.has(fact) and bool(self.labels.of(fact["other"]))

@@ -1,0 +1,126 @@
+"""Which mentions of a passage carry knowledge, and which fact each carries (sections 3.1 and 3.2)."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kgcorpus.contracts.draws import Draw
+from trainer.shards import MentionRecord
+
+# A fact of an entity: {r, other, direction, label}; direction `tail`: the other end is the fact's tail.
+Fact = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A mention that the objective asks about.
+
+    Attributes:
+        start, end: its span in tokens.
+        qid: its entity.
+        asked: the fact whose other end is asked for.
+        injected: the fact whose embedding takes the place of the mention's words, or None.
+    """
+
+    start: int
+    end: int
+    qid: str
+    asked: Fact
+    injected: Fact | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The targets of a passage, and what there was to choose from.
+
+    Attributes:
+        counts: `mentions`, `without_importance` (cut by the encoder's truncation: never chosen), `selected`
+            (important enough) and `without_fact` (of the right class, but with no fact to ask for).
+    """
+
+    targets: list[Target]
+    counts: dict[str, int]
+
+
+def important(mentions: Sequence[Mapping[str, Any]], *, min_si: float) -> list[int]:
+    """The upper half of the mentions by semantic importance (eq. 1), at least one; of equals the first.
+
+    Args:
+        mentions: a passage's, with `si`; null is never chosen.
+        min_si: a mention below it is never chosen.
+    """
+    ranked = sorted(
+        (i for i, mention in enumerate(mentions) if mention["si"] is not None),
+        key=lambda i: (-mentions[i]["si"], i),
+    )
+    upper = ranked[: max(1, len(ranked) // 2)]
+    return sorted(i for i in upper if mentions[i]["si"] >= min_si)
+
+
+class TargetChooser:
+    """Chooses the targets, and draws one fact for each, anew in every epoch.
+
+    Args:
+        inject: the class of the targets, `longtail`, `frequent` or `both`; with `none` they are the
+            long-tail ones and nothing is injected.
+        min_si: see `important`.
+        known: whether a fact's relation and other end have a vector or a label.
+        seed: of the draws.
+        in_text: ask only for entities that the passage mentions too.
+    """
+
+    def __init__(
+        self,
+        *,
+        inject: str,
+        min_si: float,
+        known: Callable[[Fact], bool],
+        seed: int,
+        in_text: bool = False,
+    ) -> None:
+        self._inject, self._min_si, self._seed, self._in_text = inject, min_si, seed, in_text
+        self._known = known
+
+    def choose(self, record: MentionRecord) -> Chosen:
+        """The targets of a passage in this epoch."""
+        selected = important(record.mentions, min_si=self._min_si)
+        right = [i for i in selected if is_of_class(record.mentions[i]["long_tail"], self._inject)]
+        targets: list[Target] = []
+        # A mention whose words are hidden as another's answer asks nothing itself, and vice versa.
+        answers: set[str] = set()
+        asking: set[str] = set()
+        for i in right:
+            mention = record.mentions[i]
+            facts = self.facts(record, mention, hidden=asking)
+            if mention["qid"] in answers or not facts:
+                continue
+            fact = Draw(self._seed, "trelm-fact", record.epoch, record.id, i).choice(facts)
+            if self._in_text:
+                answers.add(fact["other"])
+                asking.add(mention["qid"])
+            injected = None if self._inject == "none" else fact
+            targets.append(Target(mention["start"], mention["end"], mention["qid"], fact, injected))
+        counts = {
+            "mentions": len(record.mentions),
+            "without_importance": sum(mention["si"] is None for mention in record.mentions),
+            "selected": len(selected),
+            "without_fact": len(right) - len(targets),
+        }
+        return Chosen(targets, counts)
+
+    def facts(
+        self, record: MentionRecord, mention: Mapping[str, Any], *, hidden: Collection[str] = ()
+    ) -> list[Fact]:
+        """The facts that may be drawn for a mention; `hidden`: other ends that may not."""
+        mentioned = {m["qid"] for m in record.mentions}
+        return [
+            fact
+            for fact in mention["triples"]
+            if self._known(fact)
+            and (not self._in_text or (fact["other"] in mentioned and fact["other"] not in hidden))
+        ]
+
+
+def is_of_class(long_tail: bool, inject: str) -> bool:
+    """Whether an entity belongs to the class that `inject` names."""
+    return inject == "both" or long_tail == (inject != "frequent")
