@@ -6,7 +6,7 @@ DEMO := demo-run
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow torture check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,9 @@ test: $(VENV)/.installed
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
+
+torture: $(VENV)/.installed
+	$(BIN)/python -m tests.torture --kills 20
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

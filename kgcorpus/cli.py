@@ -255,7 +255,7 @@ def package(
 
 @app.command()
 def train(
-    objective: Annotated[str, typer.Argument(help="kmlm")],
+    objective: Annotated[str, typer.Argument(help="kmlm, trelm, jaket or transe.")],
     corpus: Annotated[str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.")],
     out: Annotated[Path, typer.Option("--out", help="The run's folder; the same again resumes.")],
     config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
@@ -289,7 +289,7 @@ def evaluate(
             help="Its data; for xlr a build's folder; for linking gold texts, else links are hidden.",
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML file, for fine-tuning.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
     set_: Set = None,
     corpus: Annotated[Path | None, typer.Option("--corpus", help="linking: a build's folder.")] = None,
     lang: Annotated[str, typer.Option("--lang", help="linking: the texts' language.")] = "en",

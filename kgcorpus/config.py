@@ -109,13 +109,13 @@ class PassagesConfig(Section):
 
 
 class LinkingConfig(Section):
-    """Names that no hyperlink marks: TAGME's constants (Ferragina and Scaiella, 2010), and what is weighed."""
+    """Names without a hyperlink: TAGME's constants (Ferragina and Scaiella, 2010), and what is weighed."""
 
     dictionary: bool = Field(
-        False, description="mark names by dictionary in `linked_sentences`, after links and same-page names"
+        False, description="mark names by dictionary in `linked_sentences`, after links and same page"
     )
     method: Literal["weighed", "tagme"] = Field(
-        "weighed", description="how entities are chosen and trusted: by learned weights, or as TAGME published"
+        "weighed", description="how entities are chosen and trusted: learned weights, or as TAGME published"
     )
     min_link_probability: float = Field(
         0.001, ge=0, le=1, description="links over occurrences that a surface needs"
@@ -126,12 +126,12 @@ class LinkingConfig(Section):
     )
     voters: int = Field(10, ge=0, description="names on either side that vote")
     epsilon: float = Field(
-        0.3, ge=0, le=1, description="tagme: candidates this near to the highest vote stay, the commonest wins"
+        0.3, ge=0, le=1, description="tagme: of candidates this near to the highest vote the commonest wins"
     )
     tau: float = Field(0.02, ge=0, le=1, description="commonness that a candidate needs")
     rho: float = Field(0.1, ge=0, le=1, description="tagme: confidence that a mention needs")
     min_confidence: float = Field(
-        0.2, ge=0, le=1, description="weighed: probability of being right that a mention needs"
+        0.15, ge=0, le=1, description="weighed: probability of being right that a mention needs"
     )
     vote_weight: float = Field(2.0, gt=0, description="weighed: what the votes count beside the commonness")
     vote_floor: float = Field(0.003, gt=0, description="weighed: the mean vote that is as good as none")

@@ -28,6 +28,9 @@ _MAIN = '''\
 
 import sys
 
+# The driver's own installation comes first: it has the embedded world, which the zip leaves out.
+sys.path.sort(key=lambda place: place.endswith("kgcorpus.zip"))
+
 from kgcorpus.cli import build_app
 
 sys.exit(build_app())

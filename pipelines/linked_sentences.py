@@ -82,7 +82,7 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=1,
+    version=2,
     run=run,
     inputs=("pages",),
     optional=("titles", "triples", "surfaces", "in_links", "entities"),

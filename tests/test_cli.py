@@ -94,7 +94,18 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
         "publish": ["--out", "--to"],
         "package": ["--config", "--environment", "--image", "--master", "--out", "--to"],
         "train": ["--config", "--corpus", "--max-steps", "--out", "--set"],
-        "evaluate": ["--config", "--data", "--model", "--out", "--set"],
+        "evaluate": [
+            "--config",
+            "--corpus",
+            "--data",
+            "--exclude-names",
+            "--lang",
+            "--model",
+            "--out",
+            "--set",
+        ],
+        "link": ["--corpus", "--json", "--lang", "--set"],
+        "explain": ["--answer", "--model", "--out", "--points", "--sentence", "--top"],
     }
 
 

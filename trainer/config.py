@@ -77,7 +77,7 @@ class JaketConfig(Section):
         "zero", description="zeros in pretraining, as in the paper, or a trained table"
     )
     passages: int = Field(
-        24, gt=0, description="passages of an optimizer step over all ranks, in place of `records_per_step`"
+        16, gt=0, description="passages of an optimizer step over all ranks, in place of `records_per_step`"
     )
     roots: int = Field(128, gt=0, description="entities of an optimizer step over all ranks")
     walk_length: int = Field(2, gt=0, description="steps of the walk from each root, for the relation task")
@@ -168,7 +168,9 @@ class RoutingConfig(Section):
 class TrelmConfig(Section):
     """TRELM's objective (arXiv 2403.11203, section 3)."""
 
-    theta: float = Field(0.5, ge=0, le=1, description="weight of masked-language modelling; 1 - theta: of CKA")
+    theta: float = Field(
+        0.5, ge=0, le=1, description="weight of masked-language modelling; 1 - theta: of CKA"
+    )
     mlm_probability: float = Field(0.15, gt=0, le=1, description="share of the tokens predicted")
     inject: Literal["longtail", "frequent", "both", "none"] = Field(
         "longtail", description="class of the entities that knowledge is injected for"
@@ -183,7 +185,8 @@ class TrelmConfig(Section):
         0.0, ge=0, lt=1, description="quantile of semantic importance below which a mention is left alone"
     )
     provider: Literal["transe", "shared"] = Field(
-        "transe", description="vectors of entities and relations: of a graph embedding, or their labels' (DKPLM)"
+        "transe",
+        description="vectors of entities and relations: of a graph embedding, or their labels' (DKPLM)",
     )
     kge: str | None = Field(
         None, description="run of `train transe`; null: one is trained first, into the run's folder"

@@ -48,7 +48,8 @@ def run(
         settle(folder / "model")
     checkpoints = Checkpoints(folder / "checkpoints", keep=config.keep)
     step, moments = checkpoints.restore(objective)
-    model: nn.Module = accelerator.prepare_model(objective.model)
+    # transformers hands out models in evaluation mode, without dropout.
+    model: nn.Module = accelerator.prepare_model(objective.model.train())
     optimizer = torch.optim.AdamW(
         objective.parameter_groups(config.weight_decay), lr=config.lr, betas=(0.9, 0.999)
     )
@@ -64,13 +65,13 @@ def run(
         while step < end and not stopping:
             began = time.monotonic()
             rate = learning_rate(step, config, objective.total_steps)
+            # Dropout is drawn from the step too, so no state of the generator has to be kept.
+            torch.manual_seed(hash64(config.seed, "step", step, accelerator.process_index))
             prepared = objective.before_step(step, optimizer, accelerator)
             if prepared.rewired:
                 model = accelerator.prepare_model(objective.model)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("lr_scale", 1.0)
-            # Dropout is drawn from the step too, so no state of the generator has to be kept.
-            torch.manual_seed(hash64(config.seed, "step", step, accelerator.process_index))
             before = objective.state()
             batches = objective.next_step(step)
             overdue = main and began - saved >= 60 * config.checkpoint_minutes

@@ -205,6 +205,10 @@ class _Rows:
         if self._slotted:
             self._kinds: list[str] = table["kind"].to_pylist()
             self._slot, self._sentence = _values(table["slot"]), _values(table["sentence"])
+        else:
+            # Every record's slots are views of these two, which saves two arrays a record.
+            longest = int(np.max(table["tokens"].to_numpy(), initial=0))
+            self._no_slot, self._no_sentence = np.zeros(longest, np.int8), np.full(longest, -1, np.int16)
 
     def record(self, row: int, max_length: int, *, epoch: int, copy: int) -> Record | MentionRecord:
         span = slice(self._starts[row], self._starts[row + 1])
@@ -216,8 +220,7 @@ class _Rows:
             ids = np.concatenate([ids[: max_length - 1], ids[-1:]])
         if self._mentions is not None:
             return _mention_record(self._mentions.slice(row, 1), name, ids, epoch)
-        outside = np.zeros(len(ids), np.int8)
-        return Record(name, "plain", ids, outside, outside.astype(np.int16) - np.int16(1), epoch)
+        return Record(name, "plain", ids, self._no_slot[: len(ids)], self._no_sentence[: len(ids)], epoch)
 
 
 def _expected_copies(languages: Counter[str], exponent: float) -> dict[str, float] | None:

@@ -6,6 +6,7 @@ from typing import BinaryIO, cast
 import fsspec
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.remote import is_remote
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits
 from kgcorpus.inputs.packed import MAGIC, unpacked
 
@@ -82,7 +83,9 @@ def size_of(path: str) -> int:
 
 def _open_raw(path: str) -> BinaryIO:
     try:
-        return cast(BinaryIO, fsspec.open(path, "rb").open())
+        opened = fsspec.open(path, "rb").open()
+        # A remote file reads lines of any length only.
+        return cast(BinaryIO, io.BufferedReader(opened) if is_remote(path) else opened)
     except FileNotFoundError as fault:
         raise InputError("no such file", where=path, mend="Check the path in the configuration") from fault
     except (IsADirectoryError, PermissionError) as fault:

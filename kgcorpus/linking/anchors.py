@@ -37,6 +37,8 @@ _PARTICLES = re.compile(
 _NOUNS_IN_CAPITALS = frozenset({"de", "lb"})
 _PARENTHESIS = re.compile(r"\s*[(\uff08][^()\uff08\uff09]*[)\uff09]$")
 _KEY = 2  # characters of a name that index it; a shorter name is not used
+# Longer link texts are no names, and a hostile page of nested ones would cost seconds.
+_LONGEST_NAME = 100
 
 
 class _Form(NamedTuple):
@@ -169,7 +171,7 @@ def _names(page: Mapping[str, Any], links: Sequence[dict[str, Any]], tally: Tall
             titles.add(name)
     names = _Names()
     for name, qids in entities.items():
-        if len(name) < _KEY or not any(map(str.isalpha, name)):
+        if not _KEY <= len(name) <= _LONGEST_NAME or not any(map(str.isalpha, name)):
             continue
         if len(qids) > 1:
             tally.count("ambiguous_name")

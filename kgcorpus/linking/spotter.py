@@ -308,59 +308,74 @@ def _slot(keys: UInt64s, row: np.uint64) -> int:
 
 @njit(cache=True)
 def _longest(tokens: Tokens, keys: UInt64s, values: Int32s) -> Spots:
-    starts, ends, hashes, gaps, borders = tokens
-    n = len(starts)
-    found, names = np.empty((n, 2), np.int32), np.empty(n, np.int32)
-    count = 0
-    first = 0
-    while first < n:
-        after = first + 1
-        if borders[first] & _MAY_START:
-            row = _extended(_START, hashes[first], _NOTHING)
-            i, name = first, np.int32(0)
-            while True:
-                slot = _slot(keys, row)
-                if keys[slot] == np.uint64(0):
-                    break
-                if borders[i] & _MAY_END and values[slot]:
-                    name, after = values[slot], i + 1
-                i += 1
-                if i == n or gaps[i] == _BREAK:
-                    break
-                row = _extended(row, hashes[i], gaps[i])
-            if name:
-                found[count, 0], found[count, 1], names[count] = first, after - 1, name - 1
-                count += 1
-        first = after
-    begin, last = found[:count, 0].copy(), found[:count, 1].copy()
-    return Spots(starts[begin], ends[last], names[:count], begin, last)
+    n = len(tokens.starts)
+    names, lasts = np.zeros(n, np.int32), np.empty(n, np.int32)
+    firsts, ends, rows = _single_rows(tokens)
+    while len(firsts):
+        alive = 0
+        for k in range(len(firsts)):
+            slot, end = _slot(keys, rows[k]), ends[k]
+            if keys[slot] != np.uint64(0):
+                if values[slot] and tokens.borders[end] & _MAY_END:
+                    names[firsts[k]], lasts[firsts[k]] = values[slot], end
+                alive = _keep(k, alive, tokens, firsts, ends, rows)
+        firsts, ends, rows = firsts[:alive], ends[:alive], rows[:alive]
+    count, at = 0, 0
+    begins = np.empty(n, np.int32)
+    while at < n:
+        if names[at]:
+            begins[count], at = at, lasts[at]
+            count += 1
+        at += 1
+    first = begins[:count]
+    last = lasts[first]
+    return Spots(tokens.starts[first], tokens.ends[last], names[first] - np.int32(1), first, last)
 
 
 @njit(cache=True)
 def _every(tokens: Tokens, keys: UInt64s, values: Int32s) -> Spots:
-    starts, ends, hashes, gaps, borders = tokens
-    n = len(starts)
-    size = 2 * n + 8
-    found, names = np.empty((size, 2), np.int32), np.empty(size, np.int32)
+    firsts, ends, rows = _single_rows(tokens)
+    found = np.empty((2 * len(firsts) + 8, 3), np.int32)
     count = 0
-    for first in range(n):
-        if not borders[first] & _MAY_START:
-            continue
-        row = _extended(_START, hashes[first], _NOTHING)
-        i = first
-        while True:
-            slot = _slot(keys, row)
-            if keys[slot] == np.uint64(0):
-                break
-            if borders[i] & _MAY_END and values[slot]:
-                if count == size:
-                    found, names = np.concatenate((found, found)), np.concatenate((names, names))
-                    size *= 2
-                found[count, 0], found[count, 1], names[count] = first, i, values[slot] - 1
-                count += 1
-            i += 1
-            if i == n or gaps[i] == _BREAK:
-                break
-            row = _extended(row, hashes[i], gaps[i])
-    begin, last = found[:count, 0].copy(), found[:count, 1].copy()
-    return Spots(starts[begin], ends[last], names[:count], begin, last)
+    while len(firsts):
+        alive = 0
+        for k in range(len(firsts)):
+            slot, end = _slot(keys, rows[k]), ends[k]
+            if keys[slot] != np.uint64(0):
+                if values[slot] and tokens.borders[end] & _MAY_END:
+                    if count == len(found):
+                        found = np.concatenate((found, np.empty_like(found)))
+                    found[count, 0], found[count, 1], found[count, 2] = firsts[k], end, values[slot] - 1
+                    count += 1
+                alive = _keep(k, alive, tokens, firsts, ends, rows)
+        firsts, ends, rows = firsts[:alive], ends[:alive], rows[:alive]
+    # Each pass has found names of one length; a stable sort by first token leaves them by length.
+    found = found[np.argsort(found[:count, 0], kind="mergesort")]
+    first, last = found[:, 0].copy(), found[:, 1].copy()
+    return Spots(tokens.starts[first], tokens.ends[last], found[:, 2].copy(), first, last)
+
+
+@njit(cache=True)
+def _single_rows(tokens: Tokens) -> tuple[Int32s, Int32s, UInt64s]:
+    """Rows of one token: first and last token, hash.
+
+    All rows of one length are looked up before the next length's: the lookups wait for memory together.
+    """
+    n = len(tokens.starts)
+    firsts, rows = np.empty(n, np.int32), np.empty(n, np.uint64)
+    count = 0
+    for i in range(n):
+        firsts[count], rows[count] = i, _extended(_START, tokens.hashes[i], _NOTHING)
+        count += tokens.borders[i] & _MAY_START
+    return firsts[:count], firsts[:count].copy(), rows[:count]
+
+
+@njit(cache=True, inline="always")
+def _keep(k: int, alive: int, tokens: Tokens, firsts: Int32s, ends: Int32s, rows: UInt64s) -> int:
+    """Put the k-th row, longer by a token, at place `alive`, unless the line ends; the next place."""
+    end = ends[k] + 1
+    if end == len(tokens.starts) or tokens.gaps[end] == _BREAK:
+        return alive
+    rows[alive] = _extended(rows[k], tokens.hashes[end], tokens.gaps[end])
+    firsts[alive], ends[alive] = firsts[k], end
+    return alive + 1

@@ -3,11 +3,8 @@
 import hashlib
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.stages import STAGES
+from tests.e2e.commands import bytes_of, command, run, sets
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PUBLISHED = [
@@ -29,44 +27,12 @@ PUBLISHED = [
 ]
 
 
-def command(out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "kgcorpus", *(more or ("build-corpus",)), "--out", str(out)]
-
-
-def build(out: Path, *sets: str) -> subprocess.CompletedProcess[str]:
-    arguments = [part for value in sets for part in ("--set", value)]
-    return subprocess.run([*command(out), *arguments], capture_output=True, text=True, check=False)
-
-
-def bytes_of(out: Path) -> dict[str, str]:
-    files = [path for folder in ("data", "tables") for path in (out / folder).rglob("*") if path.is_file()]
-    digests = {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return digests | {"manifest.json": hashlib.sha256((out / "manifest.json").read_bytes()).hexdigest()}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("built")
-    done = build(out, "spark.master=local[1]", "spark.partitions=1")
-    assert done.returncode == 0, done.stderr
-    return out
+def build(out: Path, *values: str) -> subprocess.CompletedProcess[str]:
+    return run("build-corpus", "--out", out, *sets(*values))
 
 
 def test_another_number_of_cores_and_partitions_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
     done = build(tmp_path, "spark.master=local[2]", "spark.partitions=5")
-    assert done.returncode == 0, done.stderr
-    assert bytes_of(tmp_path) == bytes_of(built)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_killed_build_run_again_gives_the_same_bytes(built: Path, tmp_path: Path, seed: int) -> None:
-    moment = random.Random(seed).uniform(8, 45)
-    with subprocess.Popen(
-        command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        time.sleep(moment)
-        os.killpg(process.pid, signal.SIGKILL)
-    done = build(tmp_path)
     assert done.returncode == 0, done.stderr
     assert bytes_of(tmp_path) == bytes_of(built)
 
@@ -81,14 +47,14 @@ def test_an_unchanged_build_builds_nothing_and_starts_no_spark(built: Path) -> N
 def test_plan_needs_no_java(built: Path) -> None:
     environment = {**os.environ, "PATH": "/nowhere", "JAVA_HOME": "/nowhere"}
     done = subprocess.run(
-        command(built, "plan", "--json"), capture_output=True, text=True, check=True, env=environment
+        command("plan", "--json", "--out", built), capture_output=True, text=True, check=True, env=environment
     )
     assert {step["action"] for step in json.loads(done.stdout)} == {"skip"}
 
 
 def test_a_changed_param_rebuilds_only_what_depends_on_it(built: Path) -> None:
     done = subprocess.run(
-        command(built, "plan", "--json", "--set", "trelm.facts_per_entity=3"),
+        command("plan", "--json", "--out", built, "--set", "trelm.facts_per_entity=3"),
         capture_output=True,
         text=True,
         check=True,

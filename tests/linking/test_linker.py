@@ -26,7 +26,7 @@ def test_the_context_chooses(corpus, method):
 def test_mentions_carry_source_and_confidence(corpus):
     mentions = Linker.open(corpus, "en").link(TEXT)
     assert {mention.source for mention in mentions} == {"dictionary"}
-    assert all(0.2 <= mention.confidence <= 1 for mention in mentions)
+    assert all(0.15 <= mention.confidence <= 1 for mention in mentions)
 
 
 def test_names_link_without_any_page(names_only):

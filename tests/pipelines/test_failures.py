@@ -22,7 +22,7 @@ RAISED = WORKER + "kgcorpus.contracts.errors."
     ("text", "kind", "said"),
     [
         (RAISED + "InputError: a.txt:3: bad. Mend it", InputError, "pages: a.txt:3: bad"),
-        (WORKER + "OSError: [Errno 28] No space left on device: '/x'", EnvironmentLacksError, "the disk is full"),
+        (WORKER + "OSError: No space left on device: '/x'", EnvironmentLacksError, "the disk is full"),
         ("java.io.IOException: No space left on device\n\tat a.b", EnvironmentLacksError, "the disk is full"),
         (": a.SparkException: Python worker exited unexpectedly", EnvironmentLacksError, "lack of memory"),
         ("Answer from Java side is empty", EnvironmentLacksError, "JVM is gone"),

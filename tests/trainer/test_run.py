@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -247,6 +248,18 @@ def test_a_base_model_is_trained_on(corpus, tmp_path, whole):
         start(corpus, tmp_path / "x", 1, CONFIG.model_copy(update={"base_model": str(tmp_path / "none")}))
     with pytest.raises(UsageError, match="reach 128 tokens"):
         start(corpus, tmp_path / "y", 1, config.model_copy(update={"max_length": 200}))
+
+
+def test_a_base_model_keeps_its_dropout(corpus, tmp_path, whole):
+    found = {}
+    for dropout in (0.0, 0.5):
+        base = shutil.copytree(whole / "model", tmp_path / f"base-{dropout}")
+        settings = json.loads((base / "config.json").read_text())
+        settings |= {"hidden_dropout_prob": dropout}
+        (base / "config.json").write_text(json.dumps(settings))
+        start(corpus, tmp_path / f"{dropout}", 1, CONFIG.model_copy(update={"base_model": str(base)}))
+        found[dropout] = losses(tmp_path / f"{dropout}")[0][1]
+    assert found[0.5] > found[0.0]
 
 
 def test_bf16_is_near_fp32_and_keeps_the_weights_in_fp32(corpus, tmp_path, whole):

@@ -11,39 +11,11 @@ from kgcorpus.contracts.store import write_text
 from trainer.evaluate.config import EvaluationConfig
 from trainer.metrics import read_metrics
 
-# Held-out passages, each with several questions.
-_PASSAGES = 1_000
-# Records of the test split, the first in their random order: every relation is scored for each of them.
-_CYCLES = 2_000
-
-
-def _cycles(model: str, data: str) -> dict[str, Any]:
-    from trainer.evaluate.cycles import evaluate as run
-
-    return run(model, data, limit=_CYCLES)
-
-
-def _cka(model: str, data: str) -> dict[str, Any]:
-    from trainer.evaluate.cka import evaluate as run
-
-    return run(model, data, limit=_PASSAGES)
-
-
-def _link_prediction(model: str, data: str) -> dict[str, Any]:
-    from trainer.kge.evaluate import evaluate as run
-
-    return run(model, data)
-
-
-# Name -> (model, data) -> result; imported when asked for, since torch is slow to load.
-BENCHMARKS: dict[str, Callable[[str, str], dict[str, Any]]] = {
-    "cycles": _cycles,
-    "cka": _cka,
-    "link-prediction": _link_prediction,
-}
-
-# Name -> module and function (model, data, config) -> result, of those that read a configuration.
-CONFIGURED = {
+# Name -> module and function (model, data, config) -> result; imported when asked for: torch is slow to load.
+BENCHMARKS = {
+    "cycles": "trainer.evaluate.cycles:benchmark",
+    "cka": "trainer.evaluate.cka:benchmark",
+    "link-prediction": "trainer.kge.evaluate:benchmark",
     "xlr": "trainer.evaluate.xlr:evaluate",
     "xlr-zero-shot": "trainer.evaluate.xlr_zero_shot:evaluate",
     "relx": "trainer.evaluate.relx:evaluate",
@@ -78,15 +50,15 @@ def evaluate(
             `series` of one result for each, with its `step` and the `seconds` that training took up to it.
         data: the benchmark's data.
         out: the file to write.
-        config: read by the benchmarks that fine-tune.
+        config: how it is done.
 
     Raises:
         UsageError: there is no such benchmark.
     """
-    if benchmark not in (*BENCHMARKS, *CONFIGURED):
-        names = ", ".join(sorted([*BENCHMARKS, *CONFIGURED]))
+    if benchmark not in BENCHMARKS:
+        names = ", ".join(sorted(BENCHMARKS))
         raise UsageError(f"no benchmark is called {benchmark!r}", mend=f"There are: {names}")
-    run = BENCHMARKS.get(benchmark) or _configured(benchmark, config or EvaluationConfig())
+    run = _opened(benchmark, config or EvaluationConfig())
     checkpoints = sorted(Path(model).glob("step-*"))
     found = (
         {"series": _series(checkpoints, lambda folder: run(folder, data))}
@@ -96,9 +68,9 @@ def evaluate(
     write_text(out, json.dumps({"benchmark": benchmark, **found}, indent=1, ensure_ascii=False) + "\n")
 
 
-def _configured(benchmark: str, config: EvaluationConfig) -> Callable[[str, str], dict[str, Any]]:
+def _opened(benchmark: str, config: EvaluationConfig) -> Callable[[str, str], dict[str, Any]]:
     def run(model: str, data: str) -> dict[str, Any]:
-        module, _, name = CONFIGURED[benchmark].partition(":")
+        module, _, name = BENCHMARKS[benchmark].partition(":")
         found: dict[str, Any] = getattr(import_module(module), name)(model, data, config)
         return {"config": config.model_dump(mode="json"), **found}
 

@@ -18,6 +18,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.tokens import ensure_tokens
 from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.cka_arms import make_arms
+from trainer.evaluate.config import EvaluationConfig
 from trainer.models import open_lm
 from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.batches import Packer
@@ -37,6 +38,11 @@ SPLITS = ("validation", "test")
 _PASSAGES_PER_FORWARD = 32
 # [tokens, 2]: whether each was told from its negatives, and from the whole vocabulary.
 Right = NDArray[np.bool_]
+
+
+def benchmark(model: str, data: str, config: EvaluationConfig) -> dict[str, Any]:
+    """`evaluate` as a benchmark: its limit and its first seed are read."""
+    return evaluate(model, data, limit=config.limit, seed=config.seeds[0])
 
 
 def evaluate(

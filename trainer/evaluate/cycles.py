@@ -19,9 +19,15 @@ from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.tokens import tokenize_rows
 from trainer.evaluate.bootstrap import compare
+from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.cycle_questions import Choices, Question, read_choices, read_questions
 from trainer.evaluate.masked import log_probabilities
 from trainer.models import PackedMaskedLM, open_lm
+
+
+def benchmark(model: str, data: str, config: EvaluationConfig) -> dict[str, Any]:
+    """`evaluate` as a benchmark: its limit and its first seed are read."""
+    return evaluate(model, data, limit=config.limit, seed=config.seeds[0])
 
 
 def evaluate(

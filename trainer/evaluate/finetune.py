@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,14 @@ class Base:
     def hidden(self) -> int:
         """Size of the encoder's states."""
         return int(self.encoder.config.hidden_size)
+
+    @property
+    def longest(self) -> float:
+        """Tokens of the longest row that the positions reach; infinite where they are relative."""
+        config = self.encoder.config
+        # RoBERTa and its kin count positions from the pad's id + 1.
+        skipped = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+        return float(getattr(config, "max_position_embeddings", math.inf)) - skipped
 
 
 def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
@@ -74,13 +83,23 @@ class FineTuned(nn.Module):
     def __init__(self, base: Base, head: Head, *, bf16: bool) -> None:
         super().__init__()
         self.encoder, self.head, self._bf16 = copy.deepcopy(base.encoder), head, bf16
-        self._pad = base.tokenizer.pad_token_id
+        self._pad, self._longest = base.tokenizer.pad_token_id, base.longest
         self._typed = getattr(base.encoder.config, "type_vocab_size", 0) > 1
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.to(self.device)
 
     def forward(self, batch: Sequence[Example]) -> Tensor:
-        """The head's scores of a batch."""
+        """The head's scores of a batch.
+
+        Raises:
+            UsageError: the encoder's positions do not reach its rows' ends.
+        """
+        longest = max(example.length for example in batch)
+        if longest > self._longest:
+            raise UsageError(
+                f"the model's positions reach {self._longest:.0f} tokens, a row has {longest}",
+                where="max_length",
+            )
         ids, types, mask = (x.to(self.device) for x in row_tensors(batch, pad=self._pad))
         extra = {"token_type_ids": types} if self._typed else {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
@@ -117,6 +136,7 @@ def finetune(
         In evaluation mode.
 
     Raises:
+        UsageError: an example is longer than the encoder's positions reach.
         KgcorpusError: a loss that is not finite.
     """
     torch.manual_seed(hash64(seed, "finetune"))

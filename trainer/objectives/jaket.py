@@ -2,6 +2,8 @@
 
 import logging
 import math
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +141,10 @@ class Jaket(Objective):
         )
         self.model = JaketLoss(model, self.memory.values)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        self._position = self._stream.state()
+        # The step after the one that is trained on, while that one is trained on.
+        self._ahead: tuple[int, Future[tuple[list[Batch], dict[str, int]]]] | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1)
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The language model's matrices and the rest, then the same of the knowledge module and the heads."""
@@ -161,44 +167,22 @@ class Jaket(Objective):
         return Prepared(events=(self.memory.update(self._jaket, accelerator, bf16=bf16),))
 
     def next_step(self, step: int) -> list[Batch]:
-        """This rank's batches for the optimizer step after `step` steps."""
-        records = self._stream.take(self._config.jaket.passages)
-        roots = self._roots(step)[self._rank :: self._world]
-        size = self._config.rows_per_forward
-        parts = [records[first : first + size] for first in range(0, len(records), size)]
-        batches = []
-        for i, part in enumerate(parts):
-            mentions = link(part, self._tasks.entities, seen=self._seen, seed=self._config.seed)
-            text = prepare(
-                part,
-                mentions,
-                draw_removed(mentions, self._config.jaket.entity_probability),
-                self._vocabulary,
-                mlm_probability=self._config.jaket.mlm_probability,
-                length=self._config.max_length,
-                seed=self._config.seed,
-            )
-            batches.append(
-                self._tasks.batch(
-                    text,
-                    roots[i :: len(parts)],
-                    step=step,
-                    records=[record.id for record in part],
-                    tokens=sum(len(record.ids) for record in part),
-                )
-            )
+        """This rank's batches for the optimizer step after `step` steps; the next are then made beside it."""
+        ahead = self._ahead
+        batches, self._position = ahead[1].result() if ahead and ahead[0] == step else self._make(step)
+        self._ahead = step + 1, self._worker.submit(self._make, step + 1)
         return batches
 
     def state(self) -> dict[str, Any]:
         """Where the text stands, and how often the memory was swept."""
-        return {
-            "text": self._stream.state(),
-            "filled": self.memory.filled,
-            "sweeps": self.memory.sweeps,
-        }
+        return {"text": self._position, "filled": self.memory.filled, "sweeps": self.memory.sweeps}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
+        if self._ahead:
+            # It reads from the stream.
+            self._ahead[1].result()
+        self._ahead, self._position = None, state["text"]
         self._stream.load_state(state["text"])
         self.memory.filled, self.memory.sweeps = state["filled"], state["sweeps"]
 
@@ -218,6 +202,30 @@ class Jaket(Objective):
         load_model(self._jaket, folder / "model.safetensors")
         self.memory.values.copy_(load_file(folder / MEMORY)["context"])
         self._first_lower = load_file(folder / FIRST_LOWER)
+
+    def _make(self, step: int) -> tuple[list[Batch], dict[str, int]]:
+        """A step's batches, and where the text stands after them."""
+        records = self._stream.take(self._config.jaket.passages)
+        roots = self._roots(step)[self._rank :: self._world]
+        size = self._config.rows_per_forward
+        parts = [records[first : first + size] for first in range(0, len(records), size)]
+        batches = [self._batch(part, roots[i :: len(parts)], step=step) for i, part in enumerate(parts)]
+        return batches, self._stream.state()
+
+    def _batch(self, records: Sequence[MentionRecord], roots: NDArray[np.int64], *, step: int) -> Batch:
+        seed, options = self._config.seed, self._config.jaket
+        mentions = link(records, self._tasks.entities, seen=self._seen, seed=seed)
+        text = prepare(
+            records,
+            mentions,
+            draw_removed(mentions, options.entity_probability),
+            self._vocabulary,
+            mlm_probability=options.mlm_probability,
+            length=self._config.max_length,
+            seed=seed,
+        )
+        names, tokens = [record.id for record in records], sum(len(record.ids) for record in records)
+        return self._tasks.batch(text, roots, step=step, records=names, tokens=tokens)
 
     def _open_text(self, corpus: Path) -> ShardStream[MentionRecord]:
         files = ensure_tokens(

@@ -130,6 +130,13 @@ def test_what_cannot_be_opened_is_told(bert, tmp_path):
         open_base(tmp_path)
 
 
+def test_rows_beyond_the_positions_are_refused(base):
+    rows = [Example((Row([2, *[10] * (n - 2), 3], [0] * n),)) for n in (64, 65)]
+    tuned = finetune(base, classes, rows[:1], QUICK, seed=0)
+    with pytest.raises(UsageError, match=r"max_length.*reach 64 tokens, a row has 65"):
+        predict(tuned, rows, batch=1)
+
+
 def test_markers_are_tokens_of_their_own(bert):
     base = open_base(bert, markers=["<e1>", "</e1>"])
     (marker,) = base.tokenizer("<e1>", add_special_tokens=False)["input_ids"]

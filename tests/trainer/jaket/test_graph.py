@@ -112,5 +112,5 @@ def test_the_unseen_are_a_share_drawn_from_seed_and_name(store, entities):
 def test_a_build_without_the_tables_is_told(tmp_path, jaket_tokenizer):
     rows = jaket_rows()
     corpus = write_corpus(tmp_path, {"jaket_text": rows["jaket_text"]})
-    with pytest.raises(InputError, match="no table jaket_edges"):
+    with pytest.raises(InputError, match="no described entity"):
         GraphStore(corpus, jaket_tokenizer, 16).entities()

@@ -1,5 +1,8 @@
 import json
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -121,6 +124,23 @@ def test_the_unseen_are_in_no_task(corpus, tokenizer):
             assert not unseen & set(batch.inputs["candidates"].ravel().tolist())
 
 
+def test_what_is_made_ahead_changes_no_step_and_no_state(corpus, tokenizer):
+    """A state holds what was asked for, not what was read for the next step."""
+
+    def ids(objective, steps):
+        return [objective.next_step(step)[0].inputs["ids"].tolist() for step in steps]
+
+    one, other = (Jaket(CONFIG, corpus=corpus, tokenizer=tokenizer) for _ in range(2))
+    expected = ids(one, range(5))
+    assert ids(other, range(2)) == expected[:2]
+    state = other.state()
+    assert ids(other, [2]) == expected[2:3]
+    other.load_state(state)
+    assert other.state() == state
+    assert ids(other, range(2, 5)) == expected[2:]
+    assert other.state() == one.state()
+
+
 def test_the_roots_of_an_epoch_are_all_known_entities_once(corpus, tokenizer):
     objective = Jaket(with_options(unseen_share=0.0, roots=15), corpus=corpus, tokenizer=tokenizer)
     epochs = [np.concatenate([objective._roots(step) for step in range(4 * e, 4 * e + 4)]) for e in range(2)]
@@ -188,6 +208,35 @@ def test_wrong_use_is_told(corpus, tokenizer, tmp_path):
     empty = write_corpus(tmp_path / "a", {**rows, "jaket_text": []})
     with pytest.raises(InputError, match="no passage"):
         Jaket(CONFIG, corpus=empty, tokenizer=tokenizer)
+
+
+CODE = """
+import sys
+from trainer.config import TrainingConfig
+from trainer.run import train
+config = TrainingConfig.model_validate_json(sys.argv[3])
+train("jaket", corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=int(sys.argv[4]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one_sweeps_included(corpus, tmp_path):
+    # Without dropout, whose draws differ by rank.
+    model = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400)
+    config = CONFIG.model_copy(update={"model": model})
+    train("jaket", corpus=corpus, out=tmp_path / "one", config=config, max_steps=8)
+    (tmp_path / "train.py").write_text(CODE)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    rest = [str(tmp_path / "train.py"), str(corpus), str(tmp_path / "two"), config.model_dump_json()]
+    for steps in (4, 8):
+        environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+        subprocess.run([*launch, *rest, str(steps)], check=True, env=environment)
+    one, two = (lines(tmp_path / name) for name in ("one", "two"))
+    assert [line.get("event") for line in two] == [line.get("event") for line in one]
+    losses = [[line["loss"] for line in run if "loss" in line] for run in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    memories = [load_file(tmp_path / name / "model" / "memory.safetensors") for name in ("one", "two")]
+    torch.testing.assert_close(memories[0]["context"], memories[1]["context"], rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.slow

@@ -1,0 +1,339 @@
+"""The fault table: what goes wrong, how it is brought about, and what the user sees."""
+
+import bz2
+import contextlib
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from kgcorpus.demo.dumps import write_dumps
+from tests.e2e.commands import ONE_CORE, bytes_of, command, run, sets
+
+Done = subprocess.CompletedProcess[str]
+# A shard whose write must fail on a disk that holds all before it.
+_SMALL_DISK = "500k"
+
+
+@dataclass
+class Place:
+    """Where one fault happens: an empty folder, and a finished build to compare with."""
+
+    folder: Path
+    built: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "OUT"
+
+    def copy(self) -> Path:
+        """The finished build as OUT; no file shares its disk blocks."""
+        shutil.copytree(self.built, self.out)
+        return self.out
+
+    def build(self, *words: str, out: Path | None = None) -> Done:
+        return run("build-corpus", *words, "--out", out or self.out, *sets(*ONE_CORE))
+
+    def build_from(self, text: str, *words: str) -> Done:
+        """Build with a configuration of our own."""
+        (self.folder / "config.yaml").write_text(text)
+        return self.build(*words, "--config", str(self.folder / "config.yaml"))
+
+    def train(self, corpus: Path, *words: str) -> Done:
+        return run(
+            "train", "kmlm", "--corpus", corpus, "--out", self.folder / "RUN", "--max-steps", "2", *words
+        )
+
+    def ends_alike(self, out: Path | None = None) -> None:
+        """The same command, run again, gives the finished build's bytes."""
+        done = self.build(out=out)
+        assert done.returncode == 0, done.stderr
+        assert bytes_of(out or self.out) == bytes_of(self.built)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the table.
+
+    Attributes:
+        name: what is wrong.
+        tried: how it is brought about.
+        code: the exit code.
+        provoke: brings it about, and checks what holds afterwards.
+        after: what holds afterwards.
+    """
+
+    name: str
+    tried: str
+    code: int
+    provoke: Callable[[Place], Done]
+    after: str = "nothing was written"
+
+
+def shown(done: Done, place: Place) -> str:
+    """The one line that the user sees, without what differs from run to run."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("error:", "WARNING "))]
+    text = lines[-1] if lines else "(nothing)"
+    text = text.replace(str(place.folder.resolve()) + "/", "").replace(str(place.folder) + "/", "")
+    text = re.sub(r"/\S*/(kgcorpus/demo/world/)", r"\1", text)
+    text = re.sub(r"\.([\w.-]+?)\.\d+-[0-9a-f]{8}\.tmp", r"\1", text)
+    text = re.sub(r"(The tables are: ).*", r"\1...", text)
+    return re.sub(r"\b(process|byte|char|column|line) \d+", r"\1 N", text)
+
+
+def unknown_key(place: Place) -> Done:
+    return place.build_from("cycles: {per_pear: 3}\n")
+
+
+def no_config(place: Place) -> Done:
+    return place.build("--config", str(place.folder / "absent.yaml"))
+
+
+def unknown_table(place: Place) -> Done:
+    return place.build("tripels")
+
+
+def wrong_path(place: Place) -> Done:
+    return place.build_from(f"graph: {{triples: [{place.folder}/absent.txt]}}\n")
+
+
+def missing_column(place: Place) -> Done:
+    triples = place.folder / "triples.txt"
+    triples.write_text("Q1\tP1\tQ2\nQ2\tP1\n")
+    return place.build_from(f"graph: {{triples: [{triples}]}}\n", "triples")
+
+
+def missing_column_set_aside(place: Place) -> Done:
+    triples = place.folder / "triples.txt"
+    triples.write_text("Q1\tP1\tQ2\n" * 3 + "Q2\tP1\n")
+    done = place.build_from(f"graph: {{triples: [{triples}]}}\non_bad_input: quarantine\n", "triples")
+    assert not (place.out / "manifest.json").exists()
+    return done
+
+
+def _dump(place: Place) -> Path:
+    write_dumps(place.folder)
+    return next(place.folder.glob("enwiki*"))
+
+
+def _build_dump(place: Place, dump: Path) -> Done:
+    return place.build_from(f"wikipedia: [{{lang: en, dump: {dump}}}]\n", "pages")
+
+
+def truncated_dump(place: Place) -> Done:
+    dump = _dump(place)
+    dump.write_bytes(dump.read_bytes()[:-500])
+    return _build_dump(place, dump)
+
+
+def flipped_byte(place: Place) -> Done:
+    dump = _dump(place)
+    data = bytearray(dump.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    dump.write_bytes(data)
+    return _build_dump(place, dump)
+
+
+def broken_xml(place: Place) -> Done:
+    dump = _dump(place)
+    text = bz2.decompress(dump.read_bytes()).replace(b"</title>", b"</titel>", 1)
+    dump.write_bytes(bz2.compress(text))
+    return _build_dump(place, dump)
+
+
+def other_manifest(place: Place) -> Done:
+    place.out.mkdir()
+    (place.out / "manifest.json").write_text('{"format": 99}')
+    return place.build()
+
+
+def half_manifest(place: Place) -> Done:
+    place.out.mkdir()
+    text = (place.built / "manifest.json").read_text()
+    (place.out / "manifest.json").write_text(text[: len(text) // 2])
+    return place.build()
+
+
+def no_folder(place: Place) -> Done:
+    place.out.write_text("a file where the folder should be")
+    return place.build()
+
+
+def two_builds(place: Place) -> Done:
+    with _another_build(place):
+        return place.build()
+
+
+def dead_owner(place: Place) -> Done:
+    with _another_build(place):
+        pass
+    assert (place.out / ".lock").read_text()
+    place.ends_alike()
+    return place.build()
+
+
+@contextlib.contextmanager
+def _another_build(place: Place) -> Iterator[None]:
+    """A build that holds OUT's lock, killed at the end."""
+    words = command("build-corpus", "--out", place.out)
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+        lock = place.out / ".lock"
+        while not (lock.exists() and lock.read_text()):
+            time.sleep(0.05)
+        yield
+        other.send_signal(signal.SIGKILL)
+
+
+def full_disk(place: Place) -> Done:
+    with _small_disk(place) as disk:
+        done = place.build(out=disk / "OUT")
+        subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+        place.ends_alike(disk / "OUT")
+    return done
+
+
+def full_disk_in_training(place: Place) -> Done:
+    with _small_disk(place) as disk:
+        return run("train", "kmlm", "--corpus", place.built, "--out", disk / "RUN", "--max-steps", "2")
+
+
+@contextlib.contextmanager
+def _small_disk(place: Place) -> Iterator[Path]:
+    disk = place.folder / "DISK"
+    disk.mkdir()
+    size = f"size={_SMALL_DISK}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", disk], check=True, capture_output=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def file_size_limit(place: Place) -> Done:
+    # Half of the largest shard; whole shards before it stay.
+    largest = max(path.stat().st_size for path in (place.built / "data").rglob("*.parquet"))
+    words = command("build-corpus", "--out", place.out, *sets(*ONE_CORE))
+    limit = (largest // 2, resource.RLIM_INFINITY)
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )
+    place.ends_alike()
+    return done
+
+
+def truncated_table(place: Place) -> Done:
+    out = place.copy()
+    for shard in (out / "tables" / "cycles").rglob("*.parquet"):
+        shard.write_bytes(shard.read_bytes()[:-20])
+    done = place.build()
+    assert bytes_of(out) == bytes_of(place.built)
+    return done
+
+
+def damaged_table(place: Place) -> Done:
+    out = place.copy()
+    (shard,) = (out / "tables" / "linked_sentences").rglob("*.parquet")
+    data = bytearray(shard.read_bytes())
+    data[200:400] = bytes(200)
+    shard.write_bytes(data)
+    done = place.build("passages", "--force")
+    shard.unlink()
+    place.ends_alike()
+    return done
+
+
+def no_such_master(place: Place) -> Done:
+    return place.build("triples", "--set", "spark.master=locl[2]")
+
+
+def corpus_not_built(place: Place) -> Done:
+    return place.train(place.folder)
+
+
+def truncated_shard_in_training(place: Place) -> Done:
+    out = place.copy()
+    shard = next((out / "data" / "reasoning").glob("train-*"))
+    shard.write_bytes(shard.read_bytes()[:-20])
+    return place.train(out)
+
+
+def missing_column_in_training(place: Place) -> Done:
+    out = place.copy()
+    shard = next((out / "data" / "reasoning").glob("train-*"))
+    size = shard.stat().st_size
+    pq.write_table(pq.read_table(shard).drop_columns(["slots"]), shard)
+    shard.write_bytes(shard.read_bytes()[:size].ljust(size, b"\0"))
+    return place.train(out)
+
+
+def too_few_steps(place: Place) -> Done:
+    assert place.train(place.built).returncode == 0
+    before = (place.folder / "RUN" / "model" / "model.safetensors").read_bytes()
+    done = place.train(place.built, "--max-steps", "1")
+    assert (place.folder / "RUN" / "model" / "model.safetensors").read_bytes() == before
+    return done
+
+
+SAME = "the same command ends with the same bytes"
+FAULTS = (
+    Fault("an unknown config key", "`cycles.per_pear`", 2, unknown_key),
+    Fault("no such config file", "`--config absent.yaml`", 2, no_config),
+    Fault("an unknown table", "`build-corpus tripels`", 2, unknown_table),
+    Fault("a wrong path", "a triples file that is not there", 3, wrong_path),
+    Fault("a missing column", "a line of two fields among the triples", 3, missing_column),
+    Fault(
+        "more bad input than allowed",
+        "1 line of 4, `on_bad_input: quarantine`",
+        3,
+        missing_column_set_aside,
+        "no table is committed; the line stands in quarantine/",
+    ),
+    Fault("a truncated dump", "the last 500 bytes of a .bz2 cut off", 3, truncated_dump),
+    Fault("a damaged dump", "one byte in the middle of a .bz2 flipped", 3, flipped_byte),
+    Fault("broken XML", "an end tag misspelt", 3, broken_xml),
+    Fault("a manifest of another version", "`format: 99`", 3, other_manifest),
+    Fault("half a manifest", "the file cut in the middle", 3, half_manifest),
+    Fault("no folder to write to", "OUT is a file", 4, no_folder),
+    Fault("two builds at once", "a second one while the first holds OUT", 2, two_builds, "the first goes on"),
+    Fault("a dead owner's lock", "SIGKILL to the owner", 0, dead_owner, "taken over; " + SAME),
+    Fault("a full disk", f"OUT on a disk of {_SMALL_DISK}B", 4, full_disk, SAME + " once there is room"),
+    Fault("a file size limit", "`ulimit -f` under the size of a shard", 4, file_size_limit, SAME),
+    Fault(
+        "a truncated table",
+        "20 bytes cut off every shard of `cycles`",
+        0,
+        truncated_table,
+        "built again; same bytes",
+    ),
+    Fault(
+        "a damaged table", "200 bytes of `linked_sentences` zeroed, the length kept", 3, damaged_table, SAME
+    ),
+    Fault("no such Spark master", "`spark.master=locl[2]`", 4, no_such_master),
+    Fault("training without a build", "`--corpus` an empty folder", 3, corpus_not_built),
+    Fault("training on a truncated shard", "20 bytes cut off", 3, truncated_shard_in_training),
+    Fault(
+        "training on a shard without a column",
+        "`slots` left out, the length kept",
+        3,
+        missing_column_in_training,
+    ),
+    Fault(
+        "a full disk in training",
+        f"RUN on a disk of {_SMALL_DISK}B",
+        4,
+        full_disk_in_training,
+        "no half checkpoint",
+    ),
+    Fault("fewer steps than are done", "`--max-steps 1` after 2", 2, too_few_steps, "RUN/model stays"),
+)
