@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kgcorpus.contracts.errors import UsageError
-from trainer.evaluate import CONFIGURED, evaluate
+from trainer.evaluate import BENCHMARKS, evaluate
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.ner import evaluate as ner
 from trainer.evaluate.summary import over_seeds
@@ -52,7 +52,7 @@ def test_the_command_reads_the_configuration_and_keeps_stdout_empty(bert, data, 
 def test_every_name_leads_to_a_function():
     from importlib import import_module
 
-    for place in CONFIGURED.values():
+    for place in BENCHMARKS.values():
         module, _, name = place.partition(":")
         assert callable(getattr(import_module(module), name))
     with pytest.raises(UsageError, match=r"nonsense.*cycles.*glue.*xlr"):
