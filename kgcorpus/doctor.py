@@ -20,7 +20,7 @@ _MIN_MEMORY = 4 * GIB
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "spark": ("pyspark", "pandas", "numba", "spacy", "networkx", "tokenizers"),
+    "spark": ("pyspark", "pandas", "numba", "spacy", "networkx", "tokenizers", "packaging"),
     "importance": ("torch", "transformers", "safetensors"),
     "train": ("torch", "transformers", "safetensors", "accelerate", "tokenizers"),
     "report": ("matplotlib", "networkx"),
