@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -126,13 +126,14 @@ def write(generator: Generator, out: Path) -> None:
         )
         with writer:
             for chunk in generator.chunks():
-                columns = [_ids(numbers, letter) for numbers, letter in zip(chunk, "QPQ", strict=True)]
+                columns = [ids_of(numbers, letter) for numbers, letter in zip(chunk, "QPQ", strict=True)]
                 writer.write_table(pa.table(columns, schema=schema))
     rules = [rule._asdict() for rule in generator.rules()]
     out.with_suffix(".rules.json").write_text(json.dumps(rules, indent=1) + "\n", encoding="utf-8")
 
 
-def _ids(numbers: Int32s, letter: str) -> pa.Array:
+def ids_of(numbers: NDArray[np.integer[Any]], letter: str) -> pa.Array:
+    """[n] ids, Q1 or P1 for 0."""
     import pyarrow.compute as pc
 
     return pc.binary_join_element_wise(letter, pa.array(numbers + 1).cast(pa.string()), "")

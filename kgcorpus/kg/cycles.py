@@ -6,7 +6,6 @@ of four entities holds 6 diamonds, 3 chorded cycles and 1 set of entities.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,7 @@ from kgcorpus.contracts.draws import mix64_array
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.arrays import Arrays, Memory
 from kgcorpus.kg.graph import Graph
-from kgcorpus.kg.mining import Dedup, Int64s, Miner, Settings, Unit, cycle_units, passes, prepare
+from kgcorpus.kg.mining import Int64s, Miner, Settings, Unit, cycle_units, passes, prepare
 from kgcorpus.kg.rows import cycle_rows
 
 _BATCH = 10_000  # rows
@@ -58,54 +57,20 @@ def count_cycles(graph: Graph, *, colours: int = 1) -> CycleCounts:
     return CycleCounts(**{field.name: tally.counts[field.name] for field in fields(CycleCounts)})
 
 
-def mine(
-    graph: Graph,
-    *,
-    seed: int,
-    dedup: Dedup,
-    wings_per_edge: int,
-    pairs_per_edge: int,
-    per_pair: int,
-    per_combination: int,
-    tally: Tally,
-    colours: int = 1,
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield batches of rows of the table `cycles`: a sample that depends on the graph and the seed alone.
+def mine_batches(
+    graph: Graph, arrays: Arrays, settings: Settings, *, tally: Tally
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows of the table `cycles`: a sample that depends on the graph, the seed and the caps alone.
 
     Every cap keeps what has the smallest hash. The order of the rows means nothing.
 
     Args:
-        dedup: of four entities that are all connected, keep each diamond, one diamond for each chorded cycle,
-            or one for the set; decided before `pairs_per_edge`.
-        wings_per_edge: triangles on an edge that may form its diamonds.
-        pairs_per_edge: diamonds kept on an edge.
-        per_pair: versions kept of a cycle, a version being one triple for each of its pairs; of a pair with
-            more than 8 triples 8 take part.
-        per_combination: expected number of versions kept for one multiset of relations.
+        arrays: what the passes leave for each other.
         tally: receives the counts of `CycleCounts`, `wedges` that were looked at, `kept3` and `kept4`,
             `combinations` and the size of the `largest_combination` before its cap, and `relation.<id>`: kept
-            cycles with that relation. Drops bear the argument's name: of diamonds for `wings_per_edge`,
+            cycles with that relation. Drops bear the setting's name: of diamonds for `wings_per_edge`,
             `dedup` and `pairs_per_edge`, of versions for `per_pair` and `per_combination`.
-        colours: into how many parts the entities are cut, and the work into their third power; no result
-            depends on it.
     """
-    settings = Settings(
-        seed=seed,
-        dedup=dedup,
-        wings_per_edge=wings_per_edge,
-        pairs_per_edge=pairs_per_edge,
-        per_pair=per_pair,
-        per_combination=per_combination,
-        colours=colours,
-    )
-    for batch in mine_batches(graph, Memory(), settings, tally=tally):
-        yield batch.to_pylist()
-
-
-def mine_batches(
-    graph: Graph, arrays: Arrays, settings: Settings, *, tally: Tally
-) -> Iterator[pa.RecordBatch]:
-    """`mine` in Arrow's columns, in this process."""
     miner = _mined(graph, settings, arrays)
     for unit in cycle_units(settings.colours):
         yield from emit(miner, unit, settings, tally=tally)

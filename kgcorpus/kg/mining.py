@@ -34,7 +34,19 @@ _BLOCK = 1 << 18  # cycles in memory at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is mined, and how it is cut up; see `kgcorpus.kg.cycles.mine`."""
+    """What is mined, and how it is cut up.
+
+    Attributes:
+        dedup: of four entities that are all connected, keep each diamond, one diamond for each chorded cycle,
+            or one for the set; decided before `pairs_per_edge`.
+        wings_per_edge: triangles on an edge that may form its diamonds.
+        pairs_per_edge: diamonds kept on an edge.
+        per_pair: versions kept of a cycle, a version being one triple for each of its pairs; of a pair with
+            more than 8 triples 8 take part.
+        per_combination: expected number of versions kept for one multiset of relations.
+        colours: into how many parts the entities are cut, and the work into their third power; no result
+            depends on it.
+    """
 
     seed: int
     dedup: Dedup

@@ -52,13 +52,10 @@ def mine_rules(triples: pa.Table, *, min_support: int, tally: Tally) -> Iterator
     facts = Facts.of(h, r, t, entities=len(entities), relations=len(relations))
     pids, sizes = relations.to_pylist(), facts.sizes.tolist()
 
-    found = [Rule(**rule) for rule in _supported(facts)]
-    kept = [rule for rule in found if rule.support >= min_support]
-    tally.count("rules", len(kept))
-    tally.drop("low_support", len(found) - len(kept))
     scratch = Scratch.of(facts)
     pending: list[dict[str, Any]] = []
-    for (first, second), group in groupby(kept, attrgetter("first", "second")):
+    supported = _supported(facts, min_support, tally)
+    for (first, second), group in groupby(supported, attrgetter("first", "second")):
         rules = list(group)
         heads = np.array([rule.head for rule in rules], np.int64)
         pairs, pairs_with_head = body_sizes(facts, scratch, first, second, heads)
@@ -81,15 +78,18 @@ def mine_rules(triples: pa.Table, *, min_support: int, tally: Tally) -> Iterator
     yield pending
 
 
-def _supported(facts: Facts) -> Iterator[dict[str, int]]:
-    """Rules with any support, ordered by body and head."""
+def _supported(facts: Facts, min_support: int, tally: Tally) -> Iterator[Rule]:
+    """The rules with enough support, ordered by body and head."""
     keys, supports = closed_pairs(facts)
-    order = np.argsort(keys)
+    kept = np.flatnonzero(supports >= min_support)
+    tally.count("rules", len(kept))
+    tally.drop("low_support", len(keys) - len(kept))
+    kept = kept[np.argsort(keys[kept])]
     n = len(facts.sizes)
-    for key, support in zip(keys[order].tolist(), supports[order].tolist(), strict=True):
+    for key, support in zip(keys[kept].tolist(), supports[kept].tolist(), strict=True):
         body, head = divmod(key, n)
         first, second = divmod(body, 2 * n)
-        yield {"first": first, "second": second, "head": head, "support": support}
+        yield Rule(first=first, second=second, head=head, support=support)
 
 
 def _atom(pids: list[str], atom: int, ends: str) -> dict[str, str]:

@@ -95,11 +95,40 @@ def jaket_entities(read: Read) -> dict[str, Any]:
     return {"categories": _most_frequent(read("jaket_entities", ["category"]), "category")}
 
 
+def knowledge_records(table: str) -> Callable[[Read], dict[str, Any]]:
+    """For a table of records made of triples: KMLM's statistics (appendix, tables 8 and 10).
+
+    Returns:
+        A function that gives `records` {lang: {kind: records}}, and how many `entities` and `relations` there
+        are in them.
+    """
+
+    def count(read: Read) -> dict[str, Any]:
+        records: Counter[tuple[str, str]] = Counter()
+        entities: set[str] = set()
+        relations: set[str] = set()
+        for batch in read(table, ["lang", "kind", "triples"]):
+            kinds = pa.Table.from_batches([batch.select(["lang", "kind"])])
+            for row in kinds.group_by(["lang", "kind"]).aggregate([([], "count_all")]).to_pylist():
+                records[row["lang"], row["kind"]] += row["count_all"]
+            triples = pc.list_flatten(batch["triples"])
+            for column, seen in (("h", entities), ("t", entities), ("r", relations)):
+                seen.update(pc.unique(pc.struct_field(triples, column)).to_pylist())
+        by_language: dict[str, dict[str, int]] = {}
+        for (lang, kind), n in sorted(records.items()):
+            by_language.setdefault(lang, {})[kind] = n
+        return {"records": by_language, "entities": len(entities), "relations": len(relations)}
+
+    return count
+
+
 DISTRIBUTIONS: dict[str, Callable[[Read], dict[str, Any]]] = {
     "triples": triples,
     "importance": importance,
     "entity_statistics": entity_statistics,
     "jaket_entities": jaket_entities,
+    "code_switched": knowledge_records("code_switched"),
+    "reasoning": knowledge_records("reasoning"),
 }
 
 

@@ -1,3 +1,5 @@
+import importlib
+from pathlib import Path
 from random import Random
 
 import pyarrow as pa
@@ -8,6 +10,8 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records, refuse
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.readers import parse_triple
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def as_table(triples) -> pa.Table:
@@ -46,3 +50,21 @@ def load_triples(real_data):
         return [tuple(row) for row in read_records(path, parse_triple, tally=Tally(), on_bad=refuse)]
 
     return load
+
+
+@pytest.fixture(scope="session")
+def generator():
+    """The module of the generated graphs."""
+    return _benchmark("graph_generator")
+
+
+@pytest.fixture(scope="session")
+def graph_checks():
+    """The module that compares the miners with a generated graph."""
+    return _benchmark("graph_checks")
+
+
+def _benchmark(name: str):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        return importlib.import_module(name)

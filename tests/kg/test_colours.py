@@ -2,7 +2,6 @@ from itertools import product
 
 import networkx as nx
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,38 +44,3 @@ def test_every_edge_lies_in_one_block_and_points_up(graph, colours):
     assert len(found) == len(proper)
     assert set(found) == proper
     assert set(colouring.blocks(u, v)) == set(product(range(colours), repeat=2))
-
-
-@pytest.mark.slow
-def test_a_hub_of_800_000_neighbours_stays_in_bounded_memory():
-    """Two hubs that share all their neighbours: 800,000 triangles on one edge, 3.2e11 diamonds."""
-    import subprocess
-    import sys
-
-    program = """
-import resource, numpy as np, pyarrow as pa
-from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.arrays import Memory
-from kgcorpus.kg.cycles import mine_batches
-from kgcorpus.kg.graph import Graph
-from kgcorpus.kg.mining import Settings
-n = 800_000
-leaves = np.arange(2, n + 2, dtype=np.int32)
-h = np.concatenate([[0], np.zeros(n), np.ones(n)]).astype(np.int32)
-t = np.concatenate([[1], leaves, leaves]).astype(np.int32)
-ids = [pa.array([f"{c}{i}" for i in range(m)], pa.large_string()) for c, m in (("Q", n + 2), ("P", 1))]
-graph = Graph.from_indices(h, np.zeros(len(h), np.int32), t, *ids, tally=Tally())
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-tally = Tally()
-caps = dict(wings_per_edge=32, pairs_per_edge=16, per_pair=4, per_combination=1000)
-for colours in (1, 2):
-    settings = Settings(seed=0, dedup="diamond", colours=colours, **caps)
-    for _ in mine_batches(graph, Memory(), settings, tally=tally): pass
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(tally.counts["length3"], tally.counts["length4_diamonds"], (peak - before) // 1024)
-"""
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    triangles, diamonds, mib = map(int, done.stdout.split())
-    assert triangles == 2 * 800_000
-    assert diamonds == 2 * (800_000 * 799_999 // 2)
-    assert mib < 600

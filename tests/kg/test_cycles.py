@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kgcorpus.contracts.draws import mix64
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.arrays import Folder, Memory
-from kgcorpus.kg.cycles import CycleCounts, count_cycles, mine, mine_batches
+from kgcorpus.kg.cycles import CycleCounts, count_cycles, mine_batches
 from kgcorpus.kg.mining import Settings
 from kgcorpus.kg.rows import hex_strings
 from kgcorpus.kg.sampling import mix
@@ -27,8 +27,9 @@ COMPLETE_FOUR = [(f"Q{a}", "P1", f"Q{b}") for a, b in combinations(range(4), 2)]
 
 def mined(triples, *, seed=7, dedup="diamond", **caps):
     tally = Tally()
-    batches = mine(as_graph(triples), seed=seed, dedup=dedup, tally=tally, **{**UNCAPPED, **caps})
-    rows = [row for batch in batches for row in batch]
+    settings_ = Settings(seed=seed, dedup=dedup, **{**UNCAPPED, **caps})
+    batches = mine_batches(as_graph(triples), Memory(), settings_, tally=tally)
+    rows = [row for batch in batches for row in batch.to_pylist()]
     assert len({row["cycle_id"] for row in rows}) == len(rows)
     return sorted(rows, key=lambda row: row["cycle_id"]), tally
 
@@ -236,12 +237,7 @@ def test_counts_of_demo_small(load_triples):
 def test_dedup_of_demo_small_without_caps(load_triples):
     for dedup, kept in (("cycle", 619_747), ("set", 448_713)):
         tally = Tally()
-        caps = {**UNCAPPED, "per_pair": 1, "per_combination": 1}
-        for _ in mine(as_graph(load_triples("demo-small")), seed=7, dedup=dedup, tally=tally, **caps):
+        settings_ = Settings(seed=7, dedup=dedup, **{**UNCAPPED, "per_pair": 1, "per_combination": 1})
+        for _ in mine_batches(as_graph(load_triples("demo-small")), Memory(), settings_, tally=tally):
             pass
         assert tally.counts["length4_diamonds"] - tally.drops["dedup"] == kept
-
-
-def test_counts_of_kg_real(load_triples):
-    counts = count_cycles(as_graph(load_triples("kg-real")))
-    assert (counts.length3, counts.length3_labelled) == (147_878, 464_392)

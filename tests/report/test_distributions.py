@@ -3,7 +3,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kgcorpus.report.distributions import entity_statistics, importance, jaket_entities, reader_of, triples
+from kgcorpus.report.distributions import (
+    entity_statistics,
+    importance,
+    jaket_entities,
+    knowledge_records,
+    reader_of,
+    triples,
+)
 
 
 @pytest.fixture
@@ -61,3 +68,22 @@ def test_relations_and_categories_come_by_frequency(write):
     kinds = ["Q5", None, "Q6", "Q5"]
     found = jaket_entities(write("jaket_entities", [{"category": kind} for kind in kinds]))
     assert list(found["categories"].items()) == [("Q5", 2), ("Q6", 1)]
+
+
+def test_records_of_triples_come_by_language_and_kind(write):
+    facts = [("Q1", "P1", "Q2"), ("Q2", "P2", "Q3"), ("Q4", "P1", "Q1")]
+    kinds = [("fr", "alias"), ("de", "alias"), ("de", "code_switched"), ("de", "alias")]
+    rows = [
+        {
+            "lang": lang,
+            "kind": kind,
+            "triples": [{"h": h, "r": r, "t": t} for h, r, t in facts[: i % 3 + 1]],
+        }
+        for i, (lang, kind) in enumerate(kinds)
+    ]
+    for table in ("code_switched", "reasoning"):
+        assert knowledge_records(table)(write(table, rows)) == {
+            "records": {"de": {"alias": 2, "code_switched": 1}, "fr": {"alias": 1}},
+            "entities": 4,
+            "relations": 2,
+        }

@@ -1,24 +1,9 @@
 """The generator of benchmark graphs: seeded, whole, with rules of the confidence it tells."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import pytest
-
-FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "graph_generator.py"
-
-
-@pytest.fixture(scope="module")
-def generator():
-    spec = importlib.util.spec_from_file_location("graph_generator", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["graph_generator"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_three_formats_hold_the_same_triples_and_a_seed_gives_them_again(generator, tmp_path):

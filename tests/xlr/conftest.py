@@ -1,0 +1,41 @@
+from functools import cache
+
+import pytest
+
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.demo import world
+from kgcorpus.inputs import read_records, refuse
+from kgcorpus.kg.readers import parse_names, parse_relation, parse_triple
+
+from .knowledge import Knowledge, read_book
+
+
+@pytest.fixture(scope="session")
+def load(real_data):
+    @cache
+    def load(name):
+        folder = real_data / name
+        relations = [folder / "relations.tsv.gz", real_data / "kg-real" / "relation_labels_10lang.tsv"]
+        return Knowledge(
+            read_records(str(folder / "triples.txt.gz"), parse_triple, tally=Tally(), on_bad=refuse),
+            read_book("qid", [folder / "labels_10lang.tsv.gz"], parse_names),
+            read_book("pid", relations, parse_relation),
+            per_combination=100,
+        )
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def demo(load):
+    return load("demo-small")
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    graph = world() / "graph"
+    triples = read_records(
+        str(graph / "wikidata5m_transductive_train.txt"), parse_triple, tally=Tally(), on_bad=refuse
+    )
+    labels = read_book("qid", [graph / "labels.tsv"], parse_names)
+    return Knowledge(triples, labels, read_book("pid", [graph / "relations.tsv"], parse_relation))

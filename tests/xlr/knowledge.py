@@ -1,0 +1,174 @@
+"""Graphs with names and mined cycles, and what holds of every list of questions about one."""
+
+from collections import defaultdict
+from functools import cache
+from itertools import combinations
+from random import Random
+
+import pyarrow as pa
+
+from kgcorpus.codeswitch import code_switched_batches
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from kgcorpus.inputs import read_records, refuse
+from kgcorpus.kg.arrays import Memory
+from kgcorpus.kg.cycles import mine_batches
+from kgcorpus.kg.graph import Graph
+from kgcorpus.kg.mining import Settings
+from kgcorpus.kg.names import Names
+from kgcorpus.kg.readers import TripleRow
+from kgcorpus.records.kmlm import reasoning_batches
+from kgcorpus.xlr import choose_questions, held_out_pairs, is_held_out, render_question
+
+LANGUAGES = ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh")
+CAPS = {"dedup": "diamond", "wings_per_edge": 32, "pairs_per_edge": 16, "per_pair": 4}
+SIZES = {"train": 30, "validation": 10, "test": 10}
+
+
+class Knowledge:
+    """A graph with its names and mined cycles."""
+
+    def __init__(self, triples, names, relations, *, languages=LANGUAGES, per_combination=1000):
+        self.triples = sorted({TripleRow(*triple) for triple in triples})
+        self.names, self.relations, self.languages = names, relations, languages
+        self.graph = graph_of(self.triples)
+        settings = Settings(seed=3, per_combination=per_combination, **CAPS)
+        batches = mine_batches(self.graph, Memory(), settings, tally=Tally())
+        self.cycles = [row for batch in batches for row in batch.to_pylist()]
+        self.between = defaultdict(set)
+        for h, r, t in self.triples:
+            self.between[frozenset((h, t))].add(r)
+
+    def choose(self, sizes=SIZES, *, seed=3, cycles=None, graph=None, tally=None):
+        return choose_questions(
+            lambda: self.cycles if cycles is None else cycles,
+            graph=graph or self.graph,
+            entities=self.names,
+            relations=self.relations,
+            languages=self.languages,
+            sizes=sizes,
+            seed=seed,
+            tally=Tally() if tally is None else tally,
+        )
+
+    def render(self, question, lang):
+        return render_question(question, names=self.names, relations=self.relations, lang=lang)
+
+    def training_records(self, questions, *, triples=None, languages=None):
+        """Every record of the triples and cycles that are left."""
+        pairs = held_out_pairs(questions)
+        books = {"names": self.names, "relations": self.relations, "seed": 3, "tally": Tally()}
+        books["languages"] = languages or self.languages
+        kept = [triple._asdict() for triple in (self.triples if triples is None else triples)]
+        cycles = [cycle for cycle in self.cycles if not is_held_out(cycle["triples"], pairs)]
+        for name, render, rows in (
+            ("triples", code_switched_batches, [row for row in kept if not is_held_out([row], pairs)]),
+            ("cycles", reasoning_batches, cycles),
+        ):
+            for records in render(pa.RecordBatch.from_pylist(rows, schema=table(name).schema), **books):
+                yield from records.to_pylist()
+
+
+def graph_of(triples):
+    columns = list(zip(*triples, strict=True)) or [(), (), ()]
+    table = {name: pa.array(column, pa.string()) for name, column in zip("hrt", columns, strict=True)}
+    return Graph.from_arrow(pa.table(table), tally=Tally())
+
+
+def book(key, names):
+    """From {id: {lang: (label, alias...)}}."""
+    return Names.from_rows(
+        (
+            {
+                key: ident,
+                "names": [
+                    {"lang": lang, "label": own[0], "aliases": list(own[1:])} for lang, own in of.items()
+                ],
+            }
+            for ident, of in names.items()
+        ),
+        key,
+    )
+
+
+def unique_names(ident, random, languages, *, lacking):
+    named = [lang for lang in languages if random.random() >= lacking] or [languages[0]]
+    return {lang: [f"{ident}:{lang}:{i}" for i in range(random.randint(1, 3))] for lang in named}
+
+
+@cache
+def random_knowledge(seed):
+    """Two dozen entities among which many relations run, each named apart, and half of the pairs with one."""
+    random, languages = Random(seed), ("en", "ja", "vi")
+    ids = [f"Q{i * i + 1}" for i in range(24)]
+    relations = [f"P{i}" for i in range(40)]
+    pairs = random.sample(list(combinations(ids, 2)), 110)
+    triples = []
+    for pair in pairs:
+        for relation in random.sample(relations, random.choice((1, 1, 1, 1, 2))):
+            ends = random.sample(pair, 2)
+            triples.append((ends[0], relation, ends[1]))
+            if random.random() < 0.1:
+                triples.append((ends[1], relation, ends[0]))
+    return Knowledge(
+        triples,
+        book("qid", {i: unique_names(i, random, languages, lacking=0.1) for i in ids}),
+        book("pid", {i: unique_names(i, random, languages, lacking=0.02) for i in relations}),
+        languages=languages,
+    )
+
+
+def read_book(key, files, parser):
+    merged = defaultdict(dict)
+    for file in files:
+        for row in read_records(str(file), parser, tally=Tally(), on_bad=refuse):
+            if row.lang in LANGUAGES:
+                merged[row.id].setdefault(row.lang, []).extend([*filter(None, [row.label]), *row.aliases])
+    return book(key, merged)
+
+
+def star(n_relations):
+    """Triangles a-b-c with a pool of relations from a, and names for all."""
+    random, languages = Random(1), ("en", "fr")
+    ids = [f"Q{i}" for i in range(30)]
+    triples = [("Q0", f"P{100 + i % n_relations}", ident) for i, ident in enumerate(ids[1:])]
+    triples += [(a, f"P{100 + i % n_relations}", b) for i, (a, b) in enumerate(combinations(ids[1:12], 2))]
+    return triples, ids, random, languages
+
+
+def knowledge_of(triples, ids, relation_names, languages):
+    entity_names = {i: {lang: [f"{i} {lang}"] for lang in languages} for i in ids}
+    return Knowledge(triples, book("qid", entity_names), book("pid", relation_names), languages=languages)
+
+
+def named(relations, languages, **given):
+    return {r: given.get(r, {lang: [f"{r} {lang}"] for lang in languages}) for r in relations}
+
+
+def check_questions(knowledge, questions):
+    """What holds of every list of questions, looked up in the triples one by one."""
+    pairs = {split: set() for split in SIZES}
+    contexts = {split: set() for split in SIZES}
+    known = {row["cycle_id"]: row for row in knowledge.cycles}
+    for question in questions:
+        h, r, t = question.left_out
+        assert question.choices[question.answer] == r
+        assert knowledge.between[frozenset((h, t))] == {r}
+        assert knowledge.between[frozenset((h, t))] & set(question.choices) == {r}
+        assert len(question.choices) == 6
+        cycle = {TripleRow(**fact) for fact in known[question.cycle_id]["triples"]}
+        assert {question.left_out, *question.context} == cycle
+        assert len(question.context) == len(cycle) - 1
+        assert question.languages
+        for lang in question.languages:
+            labels = [knowledge.relations.label(pid, lang) for pid in question.choices]
+            assert len({label.casefold() for label in labels}) == 6
+            entities = {entity for triple in cycle for entity in (triple.h, triple.t)}
+            assert len({knowledge.names.label(entity, lang) for entity in entities}) == len(entities)
+        pair = frozenset((h, t))
+        assert not any(pair in asked for asked in pairs.values())
+        pairs[question.split].add(pair)
+        contexts[question.split] |= {frozenset((triple.h, triple.t)) for triple in question.context}
+    for one in SIZES:
+        for other in SIZES:
+            assert one == other or not pairs[one] & contexts[other]
