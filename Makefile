@@ -6,7 +6,7 @@ DEMO := demo-run
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow torture check clean
+.PHONY: demo test test-slow torture proof-kmlm check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ test-slow: $(VENV)/.installed
 
 torture: $(VENV)/.installed
 	$(BIN)/python -m tests.torture --kills 20
+
+proof-kmlm: $(VENV)/.installed
+	$(BIN)/python -m proofs.kmlm
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

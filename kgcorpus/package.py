@@ -152,7 +152,7 @@ def recipe(package: Package, environment: Environment) -> list[str]:
 
 
 def _sources() -> Iterator[tuple[str, Path]]:
-    """Name in the archive and path of every file of ours but the embedded world, which the driver alone reads."""
+    """Name in the archive and path of our files, but for the embedded world, which only the driver reads."""
     for package in _EXECUTOR_PACKAGES:
         root = Path(str(files(package)))
         for path in root.rglob("*"):

@@ -178,8 +178,8 @@ class TrelmConfig(Section):
     inject_decay: float = Field(
         1.0,
         ge=1,
-        description="what the injected embedding's share is divided by each quarter, the word's own taking the "
-        "rest: a model is used without; 1: no decay",
+        description="what the injected embedding's share is divided by each quarter, the word's own taking "
+        "the rest: a model is used without; 1: no decay",
     )
     min_si: float = Field(
         0.0, ge=0, lt=1, description="quantile of semantic importance below which a mention is left alone"

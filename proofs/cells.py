@@ -1,0 +1,154 @@
+"""One cell of the grid: an arm trained at a learning rate and a seed, and asked the held-out questions."""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kgcorpus.contracts.store import write_text
+from proofs.corpus import write_corpora
+from proofs.world import Size, World
+from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained on.
+
+    Attributes:
+        corpus: a folder of `write_corpora`.
+        mask: whole relations and entities (K3, K4), or 15 % of the tokens.
+    """
+
+    corpus: Literal["grouped", "ungrouped"]
+    mask: Literal["relations", "plain"]
+
+
+ARMS = {
+    "R": Arm("grouped", "relations"),
+    "M": Arm("grouped", "plain"),
+    "C": Arm("ungrouped", "relations"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What every cell has in common.
+
+    Attributes:
+        steps, records_per_step: as many for every arm.
+        hidden, layers, heads: of the model, which is drawn from the seed and the same in every arm.
+        max_length: tokens of a record and of a packed row.
+    """
+
+    steps: int = 640
+    records_per_step: int = 32
+    hidden: int = 96
+    layers: int = 2
+    heads: int = 4
+    max_length: int = 128
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An arm, a learning rate and a seed, which draws the world, its questions, the start and the masks."""
+
+    arm: str
+    lr: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.arm}-lr{self.lr:g}-seed{self.seed}"
+
+
+def ensure_seed(
+    folder: Path, *, seed: int, size: Size, questions: dict[str, int], training: Training
+) -> None:
+    """Write a seed's corpora and the model that its cells start from; what stands there is kept."""
+    if (folder / "world.json").exists():
+        return
+    made = write_corpora(World(size, seed=seed), folder, sizes=questions, seed=seed)
+    _write_start(folder, seed=seed, training=training)
+    write_text(folder / "world.json", json.dumps(made, indent=1) + "\n")
+
+
+def _write_start(folder: Path, *, seed: int, training: Training) -> None:
+    from kgcorpus.contracts.manifest import load_manifest
+    from trainer.models import load_lm
+    from trainer.run import open_tokenizer
+
+    corpus = folder / "grouped"
+    config = TrainingConfig(
+        seed=seed,
+        max_length=training.max_length,
+        model=ModelConfig(hidden=training.hidden, layers=training.layers, heads=training.heads),
+    )
+    manifest = load_manifest(corpus, required=True)
+    tokenizer = open_tokenizer(folder / "start", corpus, manifest, config, tables=["reasoning"])
+    load_lm(config, tokenizer, longest=training.max_length).lm.save_pretrained(folder / "start")
+
+
+def run_cell(cell: Cell, folder: Path, out: Path, training: Training) -> None:
+    """Train and ask, and write OUT/<cell>.json; one that stands there is kept.
+
+    Args:
+        cell: which.
+        folder: of its seed, as `ensure_seed` left it.
+        out: the cells' folder.
+        training: what every cell has in common.
+    """
+    from trainer.metrics import read_metrics
+    from trainer.run import train
+
+    target = out / f"{cell.name}.json"
+    if target.exists():
+        return
+    arm, began = ARMS[cell.arm], time.perf_counter()
+    config = TrainingConfig(
+        seed=cell.seed,
+        schedule_steps=training.steps,
+        lr=cell.lr,
+        records_per_step=training.records_per_step,
+        max_length=training.max_length,
+        base_model=str(folder / "start"),
+        checkpoint_every=training.steps,
+        kmlm=KmlmConfig(streams=("reasoning",), reasoning_mask=arm.mask),
+    )
+    run = out / cell.name
+    model = train("kmlm", corpus=folder / arm.corpus, out=run, config=config)
+    found = {
+        "arm": cell.arm,
+        "lr": cell.lr,
+        "seed": cell.seed,
+        "train_seconds": round(time.perf_counter() - began, 1),
+        "tokens": sum(line["tokens"] for line in read_metrics(run / "metrics.jsonl")),
+    }
+    write_text(target, json.dumps({**found, **_answers(model, folder / arm.corpus)}) + "\n")
+    shutil.rmtree(run)
+
+
+def _answers(model: Path, corpus: Path) -> dict[str, Any]:
+    """Each test question's id and whether it is of an unseen combination; which answers are right (0, 1)."""
+    from trainer.evaluate.xlr_questions import majority, question_only, read_questions, shuffled_context
+    from trainer.evaluate.xlr_zero_shot import answers
+    from trainer.models import open_lm
+
+    lm, tokenizer = open_lm(model)
+    validation, test = (read_questions(corpus, split) for split in ("validation", "test"))
+    asked = {
+        "validation": validation,
+        "test": test,
+        "question_only": question_only(test),
+        "shuffled_context": shuffled_context(test),
+    }
+    right = {name: [int(yes) for yes in answers(lm, tokenizer, shown)] for name, shown in asked.items()}
+    return {
+        "questions": [question.asked for question in test],
+        "unseen": [int(question.unseen_combination) for question in test],
+        "right": right,
+        "majority": [int(yes) for yes in majority(test, validation)],
+    }

@@ -1,0 +1,114 @@
+"""The proof's result from its cells, as JSON and as tables."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from kgcorpus.contracts.store import write_text
+from proofs.statistics import Found, accuracies, best_rates, gains, interval, of_arm
+
+_SEED = 0
+_ASKED = ("validation", "test", "question_only", "shuffled_context")
+
+
+def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]) -> None:
+    """Write TARGET.json and TARGET.md.
+
+    Args:
+        files: of all the cells.
+        target: path without a suffix.
+        plan: what was run.
+    """
+    cells = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    found = result(cells)
+    versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "versions": versions}
+    whole = {"plan": plan, **found, **machine, "cells": cells}
+    write_text(target.with_suffix(".json"), json.dumps(whole) + "\n")
+    write_text(target.with_suffix(".md"), tables(found, cells))
+
+
+def result(cells: Sequence[Found]) -> dict[str, Any]:
+    """The learning rate of each arm, and what the arms at theirs answer.
+
+    Returns:
+        `rates`, `majority` (accuracy of the validation questions' most frequent answer), and by pairs of arms
+        or controls what `interval` gives: `primary`, R against C on the test questions, and `secondary`.
+    """
+    rates = best_rates(cells)
+    chosen = {arm: of_arm(cells, arm, lr) for arm, lr in rates.items()}
+
+    def against(one: str, other: str, *, asked: str = "test", unseen: bool = False) -> dict[str, Any]:
+        samples = []
+        for a, b in zip(chosen[one], chosen[other], strict=True):
+            at = [i for i, new in enumerate(a["unseen"]) if new or not unseen]
+            right, baseline = a["right"]["test"], b["right"][asked]
+            if at:
+                clusters = [a["questions"][i] for i in at]
+                samples.append(gains([right[i] for i in at], [baseline[i] for i in at], clusters))
+        return interval(samples, seed=_SEED)
+
+    secondary = {
+        "R - M": against("R", "M"),
+        "M - C": against("M", "C"),
+        "R - R, question only": against("R", "R", asked="question_only"),
+        "R - R, shuffled context": against("R", "R", asked="shuffled_context"),
+    }
+    if any(any(cell["unseen"]) for cell in cells):
+        secondary["R - C, unseen combinations"] = against("R", "C", unseen=True)
+    majority = fmean(fmean(cell["majority"]) for cell in chosen["R"])
+    return {"rates": rates, "majority": majority, "primary": against("R", "C"), "secondary": secondary}
+
+
+def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
+    """The result in Markdown."""
+    arms = [
+        [arm, f"{lr:g}", *(_percent(fmean(accuracies(cells, arm, lr, asked))) for asked in _ASKED)]
+        for arm, lr in found["rates"].items()
+    ]
+    differences = [
+        [name, _gain(one["difference"]), _bounds(one), " ".join(map(_gain, one["by_seed"]))]
+        for name, one in {"R - C": found["primary"], **found["secondary"]}.items()
+    ]
+    every = [
+        [cell["arm"], f"{cell['lr']:g}", str(cell["seed"]), f"{cell['tokens']:,}"]
+        + [_percent(fmean(cell["right"][asked])) for asked in _ASKED]
+        for cell in cells
+    ]
+    holds = "holds" if found["primary"]["interval"][0] > 0 else "does not hold"
+    asked = [name.replace("_", " ") for name in _ASKED]
+    return "\n\n".join(
+        [
+            "# KMLM: do cycles teach reasoning?",
+            "`make proof-kmlm`; the arms, the metric and the stopping rule: [README](../README.md). Accuracy "
+            "on held-out XLR questions, zero-shot; chance 16.7 %, the most frequent answer "
+            f"{_percent(found['majority'])}. The models are made here from scratch and are not comparable "
+            "with the paper's.",
+            f"**Primary: R - C = {_gain(found['primary']['difference'])} {_bounds(found['primary'])}. "
+            f"The claim {holds}.**",
+            _table(["arm", "learning rate", *asked], arms),
+            _table(["difference on test", "mean", "95 % interval", "by seed"], differences),
+            "Every cell:",
+            _table(["arm", "learning rate", "seed", "tokens", *asked], every) + "\n",
+        ]
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _gain(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _bounds(one: Mapping[str, Any]) -> str:
+    return f"[{', '.join(map(_gain, one['interval']))}]"

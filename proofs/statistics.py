@@ -1,0 +1,71 @@
+"""Learning rates chosen on the validation questions, and paired comparisons on the test questions."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64, mix64_array
+
+RESAMPLES = 10_000
+Found = Mapping[str, Any]
+
+
+def best_rates(cells: Sequence[Found]) -> dict[str, float]:
+    """Each arm's rate of the highest validation accuracy, averaged over seeds; of equals, the lowest."""
+    best = {}
+    for arm in sorted({cell["arm"] for cell in cells}):
+        rates = sorted({cell["lr"] for cell in cells if cell["arm"] == arm})
+        best[arm] = max(rates, key=lambda lr: fmean(accuracies(cells, arm, lr, "validation")))
+    return best
+
+
+def of_arm(cells: Sequence[Found], arm: str, lr: float) -> list[Found]:
+    """An arm's cells at a learning rate, by seed."""
+    return sorted((c for c in cells if (c["arm"], c["lr"]) == (arm, lr)), key=lambda cell: cell["seed"])
+
+
+def accuracies(cells: Sequence[Found], arm: str, lr: float, asked: str) -> list[float]:
+    """By seed; `asked` is validation, test, question_only or shuffled_context."""
+    return [fmean(cell["right"][asked]) for cell in of_arm(cells, arm, lr)]
+
+
+def gains(one: Sequence[int], other: Sequence[int], clusters: Sequence[str]) -> NDArray[np.float64]:
+    """[clusters] the mean difference of two answers' rightness on each question, over its languages."""
+    _, member = np.unique(np.array(clusters), return_inverse=True)
+    difference = np.array(one, float) - np.array(other, float)
+    return np.bincount(member, weights=difference) / np.bincount(member)
+
+
+def interval(samples: Sequence[NDArray[np.float64]], *, seed: int) -> dict[str, Any]:
+    """The mean difference over seeds and its 95 % bootstrap interval over seeds and questions.
+
+    Seeds are drawn with replacement and, within each one drawn, its questions: each seed has its own world,
+    so its questions are no one else's.
+
+    Args:
+        samples: for each seed, `gains`.
+        seed: of the resampling.
+
+    Returns:
+        `difference`, `interval` [low, high], and `by_seed`.
+    """
+    n = len(samples)
+    means = np.empty((RESAMPLES, n))
+    chosen = _below(n, (RESAMPLES, n), hash64(seed, "seeds"))
+    # Resampled means of every seed, of which each place of a resample takes its own.
+    for place in range(n):
+        for i, sample in enumerate(samples):
+            rows = np.flatnonzero(chosen[:, place] == i)
+            at = _below(len(sample), (len(rows), len(sample)), hash64(seed, "questions", place, i))
+            means[rows, place] = sample[at].mean(axis=1)
+    low, high = np.quantile(means.mean(axis=1), [0.025, 0.975])
+    by_seed = [float(sample.mean()) for sample in samples]
+    return {"difference": fmean(by_seed), "interval": [float(low), float(high)], "by_seed": by_seed}
+
+
+def _below(n: int, shape: tuple[int, int], key: int) -> NDArray[np.int64]:
+    bits = mix64_array(np.arange(shape[0] * shape[1], dtype=np.uint64) ^ np.uint64(key))
+    return ((bits >> np.uint64(32)) * np.uint64(n) >> np.uint64(32)).astype(np.int64).reshape(shape)
