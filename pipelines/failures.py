@@ -37,9 +37,9 @@ def translated(error: Exception, stage: str, *, out: Path, inputs: Sequence[File
     if match := _RAISED.search(text):
         kind: type[KgcorpusError] = getattr(errors, match[1], KgcorpusError)
         return kind(match[2], where=stage)
-    if _DISK_FULL.search(text):
+    if full := _DISK_FULL.search(text):
         return EnvironmentLacksError(
-            "the disk is full",
+            f"the disk is full ({full[0]})",
             where=stage,
             mend=f"Free space for {out} and for Spark's scratch (SPARK_LOCAL_DIRS, else the temporary "
             "folder), then run the same command",

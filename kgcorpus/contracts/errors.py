@@ -1,10 +1,14 @@
 """Errors a user can act on: what happened, where, and what to do. Each kind has its exit code."""
 
 import errno
+import re
 from typing import ClassVar
 
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk's quota is used up"}
 _NO_ROOM[errno.EFBIG] = "the file grew past the limit of this shell or disk"
+# How tokenizers and safetensors (Rust) name it, and torch.save.
+_RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
+_TORCH_WRITE_FAILED = "file write failed"
 
 
 class KgcorpusError(Exception):
@@ -50,15 +54,25 @@ def as_error(error: Exception) -> KgcorpusError:
     """Any exception as one that a user can act on; what we did not foresee is a fault of ours."""
     if isinstance(error, KgcorpusError):
         return error
+    names = (getattr(error, "filename", None), getattr(error, "filename2", None))
+    where = " -> ".join(str(name) for name in names if name)
+    if full := _NO_ROOM.get(_errno(error)):
+        return EnvironmentLacksError(full, where=where, mend="Free space there, then run the same command")
     if isinstance(error, OSError):
-        what = _NO_ROOM.get(error.errno or 0) or error.strerror or str(error)
-        mend = "Free space there, then run the same command" if error.errno in _NO_ROOM else ""
-        where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
-        return EnvironmentLacksError(what, where=where, mend=mend)
+        return EnvironmentLacksError(error.strerror or str(error), where=where)
     return KgcorpusError(
         f"{type(error).__name__}: {' '.join(str(error).split())}",
         mend="This is a fault of ours: run with --debug for the trace, and report it",
     )
+
+
+def _errno(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if _TORCH_WRITE_FAILED in str(error):
+        return errno.ENOSPC
+    match = _RUST_ERRNO.search(str(error))
+    return int(match[1]) if match else 0
 
 
 def _rebuild(kind: type[KgcorpusError], what: str, where: str, mend: str) -> KgcorpusError:

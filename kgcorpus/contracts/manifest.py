@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.store import write_text
+from kgcorpus.contracts.tables import table
 
 FORMAT = 1
 
@@ -75,19 +79,29 @@ class Manifest:
         return [str(Path(out) / file.path) for file in self.tables[table].files]
 
     def check_files(self, out: Path, tables: Iterable[str]) -> None:
-        """See that the tables' files are there in full length; a table that the build lacks is passed over.
+        """See that the files of those tables that are built are there, whole and with all columns.
 
         Raises:
             InputError: one is not.
         """
-        for file in (file for name in tables if name in self.tables for file in self.tables[name].files):
-            path = out / file.path
-            if not path.is_file() or path.stat().st_size != file.bytes:
-                raise InputError(
-                    "is missing, or not of the length that the manifest names",
-                    where=str(path),
-                    mend="Run kgcorpus build-corpus again: it is made anew",
-                )
+        for name in sorted(self.tables.keys() & tables):
+            for file in self.tables[name].files:
+                if fault := _fault(out / file.path, file, table(name).schema.names):
+                    raise InputError(
+                        fault,
+                        where=str(out / file.path),
+                        mend="Delete it and run kgcorpus build-corpus again",
+                    )
+
+
+def _fault(path: Path, file: File, columns: list[str]) -> str | None:
+    if not path.is_file() or path.stat().st_size != file.bytes:
+        return "is missing, or not of the length that the manifest names"
+    try:
+        lacking = set(columns) - set(pq.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError) as error:
+        return f"cannot be read ({error})"
+    return f"lacks the columns {', '.join(sorted(lacking))}" if lacking else None
 
 
 def load_manifest(out: Path, *, required: bool = False) -> Manifest:

@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import json
 import re
 import resource
 import shutil
@@ -39,7 +40,7 @@ class Place:
         return self.out
 
     def build(self, *words: str, out: Path | None = None) -> Done:
-        return run("build-corpus", *words, "--out", out or self.out, *sets(*ONE_CORE))
+        return run("build-corpus", "--out", out or self.out, *sets(*ONE_CORE), *words)
 
     def build_from(self, text: str, *words: str) -> Done:
         """Build with a configuration of our own."""
@@ -82,8 +83,10 @@ def shown(done: Done, place: Place) -> str:
     lines = [line for line in done.stderr.splitlines() if line.startswith(("error:", "WARNING "))]
     text = lines[-1] if lines else "(nothing)"
     text = text.replace(str(place.folder.resolve()) + "/", "").replace(str(place.folder) + "/", "")
+    text = text.replace(str(place.folder.resolve()), "FOLDER").replace(str(place.folder), "FOLDER")
     text = re.sub(r"/\S*/(kgcorpus/demo/world/)", r"\1", text)
     text = re.sub(r"\.([\w.-]+?)\.\d+-[0-9a-f]{8}\.tmp", r"\1", text)
+    text = re.sub(r"/[0-9a-f]{12}/", "/FINGERPRINT/", text)
     text = re.sub(r"(The tables are: ).*", r"\1...", text)
     return re.sub(r"\b(process|byte|char|column|line) \d+", r"\1 N", text)
 
@@ -271,9 +274,12 @@ def truncated_shard_in_training(place: Place) -> Done:
 def missing_column_in_training(place: Place) -> Done:
     out = place.copy()
     shard = next((out / "data" / "reasoning").glob("train-*"))
-    size = shard.stat().st_size
     pq.write_table(pq.read_table(shard).drop_columns(["slots"]), shard)
-    shard.write_bytes(shard.read_bytes()[:size].ljust(size, b"\0"))
+    manifest = json.loads((out / "manifest.json").read_text())
+    for file in manifest["tables"]["reasoning"]["files"]:
+        if file["path"].endswith(shard.name):
+            file["bytes"] = shard.stat().st_size
+    (out / "manifest.json").write_text(json.dumps(manifest))
     return place.train(out)
 
 
@@ -324,7 +330,7 @@ FAULTS = (
     Fault("training on a truncated shard", "20 bytes cut off", 3, truncated_shard_in_training),
     Fault(
         "training on a shard without a column",
-        "`slots` left out, the length kept",
+        "`slots` left out, the manifest adapted",
         3,
         missing_column_in_training,
     ),

@@ -1,0 +1,33 @@
+"""Whatever ends a command ends it in one line with the right exit code."""
+
+import errno
+import pickle
+
+import pytest
+
+from kgcorpus.contracts.errors import InputError, KgcorpusError, as_error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("is bad", where="a:3"), 3, "a:3: is bad"),
+        (OSError(errno.ENOSPC, "No space left on device", "/a"), 4, "/a: the disk is full. Free space"),
+        (OSError(errno.EFBIG, "File too large"), 4, "grew past the limit"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a"), 4, "/a: Not a directory"),
+        (Exception("No space left on device (os error 28)"), 4, "the disk is full"),
+        (RuntimeError("failed writing file data/0: file write failed"), 4, "the disk is full"),
+        (KeyError("a\nb"), 1, "KeyError: 'a\\nb'. This is a fault of ours"),
+    ],
+)  # fmt: skip
+def test_any_exception_becomes_one_line(error: Exception, code: int, said: str) -> None:
+    shown = as_error(error)
+    assert shown.exit_code == code
+    assert said in str(shown)
+    assert "\n" not in str(shown)
+
+
+def test_an_error_survives_the_way_from_a_worker() -> None:
+    error = pickle.loads(pickle.dumps(InputError("is bad", where="a:3", mend="Mend it")))
+    assert isinstance(error, KgcorpusError)
+    assert str(error) == "a:3: is bad. Mend it"
