@@ -16,7 +16,7 @@ QUICK_2 = QUICK.model_copy(update={"seeds": (0, 1)})
 
 def unpack(real_data, archive, folder):
     with tarfile.open(real_data / archive) as packed:
-        packed.extractall(folder, filter="data")
+        packed.extractall(folder)
     return folder
 
 

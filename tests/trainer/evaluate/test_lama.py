@@ -203,7 +203,7 @@ def real_lama(real_data, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("lama")
     with tarfile.open(real_data / "lama" / "lama-trex-googlere-squad.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
     return folder
 
 

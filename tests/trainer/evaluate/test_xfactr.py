@@ -105,7 +105,7 @@ def test_a_folder_without_facts_is_an_error(bert, tmp_path):
 @pytest.mark.slow
 def test_real_prompts_and_facts_are_read_whole(bert, real_data, tmp_path):
     with tarfile.open(real_data / "xfactr" / "xfactr-facts-aliases.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)
     config = EvaluationConfig(
         limit=1, languages=["en", "fr", "ja"], probing={"masks": 2, "decoding": ["independent"]}
     )
