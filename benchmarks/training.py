@@ -42,12 +42,28 @@ GOAL = 3.5
 
 @dataclass(frozen=True)
 class Case:
-    """A vocabulary, the records of a step, and those of one forward pass of the Trainer."""
+    """What is trained, and on how many records.
+
+    Attributes:
+        vocabulary, hidden, layers: of the model.
+        records: of a step.
+        padded: records of one forward pass of the Trainer.
+        rows: packed rows of one of ours.
+        device: cpu or cuda.
+        precision: fp32 or bf16.
+        compiled: measure ours through torch.compile, too.
+    """
 
     name: str
     vocabulary: int
     records: int
     padded: int
+    rows: int = 1024
+    hidden: int = 256
+    layers: int = 4
+    device: str = "cpu"
+    precision: str = "fp32"
+    compiled: bool = False
 
 
 CASES = (Case("30,000 tokens", 30_000, 64, 64), Case("250,000 tokens", 250_000, 32, 8))
@@ -62,21 +78,24 @@ def main() -> None:
     found = {}
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
-            found[case.name] = measure(case, Path(folder), arguments)
+            found[case.name] = measure(case, Path(folder), rounds=arguments.rounds, steps=arguments.steps)
     report(found, vars(arguments))
 
 
-def measure(case: Case, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    steps = WARM_UP + arguments.steps
+def measure(case: Case, folder: Path, *, rounds: int, steps: int) -> dict[str, Any]:
+    """Tokens a second and FLOPs a token of each way; `ratio` is ours to the Trainer's."""
+    steps += WARM_UP
     tokenizer = make_tokenizer(case.vocabulary)
-    make_model(folder / "base", tokenizer)
+    make_model(folder / "base", case, tokenizer)
     records = make_records(folder, case, records=steps * case.records)
     ways: dict[str, Callable[[Path], list[tuple[int, float]]]] = {
         "kgcorpus": lambda out: ours(folder, out, case, tokenizer, steps),
         "Trainer": lambda out: theirs(folder, out, case, tokenizer, steps),
     }
+    if case.compiled:
+        ways["kgcorpus, compiled"] = lambda out: ours(folder, out, case, tokenizer, steps, compiled=True)
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(arguments.rounds):
+    for number in range(rounds):
         for name, way in ways.items():
             lines = way(folder / f"{name}-{number}")[WARM_UP:]
             rates[name].append(sum(tokens for tokens, _ in lines) / sum(seconds for _, seconds in lines))
@@ -84,7 +103,7 @@ def measure(case: Case, folder: Path, arguments: argparse.Namespace) -> dict[str
         "kgcorpus": our_flops(folder, case, tokenizer),
         "Trainer": their_flops(folder, case, tokenizer, records),
     }
-    ratios = [one / other for one, other in zip(*rates.values(), strict=True)]
+    ratios = [one / other for one, other in zip(rates["kgcorpus"], rates["Trainer"], strict=True)]
     return {
         "records_per_step": case.records,
         "tokens_per_second": {name: round(statistics.median(runs)) for name, runs in rates.items()},
@@ -105,16 +124,16 @@ def make_tokenizer(vocabulary: int) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), **SPECIAL)
 
 
-def make_model(folder: Path, tokenizer: Any) -> None:
+def make_model(folder: Path, case: Case, tokenizer: Any) -> None:
     from transformers import BertConfig, BertForMaskedLM
 
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=256,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        intermediate_size=1024,
+        hidden_size=case.hidden,
+        num_hidden_layers=case.layers,
+        num_attention_heads=case.hidden // 64,
+        intermediate_size=4 * case.hidden,
         max_position_embeddings=LENGTH,
     )
     BertForMaskedLM(config).save_pretrained(folder)
@@ -137,7 +156,7 @@ def make_records(folder: Path, case: Case, *, records: int) -> list[list[int]]:
     return ids
 
 
-def settings(folder: Path, case: Case, steps: int) -> Any:
+def settings(folder: Path, case: Case, steps: int, *, compiled: bool = False) -> Any:
     from trainer.config import KmlmConfig, TrainingConfig
 
     return TrainingConfig(
@@ -146,7 +165,9 @@ def settings(folder: Path, case: Case, steps: int) -> Any:
         lr=RATE,
         lr_warmup=0,
         records_per_step=case.records,
-        rows_per_forward=1024,
+        rows_per_forward=case.rows,
+        precision=case.precision,
+        compile=compiled,
         max_length=LENGTH,
         checkpoint_every=steps + 1,
         kmlm=KmlmConfig(streams=("plain",), mlm_probability=SHARE),
@@ -160,7 +181,9 @@ def objective(folder: Path, case: Case, tokenizer: Any, steps: int) -> Any:
     return Kmlm(settings(folder, case, steps), files=files, tokenizer=tokenizer)
 
 
-def ours(folder: Path, out: Path, case: Case, tokenizer: Any, steps: int) -> list[tuple[int, float]]:
+def ours(
+    folder: Path, out: Path, case: Case, tokenizer: Any, steps: int, *, compiled: bool = False
+) -> list[tuple[int, float]]:
     """(tokens, seconds) of each step, as the run's own metrics have them."""
     from accelerate import Accelerator
 
@@ -168,7 +191,8 @@ def ours(folder: Path, out: Path, case: Case, tokenizer: Any, steps: int) -> lis
     from trainer.metrics import read_metrics
 
     built = objective(folder, case, tokenizer, steps)
-    loop.run(built, settings(folder, case, steps), out, accelerator=Accelerator(cpu=True), max_steps=steps)
+    config = settings(folder, case, steps, compiled=compiled)
+    loop.run(built, config, out, accelerator=Accelerator(cpu=case.device == "cpu"), max_steps=steps)
     return [(line["tokens"], line["seconds"]) for line in read_metrics(out / "metrics.jsonl")]
 
 
@@ -189,6 +213,8 @@ def theirs(folder: Path, out: Path, case: Case, tokenizer: Any, steps: int) -> l
 
     class Clock(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
+            if case.device == "cuda":
+                torch.cuda.synchronize()
             ends.append(time.perf_counter())
 
     options = TrainingArguments(
@@ -198,7 +224,8 @@ def theirs(folder: Path, out: Path, case: Case, tokenizer: Any, steps: int) -> l
         max_steps=steps,
         learning_rate=RATE,
         weight_decay=0.0,
-        use_cpu=True,
+        use_cpu=case.device == "cpu",
+        bf16=case.precision == "bf16",
         report_to=[],
         save_strategy="no",
         logging_strategy="no",
@@ -224,14 +251,14 @@ def collator(tokenizer: Any) -> Any:
 
 def our_flops(folder: Path, case: Case, tokenizer: Any) -> float:
     built = objective(folder, case, tokenizer, 1)
-    (batch,) = built.next_step(0)
-    inputs = {name: torch.from_numpy(value) for name, value in batch.inputs.items()}
-    return counted_flops(lambda: built.model(**inputs).sum()) / batch.tokens
+    batch, model = built.next_step(0)[0], built.model.to(case.device)
+    inputs = {name: torch.from_numpy(value).to(case.device) for name, value in batch.inputs.items()}
+    return counted_flops(lambda: model(**inputs).sum()) / batch.tokens
 
 
 def their_flops(folder: Path, case: Case, tokenizer: Any, records: list[list[int]]) -> float:
-    model = open_model(folder)
-    batch = collator(tokenizer)([{"input_ids": ids} for ids in records[: case.padded]])
+    model = open_model(folder).to(case.device)
+    batch = collator(tokenizer)([{"input_ids": ids} for ids in records[: case.padded]]).to(case.device)
     return counted_flops(lambda: model(**batch).loss) / sum(map(len, records[: case.padded]))
 
 

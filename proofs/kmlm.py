@@ -5,22 +5,19 @@ not run again, so an ended proof goes on. After the last one it writes proofs/re
 """
 
 import argparse
-import json
 import logging
-import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from proofs.cells import ARMS, Cell, Training, ensure_seed, run_cell
+from proofs.grid import run_grid
 from proofs.world import Size
 
 PROOFS = Path(__file__).parent
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,40 +57,24 @@ def run(plan: Plan, out: Path, *, workers: int) -> Path:
     Raises:
         UsageError: the folder holds another plan's cells.
     """
-    from trainer.claim import claim
-
-    # As JSON has it, which knows no tuples.
-    claim(out, json.loads(json.dumps({"plan": asdict(plan)})))
-    cells = out / "cells"
-    cells.mkdir(exist_ok=True)
-    # A worker's matrix products run on its own core; the variable is read when it loads torch.
-    os.environ.update(OMP_NUM_THREADS="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn)
-    try:
-        for future in [pool.submit(_prepare, plan, seed, out) for seed in plan.seeds]:
-            future.result()
-        running = {pool.submit(_run, plan, cell, out, cells): cell for cell in plan.cells}
-        for done, future in enumerate(as_completed(running), 1):
-            future.result()
-            _log.info("%d of %d cells: %s", done, len(running), running[future].name)
-    finally:
-        # A failed cell or a stop must not wait for all the others.
-        pool.shutdown(cancel_futures=True)
-    return cells
-
-
-def _prepare(plan: Plan, seed: int, out: Path) -> None:
-    sizes = {"validation": plan.validation, "test": plan.test}
-    ensure_seed(_seed_folder(out, seed), seed=seed, size=plan.size, questions=sizes, training=plan.training)
-
-
-def _run(plan: Plan, cell: Cell, out: Path, cells: Path) -> None:
-    run_cell(cell, _seed_folder(out, cell.seed), cells, plan.training)
-
-
-def _seed_folder(out: Path, seed: int) -> Path:
-    return out / f"seed{seed}"
+    corpora = {seed: out / f"seed{seed}" for seed in plan.seeds}
+    questions = {"validation": plan.validation, "test": plan.test}
+    run_grid(
+        asdict(plan),
+        out,
+        prepare=[
+            partial(
+                ensure_seed, corpus, seed=seed, size=plan.size, questions=questions, training=plan.training
+            )
+            for seed, corpus in corpora.items()
+        ],
+        cells={
+            cell.name: partial(run_cell, cell, corpora[cell.seed], out / "cells", plan.training)
+            for cell in plan.cells
+        },
+        workers=workers,
+    )
+    return out / "cells"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -236,6 +236,7 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.0, ge=0, description="of matrices; biases and norms have none")
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
+    compile: bool = Field(False, description="compile the model's forward and backward pass (torch.compile)")
     records_per_step: int = Field(
         128, gt=0, description="records of an optimizer step over all ranks; for KMLM, of each stream"
     )
@@ -253,6 +254,9 @@ class TrainingConfig(Section):
     checkpoint_minutes: float = Field(15.0, gt=0, description="minutes after which one is due anyway")
     keep: int = Field(2, gt=0, description="checkpoints kept")
     log_every: int = Field(10, gt=0, description="steps between lines of progress off a terminal")
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        (), description="where the metrics go beside metrics.jsonl; each is an extra to install"
+    )
     kmlm: KmlmConfig = Field(default_factory=KmlmConfig, description="the objective `kmlm`")
     trelm: TrelmConfig = Field(default_factory=TrelmConfig, description="the objective `trelm`")
     jaket: JaketConfig = Field(default_factory=JaketConfig, description="the objective `jaket`")

@@ -22,6 +22,7 @@ from trainer.config import TrainingConfig
 from trainer.metrics import Metrics
 from trainer.objectives import Batch, Objective
 from trainer.progress import progress
+from trainer.trackers import tracking
 
 _log = logging.getLogger(__name__)
 
@@ -48,13 +49,12 @@ def run(
         settle(folder / "model")
     checkpoints = Checkpoints(folder / "checkpoints", keep=config.keep)
     step, moments = checkpoints.restore(objective)
+    if config.compile:
+        # In place, so that the names in checkpoints stay; sizes change from step to step.
+        objective.model.compile(dynamic=True)
     # transformers hands out models in evaluation mode, without dropout.
     model: nn.Module = accelerator.prepare_model(objective.model.train())
-    optimizer = torch.optim.AdamW(
-        objective.parameter_groups(config.weight_decay), lr=config.lr, betas=(0.9, 0.999)
-    )
-    if moments is not None:
-        optimizer.load_state_dict(moments)
+    optimizer = _optimizer(objective, config, moments)
     accelerator.wait_for_everyone()
     end = _last_step(objective, max_steps, done=step, folder=folder)
     main = accelerator.is_main_process
@@ -101,22 +101,34 @@ def run(
     return step >= end
 
 
+def _optimizer(
+    objective: Objective, config: TrainingConfig, moments: dict[str, Any] | None
+) -> torch.optim.Optimizer:
+    groups = objective.parameter_groups(config.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999), fused=True)
+    if moments is not None:
+        optimizer.load_state_dict(moments)
+    return optimizer
+
+
 @contextlib.contextmanager
 def _report(
     folder: Path, config: TrainingConfig, *, main: bool, step: int, end: int
 ) -> Iterator[Callable[[Sequence[dict[str, Any]]], None]]:
-    """Yield what writes a step's lines to the metrics and shows the last; off the main rank, nothing."""
+    """Yield what writes a step's lines to metrics and trackers and shows the last; only on the main rank."""
     if not main:
         yield lambda lines: None
         return
     with (
         Metrics(folder / "metrics.jsonl", step=step) as metrics,
+        tracking(config.trackers, folder, step=step, config=config.model_dump(mode="json")) as track,
         progress(step, end, log_every=config.log_every) as show,
     ):
 
         def write(lines: Sequence[dict[str, Any]]) -> None:
             for line in lines:
                 metrics.write(line)
+                track(line)
             show(lines[-1])
 
         yield write

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trainer.objectives import Objective
 
 # Settings that change no result, so a resumed run may have others.
-_OPERATIONAL = {"checkpoint_every", "checkpoint_minutes", "keep", "log_every"}
+_OPERATIONAL = {"checkpoint_every", "checkpoint_minutes", "keep", "log_every", "trackers"}
 _TOKENIZER_TEXTS = 20_000
 _log = logging.getLogger(__name__)
 

@@ -271,6 +271,18 @@ def test_bf16_is_near_fp32_and_keeps_the_weights_in_fp32(corpus, tmp_path, whole
     assert {tensor.dtype for tensor in weights(tmp_path).values()} == {torch.float32}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_compiled_run_has_nearly_the_losses_and_the_same_checkpoints(corpus, tmp_path):
+    # Without dropout, which compiled code draws otherwise.
+    config = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"dropout": 0.0})})
+    start(corpus, tmp_path / "plain", 3, config)
+    start(corpus, tmp_path / "compiled", 3, config.model_copy(update={"compile": True}))
+    expected, found = losses(tmp_path / "plain"), losses(tmp_path / "compiled")
+    assert [loss for _, loss, _ in found] == pytest.approx([loss for _, loss, _ in expected], rel=1e-4)
+    assert weights(tmp_path / "compiled").keys() == weights(tmp_path / "plain").keys()
+
+
 def test_wrong_use_is_told(tmp_path, corpus):
     with pytest.raises(UsageError, match=r"cannot train 'bert'.*kmlm"):
         train("bert", corpus=corpus, out=tmp_path / "run", config=CONFIG)

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
+from trainer.ahead import Ahead
 from trainer.config import TrainingConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import EntityMemory
@@ -141,10 +141,7 @@ class Jaket(Objective):
         )
         self.model = JaketLoss(model, self.memory.values)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
-        self._position = self._stream.state()
-        # The step after the one that is trained on, while that one is trained on.
-        self._ahead: tuple[int, Future[tuple[list[Batch], dict[str, int]]]] | None = None
-        self._worker = ThreadPoolExecutor(max_workers=1)
+        self._ahead = Ahead(self._make, state=self._stream.state, load_state=self._stream.load_state)
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The language model's matrices and the rest, then the same of the knowledge module and the heads."""
@@ -167,23 +164,16 @@ class Jaket(Objective):
         return Prepared(events=(self.memory.update(self._jaket, accelerator, bf16=bf16),))
 
     def next_step(self, step: int) -> list[Batch]:
-        """This rank's batches for the optimizer step after `step` steps; the next are then made beside it."""
-        ahead = self._ahead
-        batches, self._position = ahead[1].result() if ahead and ahead[0] == step else self._make(step)
-        self._ahead = step + 1, self._worker.submit(self._make, step + 1)
-        return batches
+        """This rank's batches for the optimizer step after `step` steps."""
+        return self._ahead.take(step)
 
     def state(self) -> dict[str, Any]:
         """Where the text stands, and how often the memory was swept."""
-        return {"text": self._position, "filled": self.memory.filled, "sweeps": self.memory.sweeps}
+        return {"text": self._ahead.state(), "filled": self.memory.filled, "sweeps": self.memory.sweeps}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
-        if self._ahead:
-            # It reads from the stream.
-            self._ahead[1].result()
-        self._ahead, self._position = None, state["text"]
-        self._stream.load_state(state["text"])
+        self._ahead.load_state(state["text"])
         self.memory.filled, self.memory.sweeps = state["filled"], state["sweeps"]
 
     def save(self, folder: Path) -> None:
@@ -203,14 +193,12 @@ class Jaket(Objective):
         self.memory.values.copy_(load_file(folder / MEMORY)["context"])
         self._first_lower = load_file(folder / FIRST_LOWER)
 
-    def _make(self, step: int) -> tuple[list[Batch], dict[str, int]]:
-        """A step's batches, and where the text stands after them."""
+    def _make(self, step: int) -> list[Batch]:
         records = self._stream.take(self._config.jaket.passages)
         roots = self._roots(step)[self._rank :: self._world]
         size = self._config.rows_per_forward
         parts = [records[first : first + size] for first in range(0, len(records), size)]
-        batches = [self._batch(part, roots[i :: len(parts)], step=step) for i, part in enumerate(parts)]
-        return batches, self._stream.state()
+        return [self._batch(part, roots[i :: len(parts)], step=step) for i, part in enumerate(parts)]
 
     def _batch(self, records: Sequence[MentionRecord], roots: NDArray[np.int64], *, step: int) -> Batch:
         seed, options = self._config.seed, self._config.jaket

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from trainer.ahead import Ahead
 from trainer.config import STREAM_TABLES, TrainingConfig
 from trainer.masking import Masked, Vocabulary, mask_cycles, mask_share
 from trainer.models import PackedMaskedLM, load_lm
@@ -124,9 +125,21 @@ class Kmlm(Objective):
             special_ids=tokenizer.all_special_ids,
         )
         self.model = MaskedLoss(load_lm(config, tokenizer, longest=longest), len(self.terms))
+        self._ahead = Ahead(self._make, state=self._streams_state, load_state=self._load_streams)
 
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""
+        return self._ahead.take(step)
+
+    def state(self) -> dict[str, Any]:
+        """Where each stream stands."""
+        return self._ahead.state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state` was taken."""
+        self._ahead.load_state(state)
+
+    def _make(self, step: int) -> list[Batch]:
         count = self._config.records_per_step
         if self._options.long_steps and step >= self._main_steps:
             length = self._options.long_length
@@ -135,12 +148,10 @@ class Kmlm(Objective):
         taken = {name: stream.take(count) for name, stream in self._streams.items()}
         return self._batches(taken, self._config.max_length)
 
-    def state(self) -> dict[str, Any]:
-        """Where each stream stands."""
+    def _streams_state(self) -> dict[str, Any]:
         return {name: stream.state() for name, stream in self._all_streams.items()}
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state` was taken."""
+    def _load_streams(self, state: dict[str, Any]) -> None:
         for name, stream in self._all_streams.items():
             stream.load_state(state[name])
 

@@ -1,0 +1,58 @@
+"""A proof's grid of cells, run by several processes, resumable."""
+
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+def run_grid(
+    plan: Mapping[str, Any],
+    out: Path,
+    *,
+    prepare: Sequence[Callable[[], None]],
+    cells: Mapping[str, Callable[[], None]],
+    workers: int,
+) -> None:
+    """Run what a proof consists of; what is done is the callables' own to know.
+
+    Args:
+        plan: all that the result depends on.
+        out: a folder; one of another plan is refused.
+        prepare: run to their end before the cells; can be pickled, as the cells.
+        cells: by name.
+        workers: processes, each on one core.
+
+    Raises:
+        UsageError: the folder holds another plan's cells.
+    """
+    from trainer.claim import claim
+
+    # As JSON has it, which knows no tuples.
+    claim(out, json.loads(json.dumps({"plan": plan})))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker)
+    try:
+        for future in [pool.submit(task) for task in prepare]:
+            future.result()
+        running = {pool.submit(task): name for name, task in cells.items()}
+        for done, future in enumerate(as_completed(running), 1):
+            future.result()
+            _log.info("%d of %d cells: %s", done, len(running), running[future])
+    finally:
+        # A failed cell or a stop must not wait for all the others.
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """A worker's matrix products run on its own core."""
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,52 @@
+"""Makes a step's batches beside the step before, so that the device does not wait for them."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Ahead(Generic[T]):
+    """Steps made one ahead, by a thread; the state is the one a reader without it would have.
+
+    Args:
+        make: from a step's number to what it reads; moves the streams on.
+        state: where the streams stand, as JSON.
+        load_state: takes the streams back to such a state.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], T],
+        *,
+        state: Callable[[], dict[str, Any]],
+        load_state: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._make, self._streams_state, self._load_streams = make, state, load_state
+        self._state = state()
+        self._coming: tuple[int, Future[tuple[T, dict[str, Any]]]] | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1)
+
+    def take(self, step: int) -> T:
+        """What the step reads; the next one is begun."""
+        coming = self._coming
+        made = coming[1].result() if coming and coming[0] == step else self._make_one(step)
+        self._coming = step + 1, self._worker.submit(self._make_one, step + 1)
+        taken, self._state = made
+        return taken
+
+    def state(self) -> dict[str, Any]:
+        """Where the streams stood after the last step that was taken."""
+        return self._state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state` was taken."""
+        if self._coming:
+            # It reads from the streams.
+            self._coming[1].exception()
+        self._coming, self._state = None, state
+        self._load_streams(state)
+
+    def _make_one(self, step: int) -> tuple[T, dict[str, Any]]:
+        return self._make(step), self._streams_state()
