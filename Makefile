@@ -6,7 +6,7 @@ DEMO := demo-run
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow torture proof-kmlm check clean
+.PHONY: demo test test-slow torture proof-kmlm proof-jaket proof-trelm check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,12 @@ torture: $(VENV)/.installed
 
 proof-kmlm: $(VENV)/.installed
 	$(BIN)/python -m proofs.kmlm
+
+proof-jaket: $(VENV)/.installed
+	$(BIN)/python -m proofs.jaket
+
+proof-trelm: $(VENV)/.installed
+	$(BIN)/python -m proofs.trelm
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

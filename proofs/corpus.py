@@ -82,8 +82,8 @@ def write_corpora(world: World, out: Path, *, sizes: dict[str, int], seed: int) 
         tally=Tally(),
     )
     records = [row for batch in batches for row in batch.to_pylist() if row["split"] == "train"]
-    _write(out / "grouped", {"reasoning": records, "xlr": asked}, seed=seed)
-    _write(out / "ungrouped", {"reasoning": ungroup(records, seed=seed), "xlr": asked}, seed=seed)
+    write_build(out / "grouped", {"reasoning": records, "xlr": asked}, seed=seed)
+    write_build(out / "ungrouped", {"reasoning": ungroup(records, seed=seed), "xlr": asked}, seed=seed)
     counts = {name: n for name, n in sorted(tally.counts.items()) if not name.startswith("answer.")}
     return {"triples": len(triples), "cycles": len(cycles), "records": len(records), **counts}
 
@@ -119,14 +119,14 @@ def _sentence(record: Row, place: int) -> tuple[Item, Item, Item]:
     return head, relation, tail
 
 
-def _write(out: Path, tables: dict[str, list[Row]], *, seed: int) -> None:
-    """Rows as a finished build's shards, one a split; rows lie in the order of a hash, as there."""
+def write_build(out: Path, tables: dict[str, list[Row]], *, seed: int) -> None:
+    """Rows, each with its `split`, as a finished build's shards, one a split, in the order of a hash."""
     manifest = Manifest()
     for name, rows in tables.items():
         files = []
         for split in sorted({row["split"] for row in rows}):
             own = [row for row in rows if row["split"] == split]
-            own.sort(key=lambda row: hash64(seed, "order", row["id"]))
+            own.sort(key=lambda row: hash64(seed, "order", *(row[column] for column in TABLES[name].key)))
             path = f"data/{name}/{split}-00000-of-00001.parquet"
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.Table.from_pylist(own, schema=TABLES[name].schema), out / path)

@@ -67,16 +67,16 @@ def result(cells: Sequence[Found]) -> dict[str, Any]:
 def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
     """The result in Markdown."""
     arms = [
-        [arm, f"{lr:g}", *(_percent(fmean(accuracies(cells, arm, lr, asked))) for asked in _ASKED)]
+        [arm, f"{lr:g}", *(percent(fmean(accuracies(cells, arm, lr, asked))) for asked in _ASKED)]
         for arm, lr in found["rates"].items()
     ]
     differences = [
-        [name, _gain(one["difference"]), _bounds(one), " ".join(map(_gain, one["by_seed"]))]
+        [name, gain(one["difference"]), bounds(one), " ".join(map(gain, one["by_seed"]))]
         for name, one in {"R - C": found["primary"], **found["secondary"]}.items()
     ]
     every = [
         [cell["arm"], f"{cell['lr']:g}", str(cell["seed"]), f"{cell['tokens']:,}"]
-        + [_percent(fmean(cell["right"][asked])) for asked in _ASKED]
+        + [percent(fmean(cell["right"][asked])) for asked in _ASKED]
         for cell in cells
     ]
     holds = "holds" if found["primary"]["interval"][0] > 0 else "does not hold"
@@ -86,29 +86,33 @@ def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
             "# KMLM: do cycles teach reasoning?",
             "`make proof-kmlm`; the arms, the metric and the stopping rule: [README](../README.md). Accuracy "
             "on held-out XLR questions, zero-shot; chance 16.7 %, the most frequent answer "
-            f"{_percent(found['majority'])}. The models are made here from scratch and are not comparable "
+            f"{percent(found['majority'])}. The models are made here from scratch and are not comparable "
             "with the paper's.",
-            f"**Primary: R - C = {_gain(found['primary']['difference'])} {_bounds(found['primary'])}. "
+            f"**Primary: R - C = {gain(found['primary']['difference'])} {bounds(found['primary'])}. "
             f"The claim {holds}.**",
-            _table(["arm", "learning rate", *asked], arms),
-            _table(["difference on test", "mean", "95 % interval", "by seed"], differences),
+            markdown_table(["arm", "learning rate", *asked], arms),
+            markdown_table(["difference on test", "mean", "95 % interval", "by seed"], differences),
             "Every cell:",
-            _table(["arm", "learning rate", "seed", "tokens", *asked], every) + "\n",
+            markdown_table(["arm", "learning rate", "seed", "tokens", *asked], every) + "\n",
         ]
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Of a share."""
     return f"{100 * share:.1f} %"
 
 
-def _gain(share: float) -> str:
+def gain(share: float) -> str:
+    """A difference of shares, in points."""
     return f"{100 * share:+.1f}"
 
 
-def _bounds(one: Mapping[str, Any]) -> str:
-    return f"[{', '.join(map(_gain, one['interval']))}]"
+def bounds(one: Mapping[str, Any]) -> str:
+    """The interval of `proofs.statistics.interval`, in points."""
+    return f"[{', '.join(map(gain, one['interval']))}]"

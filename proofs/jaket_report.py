@@ -1,0 +1,149 @@
+"""The JAKET proof's result from its cells, as JSON and as tables."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.store import write_text
+from proofs.jaket_cells import ARMS
+from proofs.report import bounds, gain, markdown_table, percent
+from proofs.statistics import Found, gains, interval, of_arm
+
+TASKS = ("category", "masked_entity")
+# Arms of `evaluate jaket-memory` beside the joint one: the trained model with another memory or no edges.
+ABLATIONS = ("stale_memory", "random_memory", "no_graph")
+_SEED = 0
+
+
+def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]) -> None:
+    """Write TARGET.json and TARGET.md.
+
+    Args:
+        files: of all the cells.
+        target: path without a suffix.
+        plan: what was run.
+    """
+    cells = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    found = result(cells)
+    versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "versions": versions}
+    write_text(
+        target.with_suffix(".json"), json.dumps({"plan": plan, **found, **machine, "cells": cells}) + "\n"
+    )
+    write_text(target.with_suffix(".md"), tables(found, cells))
+
+
+def is_validation(qid: str) -> bool:
+    """Whether questions about the entity choose the learning rate: of half of them."""
+    return hash64("jaket-validation", qid) % 2 == 0
+
+
+def right(cell: Found, task: str, *, validation: bool, arm: str = "joint") -> tuple[list[int], list[str]]:
+    """Which answers are right (0, 1), and what each question is about."""
+    of_task = cell[task]
+    pairs = zip(of_task["right"][arm], of_task["about"], strict=True)
+    chosen = [(int(yes), qid) for yes, qid in pairs if is_validation(qid) == validation]
+    return [yes for yes, _ in chosen], [qid for _, qid in chosen]
+
+
+def best_rates(cells: Sequence[Found]) -> dict[str, float]:
+    """Each arm's rate of the highest mean validation accuracy over seeds and tasks; of equals, the lowest."""
+    rates = sorted({cell["lr"] for cell in cells})
+
+    def score(arm: str, lr: float) -> float:
+        return fmean(
+            fmean(right(cell, task, validation=True)[0]) for cell in of_arm(cells, arm, lr) for task in TASKS
+        )
+
+    return {arm: max(rates, key=lambda lr: score(arm, lr)) for arm in ARMS}
+
+
+def result(cells: Sequence[Found]) -> dict[str, Any]:
+    """The learning rate of each arm, and the comparisons of `proofs.statistics.interval` at it, by task.
+
+    Returns:
+        `rates`; `accuracy`, task -> arm -> share of right answers on the test entities; `primary`, task
+        -> what `interval` gives of joint against no graph; and `secondary`, task -> comparison -> the same.
+    """
+    rates = best_rates(cells)
+    joint, alone = (of_arm(cells, arm, rates[arm]) for arm in ARMS)
+
+    def against(task: str, others: Sequence[Found], arm: str = "joint") -> list[NDArray[np.float64]]:
+        samples = []
+        for one, other in zip(joint, others, strict=True):
+            answers, about = right(one, task, validation=False)
+            baseline, _ = right(other, task, validation=False, arm=arm)
+            samples.append(gains(answers, baseline, about))
+        return samples
+
+    compared = {
+        task: {"joint - no graph": interval(against(task, alone), seed=_SEED)}
+        | {f"joint - joint with {arm}": interval(against(task, joint, arm), seed=_SEED) for arm in ABLATIONS}
+        for task in TASKS
+    }
+    accuracy = {
+        task: {arm: _mean(of_arm(cells, arm, lr), task) for arm, lr in rates.items()}
+        | {arm: _mean(joint, task, arm) for arm in ABLATIONS}
+        for task in TASKS
+    }
+    primary = {task: compared[task].pop("joint - no graph") for task in TASKS}
+    return {"rates": rates, "accuracy": accuracy, "primary": primary, "secondary": compared}
+
+
+def _mean(cells: Sequence[Found], task: str, arm: str = "joint") -> float:
+    return fmean(fmean(right(cell, task, validation=False, arm=arm)[0]) for cell in cells)
+
+
+def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
+    """The result in Markdown."""
+    primary = found["primary"]
+    holds = "holds" if all(one["interval"][0] > 0 for one in primary.values()) else "does not hold"
+    gained = "; ".join(
+        f"{task.replace('_', ' ')} {gain(one['difference'])} {bounds(one)}" for task, one in primary.items()
+    )
+    names = {arm: f"{arm}, learning rate {lr:g}" for arm, lr in found["rates"].items()}
+    names |= {arm: f"joint, asked with {arm.replace('_', ' ')}" for arm in ABLATIONS}
+    arms = [[name, *(percent(found["accuracy"][task][arm]) for task in TASKS)] for arm, name in names.items()]
+    differences = [
+        [
+            task.replace("_", " "),
+            name.replace("_", " "),
+            gain(one["difference"]),
+            bounds(one),
+            " ".join(map(gain, one["by_seed"])),
+        ]
+        for task, compared in found["secondary"].items()
+        for name, one in {"joint - no graph": primary[task], **compared}.items()
+    ]
+    every = [
+        [cell["arm"], f"{cell['lr']:g}", str(cell["seed"]), f"{cell['tokens']:,}"]
+        + [percent(fmean(right(cell, task, validation=v)[0])) for task in TASKS for v in (True, False)]
+        for cell in cells
+    ]
+    tasks = [task.replace("_", " ") for task in TASKS]
+    return "\n\n".join(
+        [
+            "# JAKET: does the graph tell of entities never seen?",
+            "`make proof-jaket`; the world, the arms, the metric and the stopping rule: "
+            "[README](../README.md). Accuracy on entities that training neither linked, sampled nor "
+            "predicted. The models are made here from scratch and are not comparable with the paper's.",
+            f"**Primary: joint - no graph: {gained}. The claim {holds}.**",
+            markdown_table(["arm", *tasks], arms),
+            markdown_table(["task", "difference on test", "mean", "95 % interval", "by seed"], differences),
+            "Every cell:",
+            markdown_table(
+                ["arm", "learning rate", "seed", "tokens"]
+                + [f"{task}, {part}" for task in tasks for part in ("validation", "test")],
+                every,
+            )
+            + "\n",
+        ]
+    )
