@@ -1,0 +1,43 @@
+import pytest
+
+from kgcorpus.contracts.errors import UsageError
+from proofs.trelm import Plan, run
+from proofs.trelm_cells import ARMS, Cell, Training, configure
+from proofs.trelm_report import write_report
+from proofs.trelm_world import Size
+
+
+def small(**changed):
+    training = Training(base_steps=4, steps=8, probes=2, hidden=16, layers=2, heads=2, kge_steps=2)
+    fields = {"rates": (1e-3,), "tuning": (8,), "seeds": (7,), **changed}
+    return Plan(**fields, size=Size(people=8, tails=4), training=training)
+
+
+def test_the_arms_differ_in_what_their_names_say(tmp_path):
+    training = Training()
+    made = {arm: configure(Cell(arm, "new", 1e-3, 1), tmp_path, training).trelm for arm in ARMS}
+    assert made["dense"].routing.mode == made["DKPLM-style"].routing.mode == "none"
+    assert made["DKPLM-style"].provider == "shared"
+    assert not made["DKPLM-style"].memory.enabled
+    assert made["path, random 30%"].routing.choice == "random"
+    assert made["exact, attributed 10%"].routing.share == 0.1
+    rest = {arm: options.model_copy(update={"routing": None}) for arm, options in made.items()}
+    same = [arm for arm in ARMS if arm not in ("DKPLM-style", "dense, no memory")]
+    assert len({rest[arm].model_dump_json() for arm in same}) == 1
+
+
+@pytest.mark.slow
+def test_a_stopped_proof_goes_on_and_another_plan_is_refused(tmp_path):
+    plan = small()
+    sweep, compared = run(plan, tmp_path / "work", workers=1)
+    assert len(sweep) == len(compared) == 2 * len(ARMS)
+    one = tmp_path / "work" / "cells" / f"{plan.sweep[0].name}.json"
+    kept = {path: path.stat().st_mtime_ns for path in one.parent.iterdir() if path != one}
+    one.unlink()
+    again, _ = run(plan, tmp_path / "work", workers=1)
+    assert [probe["right"] for probe in again[0]["series"]] == [x["right"] for x in sweep[0]["series"]]
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    write_report(again, compared, tmp_path / "trelm", plan={})
+    assert "| LoRA of 30% |" in (tmp_path / "trelm.md").read_text()
+    with pytest.raises(UsageError):
+        run(small(rates=(2e-3,)), tmp_path / "work", workers=1)
