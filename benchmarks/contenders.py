@@ -24,8 +24,8 @@ with edges as (select distinct least(h, t) as u, greatest(h, t) as v from triple
      ends as (select u as x from edges union all select v from edges),
      degrees as (select x, count(*) as d from ends group by x),
      oriented as (
-        select case when (a.d, u) < (b.d, v) then u else v end as a,
-               case when (a.d, u) < (b.d, v) then v else u end as b
+        select case when a.d < b.d or (a.d = b.d and u < v) then u else v end as a,
+               case when a.d < b.d or (a.d = b.d and u < v) then v else u end as b
         from edges join degrees a on u = a.x join degrees b on v = b.x)
 select count(*) from oriented x join oriented y on x.b = y.a join oriented z on z.a = x.a and z.b = y.b
 """
@@ -157,10 +157,10 @@ def through_spark(folder: Path, h: Int32s, t: Int32s, n: int) -> dict[str, Any]:
         return sum(row.n for row in rows)
 
     count(10)
-    before, started = _tree_seconds(), time.perf_counter()
+    before, started = tree_seconds(), time.perf_counter()
     found = count(len(h))
-    run = {"cpu": _tree_seconds() - before, "wall": time.perf_counter() - started, "triangles": found}
-    peaks = [_peak_mib(pid) for pid in _tree()[1:]]
+    run = {"cpu": tree_seconds() - before, "wall": time.perf_counter() - started, "triangles": found}
+    peaks = [_peak_mib(pid) for pid in tree()[1:]]
     session.stop()
     return run | {"peak_mib": sum(sorted(peaks)[-2:]), "peaks_mib": peaks}
 
@@ -196,7 +196,7 @@ def _peak_mib(pid: int) -> float:
     return int(peak.split()[0]) / 1024 if known else 0.0  # a process that has ended has none
 
 
-def _tree() -> list[int]:
+def tree() -> list[int]:
     """This process and all that descend from it."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -210,8 +210,8 @@ def _tree() -> list[int]:
     return tree
 
 
-def _tree_seconds() -> float:
-    stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in _tree())
+def tree_seconds() -> float:
+    stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in tree())
     return sum(int(fields[11]) + int(fields[12]) for fields in stats) / _TICKS
 
 

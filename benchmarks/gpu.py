@@ -6,12 +6,11 @@ Training: masked-language modelling in bfloat16 at XLM-R base's shapes, this loo
 as `benchmarks/training.py` describes them. Importance: texts of mentions a second through an encoder of BERT
 base's shapes. Weights are random and texts made up, so that nothing is downloaded. While a part runs,
 nvidia-smi is asked ten times a second how busy the GPU is. Writes benchmarks/results/gpu.{json,md}, with a
-hash of the trainer's source: `python -m benchmarks.tables` says when the figures are older than the code.
+hash of the trainer's source: benchmarks/tables.py says when the figures are older than the code.
 """
 
 import argparse
 import contextlib
-import hashlib
 import json
 import logging
 import platform
@@ -27,9 +26,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.tables import trainer_hash
 from benchmarks.training import Case, measure
 
-ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 TRAINING = Case(
     "XLM-R base, 250,000 tokens, bf16",
@@ -103,14 +102,6 @@ def importance(dtype: str, rounds: int) -> dict[str, Any]:
     return {"passes_per_second": statistics.median(rates), "rounds": rates, "busy": shares}
 
 
-def source_hash() -> str:
-    """Of the trainer's files; a figure of another one is out of date."""
-    digest = hashlib.sha256()
-    for file in sorted((ROOT / "trainer").rglob("*.py")):
-        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
 def report(arguments: dict[str, int], training: dict[str, Any], scored: dict[str, dict[str, Any]]) -> None:
     device = torch.cuda.get_device_name()
     names = ("torch", "transformers", "accelerate")
@@ -120,7 +111,7 @@ def report(arguments: dict[str, int], training: dict[str, Any], scored: dict[str
         "python": platform.python_version(),
         "cuda": torch.version.cuda,
         "versions": {name: __import__(name).__version__ for name in names},
-        "trainer": source_hash(),
+        "trainer": trainer_hash(),
         "training": training,
         "importance": scored,
         "goal": GOAL,

@@ -1,144 +1,113 @@
-"""Names found in text per CPU second, ours beside others; and whole linking by a build's tables.
+"""How well and how fast a build's tables link text: one table.
 
-    python benchmarks/linking.py [--names 1000000] [--characters 20000000] [--rounds 3] [--corpus OUT]
+    python benchmarks/linking.py --corpus OUT [--gold GOLD.jsonl[.xz]...] [--exclude-names FILE] [--rounds 3]
 
-Names and text are made up from one vocabulary with a Zipf tail, names of one to four words. Every contender
-runs in a process of its own, in turn; the medians are kept. The rate counts the CPU time of reading the text,
-line by line; the memory is what the process grew by while it built. Peers run in benchmarks/.venv-peers, with
-ahocorasick-rs, flashtext2, pyahocorasick and spacy in it. Writes benchmarks/results/linking-*.
+Hidden links of held-out pages by stratum, with 95 % intervals over pages; strict F1 on gold texts, the names
+in `--exclude-names` left out of the dictionary; and the characters of the build's own pages that are linked a
+CPU second. All by `kgcorpus evaluate linking`. Writes benchmarks/results/linking.{json,md}.
 """
 
 import argparse
 import json
-import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
-from linking_contenders import CONTENDERS
 
-HERE = Path(__file__).parent
-VOCABULARY = 300_000
-LINE = 2_000  # words
+from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.linking.evaluate import evaluate
+from kgcorpus.linking.linker import Linker
+
+RESULTS = Path(__file__).parent / "results"
+LANG = "en"
 PUBLISHED = 8.3e3  # characters a CPU second of ReFinED
-OURS = "kgcorpus"
+COLUMNS = ("linker", "prior", "over_prior", "commonest", "over_commonest", "reachable")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--names", type=int, default=1_000_000)
-    parser.add_argument("--characters", type=int, default=20_000_000)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--gold", type=Path, nargs="*", default=[])
+    parser.add_argument("--exclude-names", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=[*CONTENDERS])
-    parser.add_argument("--peers", default=str(HERE / ".venv-peers" / "bin" / "python"))
-    parser.add_argument("--corpus", type=Path, help="a build whose English pages are linked")
     arguments = parser.parse_args()
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in arguments.only}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        make_up(folder, arguments.names, arguments.characters)
-        for _ in range(arguments.rounds):
-            for name, found in runs.items():
-                found.append(measure(name, folder, arguments.peers))
-                print(name, found[-1], file=sys.stderr, flush=True)
-    linking = [link_pages(arguments.corpus) for _ in range(arguments.rounds)] if arguments.corpus else []
-    write(arguments, runs, linking)
+    hidden = evaluated(arguments.corpus)
+    gold = {
+        path.name.partition(".")[0]: evaluated(
+            arguments.corpus, data=path, exclude_names=arguments.exclude_names
+        )
+        for path in arguments.gold
+    }
+    rates = [rate_of(arguments.corpus) for _ in range(arguments.rounds)]
+    report(hidden, gold, rates)
 
 
-def make_up(folder: Path, names: int, characters: int) -> None:
-    """names.txt and text.txt."""
-    rng = np.random.default_rng(0)
-    letters = np.array(list("eatoinshrdlucmfwypvbgkjqxz"))
-    lengths = rng.integers(2, 11, VOCABULARY)
-    words = ["".join(letters[(26 * rng.random(n) ** 2).astype(int)]) for n in lengths]
-    # A third is capitalised, and names prefer these.
-    words = [word.capitalize() if i % 3 == 0 else word for i, word in enumerate(words)]
-    made: set[str] = set()
-    while len(made) < names:
-        places = 3 * (VOCABULARY / 3 * rng.random((names, 4)) ** 2).astype(int)
-        kept = zip(places.tolist(), rng.choice([1, 2, 2, 2, 3, 3, 4], names).tolist(), strict=True)
-        made |= {" ".join(words[at] for at in row[:n]) for row, n in kept}
-    known = sorted(made)[:: max(1, len(made) // names)][:names]
-    (folder / "names.txt").write_text("\n".join(known) + "\n", encoding="utf-8")
-    written = 0
-    with (folder / "text.txt").open("w", encoding="utf-8") as stream:
-        while written < characters:
-            ranks = np.exp(rng.random(LINE) * np.log(VOCABULARY)).astype(int) - 1
-            parts = [words[rank] for rank in ranks.tolist()]
-            for at in rng.integers(0, LINE, LINE // 12).tolist():
-                parts[at] = known[rng.integers(len(known))] + ","
-            written += stream.write(" ".join(parts) + ".\n")
-
-
-def measure(name: str, folder: Path, peers: str) -> dict[str, Any]:
-    """One run of one contender."""
-    python = sys.executable if name == OURS else peers
-    command = [python, str(HERE / "linking_contenders.py"), name, str(folder)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+def evaluated(corpus: Path, **options: Any) -> dict[str, Any]:
+    """The result of one evaluation."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "result.json"
+        evaluate(corpus, out=out, lang=LANG, **options)
+        found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
 
 
-def link_pages(corpus: Path) -> dict[str, float]:
-    """Spots, votes and confidence for a build's English pages."""
-    from kgcorpus.contracts.manifest import load_manifest
-    from kgcorpus.linking.linker import Linker
-
-    linker = Linker.open(corpus, "en")
+def rate_of(corpus: Path) -> float:
+    """Characters of the build's pages a CPU second: spots, votes and confidence."""
+    linker = Linker.open(corpus, LANG)
     files = load_manifest(corpus, required=True).files(corpus, "pages")
     texts = [text for file in files for text in pq.read_table(file)["text"].to_pylist() if text]
     linker.link(texts[0])
     started = time.process_time()
-    mentions = sum(len(linker.link(text)) for text in texts)
-    cpu = time.process_time() - started
-    return {"characters": sum(map(len, texts)), "cpu": cpu, "mentions": mentions}
+    for text in texts:
+        linker.link(text)
+    return sum(map(len, texts)) / (time.process_time() - started)
 
 
-def write(
-    arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]], linking: list[dict[str, float]]
-) -> None:
-    """The runs as JSON, and their medians as a Markdown table."""
-    middle = {
-        name: {key: statistics.median(run[key] for run in found) for key in found[0]}
-        for name, found in runs.items()
-    }
-    rate = middle[OURS]["mchar"] if OURS in middle else float("nan")
-    text = [
-        f"# {arguments.names:,} names in {arguments.characters / 1e6:.0f} million characters",
+def report(hidden: dict[str, Any], gold: dict[str, dict[str, Any]], rates: list[float]) -> None:
+    """All as JSON, and as Markdown tables."""
+    rate = statistics.median(rates)
+    lines = [
+        "# Linking",
         "",
-        "| matcher | Mchar a CPU second | ours is faster by | MiB | build, CPU s | names found |",
-        "|---|---|---|---|---|---|",
+        f"{hidden['links']:,} hidden links of {hidden['pages']} held-out pages: the share whose target is"
+        " found, and its 95 % interval over pages. The prior is the target most linked from the same text on"
+        " training pages; the commonest is the first meaning by the whole dictionary; reachable are the links"
+        " whose target is a meaning of the dictionary at all.",
+        "",
+        "| stratum | n | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
+        "|---" * (len(COLUMNS) + 2) + "|",
     ]
-    for name, row in middle.items():
-        cells = f"{row['mchar']:.2f} | {rate / row['mchar']:.1f} | {row['mib']:,.0f} | {row['build_cpu']:.1f}"
-        text.append(f"| {name} | {cells} | {row['found']:,.0f} |")
-    if linking:
-        rates = statistics.median(run["characters"] / run["cpu"] for run in linking)
-        text += [
-            "",
-            f"Whole linking: {rates / 1e6:.2f} Mchar a CPU second, {rates / PUBLISHED:.0f}x ReFinED's.",
-        ]
-    shown = {
-        "names": arguments.names,
-        "characters": arguments.characters,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "runs": runs,
-        "linking": linking,
-    }
-    results = HERE / "results"
-    results.mkdir(exist_ok=True)
-    stem = results / f"linking-{arguments.names // 1000}k"
-    stem.with_suffix(".json").write_text(json.dumps(shown, indent=1) + "\n", encoding="utf-8")
-    stem.with_suffix(".md").write_text("\n".join(text) + "\n", encoding="utf-8")
-    print("\n".join(text))
+    for name, row in hidden["strata"].items():
+        cells = " | ".join(shown(row[column]) for column in COLUMNS)
+        lines.append(f"| {name.replace('_', ' ')} | {row['linker']['n']:,} | {cells} |")
+    recall = hidden["recall_at_precision_0.9"]
+    lines += ["", f"Recall at precision .9, of all links: {recall:.3f}.", ""]
+    if gold:
+        lines += ["| gold texts | mentions | precision | recall | strict F1 | F1 of those with a name |"]
+        lines += ["|---" * 6 + "|"]
+        for name, row in gold.items():
+            strict, known = row["strict"], row["known"]
+            cells = [f"{value:.3f}" for value in (strict["precision"], strict["recall"], strict["f1"])]
+            lines.append(f"| {name} | {strict['gold']:,} | {' | '.join(cells)} | {known['f1']:.3f} |")
+        lines.append("")
+    times = rate / PUBLISHED
+    lines.append(f"Speed: {rate / 1e6:.1f} Mchar a CPU second, {times:.0f} times ReFinED's published rate.")
+    whole = {"python": platform.python_version(), "hidden": hidden, "gold": gold, "rates": rates}
+    (RESULTS / "linking.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "linking.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+def shown(share: dict[str, Any]) -> str:
+    """A share with its interval."""
+    if share["mean"] is None:
+        return ""
+    low, high = share["interval"]
+    return f"{share['mean']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from kgcorpus import __version__
 from kgcorpus.contracts.errors import UsageError, as_error
+from kgcorpus.contracts.remote import local_folder
 from kgcorpus.report.visible import visible
 
 stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -19,7 +20,7 @@ stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
 Config = Annotated[
     Path | None, typer.Option("--config", help="YAML file; without one, the embedded world is built.")
 ]
-Out = Annotated[Path, typer.Option("--out", help="The build's folder.")]
+Out = Annotated[Path, typer.Option("--out", help="The build's folder.", callback=local_folder)]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="Override a config field (repeatable).")
 ]
@@ -257,7 +258,9 @@ def package(
 def train(
     objective: Annotated[str, typer.Argument(help="kmlm, trelm, jaket or transe.")],
     corpus: Annotated[str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.")],
-    out: Annotated[Path, typer.Option("--out", help="The run's folder; the same again resumes.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The run's folder; the same again resumes.", callback=local_folder)
+    ],
     config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
     set_: Set = None,
     max_steps: Annotated[

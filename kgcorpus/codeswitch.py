@@ -49,6 +49,8 @@ def code_switched_batches(
             items without a label in it (`untranslated`); drops are triples without a label in the base
             language, and languages that name none of a triple's items.
     """
+    from kgcorpus.kg.strings import hex_digits, prefixed
+
     base = base_language(languages)
     structs = pa.StructArray.from_arrays([triples.column(name) for name in "hrt"], fields=list(TRIPLE))
     books = (names, relations, names)
@@ -63,7 +65,7 @@ def code_switched_batches(
         return
     structs, rows = structs.filter(pa.array(kept)), rows[kept]
     keys = triple_keys(structs)
-    digests = _hex(keys)
+    digests = hex_digits(keys)
     draws = mix64_array(keys ^ np.uint64(hash64(seed, "code-switch")))
     facts = Facts.of(structs, pair_splits(seed, *(structs.field(end).to_pylist() for end in "ht")))
     base_books = [book.book(base) for book in books]
@@ -73,41 +75,40 @@ def code_switched_batches(
             continue
         lang_books = [book.book(lang) for book in books]
         named = np.stack([book.has_label(rows[:, k]) for k, book in enumerate(lang_books)], axis=1)
-        some = np.flatnonzero(named[:, 0] | named[:, 1] | named[:, 2])
+        some = np.flatnonzero(_any(named))
         if nothing := len(rows) - len(some):
             tally.drop(f"nothing_named.{lang}", nothing)
         if not len(some):
             continue
         bits = mix64_array(draws[some] ^ np.uint64(hash64("code-switch-language", lang)))
-        flipped = named[some] & _flips(bits)
+        named = named[some]
+        flipped = named & _flips(bits)
         tally.count(f"records.{lang}", 2 * len(some))
         tally.count(f"sentences.{lang}", 2 * len(some))
-        tally.count(f"switched.{lang}", 2 * int(flipped.any(axis=1).sum()))
-        tally.count(f"untranslated.{lang}", 2 * int((~named[some]).sum()))
-        own_facts, own_digests = facts.take(some), digests.take(pa.array(some))
+        tally.count(f"switched.{lang}", 2 * int(np.count_nonzero(_any(flipped))))
+        tally.count(f"untranslated.{lang}", 2 * (named.size - int(np.count_nonzero(named))))
+        own_facts, own_digests = facts.take(some), digests[some]
         slot_langs = pc.if_else(pa.array(flipped.ravel()), lang, base)
         labels, aliases = _pieces(rows[some], flipped, bits, books=(base_books, lang_books))
         for kind, prefix, pieces in (("code_switched", "cs", labels), ("alias", "al", aliases)):
             yield slotted_batch(
                 own_facts,
                 pieces,
-                ids=pc.binary_join_element_wise(f"{prefix}:{lang}:", own_digests, ""),
+                ids=prefixed(f"{prefix}:{lang}:", own_digests),
                 lang=lang,
                 kind=kind,
                 slot_langs=slot_langs,
             )
 
 
-def _hex(numbers: NDArray[np.uint64]) -> pa.StringArray:
-    """[n] 16 hexadecimal digits each."""
-    digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), np.uint8)
-    offsets = np.arange(0, len(digits) + 1, 16, dtype=np.int32)
-    return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(digits))
-
-
 def _flips(bits: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """[n, 3] a fair coin an item."""
     return (bits[:, None] >> np.arange(3, dtype=np.uint64) & np.uint64(1)).astype(np.bool_)
+
+
+def _any(items: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[n] whether any of the three items [n, 3]; numpy's own `any` is slow on so short an axis."""
+    return items[:, 0] | items[:, 1] | items[:, 2]
 
 
 def _pieces(

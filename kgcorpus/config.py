@@ -65,6 +65,11 @@ class WikipediaConfig(Section):
         description="lines `title QID`; or the SQL dumps page, page_props and redirect of this wiki, or "
         "Wikidata's wb_items_per_site (.sql, .sql.gz); without any no link of this dump is resolved",
     )
+    templates: Files = Field(
+        (),
+        description="lines `name TAB text` for templates that carry text: `{1}` and `{name}` in it are "
+        "arguments, `=convert` renders as the template of that name; they win over the built-in ones",
+    )
 
     @model_validator(mode="after")
     def _every_dump_has_an_index_or_none_has(self) -> "WikipediaConfig":
@@ -82,6 +87,14 @@ class TextConfig(Section):
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
     path: str = Field(description="UTF-8 text or JSON lines: plain, .gz or .bz2")
+
+
+class ExtractionConfig(Section):
+    """What of an article's markup becomes text."""
+
+    keep: tuple[Literal["cell", "caption"], ...] = Field(
+        (), description="blocks that stay beside paragraphs, list items and headings"
+    )
 
 
 class LimitsConfig(Section):
@@ -131,15 +144,18 @@ class LinkingConfig(Section):
     tau: float = Field(0.02, ge=0, le=1, description="commonness that a candidate needs")
     rho: float = Field(0.1, ge=0, le=1, description="tagme: confidence that a mention needs")
     min_confidence: float = Field(
-        0.15, ge=0, le=1, description="weighed: probability of being right that a mention needs"
+        0.2, ge=0, le=1, description="weighed: probability of being right that a mention needs"
     )
-    vote_weight: float = Field(2.0, gt=0, description="weighed: what the votes count beside the commonness")
-    vote_floor: float = Field(0.003, gt=0, description="weighed: the mean vote that is as good as none")
+    vote_weight: float = Field(1.0, gt=0, description="weighed: what the votes count beside the commonness")
+    vote_floor: float = Field(0.01, gt=0, description="weighed: the mean vote that is as good as none")
     graph_weight: float = Field(
         1.0, ge=0, le=1, description="what relatedness by the graph's neighbours counts beside that by links"
     )
     name_probability: float = Field(
         0.2, ge=0, le=1, description="link probability of a label, alias or title that is never linked"
+    )
+    title_links: float = Field(
+        2.0, ge=0, description="links that a page counts for under its own whole title: the main meaning"
     )
     name_links: float = Field(
         0.5, gt=0, description="links that a label, alias or title counts for, beside those of the pages"
@@ -157,6 +173,9 @@ class ImportanceConfig(Section):
         "mean", description="sentence state: mean of the tokens, or [CLS]"
     )
     dtype: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the encoder")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="where it runs; the last bits differ, so it is part of the fingerprint"
+    )
 
 
 class CyclesConfig(Section):
@@ -241,6 +260,7 @@ class BuildConfig(Section):
     graph: GraphConfig = GraphConfig()
     wikipedia: tuple[WikipediaConfig, ...] = Field((), description="dumps")
     text: tuple[TextConfig, ...] = Field((), description="running text without links")
+    extraction: ExtractionConfig = ExtractionConfig()
     passages: PassagesConfig = PassagesConfig()
     linking: LinkingConfig = LinkingConfig()
     importance: ImportanceConfig = ImportanceConfig()

@@ -24,6 +24,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "importance": ("torch", "transformers", "safetensors"),
     "train": ("torch", "transformers", "safetensors", "accelerate", "tokenizers"),
     "report": ("matplotlib", "networkx"),
+    "s3": ("s3fs",),
+    "tensorboard": ("tensorboard",),
+    "wandb": ("wandb",),
 }
 
 _LIST_GPUS = """

@@ -21,7 +21,7 @@ def run(context: Context) -> DataFrame:
     def score(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         from kgcorpus.importance.score import score_sentences
 
-        encoder = encoder_of(folder, params["importance.dtype"])
+        encoder = encoder_of(folder, params["importance.dtype"], params["importance.device"])
         for file in files:
             yield from score_sentences(
                 read_shards([file["path"]], table("linked_sentences").schema.names).to_pylist(),
@@ -38,13 +38,14 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="importance",
-    version=2,
+    version=3,
     run=run,
     inputs=("linked_sentences",),
     optional=("entities",),
+    only_if={"entities": ("importance.replacement", "entity")},
     sources=("importance.encoder",),
     needs=("importance.encoder",),
-    params=("importance.replacement", "importance.pooling", "importance.dtype"),
+    params=("importance.replacement", "importance.pooling", "importance.dtype", "importance.device"),
     growth=1.5,
     libraries=("torch", "transformers", "tokenizers"),
 )

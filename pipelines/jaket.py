@@ -88,14 +88,16 @@ def run_edges(context: Context) -> DataFrame:
 
 
 def _first_mentions(sentences: DataFrame) -> DataFrame:
-    """QID -> the first sentence, by page and position, that mentions it by hyperlink."""
+    """QID -> the first sentence, by page and position, that mentions it by hyperlink and says more.
+
+    A list's entry may be the name alone, which describes nothing: it is taken where there is no other.
+    """
     linked = sentences.select(
         "page_id", "ordinal", "text", "mentions", F.explode("mentions").alias("mention")
-    )
-    return (
-        linked.where("mention.source = 'anchor'")
-        .groupBy(F.col("mention.qid").alias("qid"))
-        .agg(F.min_by(F.struct("text", "mentions"), F.struct("page_id", "ordinal")).alias("first_mention"))
+    ).where("mention.source = 'anchor'")
+    bare = F.length(F.rtrim("text")) - (F.col("mention.end") - F.col("mention.start")) <= 1  # a full stop
+    return linked.groupBy(F.col("mention.qid").alias("qid")).agg(
+        F.min_by(F.struct("text", "mentions"), F.struct(bare, "page_id", "ordinal")).alias("first_mention")
     )
 
 
@@ -118,7 +120,7 @@ def _page_heads(context: Context, base: str) -> DataFrame:
 
 ENTITIES = Stage(
     table="jaket_entities",
-    version=2,
+    version=3,
     run=run_entities,
     inputs=("entities", "entity_statistics", "linked_sentences", "passages", "pages"),
     optional=("titles",),

@@ -18,6 +18,9 @@ from pipelines.lookup import linker_of
 if TYPE_CHECKING:
     from kgcorpus.linking.linker import Linker
 
+# Read for names without a hyperlink alone.
+_DICTIONARY = ("surfaces", "in_links", "entities")
+
 
 def run(context: Context) -> DataFrame:
     """Resolve the links by joins, then cut and link page by page."""
@@ -51,7 +54,7 @@ def _linker(context: Context) -> Callable[[str], "Linker | None"]:
     """From a language to its linker; to None unless the configuration asks for names by dictionary."""
     if not context.params["linking"]["dictionary"]:
         return lambda lang: None
-    tables = ("surfaces", "in_links", "entities", "titles", "triples")
+    tables = (*_DICTIONARY, "titles", "triples")
     paths = tuple((name, tuple(context.inputs[name])) for name in tables if context.has(name))
     settings = json.dumps(context.params["linking"])
     for row in context.read("pages", "lang").distinct().collect():
@@ -82,10 +85,11 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=2,
+    version=3,
     run=run,
     inputs=("pages",),
-    optional=("titles", "triples", "surfaces", "in_links", "entities"),
+    optional=("titles", "triples", *_DICTIONARY),
+    only_if=dict.fromkeys(_DICTIONARY, ("linking.dictionary", True)),
     params=("linking",),
     growth=20.0,
 )

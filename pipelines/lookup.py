@@ -14,7 +14,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.kg.names import Names
 
 if TYPE_CHECKING:
-    from kgcorpus.importance.encoder import Encoder
+    from kgcorpus.importance.encoder import Device, Dtype, Encoder
     from kgcorpus.linking.linker import Linker
 
 # A character of Han or kana, a word, or a mark.
@@ -65,11 +65,11 @@ def peer_names(paths: tuple[str, ...]) -> Callable[[str, str], Sequence[str]]:
 
 
 @lru_cache(maxsize=2)
-def encoder_of(name: str, dtype: str) -> "Encoder":
+def encoder_of(name: str, dtype: "Dtype", device: "Device") -> "Encoder":
     """The importance encoder."""
     from kgcorpus.importance.encoder import load_encoder
 
-    return load_encoder(name, dtype=dtype)  # type: ignore[arg-type]
+    return load_encoder(name, dtype=dtype, device=device)
 
 
 @lru_cache(maxsize=2)

@@ -1,7 +1,7 @@
 """Dumps and text files to the table `pages`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from kgcorpus.wiki.multistream import PageStream, parts_of, read_index, read_str
 from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.plaintext import read_documents
 from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.wikitext.templates import read_templates
 from pipelines.context import Context, on_bad
 from pipelines.kernels import Row, map_rows
 
@@ -43,9 +44,9 @@ class _Part:
 
 
 def run(context: Context) -> DataFrame:
-    """Parts of indexed dumps are parsed where they are read; other dumps are read by a task a file."""
+    """Parts of indexed dumps are parsed where they are read; other dumps are split once, a task a file."""
     dumps, texts = context.of_role("wikipedia.dump"), context.of_role("text.path")
-    sites = sites_of(dumps, context.limits)
+    sites = _with_templates(sites_of(dumps, context.limits), context)
     indexes = _indexes(context)
     parts, whole = [], []
     for ordinal, dump in enumerate(dumps):
@@ -70,6 +71,13 @@ def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
     return sites
 
 
+def _with_templates(sites: dict[str, Site], context: Context) -> dict[str, Site]:
+    added: dict[str, tuple[tuple[str, str], ...]] = dict.fromkeys(sites, ())
+    for source in context.of_role("wikipedia.templates"):
+        added[source.lang] += read_templates(source.path, source.lang)
+    return {lang: replace(site, templates=added[lang]) for lang, site in sites.items()}
+
+
 def _indexes(context: Context) -> dict[Source, Source]:
     """Dump -> its index; the configuration ensures that all dumps of a language have one, or none."""
     found: dict[Source, Source] = {}
@@ -84,6 +92,7 @@ def _indexes(context: Context) -> dict[Source, Source]:
 
 def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
+    keep = frozenset(context.params["extraction"]["keep"])
 
     def read(tasks: Iterator[Row], tally: Tally) -> Iterator[Row]:
         bad = on_bad(policy, tally)
@@ -92,7 +101,7 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
             path, lang, ordinal = part.source.path, part.source.lang, part.ordinal
             if part.streams:
                 pages = read_streams(path, part.streams, tally=tally, limits=limits, on_bad=bad)
-                yield from page_rows(pages, site=sites[lang], tally=tally)
+                yield from page_rows(pages, site=sites[lang], tally=tally, keep=keep)
             elif is_json_lines(path):
                 yield from read_linked_documents(
                     path, lang=lang, ordinal=ordinal, sites=sites, tally=tally, on_bad=bad, limits=limits
@@ -105,6 +114,7 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
 
 def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
+    keep = frozenset(context.params["extraction"]["keep"])
 
     def read(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for file in files:
@@ -118,18 +128,21 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
     def parse(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for row in rows:
             page = RawPage(row["page_id"], row["ns"], row["title"], row["redirect"], row["text"])
-            yield from page_rows([page], site=sites[row["lang"]], tally=tally)
+            yield from page_rows([page], site=sites[row["lang"]], tally=tally, keep=keep)
 
     raw = context.map_files([part.source.path for part in parts], read, _RAW)
-    return map_rows(raw.repartition(context.partitions, "lang", "page_id"), parse, table("pages").schema)
+    # On disk for all executors: one that dies takes no part of a dump with it that is hours to unpack.
+    split = str(context.scratch / "raw-pages")
+    raw.repartition(context.partitions, "lang", "page_id").write.parquet(split)
+    return map_rows(context.spark.read.schema(raw.schema).parquet(split), parse, table("pages").schema)
 
 
 STAGE = Stage(
     table="pages",
-    version=2,
+    version=3,
     run=run,
-    sources=("wikipedia.dump", "wikipedia.index", "text.path"),
+    sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),
-    params=("limits",),
+    params=("limits", "extraction"),
     growth=1 / 3_000,
 )

@@ -115,8 +115,15 @@ def unavailable(stage: Stage, config: BuildConfig) -> str | None:
 
 def available_inputs(stage: Stage, config: BuildConfig) -> list[str]:
     """The tables that the stage will read."""
-    optional = [name for name in stage.optional if not unavailable(BY_TABLE[name], config)]
-    return [*stage.inputs, *optional]
+    return [*stage.inputs, *(name for name in stage.optional if _is_wanted(stage, name, config))]
+
+
+def _is_wanted(stage: Stage, optional: str, config: BuildConfig) -> bool:
+    if optional in stage.only_if:
+        path, value = stage.only_if[optional]
+        if config_value(config, path) != value:
+            return False
+    return not unavailable(BY_TABLE[optional], config)
 
 
 def unavailable_targets(config: BuildConfig, targets: Sequence[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.splits import SPLIT_SHARES
 from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
-from kgcorpus.contracts.store import build_lock, publish, sha256_of, sweep_temporaries, write_text
+from kgcorpus.contracts.store import folder_lock, publish, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.tables import Table, table
 from kgcorpus.report.write import write_report
 from pipelines.context import Context
@@ -76,7 +76,7 @@ def build(
     Raises:
         KgcorpusError: with the stage's name in `where`.
     """
-    with build_lock(out):
+    with folder_lock(out, "build"):
         sweep_temporaries(out)
         manifest = load_manifest(out)
         digests = SourceDigests(out)

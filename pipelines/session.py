@@ -1,10 +1,12 @@
 """The Spark session of a build. A submitted master and conf win over the configuration's `spark` section."""
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -14,6 +16,7 @@ from kgcorpus.config import SparkConfig
 from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.java import find_java
 
+_log = logging.getLogger(__name__)
 _LOCAL = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -52,7 +55,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         builder = builder.config(key, value)
     try:
         with _stderr_to(log) if log and not submitted else contextlib.nullcontext():
-            return builder.getOrCreate()
+            session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
         raise EnvironmentLacksError(
             "Spark does not start",
@@ -60,6 +63,14 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
             mend="Correct spark.master, spark.memory or spark.conf"
             + (f"; Spark's own words are in {log}" if log and not submitted else ""),
         ) from error
+    # A JVM that dies breaks its connection to the accumulators off, and socketserver would print a trace.
+    server: Any = session.sparkContext._accumulatorServer
+    server.handle_error = _logged
+    return session
+
+
+def _logged(request: object, address: object) -> None:
+    _log.debug("the JVM's connection from %s broke", address, exc_info=True)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,16 @@
 
 A row's shard is a hash of its key; within a shard the order is total; pyarrow writes (Spark's own writer is
 not byte-stable); each shard is renamed into place when whole, so a killed stage redoes only what is missing.
+
+Whether a shard is whole, its worker cannot tell from the stream: a worker may outlive its executor's JVM, and
+Arrow takes the end of a socket between two batches for the end of the data. A row of its own ends each shard.
 """
 
+import functools
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from kgcorpus.contracts.errors import KgcorpusError
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import Table
 from pipelines.kernels import COUNTERS, QUARANTINE
@@ -25,6 +29,7 @@ from pipelines.kernels import COUNTERS, QUARANTINE
 ROW_GROUP = 20_000
 METADATA_KEY = b"kgcorpus"
 _DONE = pa.schema([("_shard", pa.int32())])
+_END = "end"
 
 
 def shard_names(table: Table, shards: Mapping[str, int]) -> list[str]:
@@ -55,27 +60,52 @@ def write_shards(
     for name in COUNTERS.names:
         if name not in frame.columns:
             frame = frame.withColumn(name, F.lit(None).cast("long" if name == "_n" else "string"))
-    is_record = F.col("_counter").isNull()
+    ends = frame.sparkSession.createDataFrame(
+        [(shard, _END, 1) for shard in missing], "_shard int, _counter string, _n long"
+    )
+    is_record, is_end = F.col("_counter").isNull(), F.coalesce(F.col("_counter") == _END, F.lit(False))
     order = F.xxhash64(F.lit(seed), *table.key) if table.published else F.lit(0)
     frame = (
         frame.withColumn("_shard", F.when(is_record, _shard_of(table, shards, seed)).otherwise(0).cast("int"))
         .withColumn("_order", order.cast("long"))
         .where(F.col("_shard").isin(missing))
+        .unionByName(ends, allowMissingColumns=True)
         .repartition(max(1, min(partitions, len(missing))), "_shard")
-        .sortWithinPartitions("_shard", is_record, "_order", *table.key)
+        .sortWithinPartitions("_shard", is_end, is_record, "_order", *table.key)
         .select("_shard", *COUNTERS.names, *table.schema.names)
     )
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        written = [
-            _write_shard(folder / names[shard], table, pieces, shard, quarantine)
-            for shard, pieces in _by_shard(batches)
-        ]
+        written = write_batches(batches, table, folder, names=names, quarantine=quarantine)
         yield pa.RecordBatch.from_pylist([{"_shard": shard} for shard in written], schema=_DONE)
 
-    written = {row["_shard"] for row in frame.mapInArrow(write, "_shard int").collect()}
-    for shard in sorted(set(missing) - written):
-        _write_shard(folder / names[shard], table, iter(()), shard, quarantine)
+    frame.mapInArrow(write, "_shard int").collect()
+
+
+def write_batches(
+    batches: Iterator[pa.RecordBatch],
+    table: Table,
+    folder: Path,
+    *,
+    names: Sequence[str],
+    quarantine: Path,
+) -> list[int]:
+    """Write the shards that the batches hold: rows sorted by shard, of which the last says that it ends.
+
+    Args:
+        batches: `_shard`, the counter columns and the table's.
+        names: the files' names by shard.
+
+    Returns:
+        The shards.
+
+    Raises:
+        EnvironmentLacksError: the batches end within a shard; it is left out.
+    """
+    return [
+        _write_shard(folder / names[shard], table, pieces, shard, quarantine)
+        for shard, pieces in _by_shard(batches)
+    ]
 
 
 def read_counters(path: Path) -> Counter[str]:
@@ -147,6 +177,10 @@ def _write_shard(
                 buffer = buffer.slice(ROW_GROUP)
         if buffer.num_rows:
             writer.write_table(buffer.combine_chunks(), row_group_size=ROW_GROUP)
+        if not sums.pop(_END, 0):
+            raise EnvironmentLacksError(
+                "the rows end within a shard: Spark's executor died", where=path.name, mend="Run it again"
+            )
         writer.add_key_value_metadata({METADATA_KEY: json.dumps(dict(sorted(sums.items()))).encode()})
         if notes:
             with replacing(quarantine) as part:
@@ -167,14 +201,22 @@ def _take_counters(batch: pa.RecordBatch, sums: Counter[str], notes: list[str]) 
 
 
 def _check_unique(piece: pa.Table, table: Table, before: list[Any] | None) -> list[Any]:
-    keys = [piece.column(name).combine_chunks() for name in table.key]
-    same = None
-    for column in keys:
-        equal = pc.equal(column.slice(1), column.slice(0, len(column) - 1))
-        same = equal if same is None else pc.and_(same, equal)
-    first, last = [[column[i].as_py() for column in keys] for i in (0, -1)]
-    if first == before or (same is not None and pc.any(same).as_py()):
-        raise KgcorpusError(
-            f"two rows of {table.name} have the same key ({', '.join(table.key)})", where=str(first)
-        )
-    return last
+    """See that no key stands twice in sorted rows that follow the key `before`; returns the last one."""
+    columns = [piece.column(name).combine_chunks() for name in table.key]
+
+    def key(row: int) -> list[Any]:
+        return [column[row].as_py() for column in columns]
+
+    alike = (pc.equal(column.slice(1), column.slice(0, len(column) - 1)) for column in columns)
+    repeated = 0 if key(0) == before else pc.index(functools.reduce(pc.and_, alike), True).as_py()
+    if repeated >= 0:
+        raise _two_rows(table, key(repeated))
+    return key(piece.num_rows - 1)
+
+
+def _two_rows(table: Table, key: list[Any]) -> KgcorpusError:
+    what = f"two rows of {table.name} have the same key"
+    where = ", ".join(f"{name} {value}" for name, value in zip(table.key, key, strict=True))
+    if not table.key_of_input:
+        return KgcorpusError(what, where=where)
+    return InputError(what, where=where, mend="Name no input twice, and no two that hold the same records")

@@ -107,7 +107,7 @@ def run_cell(cell: Cell, corpus: Path, out: Path, training: Training) -> None:
         out: the cells' folder.
         training: what every cell has in common.
     """
-    from trainer.evaluate.jaket_memory import answers
+    from trainer.evaluate.jaket.memory import answers
     from trainer.metrics import read_metrics
     from trainer.run import train
 

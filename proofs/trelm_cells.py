@@ -243,7 +243,7 @@ def _probe(model: Path, world: World) -> dict[str, Any]:
 
 def _ask(model: Path, facts: Sequence[Fact], names: dict[str, str]) -> list[tuple[bool, float]]:
     """Of each fact, whether the tail's tokens are the likeliest, and minus their mean log-probability."""
-    from trainer.evaluate.probing import BLANK, Prober
+    from trainer.evaluate.probe.probing import BLANK, Prober
 
     prober = Prober(model)
     texts = [question(fact, names, blank=BLANK) for fact in facts]

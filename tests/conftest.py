@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.commands import SHORT_LIVED_JAVA
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("JAVA_TOOL_OPTIONS", SHORT_LIVED_JAVA)
 
 
 @pytest.fixture(scope="session")

@@ -113,3 +113,13 @@ def test_an_unknown_benchmark_is_wrong_use(tmp_path: Path) -> None:
     done = run("evaluate", "nonsense", "--model", "m", "--data", "d", "--out", "o.json", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "cycles" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("plan",), ("build-corpus",), ("status",), ("train", "kmlm", "--corpus", "c")], ids=" ".join
+)
+def test_a_url_is_no_folder_to_write_to(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(*words, "--out", "s3://bucket/out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "s3://bucket/out: this must be a folder" in done.stderr
+    assert not list(tmp_path.iterdir())

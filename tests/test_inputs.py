@@ -38,10 +38,12 @@ def test_lines_are_numbered_whatever_the_packing_and_line_ends(tmp_path, suffix)
 
 @settings(max_examples=30, deadline=None)
 @given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6), st.sampled_from([".gz", ".bz2"]))
-def test_streams_on_end_are_read_as_one(tmp_path_factory, data, cuts, suffix):
+def test_streams_on_end_are_read_as_one(tmp_path_factory, rest, cuts, suffix):
+    # What begins like an archive is refused.
+    data = b"Q" + rest
     borders = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     packed = b"".join(PACKERS[suffix](data[i:j]) for i, j in pairwise(borders))
-    path = written(tmp_path_factory.mktemp("packed"), packed or PACKERS[suffix](b""), "x" + suffix)
+    path = written(tmp_path_factory.mktemp("packed"), packed, "x" + suffix)
     assert content(path) == data
 
 

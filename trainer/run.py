@@ -1,5 +1,6 @@
 """One training run: what it was started with, its tokenizer, its records, then the loop."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.mirror import copy_from
 from kgcorpus.tokens import LINK, ensure_tokens
@@ -51,7 +53,7 @@ def train(
         RUN/model.
 
     Raises:
-        UsageError: no such objective, or the folder holds another run.
+        UsageError: no such objective, or the folder holds another run, or one that is at work.
         InputError: no finished build, or no records.
         KgcorpusError: the loss is not finite.
         SystemExit: 143, after a SIGTERM.
@@ -60,7 +62,8 @@ def train(
         # No language model: it has its own loop, and needs no tokenizer.
         from trainer.kge.train import train_transe
 
-        return train_transe(corpus, out, config, max_steps=max_steps)
+        with folder_lock(Path(out), "run"):
+            return train_transe(corpus, out, config, max_steps=max_steps)
     if objective not in OBJECTIVES:
         names = ", ".join(sorted([*OBJECTIVES, "transe"]))
         raise UsageError(f"cannot train {objective!r}", mend=f"The objectives are: {names}")
@@ -73,16 +76,19 @@ def train(
     disable_progress_bar()
     out, tables = Path(out), OBJECTIVES[objective].tables(config)
     accelerator = Accelerator(mixed_precision="no")
-    with accelerator.main_process_first():
-        corpus = copy_from(str(corpus), out / "corpus", tables) if is_remote(str(corpus)) else Path(corpus)
-        manifest = load_manifest(corpus, required=True)
-        manifest.check_files(corpus, tables)
-        _claim(out, objective, config, manifest)
-        tokenizer = open_tokenizer(out / "tokenizer", corpus, manifest, config, tables=tables)
-        built = OBJECTIVES[objective].build(config, corpus, out, tokenizer, accelerator)
-    if not loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
-        _log.warning("stopped by SIGTERM; the same command goes on")
-        raise SystemExit(143)
+    with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():
+        with accelerator.main_process_first():
+            corpus = (
+                copy_from(str(corpus), out / "corpus", tables) if is_remote(str(corpus)) else Path(corpus)
+            )
+            manifest = load_manifest(corpus, required=True)
+            manifest.check_files(corpus, tables)
+            _claim(out, objective, config, manifest)
+            tokenizer = open_tokenizer(out / "tokenizer", corpus, manifest, config, tables=tables)
+            built = OBJECTIVES[objective].build(config, corpus, out, tokenizer, accelerator)
+        if not loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
+            _log.warning("stopped by SIGTERM; the same command goes on")
+            raise SystemExit(143)
     return out / "model"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import fsspec
 
-from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
 
 _CHUNK = 1 << 20
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
 # What the stores call the hash or the time of a file.
 _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
 
@@ -19,6 +21,21 @@ _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
 def is_remote(path: str) -> bool:
     """Is it a URL and no local path?"""
     return "://" in path
+
+
+def local_folder(path: Path) -> Path:
+    """The path, if files can be renamed and locked there.
+
+    Raises:
+        UsageError: it is a URL, which a `Path` holds with one slash.
+    """
+    if _URL.match(str(path)):
+        raise UsageError(
+            "this must be a folder of a file system, which can rename and lock; a URL cannot",
+            where=str(path).replace(":/", "://", 1),
+            mend="Name a folder; kgcorpus publish --to URL sends a finished build on",
+        )
+    return path
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -32,6 +32,7 @@ class Stage:
         version: raised whenever the same inputs and params would give other bytes.
         inputs: tables it needs.
         optional: tables it reads where the configuration allows them.
+        only_if: optional table -> (config field, value): it is read with this value alone.
         sources: config fields that name files from outside, e.g. `graph.triples`, `wikipedia.dump`.
         needs: of these sources at least one must be configured; else the table is n/a.
         enabled_by: a config value that must be true for the table to be made; "" for always.
@@ -47,6 +48,7 @@ class Stage:
     run: Callable[[Any], Any]
     inputs: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    only_if: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     enabled_by: str = ""

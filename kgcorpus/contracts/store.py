@@ -61,22 +61,26 @@ def sweep_temporaries(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def build_lock(out: Path) -> Iterator[None]:
-    """Hold OUT for one build; the kernel lets go of a dead owner's lock.
+def folder_lock(folder: Path, work: str) -> Iterator[None]:
+    """Hold a folder for one piece of work; the kernel lets go of a dead owner's lock.
+
+    Args:
+        folder: is made if it is not there.
+        work: what is done in it, e.g. `build`.
 
     Raises:
-        UsageError: another build holds it.
+        UsageError: another process holds it.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / ".lock", "a+", encoding="utf-8") as stream:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.seek(0)
             raise UsageError(
-                f"another build (process {stream.read().strip() or 'unknown'}) is at work in this folder",
-                where=str(out),
-                mend="Wait for it, or build into another --out",
+                f"another {work} (process {stream.read().strip() or 'unknown'}) is at work in this folder",
+                where=str(folder),
+                mend="Wait for it, or choose another --out",
             ) from None
         stream.truncate(0)
         stream.write(str(os.getpid()))

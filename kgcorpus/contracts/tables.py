@@ -49,6 +49,7 @@ class Table:
         shard_by: the columns whose hash chooses a row's shard (default: the key).
         published: a shard config under `data/`, split into train, validation and test; its rows lie in
             the order of a hash of the key, so that any prefix is a random sample.
+        key_of_input: the key comes with the input, so that a repeated one is a fault of the input.
         rows_per_shard: the shard count is the input rows over this.
     """
 
@@ -58,6 +59,7 @@ class Table:
     key: tuple[str, ...]
     shard_by: tuple[str, ...] = ()
     published: bool = False
+    key_of_input: bool = False
     rows_per_shard: int = 500_000
     schema: pa.Schema = field(init=False)
 
@@ -92,10 +94,15 @@ TABLES: dict[str, Table] = {
                 "lang": (_string, "language code"),
                 "text": (_string, "plain text; paragraphs end in a newline"),
                 "links": (pa.list_(LINK), "internal links; `text[start:end] == anchor`, target normalised"),
+                "blocks": (
+                    pa.list_(_string),
+                    "what each line of `text` is: paragraph, list, heading, cell or caption; null: not told",
+                ),
                 "redirect": (_string, "normalised target of a redirect page, else null"),
                 "disambiguation": (_bool, "a disambiguation page"),
             },
             key=("lang", "page_id"),
+            key_of_input=True,
             rows_per_shard=50_000,
         ),
         Table(
@@ -178,6 +185,7 @@ TABLES: dict[str, Table] = {
                 "lang": (_string, "language code"),
                 "ordinal": (_i32, "position of the sentence in its page"),
                 "text": (_string, "the sentence"),
+                "block": (_string, "what it stands in, as of `pages.blocks`; null: not told"),
                 "mentions": (pa.list_(MENTION), "sorted, disjoint; source anchor | same_page | dictionary"),
             },
             key=("lang", "page_id", "ordinal"),

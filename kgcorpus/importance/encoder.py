@@ -1,4 +1,4 @@
-"""The model that reads a sentence: any masked-language encoder of transformers, in batches of fixed shape."""
+"""The model that reads a sentence: any masked-language encoder of transformers, in batches by length."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Dtype = Literal["fp32", "bf16"]
+Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls"]
-LENGTH_STEP = 8
-# Small enough for a CPU's caches, large enough to fill a GPU; a constant of the device, for the result
-# depends on a batch's shape.
-TOKENS_PER_BATCH = {"cpu": 512, "cuda": 65_536}
+# Constants of the device, for the bits depend on a batch's shape. A batch shall fit a CPU's caches, where
+# every padded token costs its full time, and fill a GPU, which wants few and large shapes.
+LENGTH_STEP = {"cpu": 1, "cuda": 8}
+TOKENS_PER_BATCH = {"cpu": 1_024, "cuda": 65_536}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Encoder:
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
-    device: str
+    device: Device
     max_length: int
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
@@ -66,8 +67,8 @@ class Encoder:
     def states(self, passes: Sequence[Sequence[int]], *, pooling: Pooling) -> NDArray[np.float32]:
         """The state of each pass.
 
-        Passes of similar length share a batch; every batch of a length has the same shape, filled in the
-        passes' order, so the bits depend on `passes` alone.
+        Passes of one length share a batch (on a GPU, of similar length), in their order, so the bits depend
+        on `passes` alone.
 
         Args:
             passes: ids of texts without the added tokens, at least 1 and at most `room` each.
@@ -79,10 +80,11 @@ class Encoder:
         """
         import torch
 
+        step = LENGTH_STEP[self.device]
         buckets: dict[int, list[int]] = {}
         for i, ids in enumerate(passes):
             length = len(ids) + self.max_length - self.room
-            padded = min(-(-length // LENGTH_STEP) * LENGTH_STEP, self.max_length)
+            padded = min(-(-length // step) * step, self.max_length)
             buckets.setdefault(padded, []).append(i)
         out: NDArray[np.float32] = np.empty((len(passes), self.model.config.hidden_size), np.float32)
         with torch.inference_mode(), _one_thread():
@@ -90,9 +92,8 @@ class Encoder:
                 size = max(1, TOKENS_PER_BATCH[self.device] // length)
                 for first in range(0, len(members), size):
                     batch = members[first : first + size]
-                    filled = batch + batch[-1:] * (size - len(batch))
-                    pooled = self._pooled([passes[i] for i in filled], length, pooling)
-                    out[batch] = pooled[: len(batch)].cpu().numpy()
+                    pooled = self._pooled([passes[i] for i in batch], length, pooling)
+                    out[batch] = pooled.cpu().numpy()
         return out
 
     def _pooled(self, batch: list[Sequence[int]], length: int, pooling: Pooling) -> "torch.Tensor":
@@ -116,13 +117,13 @@ class Encoder:
         return (states * torch.from_numpy(own).to(self.device)).sum(1)
 
 
-def load_encoder(name: str, *, dtype: Dtype = "fp32", device: str = "cpu") -> Encoder:
+def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") -> Encoder:
     """Open an encoder: BERT, RoBERTa, XLM-R, DistilBERT or a kin of theirs.
 
     Args:
         name: a folder with safetensors weights and a fast tokenizer, or a model's name on the hub.
         dtype: of the weights and activations; pooling and cosine are float32 always.
-        device: cpu | cuda | auto (cuda where there is one).
+        device: cpu | cuda.
 
     Raises:
         EnvironmentLacksError: torch or transformers is not installed, or there is no such device.
@@ -138,12 +139,10 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: str = "cpu") -> En
             mend="Install kgcorpus[importance]",
         ) from error
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in TOKENS_PER_BATCH:
-        raise UsageError(f"no device {device!r}", where="device", mend="Name cpu, cuda or auto")
     if device == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentLacksError("torch finds no CUDA device", where="device", mend="Use cpu or auto")
+        raise EnvironmentLacksError(
+            "torch finds no CUDA device", where="importance.device", mend="Use cpu, or executors with a GPU"
+        )
     _require_folder(name)
     try:
         with _quiet():

@@ -53,17 +53,17 @@ def score_sentences(
 
     Args:
         sentences: rows of `linked_sentences`: all of one shard, in key order. Batches are filled in that
-            order and their shapes are fixed, so the bits depend on the shard alone.
+            order, so the bits depend on the shard alone.
         encoder: from `load_encoder`.
         replacement: what takes the mention's place: `mask` one mask token, `mask_each` one for each of its
             tokens, `unk` one unknown token, `delete` nothing, `entity` the tokens of another entity's name.
         seed: chooses the other entity, by (seed, qid, text, start).
         entity_names: for `entity`: (qid, lang) -> names of other entities of the same type, in fixed order.
         pooling: `mean`, or `cls` = the first added token's state.
-        tally: counts `importance_mentions`, `importance_texts` and `importance_passes` (what the model
-            read); drops `truncated_mention` (not wholly within what the model can hold),
-            `mention_without_tokens`, `no_other_entity` (of that type), `nothing_left` (`delete` emptied
-            the text). A dropped mention has its row, with cos and si null.
+        tally: counts `importance_mentions`, `importance_texts`, and what the model read: `importance_passes`
+            and their `importance_tokens`, added ones left out; drops `truncated_mention` (not wholly within
+            what the model can hold), `mention_without_tokens`, `no_other_entity` (of that type),
+            `nothing_left` (`delete` emptied the text). A dropped mention has its row, with cos and si null.
 
     Returns:
         Rows of `importance`, in the order of the sentences and their mentions.
@@ -141,6 +141,7 @@ def _cosines(
             passes.append(replaced)
     states = encoder.states(passes, pooling=pooling)
     tally.count("importance_passes", len(passes))
+    tally.count("importance_tokens", sum(map(len, passes)))
     for text, site, a, b in pairs:
         out[text, site] = _cosine(states[a], states[b])
     return out

@@ -26,8 +26,8 @@ class Colouring:
 
     Attributes:
         rank: int32 [N], place by (degree, index); an edge points up.
-        colour: int32 [N], from a hash of the index; it changes no result.
-        number: int32 [N], place within the colour, by rank.
+        colour: int32 [N], of the entity at each rank, from a hash of its index; it changes no result.
+        number: int32 [N], the place within its colour, by rank, of the entity at each rank.
         members: int32 [N], the entities of one colour after another.
         starts: int64 [C + 1], where each colour's members start.
     """
@@ -42,7 +42,7 @@ class Colouring:
     def of(cls, u: NDArray[np.int32], v: NDArray[np.int32], *, entities: int, colours: int) -> Self:
         """Colour the ends of the edges (u, v)."""
         order, rank = kernels.rank_by_degree(u, v, entities)
-        mixed = mix64_array(np.arange(entities, dtype=np.uint64))
+        mixed = mix64_array(order.astype(np.uint64))
         colour = (mixed % np.uint64(colours)).astype(np.int32)
         starts = offsets_of(np.bincount(colour, minlength=colours))
         number, members = kernels.place_in_colours(order, colour, starts)
@@ -101,7 +101,7 @@ def count_triangles(u: NDArray[np.int32], v: NDArray[np.int32], *, entities: int
     blocks = colouring.blocks(u, v, pairs=False)
     total = 0
     for i, j, k in product(palette, repeat=3):
-        mark = np.full(colouring.size(k), -1, np.int32)
+        marked = np.zeros(colouring.size(k), np.bool_)
         ab, bc, ac = (blocks[wanted].arrays for wanted in ((i, j), (j, k), (i, k)))
-        total += triangles.count_simple_triangles(ab, bc, ac, mark)
+        total += triangles.count_simple_triangles(ab, bc, ac, marked)
     return total

@@ -5,56 +5,18 @@ of four entities holds 6 diamonds, 3 chorded cycles and 1 set of entities.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
 
 from kgcorpus.contracts.draws import mix64_array
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.arrays import Arrays, Memory
+from kgcorpus.kg.arrays import Arrays
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.mining import Int64s, Miner, Settings, Unit, cycle_units, passes, prepare
 from kgcorpus.kg.rows import cycle_rows
 
 _BATCH = 10_000  # rows
-
-
-@dataclass(frozen=True, kw_only=True)
-class CycleCounts:
-    """Cycles of the graph before any cap.
-
-    Attributes:
-        length3: triangles.
-        length3_labelled: triangles with every choice of one triple a pair.
-        length4_diamonds: two triangles that share an edge.
-        length4_cycles: cycles of four with at least one diagonal.
-        length4_sets: sets of four entities that hold a diamond.
-    """
-
-    length3: int
-    length3_labelled: int
-    length4_diamonds: int
-    length4_cycles: int
-    length4_sets: int
-
-
-def count_cycles(graph: Graph, *, colours: int = 1) -> CycleCounts:
-    """Count the cycles exhaustively."""
-    # One of everything, for only what precedes the caps is wanted.
-    settings = Settings(
-        seed=0,
-        dedup="diamond",
-        wings_per_edge=1,
-        pairs_per_edge=1,
-        per_pair=1,
-        per_combination=1,
-        colours=colours,
-    )
-    miner, tally = _mined(graph, settings), Tally()
-    for unit in cycle_units(colours):
-        miner.count(unit, tally)
-    return CycleCounts(**{field.name: tally.counts[field.name] for field in fields(CycleCounts)})
 
 
 def mine_batches(
@@ -66,12 +28,19 @@ def mine_batches(
 
     Args:
         arrays: what the passes leave for each other.
-        tally: receives the counts of `CycleCounts`, `wedges` that were looked at, `kept3` and `kept4`,
+        tally: receives the counts before any cap: `length3`, triangles; `length3_labelled`, triangles with
+            every choice of one triple a pair; `length4_diamonds`, two triangles that share an edge;
+            `length4_cycles`, cycles of four with at least one diagonal; `length4_sets`, sets of four entities
+            that hold a diamond. Beside them `wedges` that were looked at, `kept3` and `kept4`,
             `combinations` and the size of the `largest_combination` before its cap, and `relation.<id>`: kept
             cycles with that relation. Drops bear the setting's name: of diamonds for `wings_per_edge`,
             `dedup` and `pairs_per_edge`, of versions for `per_pair` and `per_combination`.
     """
-    miner = _mined(graph, settings, arrays)
+    prepare(graph, arrays, settings)
+    miner = Miner(arrays, settings)
+    for name, units in passes(settings.colours):
+        for unit in units:
+            miner.run(name, unit)
     for unit in cycle_units(settings.colours):
         yield from emit(miner, unit, settings, tally=tally)
 
@@ -100,16 +69,6 @@ def emit(miner: Miner, unit: Unit, settings: Settings, *, tally: Tally) -> Itera
                 versions.triples[at],
                 id_hashes=hashes,
             )
-
-
-def _mined(graph: Graph, settings: Settings, arrays: Arrays | None = None) -> Miner:
-    arrays = arrays or Memory()
-    prepare(graph, arrays, settings)
-    miner = Miner(arrays, settings)
-    for name, units in passes(settings.colours):
-        for unit in units:
-            miner.run(name, unit)
-    return miner
 
 
 def _count_relations(graph: Graph, triples: Int64s, tally: Tally) -> None:

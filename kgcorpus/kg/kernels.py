@@ -125,13 +125,13 @@ def rank_by_degree(u: Int32s, v: Int32s, n: int) -> tuple[Int32s, Int32s]:
 
 @njit(cache=True)
 def place_in_colours(order: Int32s, colour: Int32s, starts: Int64s) -> tuple[Int32s, Int32s]:
-    """[N] each entity's number within its colour, by rank; [N] the entities of one colour after another."""
+    """[N] the number within its colour of the entity at each rank; [N] the entities, colour after colour."""
     number, members = np.empty(len(order), np.int32), np.empty(len(order), np.int32)
     cursor = starts[:-1].copy()
-    for x in order:
-        number[x] = cursor[colour[x]] - starts[colour[x]]
-        members[cursor[colour[x]]] = x
-        cursor[colour[x]] += 1
+    for rank in range(len(order)):
+        at = cursor[colour[rank]]
+        number[rank], members[at] = at - starts[colour[rank]], order[rank]
+        cursor[colour[rank]] += 1
     return number, members
 
 
@@ -148,6 +148,8 @@ def gather_blocks(
     """The edges from each of C colours up to each, [C * C] blocks; parallel edges become one, the first.
 
     Args:
+        rank: [N] of each entity.
+        colour, number: [N] of the entity at each rank.
         sizes: [C] entities of each colour.
         keep_pairs: else the blocks' pairs are left empty.
     """
@@ -159,16 +161,13 @@ def gather_blocks(
         places[block + 1] = places[block] + sizes[block // colours] + 2
     offsets = np.zeros(places[-1], np.int64)
     for e in range(len(u)):
-        a, b = np.uint32(u[e]), np.uint32(v[e])
-        low, high = rank[a], rank[b]
+        low, high = _ordered_ranks(rank, u[e], v[e])
         if low == high:
             continue
-        if low > high:
-            low, high, a, b = high, low, b, a
-        cell = np.int64(low)
+        cell = np.uint64(low)
         if several:
-            cell = places[colour[a] * colours + colour[b]] + number[a]
-        offsets[cell + 2] += 1
+            cell = np.uint64(places[colour[low] * colours + colour[high]] + number[low])
+        offsets[cell + np.uint64(2)] += 1
     firsts = np.zeros(colours * colours + 1, np.int64)
     for block in range(colours * colours):
         start, end = places[block], places[block + 1]
@@ -177,21 +176,18 @@ def gather_blocks(
     targets = np.empty(firsts[-1], np.int32)
     pairs = np.empty(firsts[-1] if keep_pairs else 0, np.int64)
     for e in range(len(u)):
-        a, b = np.uint32(u[e]), np.uint32(v[e])
-        low, high = rank[a], rank[b]
+        low, high = _ordered_ranks(rank, u[e], v[e])
         if low == high:
             continue
-        if low > high:
-            low, high, a, b = high, low, b, a
-        cell, first = np.int64(low), 0
+        cell, first, target = np.uint64(low), 0, np.int32(high)
         if several:
-            block = colour[a] * colours + colour[b]
-            cell, first, high = places[block] + number[a], firsts[block], number[b]
-        at = np.uint64(first + offsets[cell + 1])
-        targets[at] = high
+            block = colour[low] * colours + colour[high]
+            cell, first, target = np.uint64(places[block] + number[low]), firsts[block], number[high]
+        at = np.uint64(first + offsets[cell + np.uint64(1)])
+        targets[at] = target
         if keep_pairs:
             pairs[at] = e
-        offsets[cell + 1] += 1
+        offsets[cell + np.uint64(1)] += 1
     blocks = []
     for block in range(colours * colours):
         own = offsets[places[block] : places[block + 1] - 1]
@@ -200,6 +196,13 @@ def gather_blocks(
         kept = _drop_parallel(own, targets[start:end], some_pairs)
         blocks.append((own, targets[start : start + kept], some_pairs[:kept]))
     return blocks
+
+
+@njit(cache=True, inline="always")
+def _ordered_ranks(rank: Int32s, u: int, v: int) -> tuple[np.uint32, np.uint32]:
+    """Without a branch, for no processor foresees which end is the higher; unsigned, to index with."""
+    of_u, of_v = rank[np.uint32(u)], rank[np.uint32(v)]
+    return np.uint32(min(of_u, of_v)), np.uint32(max(of_u, of_v))
 
 
 @njit(cache=True)

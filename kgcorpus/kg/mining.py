@@ -126,7 +126,7 @@ class Miner:
             yield self._label(corners, pairs, tally)
 
     def count(self, unit: Unit, tally: Tally) -> None:
-        """What a unit found before any cap, under the names of `CycleCounts`; and the wedges looked at."""
+        """What a unit found before any cap, under the names in `cycles.mine_batches`."""
         found = self._arrays.get(_name("triangles" if len(unit) == 3 else "diamonds", unit))
         for name in sorted(found):
             if found[name].ndim == 0:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import mix64_array
 from kgcorpus.contracts.tables import table
 from kgcorpus.kg.graph import Graph
+from kgcorpus.kg.strings import hex_digits, prefixed
 
 UInt64s = NDArray[np.uint64]
-_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
 
 
 def cycle_rows(
@@ -43,19 +43,12 @@ def cycle_rows(
     ]
     corners = names[0](pa.array(entities.ravel())).cast(pa.string())
     columns = {
-        "cycle_id": hex_strings(ids),
+        "cycle_id": prefixed("", hex_digits(ids)),
         "length": pa.array(np.full(len(ids), length, np.int8)),
         "entities": _lists(corners, length),
         "triples": _lists(pa.StructArray.from_arrays(parts, ["h", "r", "t"]), triples.shape[1]),
     }
     return pa.RecordBatch.from_pydict(columns, schema=table("cycles").schema)
-
-
-def hex_strings(values: UInt64s) -> pa.StringArray:
-    """16 hexadecimal digits each."""
-    digits = _DIGITS[values.astype(">u8").view(np.uint8)].tobytes()
-    offsets = np.arange(0, 16 * len(values) + 1, 16, dtype=np.int32)
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(digits))
 
 
 def _lists(values: Any, size: int) -> pa.ListArray:

@@ -5,9 +5,6 @@ stand for the same entity, and a measure counts distinct pairs (x, y), whatever 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,26 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.closings import Facts, Scratch, body_sizes, closed_pairs
+from kgcorpus.kg.bodies import Scratch, body_sizes
+from kgcorpus.kg.closings import closed_pairs
+from kgcorpus.kg.facts import Facts
+from kgcorpus.kg.kernels import Int64s
+from kgcorpus.kg.sums import Sizes
 
 _BATCH = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """Counts of one rule; atoms and head are numbers.
-
-    Attributes:
-        first: the atom of x and z: 2 * relation for r(x, z), and one more for r(z, x).
-        second: the atom of y and z, seen from y: 2 * relation for r(y, z), and one more for r(z, y).
-        head: the relation of x to y.
-        support: pairs (x, y) that the body joins and the head holds for.
-    """
-
-    first: int
-    second: int
-    head: int
-    support: int
 
 
 def mine_rules(triples: pa.Table, *, min_support: int, tally: Tally) -> Iterator[list[dict[str, Any]]]:
@@ -47,49 +31,65 @@ def mine_rules(triples: pa.Table, *, min_support: int, tally: Tally) -> Iterator
     """
     entities = pc.unique(pa.chunked_array([*triples["h"].chunks, *triples["t"].chunks], pa.string()))
     relations = pc.unique(triples["r"]).sort()
-    h, t = (pc.index_in(triples[end], value_set=entities).to_numpy().astype(np.int64) for end in "ht")
-    r = pc.index_in(triples["r"], value_set=relations).to_numpy().astype(np.int64)
+    h, t = (pc.index_in(triples[end], value_set=entities).to_numpy().astype(np.int32) for end in "ht")
+    r = pc.index_in(triples["r"], value_set=relations).to_numpy().astype(np.int32)
     facts = Facts.of(h, r, t, entities=len(entities), relations=len(relations))
     pids, sizes = relations.to_pylist(), facts.sizes.tolist()
+    keys, supports = _supported(facts, min_support, tally)
+    pairs, pairs_with_head = _measured(facts, keys)
+    rows: list[dict[str, Any]] = []
+    counts = (numbers.tolist() for numbers in (keys, supports, pairs, pairs_with_head))
+    for key, support, of_body, known in zip(*counts, strict=True):
+        body, head = divmod(key, len(sizes))
+        first, second = divmod(body, 2 * len(sizes))
+        atoms = [_atom(pids, first, "xz"), _atom(pids, second, "yz")]
+        rows.append(
+            {
+                "rule": " ".join(map(_shown, atoms)) + f" => {pids[head]}(x,y)",
+                "body": atoms,
+                "head": pids[head],
+                "support": support,
+                "head_coverage": support / sizes[head],
+                "standard_confidence": support / of_body,
+                "pca_confidence": support / known,
+            }
+        )
+        if len(rows) == _BATCH:
+            yield rows
+            rows = []
+    yield rows
 
+
+def _supported(facts: Facts, min_support: int, tally: Tally) -> tuple[Int64s, Int64s]:
+    """Keys of the rules with enough support, ascending, and their supports.
+
+    A key is (first * 2R + second) * R + head of R relations. `first` is the atom of x and z, 2 * relation for
+    r(x, z) and one more for r(z, x); `second` that of y and z, seen from y likewise.
+    """
+    found = Sizes()
+    for keys in closed_pairs(facts):
+        found.add(keys)
+    every = found.to_arrays()
+    kept = every["sizes"] >= min_support
+    tally.count("rules", int(kept.sum()))
+    tally.drop("low_support", len(kept) - int(kept.sum()))
+    return every["values"][kept].astype(np.int64), every["sizes"][kept]
+
+
+def _measured(facts: Facts, keys: Int64s) -> tuple[Int64s, Int64s]:
+    """[n] for each rule, the pairs (x, y) that its body joins, and those whose x is a subject of its head."""
+    bodies, heads = np.divmod(keys, len(facts.sizes))
+    firsts, seconds = np.divmod(bodies, 2 * len(facts.sizes))
+    pairs, pairs_with_head = np.empty_like(keys), np.empty_like(keys)
     scratch = Scratch.of(facts)
-    pending: list[dict[str, Any]] = []
-    supported = _supported(facts, min_support, tally)
-    for (first, second), group in groupby(supported, attrgetter("first", "second")):
-        rules = list(group)
-        heads = np.array([rule.head for rule in rules], np.int64)
-        pairs, pairs_with_head = body_sizes(facts, scratch, first, second, heads)
-        body = [_atom(pids, first, "xz"), _atom(pids, second, "yz")]
-        for rule, pca_pairs in zip(rules, pairs_with_head.tolist(), strict=True):
-            pending.append(
-                {
-                    "rule": " ".join(map(_shown, body)) + f" => {pids[rule.head]}(x,y)",
-                    "body": body,
-                    "head": pids[rule.head],
-                    "support": rule.support,
-                    "head_coverage": rule.support / sizes[rule.head],
-                    "standard_confidence": rule.support / pairs,
-                    "pca_confidence": rule.support / pca_pairs,
-                }
-            )
-        if len(pending) >= _BATCH:
-            yield pending
-            pending = []
-    yield pending
-
-
-def _supported(facts: Facts, min_support: int, tally: Tally) -> Iterator[Rule]:
-    """The rules with enough support, ordered by body and head."""
-    keys, supports = closed_pairs(facts)
-    kept = np.flatnonzero(supports >= min_support)
-    tally.count("rules", len(kept))
-    tally.drop("low_support", len(keys) - len(kept))
-    kept = kept[np.argsort(keys[kept])]
-    n = len(facts.sizes)
-    for key, support in zip(keys[kept].tolist(), supports[kept].tolist(), strict=True):
-        body, head = divmod(key, n)
-        first, second = divmod(body, 2 * n)
-        yield Rule(first=first, second=second, head=head, support=support)
+    order = np.argsort(seconds, kind="stable")
+    for rules in np.split(order, np.flatnonzero(np.diff(seconds[order])) + 1) if len(keys) else []:
+        own, starts, sizes = np.unique(firsts[rules], return_index=True, return_counts=True)
+        found, pairs_with_head[rules] = body_sizes(
+            facts, scratch, int(seconds[rules[0]]), own, np.append(starts, len(rules)), heads[rules]
+        )
+        pairs[rules] = np.repeat(found, sizes)
+    return pairs, pairs_with_head
 
 
 def _atom(pids: list[str], atom: int, ends: str) -> dict[str, str]:

@@ -7,14 +7,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 UInt64s = NDArray[np.uint64]
+_AHEAD = 8  # rows
+_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
 
 
 class Column(NamedTuple):
@@ -40,6 +44,21 @@ def column_of(strings: pa.Array) -> Column:
 def hash_strings(strings: pa.Array) -> UInt64s:
     """[n] 64-bit hashes of the strings' bytes, the same on every machine."""
     return _hashes(*column_of(strings))
+
+
+def hex_digits(values: UInt64s) -> Bytes:
+    """[n, 16] hexadecimal digits."""
+    return _DIGITS[values.astype(">u8").view(np.uint8)].reshape(len(values), 16)
+
+
+def prefixed(prefix: str, digits: Bytes) -> pa.StringArray:
+    """[n] strings of one length: the prefix and each row of the digits [n, k]."""
+    first = np.frombuffer(prefix.encode(), np.uint8)
+    n, size = len(digits), len(first) + digits.shape[1]
+    text = np.empty((n, size), np.uint8)
+    text[:, : len(first)], text[:, len(first) :] = first, digits
+    offsets = np.arange(n + 1, dtype=np.int32) * np.int32(size)
+    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 class IdIndex:
@@ -118,6 +137,37 @@ def _find(table: Int64s, id_offsets: Int64s, id_data: Bytes, offsets: Int64s, da
     return found
 
 
+def _memcpy(_: Any, to: Any, at: Any, source: Any, size: Any) -> Any:
+    """memcpy: three times as fast as a loop, which numba cannot know to be free of overlap."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        to, at, source, size = arguments
+        data = context.make_array(signature.args[0])(context, builder, to).data
+        origin = builder.inttoptr(source, data.type)
+        cgutils.raw_memcpy(builder, builder.gep(data, [at]), origin, size, 1)
+        return context.get_dummy_value()
+
+    return types.void(to, at, source, size), build
+
+
+def _ask_for(_: Any, address: Any) -> Any:
+    """Bring a name to the cache before it is read: most of the work is to wait for them."""
+
+    def build(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        to_read, to_keep, data = number(0), number(3), number(1)
+        builder.call(prefetch, [builder.inttoptr(arguments[0], place), to_read, to_keep, data])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), build
+
+
+_copy: Any = intrinsic(_memcpy)
+_prefetch: Any = intrinsic(_ask_for)
+
+
 @njit(cache=True)
 def place_names(
     labels: Int64s,
@@ -153,36 +203,20 @@ def place_names(
         starts[1, i], ends[1, i], sources[1, i] = start, end, held
 
 
-def _memcpy(_: Any, to: Any, at: Any, source: Any, start: Any, size: Any) -> Any:
-    """memcpy: three times as fast as a loop, which numba cannot know to be free of overlap."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        to, at, source, start, size = arguments
-        target, origin = (
-            builder.gep(context.make_array(kind)(context, builder, array).data, [place])
-            for kind, array, place in ((signature.args[0], to, at), (signature.args[2], source, start))
-        )
-        cgutils.raw_memcpy(builder, target, origin, size, 1)
-        return context.get_dummy_value()
-
-    return types.void(to, at, source, start, size), build
-
-
-_copy: Any = intrinsic(_memcpy)
-
-
 @njit(cache=True)
 def join_pieces(
-    starts: Int64s, ends: Int64s, sources: NDArray[np.int8], data: tuple[Bytes, ...], glue: Column
-) -> tuple[NDArray[np.int32], Bytes, NDArray[np.int32]]:
+    starts: Int64s, ends: Int64s, sources: NDArray[np.int8], addresses: Int64s, glue: Column
+) -> tuple[Int32s, Bytes, Int32s, Int32s]:
     """Write each row as its k pieces, the j-th followed by the j-th string of `glue`.
 
     Args:
         starts, ends: [n, k] the pieces' bytes.
-        sources: [n, k] which of `data` holds a piece.
+        sources: [n, k] from which of the `addresses`, where names lie in memory, a piece is counted.
+        glue: its bytes lie at the last of the addresses.
 
     Returns:
-        Text offsets [n + 1] and bytes, and the pieces' spans [n, k, 2] in code points of their row.
+        Text offsets [n + 1] and bytes, and where the pieces start and end [n * k], in code points of their
+        row.
     """
     n, k = starts.shape
     offsets = np.empty(n + 1, np.int32)
@@ -196,24 +230,31 @@ def join_pieces(
     text = np.empty(total, np.uint8)
     at = 0
     for i in range(n):
+        ahead = min(i + _AHEAD, n - 1)
+        for j in range(k):
+            _prefetch(addresses[sources[ahead, j]] + starts[ahead, j])
         for j in range(k):
             size = ends[i, j] - starts[i, j]
-            _copy(text, at, data[sources[i, j]], starts[i, j], size)
-            _copy(text, at + size, glue.data, glue.offsets[j], glue.offsets[j + 1] - glue.offsets[j])
-            at += size + glue.offsets[j + 1] - glue.offsets[j]
+            _copy(text, at, addresses[sources[i, j]] + starts[i, j], size)
+            at += size
+            size = glue.offsets[j + 1] - glue.offsets[j]
+            _copy(text, at, addresses[-1] + glue.offsets[j], size)
+            at += size
     # Counted apart, from bytes just written: counting while copying would wait for each name's cache miss.
-    spans = np.empty((n, k, 2), np.int32)
-    at = 0
+    first, last = np.empty(n * k, np.int32), np.empty(n * k, np.int32)
     for i in range(n):
+        at = int(offsets[i])
+        row = text[at : offsets[i + 1]]
+        ascii_alone = _code_points(row) == len(row)
         points = 0
         for j in range(k):
             end = at + ends[i, j] - starts[i, j]
-            spans[i, j, 0] = points
-            points += _code_points(text[at:end])
-            spans[i, j, 1] = points
+            first[i * k + j] = points
+            points += end - at if ascii_alone else _code_points(text[at:end])
+            last[i * k + j] = points
             at = end + glue.offsets[j + 1] - glue.offsets[j]
-            points += _code_points(text[end:at])
-    return offsets, text, spans
+            points += at - end if ascii_alone else _code_points(text[end:at])
+    return offsets, text, first, last
 
 
 @njit(cache=True, inline="always")

@@ -69,7 +69,8 @@ def link_page(
 
     Args:
         page: a row of table `pages` whose links also carry `qid` (None: the target is no entity of the graph;
-            such a link gives no mention, and no name inside it does). An optional `qid` is the page's own.
+            such a link gives no mention, and no name inside it does). An optional `qid` is the page's own,
+            optional `blocks` tell what each line is.
         tally: counts `link_overlap` and `link_outside_sentence` as drops; `ambiguous_name` (by page and
             name), `anchor_mention`, `same_page_mention` and `dictionary_mention`.
         linker: of the page's language; its mentions of entities of the graph, of source `dictionary`, are
@@ -83,8 +84,9 @@ def link_page(
     sentences = split_sentences(text, lang, protected=[(link["start"], link["end"]) for link in links])
     names = _names(page, links, tally)
     guesses = linker.link_to_graph(text) if linker else []
-    done = 0
+    done = line = read = 0
     for ordinal, (start, end) in enumerate(sentences):
+        line, read = line + text.count("\n", read, start), start
         inside = []
         while done < len(links) and links[done]["start"] < end:
             link = links[done]
@@ -111,6 +113,7 @@ def link_page(
             "lang": lang,
             "ordinal": ordinal,
             "text": text[start:end],
+            "block": page["blocks"][line] if page.get("blocks") else None,
             "mentions": sorted(mentions + again + guessed, key=lambda mention: mention["start"]),
         }
     tally.drop("link_outside_sentence", sum(link["qid"] is not None for link in links[done:]))

@@ -11,7 +11,13 @@ from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import write_text
 from kgcorpus.inputs import raw_lines
 from kgcorpus.linking.gold import read_gold, score_gold
-from kgcorpus.linking.hidden_links import answers, held_out_pages, resolve_titles, score_hidden
+from kgcorpus.linking.hidden_links import (
+    answers,
+    held_out_pages,
+    linked_targets,
+    resolve_titles,
+    score_hidden,
+)
 from kgcorpus.linking.linker import Linker
 
 
@@ -47,7 +53,8 @@ def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:
     manifest = load_manifest(corpus)
     seed = load(BuildConfig, corpus / "config.yaml").seed
     paths = {
-        name: manifest.files(corpus, name) if name in manifest.tables else [] for name in ("pages", "titles")
+        name: manifest.files(corpus, name) if name in manifest.tables else []
+        for name in ("pages", "titles", "surfaces")
     }
     pages = held_out_pages(paths["pages"], lang, seed) if paths["pages"] else []
     if not pages:
@@ -58,4 +65,5 @@ def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:
         )
     titles = {link["target"] for page in pages for link in page["links"]}
     resolved = resolve_titles(titles, lang, pages=paths["pages"], items=paths["titles"])
-    return score_hidden(list(answers(linker, pages, resolved)), seed=seed)
+    targets = linked_targets(paths["surfaces"], lang)
+    return score_hidden(list(answers(linker, pages, resolved, targets)), seed=seed)

@@ -1,6 +1,8 @@
-"""How well the linker finds back the hyperlinks of held-out pages, beside the commonest target of a surface.
+"""How well the linker finds back the hyperlinks of held-out pages, beside two simpler answers.
 
-The links are hidden, and their spans given. The dictionary, the commonness and the in-links come from
+The prior is the target that the training pages link most from the same text; the commonest is the first
+meaning in the linker's dictionary, which knows labels and titles too. The links are hidden, and their spans
+given. The dictionary, the commonness and the in-links come from
 training pages alone. Targets are compared as page titles, redirects followed, or as items where they have
 one.
 """
@@ -15,6 +17,7 @@ import pyarrow.dataset as ds
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.splits import split_of_page
+from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.metrics import numbers_of, precision_recall, resampled_pages, share
 
@@ -25,19 +28,21 @@ Row = dict[str, Any]
 
 
 class Hidden(NamedTuple):
-    """A hidden link: its page and target, what the linker says, and what its surface may stand for."""
+    """A hidden link: its page and target, what the linker says, and what its surface may stand for.
+
+    Attributes:
+        senses: meanings by the linker's dictionary, the commonest first.
+        targets: what training pages link from the surface, the most frequent first.
+        in_links: training pages that link to the target.
+    """
 
     page: int
     gold: str
     found: str | None
     confidence: float
-    senses: tuple[str, ...]
+    senses: Sequence[str]
+    targets: Sequence[str]
     in_links: int
-
-    @property
-    def prior(self) -> str | None:
-        """The commonest target."""
-        return self.senses[0] if self.senses else None
 
 
 def held_out_pages(paths: Sequence[str], lang: str, seed: int) -> list[Row]:
@@ -75,8 +80,23 @@ def _columns(paths: Sequence[str], lang: str, titles: set[str], column: str) -> 
     return dict(zip(found["title"].to_pylist(), found[column].to_pylist(), strict=True))
 
 
-def answers(linker: Linker, pages: list[Row], resolved: dict[str, str]) -> Iterator[Hidden]:
-    """Ask the linker for every hidden link."""
+def linked_targets(paths: Sequence[str], lang: str) -> dict[str, list[str]]:
+    """Surface -> the targets of its links, the most frequent first, from files of the table `surfaces`."""
+    wanted = (ds.field("lang") == lang) & (ds.field("links") > 0)
+    found = ds.dataset(list(paths)).to_table(columns=["surface", "targets"], filter=wanted)
+    rows = zip(found["surface"].to_pylist(), found["targets"].to_pylist(), strict=True)
+    return {surface: [target["target"] for target in targets] for surface, targets in rows}
+
+
+def answers(
+    linker: Linker, pages: list[Row], resolved: dict[str, str], targets: dict[str, list[str]]
+) -> Iterator[Hidden]:
+    """Ask the linker for every hidden link.
+
+    Args:
+        resolved: of `resolve_titles`.
+        targets: of `linked_targets`.
+    """
     for number, page in enumerate(pages):
         links = _disjoint(page["links"])
         found = linker.link_spans(page["text"], [(link["start"], link["end"]) for link in links])
@@ -87,7 +107,8 @@ def answers(linker: Linker, pages: list[Row], resolved: dict[str, str]) -> Itera
                 gold,
                 mention.entity if mention else None,
                 mention.confidence if mention else 0.0,
-                tuple(linker.senses_of(link["anchor"])),
+                linker.senses_of(link["anchor"]),
+                targets.get(normalise(link["anchor"]), []),
                 linker.in_links(gold),
             )
 
@@ -101,17 +122,27 @@ def _disjoint(links: list[Row]) -> list[Row]:
 
 
 def score_hidden(hidden: list[Hidden], *, seed: int) -> dict[str, Any]:
-    """Shares of right answers by stratum, for the linker, the prior and their difference; and the curve."""
+    """Shares of right answers by stratum, and precision against recall.
+
+    `reachable` is the share whose target is among the meanings of the dictionary: no choice does better.
+    """
     page = numbers_of([link.page for link in hidden])
     draws = resampled_pages(page, seed=seed)
     linker = np.array([link.found == link.gold for link in hidden], np.float64)
-    prior = np.array([link.prior == link.gold for link in hidden], np.float64)
-    targets = np.array([len(link.senses) for link in hidden])
+    known = [link.targets for link in hidden], [link.senses for link in hidden]
+    targets, senses = (np.array([len(meanings) for meanings in lists]) for lists in known)
+    golds = [[link.gold] for link in hidden]
+    prior, commonest = (
+        np.array([meanings[:1] == gold for meanings, gold in zip(lists, golds, strict=True)], np.float64)
+        for lists in known
+    )
+    reachable = np.array([link.gold in link.senses for link in hidden], np.float64)
     strata = {
         "all": np.ones(len(hidden), bool),
-        "known": np.array([link.gold in link.senses for link in hidden], bool),
+        "known": reachable > 0,
         "unseen_surface": targets == 0,
-        "ambiguous": targets > 1,
+        "ambiguous": senses > 1,
+        "linked_to_several": targets > 1,
         "rare_target": np.array([link.in_links < RARE for link in hidden], bool),
         "prior_wrong": (prior == 0) & (targets > 0),
     }
@@ -124,7 +155,10 @@ def score_hidden(hidden: list[Hidden], *, seed: int) -> dict[str, Any]:
             name: {
                 "linker": share(linker[rows], page[rows], draws),
                 "prior": share(prior[rows], page[rows], draws),
-                "difference": share((linker - prior)[rows], page[rows], draws),
+                "over_prior": share((linker - prior)[rows], page[rows], draws),
+                "commonest": share(commonest[rows], page[rows], draws),
+                "over_commonest": share((linker - commonest)[rows], page[rows], draws),
+                "reachable": share(reachable[rows], page[rows], draws),
             }
             for name, rows in strata.items()
         },

@@ -96,7 +96,7 @@ def build_lexicon(
 
     Args:
         surfaces: columns surface, links, occurrences, targets.
-        names: surface and target; names that need no link, repeated ones counting once.
+        names: surface, target and titled; names that need no link, repeated ones counting once.
         in_links: target and pages.
         triples: h and t.
     """
@@ -109,6 +109,7 @@ def build_lexicon(
     named = pairs["named"].to_numpy()
     share = named * (1 + degree) / np.bincount(form, named * (1 + degree))[form].clip(1e-9)
     weight = pairs["links"].to_numpy() + config.name_links * share
+    weight = weight + config.title_links * _are_titles(pairs, names)
     order = np.lexsort((entity, -weight, form))
     total = np.bincount(form, weight)
     senses = Senses(
@@ -120,6 +121,25 @@ def build_lexicon(
         graph=graph,
     )
     return Lexicon(Spotter.build(texts.dictionary.to_pylist()), senses, column_of(entities.dictionary))
+
+
+def _are_titles(pairs: pa.Table, names: pa.Table) -> NDArray[np.bool_]:
+    """[pairs] whether the target's page has the surface for its title, the first letter in either case."""
+    titles = names.filter(names["titled"])
+    known, asked = (
+        pc.binary_join_element_wise(
+            _with_capital(table["surface"].combine_chunks().cast(_TEXT)),
+            table["target"].combine_chunks().cast(_TEXT),
+            pa.scalar("\n", _TEXT),
+        )
+        for table in (titles, pairs)
+    )
+    return pc.is_in(asked, known).to_numpy(zero_copy_only=False)
+
+
+def _with_capital(texts: pa.Array) -> pa.Array:
+    first = pc.utf8_upper(pc.utf8_slice_codeunits(texts, 0, 1))
+    return pc.binary_join_element_wise(first, pc.utf8_slice_codeunits(texts, 1), pa.scalar("", _TEXT))
 
 
 def _pairs(surfaces: pa.Table, names: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -153,10 +173,7 @@ def _pairs(surfaces: pa.Table, names: pa.Table) -> tuple[pa.Table, pa.Table]:
 def _capitalised(pairs: pa.Table) -> pa.Table:
     """Names in lower case as a sentence begins with them, where the dictionary has no such name."""
     texts = pairs["surface"].combine_chunks()
-    first = pc.utf8_slice_codeunits(texts, 0, 1)
-    capital = pc.binary_join_element_wise(
-        pc.utf8_upper(first), pc.utf8_slice_codeunits(texts, 1), pa.scalar("", _TEXT)
-    )
+    capital = _with_capital(texts)
     new = pc.and_(pc.not_equal(capital, texts), pc.invert(pc.is_in(capital, texts)))
     return pairs.set_column(0, "surface", capital).filter(new)
 

@@ -24,8 +24,10 @@ from kgcorpus.linking.tagme import Rules, choose_spots, disambiguate
 
 TABLES = ("surfaces", "in_links", "entities", "titles", "triples")
 Int64s = NDArray[Any]
-_FORMAT = 3
-_NAMES = pa.schema([("lang", pa.string()), ("surface", pa.string()), ("target", pa.string())])
+_FORMAT = 5
+_NAMES = pa.schema(
+    [("lang", pa.string()), ("surface", pa.string()), ("target", pa.string()), ("titled", pa.bool_())]
+)
 _BATCH = 50_000
 
 
@@ -202,7 +204,7 @@ def _open_lexicon(
 ) -> Lexicon:
     """The lexicon of one language, built by the first to ask."""
     tables = sorted((name, Path(files[0]).parent.name) for name, files in paths.items())
-    names = [config.name_links, config.name_probability, sorted(without)]
+    names = [config.name_links, config.title_links, config.name_probability, sorted(without)]
     key = hashlib.sha256(json.dumps([_FORMAT, tables, names]).encode()).hexdigest()
     folder = cache / key[:12] / lang
     try:

@@ -2,16 +2,17 @@
 
 A text is a row of tokens; a name stands where its tokens do, with spaces where it has spaces. The hash of a
 row of tokens is made from that of the row without the last, so that a text is read once: from each token the
-rows grow while the dictionary knows them as the beginning of a name. A lookup that fails is one cache miss.
+rows grow while the dictionary knows them as the beginning of a name. A lookup that fails is one cache miss;
+a filter of a bit a row, small enough for the cache, spares most of them.
 
-Two names whose 64-bit hashes are equal stop the build. A row of tokens that is no name and has a name's hash
-is expected once in 10^12 lookups at 5 million names.
+Two names whose 63-bit hashes are equal stop the build. A row of tokens that is no name and has a name's hash
+is expected once in 10^11 lookups at 5 million names.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
@@ -38,10 +39,12 @@ Int64s = NDArray[np.int64]
 UInt64s = NDArray[np.uint64]
 UInt8s = NDArray[np.uint8]
 
-LOAD = 0.6  # share of the slots that are taken
+LOAD = 0.45  # share of the slots that are taken
+FILTER_BITS = 8  # a row
 _CLASS = np.uint32((1 << CLASS_BITS) - 1)
 _SHIFT = np.uint32(CLASS_BITS)
-_HALF = np.uint64(32)
+_HALF, _ONE = np.uint64(32), np.uint64(1)
+_SEVEN = np.uint64(7)
 _START = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0x9FB21C651E98DF25)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -79,17 +82,28 @@ class Spots(NamedTuple):
     last: Int32s
 
 
+class Table(NamedTuple):
+    """Open addressing; see `Spotter`."""
+
+    keys: UInt64s
+    values: Int32s
+    bits: UInt8s
+
+
 class Spotter:
     """The dictionary.
 
     Args:
-        keys: [slots] hashes of rows of tokens, 0 for an empty slot.
-        values: [slots] a name's number + 1, or 0 for a row that only begins names.
+        keys: [slots] hashes of rows of tokens, 0 for an empty slot; the last bit is 0 for a name, 1 for a row
+            that only begins names.
+        values: [slots] the names' numbers.
+        bits: the filter: for each key, the bit at its lower bits is 1.
         characters: [0x110000] what `character_table` gave when the dictionary was built.
     """
 
-    def __init__(self, keys: UInt64s, values: Int32s, characters: Codes) -> None:
-        self._keys, self._values, self._characters = keys, values, characters
+    def __init__(self, keys: UInt64s, values: Int32s, bits: UInt8s, characters: Codes) -> None:
+        self._table = Table(keys, values, bits)
+        self._characters = characters
 
     @classmethod
     def build(cls, names: Sequence[str]) -> "Spotter":
@@ -100,14 +114,14 @@ class Spotter:
         """
         characters = character_table()
         codes = codes_of("\n".join(names))
-        keys, values, clash = _build(_tokens(codes, characters, _particle_hashes()), codes, len(names))
+        table, clash = _build(_tokens(codes, characters, _particle_hashes()), codes)
         if clash >= 0:
             raise KgcorpusError(f"the name {names[clash]!r} is given twice", where="spotter")
-        return cls(keys, values, characters)
+        return cls(*table, characters)
 
     def save(self, folder: Path) -> None:
         """Write the arrays as .npy files."""
-        arrays: Group = {"keys": self._keys, "values": self._values, "characters": self._characters}
+        arrays: Group = {**self._table._asdict(), "characters": self._characters}
         Folder(folder).put("spotter", arrays)
 
     @classmethod
@@ -118,21 +132,27 @@ class Spotter:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return self._keys.nbytes + self._values.nbytes + self._characters.nbytes
+        return sum(array.nbytes for array in (*self._table, self._characters))
 
     def tokens(self, text: str) -> Tokens:
         """The text's tokens."""
-        codes = codes_of(text)
-        text, places = composed(text, _marks(codes, self._characters))
-        tokens = _tokens(codes if places is None else codes_of(text), self._characters, _particle_hashes())
-        if places is None:
-            return tokens
-        starts, ends = (places[at].astype(np.int32) for at in (tokens.starts, tokens.ends))
-        return tokens._replace(starts=starts, ends=ends)
+        codes, places = self._codes(text)
+        tokens = _tokens(codes, self._characters, _particle_hashes())
+        return tokens if places is None else _at(places, tokens)
 
     def longest(self, text: str) -> Spots:
         """Disjoint spots: from the left, at each token the longest name."""
-        return _longest(self.tokens(text), self._keys, self._values)
+        codes, places = self._codes(text)
+        spots = _longest(codes, self._characters, _particle_hashes(), self._table)
+        return spots if places is None else _at(places, spots)
+
+    def _codes(self, text: str) -> tuple[Codes, Int64s | None]:
+        """Code points of the composed text, and where they stood in `text` if elsewhere."""
+        codes = codes_of(text)
+        if text.isascii():
+            return codes, None
+        text, places = composed(text, _marks(codes, self._characters))
+        return codes if places is None else codes_of(text), places
 
     def find(self, name: str) -> int:
         """The number of a name, -1 for one that is not there."""
@@ -143,7 +163,15 @@ class Spotter:
 
     def every(self, tokens: Tokens) -> Spots:
         """All spots, also those inside others, by first token and then by length."""
-        return _every(tokens, self._keys, self._values)
+        return _every(tokens, self._table)
+
+
+S = TypeVar("S", Tokens, Spots)
+
+
+def _at(places: Int64s, spans: S) -> S:
+    starts, ends = (places[at].astype(np.int32) for at in (spans.starts, spans.ends))
+    return spans._replace(starts=starts, ends=ends)
 
 
 @njit(cache=True)
@@ -169,11 +197,11 @@ def _mixed(x: np.uint64) -> np.uint64:
 
 @njit(cache=True, inline="always")
 def _extended(row: np.uint64, token: np.uint64, gap: np.uint8) -> np.uint64:
-    """The hash of a row with one more token; never 0, which marks empty slots."""
+    """The hash of a row with one more token; odd, and never 1, so that no key is 0, an empty slot."""
     if gap == _SPACE:
         token ^= _SPACED
-    found = _mixed((row + _STEP) * _MIX ^ token)
-    return found if found != np.uint64(0) else np.uint64(1)
+    found = _mixed((row + _STEP) * _MIX ^ token) | _ONE
+    return found if found != _ONE else np.uint64(3)
 
 
 @lru_cache(maxsize=1)
@@ -265,8 +293,8 @@ def _end_word(
 
 
 @njit(cache=True)
-def _build(tokens: Tokens, codes: Codes, names: int) -> tuple[UInt64s, Int32s, int]:
-    """Keys and values, and -1 or the number of a name that is in already. Each line of `codes` is a name."""
+def _build(tokens: Tokens, codes: Codes) -> tuple[Table, int]:
+    """The table, and -1 or the number of a name that is in already. Each line of `codes` is a name."""
     n = len(tokens.starts)
     rows = np.empty(n, np.uint64)
     for i in range(n):
@@ -274,6 +302,7 @@ def _build(tokens: Tokens, codes: Codes, names: int) -> tuple[UInt64s, Int32s, i
         rows[i] = _extended(row, tokens.hashes[i], _NOTHING if tokens.gaps[i] == _BREAK else tokens.gaps[i])
     # Sized for the tokens first, then for the distinct rows: names share their beginnings.
     keys, values = np.zeros(max(4, int(n / LOAD)), np.uint64), np.zeros(max(4, int(n / LOAD)), np.int32)
+    none = Table(keys[:0], values[:0], np.zeros(1, np.uint8))
     name, at, distinct = 0, 0, 0
     for i in range(n):
         while at < tokens.starts[i]:
@@ -281,25 +310,39 @@ def _build(tokens: Tokens, codes: Codes, names: int) -> tuple[UInt64s, Int32s, i
             at += 1
         slot = _slot(keys, rows[i])
         distinct += keys[slot] == 0
-        keys[slot] = rows[i]
+        if keys[slot] == 0:
+            keys[slot] = rows[i]
         if i + 1 == n or tokens.gaps[i + 1] == _BREAK:
-            if values[slot]:
-                return keys, values, name
-            values[slot] = name + 1
+            if not keys[slot] & _ONE:
+                return none, name
+            keys[slot], values[slot] = rows[i] ^ _ONE, name
     small = np.zeros(max(4, int(distinct / LOAD)), np.uint64)
-    marks = np.zeros(len(small), np.int32)
+    numbers = np.zeros(len(small), np.int32)
     for i in range(len(keys)):
         if keys[i]:
-            slot = _slot(small, keys[i])
-            small[slot], marks[slot] = keys[i], values[i]
-    return small, marks, -1
+            slot = _slot(small, keys[i] | _ONE)
+            small[slot], numbers[slot] = keys[i], values[i]
+    size = 8
+    while size * 8 < distinct * FILTER_BITS:
+        size *= 2
+    bits = np.zeros(size, np.uint8)
+    for row in rows:
+        bits[(row >> np.uint64(4)) & np.uint64(size - 1)] |= np.uint8(1) << np.uint8((row >> _ONE) & _SEVEN)
+    return Table(small, numbers, bits), -1
+
+
+@njit(cache=True, inline="always")
+def _may_be_there(bits: UInt8s, row: np.uint64) -> int:
+    """1 if the filter has the row's bit, else 0."""
+    byte = bits[(row >> np.uint64(4)) & np.uint64(len(bits) - 1)]
+    return int(byte >> np.uint8((row >> _ONE) & _SEVEN) & np.uint8(1))
 
 
 @njit(cache=True, inline="always")
 def _slot(keys: UInt64s, row: np.uint64) -> int:
     """Where the row is, or the empty slot where it would be."""
     at: int = np.int64(((row >> _HALF) * np.uint64(len(keys))) >> _HALF)  # type: ignore[assignment]
-    while keys[at] != row and keys[at] != np.uint64(0):
+    while keys[at] | _ONE != row and keys[at] != np.uint64(0):
         at += 1
         if at == len(keys):
             at = 0
@@ -307,47 +350,51 @@ def _slot(keys: UInt64s, row: np.uint64) -> int:
 
 
 @njit(cache=True)
-def _longest(tokens: Tokens, keys: UInt64s, values: Int32s) -> Spots:
+def _longest(codes: Codes, characters: Codes, particles: UInt64s, table: Table) -> Spots:
+    tokens = _tokens(codes, characters, particles)
     n = len(tokens.starts)
-    names, lasts = np.zeros(n, np.int32), np.empty(n, np.int32)
-    firsts, ends, rows = _single_rows(tokens)
+    # The slot of the longest name from each token; its number is another cache miss, so it waits.
+    slots, lasts = np.full(n, -1, np.int64), np.empty(n, np.int32)
+    firsts, ends, rows = _single_rows(tokens, table.bits)
     while len(firsts):
         alive = 0
         for k in range(len(firsts)):
-            slot, end = _slot(keys, rows[k]), ends[k]
-            if keys[slot] != np.uint64(0):
-                if values[slot] and tokens.borders[end] & _MAY_END:
-                    names[firsts[k]], lasts[firsts[k]] = values[slot], end
-                alive = _keep(k, alive, tokens, firsts, ends, rows)
+            slot, end = _slot(table.keys, rows[k]), ends[k]
+            key = table.keys[slot]
+            if key != np.uint64(0):
+                if not key & _ONE and tokens.borders[end] & _MAY_END:
+                    slots[firsts[k]], lasts[firsts[k]] = slot, end
+                alive = _keep(k, alive, tokens, firsts, ends, rows, table.bits)
         firsts, ends, rows = firsts[:alive], ends[:alive], rows[:alive]
     count, at = 0, 0
     begins = np.empty(n, np.int32)
     while at < n:
-        if names[at]:
+        if slots[at] >= 0:
             begins[count], at = at, lasts[at]
             count += 1
         at += 1
     first = begins[:count]
     last = lasts[first]
-    return Spots(tokens.starts[first], tokens.ends[last], names[first] - np.int32(1), first, last)
+    return Spots(tokens.starts[first], tokens.ends[last], table.values[slots[first]], first, last)
 
 
 @njit(cache=True)
-def _every(tokens: Tokens, keys: UInt64s, values: Int32s) -> Spots:
-    firsts, ends, rows = _single_rows(tokens)
+def _every(tokens: Tokens, table: Table) -> Spots:
+    firsts, ends, rows = _single_rows(tokens, table.bits)
     found = np.empty((2 * len(firsts) + 8, 3), np.int32)
     count = 0
     while len(firsts):
         alive = 0
         for k in range(len(firsts)):
-            slot, end = _slot(keys, rows[k]), ends[k]
-            if keys[slot] != np.uint64(0):
-                if values[slot] and tokens.borders[end] & _MAY_END:
+            slot, end = _slot(table.keys, rows[k]), ends[k]
+            key = table.keys[slot]
+            if key != np.uint64(0):
+                if not key & _ONE and tokens.borders[end] & _MAY_END:
                     if count == len(found):
                         found = np.concatenate((found, np.empty_like(found)))
-                    found[count, 0], found[count, 1], found[count, 2] = firsts[k], end, values[slot] - 1
+                    found[count, 0], found[count, 1], found[count, 2] = firsts[k], end, table.values[slot]
                     count += 1
-                alive = _keep(k, alive, tokens, firsts, ends, rows)
+                alive = _keep(k, alive, tokens, firsts, ends, rows, table.bits)
         firsts, ends, rows = firsts[:alive], ends[:alive], rows[:alive]
     # Each pass has found names of one length; a stable sort by first token leaves them by length.
     found = found[np.argsort(found[:count, 0], kind="mergesort")]
@@ -356,8 +403,8 @@ def _every(tokens: Tokens, keys: UInt64s, values: Int32s) -> Spots:
 
 
 @njit(cache=True)
-def _single_rows(tokens: Tokens) -> tuple[Int32s, Int32s, UInt64s]:
-    """Rows of one token: first and last token, hash.
+def _single_rows(tokens: Tokens, bits: UInt8s) -> tuple[Int32s, Int32s, UInt64s]:
+    """Rows of one token that may begin a name: first and last token, hash.
 
     All rows of one length are looked up before the next length's: the lookups wait for memory together.
     """
@@ -365,17 +412,20 @@ def _single_rows(tokens: Tokens) -> tuple[Int32s, Int32s, UInt64s]:
     firsts, rows = np.empty(n, np.int32), np.empty(n, np.uint64)
     count = 0
     for i in range(n):
-        firsts[count], rows[count] = i, _extended(_START, tokens.hashes[i], _NOTHING)
-        count += tokens.borders[i] & _MAY_START
+        row = _extended(_START, tokens.hashes[i], _NOTHING)
+        firsts[count], rows[count] = i, row
+        count += tokens.borders[i] & _MAY_START & _may_be_there(bits, row)
     return firsts[:count], firsts[:count].copy(), rows[:count]
 
 
 @njit(cache=True, inline="always")
-def _keep(k: int, alive: int, tokens: Tokens, firsts: Int32s, ends: Int32s, rows: UInt64s) -> int:
-    """Put the k-th row, longer by a token, at place `alive`, unless the line ends; the next place."""
+def _keep(
+    k: int, alive: int, tokens: Tokens, firsts: Int32s, ends: Int32s, rows: UInt64s, bits: UInt8s
+) -> int:
+    """Put the k-th row, longer by a token, at place `alive` if it may be known; the next place."""
     end = ends[k] + 1
     if end == len(tokens.starts) or tokens.gaps[end] == _BREAK:
         return alive
-    rows[alive] = _extended(rows[k], tokens.hashes[end], tokens.gaps[end])
-    firsts[alive], ends[alive] = firsts[k], end
-    return alive + 1
+    row = _extended(rows[k], tokens.hashes[end], tokens.gaps[end])
+    firsts[alive], ends[alive], rows[alive] = firsts[k], end, row
+    return alive + _may_be_there(bits, row)

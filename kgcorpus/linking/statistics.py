@@ -41,13 +41,13 @@ def is_name(surface: str) -> bool:
 
 
 def names_of_entities(rows: Iterable[Row]) -> Iterator[Row]:
-    """Labels and aliases, as rows {lang, surface, target}."""
+    """Labels and aliases, as rows {lang, surface, target, titled}."""
     for row in rows:
         for name in row["names"] or ():
             for text in {name["label"] or "", *name["aliases"]}:
                 surface = normalise(text)
                 if is_name(surface):
-                    yield {"lang": name["lang"], "surface": surface, "target": row["qid"]}
+                    yield {"lang": name["lang"], "surface": surface, "target": row["qid"], "titled": False}
 
 
 def names_of_targets(rows: Iterable[Row]) -> Iterator[Row]:
@@ -59,12 +59,17 @@ def names_of_targets(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def names_of_titles(rows: Iterable[Row]) -> Iterator[Row]:
-    """Titles with and without their parenthesis, as rows {lang, surface, target}."""
+    """Titles with and without their parenthesis, as rows {lang, surface, target, titled}.
+
+    `titled`: the name is the whole title.
+    """
     for row in rows:
-        for text in {row["title"], bare_title(row["title"])}:
+        title = row["title"]
+        for text in {title, bare_title(title)}:
             surface = normalise(text)
             if is_name(surface):
-                yield {"lang": row["lang"], "surface": surface, "target": row["qid"]}
+                named = {"lang": row["lang"], "surface": surface, "target": row["qid"]}
+                yield {**named, "titled": text == title}
 
 
 def count_occurrences(texts: Iterable[str], spotter: Any, names: int) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ def describe(
 ) -> dict[str, Any] | None:
     """An entity's description, with the entity's own mention in it, from the first source that has one.
 
-    A text that says no more than one of the entity's names describes nothing: it is refused.
+    A text that says no more than a name of the entity, or its mention, describes nothing: it is refused.
 
     Args:
         qid: the entity.
@@ -51,11 +51,11 @@ def describe(
         candidate = text if source == "text_table" else row and row["text"]
         if not candidate or not candidate.strip():
             continue
-        if _is_name(candidate, names):
-            tally.drop("description_is_name")
-            continue
         mentions = row["mentions"] if row else ()
         own = next(((m["start"], m["end"]) for m in mentions if m["qid"] == qid), None)
+        if _is_name(candidate, [*names, candidate[slice(*own)]] if own else names):
+            tally.drop("description_is_name")
+            continue
         span = own or _find_name(candidate, names)
         tally.count(f"described_by_{source}")
         tally.count("description_without_mention", span is None)

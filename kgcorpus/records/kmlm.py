@@ -126,12 +126,14 @@ def slotted_batch(
     from kgcorpus.kg.strings import join_pieces
 
     n, items = pieces.starts.shape
-    offsets, text, spans = join_pieces(*pieces, _glue(items))
+    glue = _glue(items)
+    addresses = np.array([data.ctypes.data for data in (*pieces.data, glue.data)], np.int64)
+    offsets, text, first, last = join_pieces(pieces.starts, pieces.ends, pieces.sources, addresses, glue)
     numbers = np.arange(items)
     slots = pa.StructArray.from_arrays(
         [
-            pa.array(spans[:, :, 0].ravel()),
-            pa.array(spans[:, :, 1].ravel()),
+            pa.array(first),
+            pa.array(last),
             pa.array(np.tile((numbers // 3).astype(np.int32), n)),
             pa.array(np.tile((numbers % 3 + 1).astype(np.int8), n)),
             facts.qids,

@@ -59,6 +59,7 @@ def read_linked_documents(
             "lang": code,
             "text": text,
             "links": list(_links(row.get("links") or [], text=text, site=site, tally=tally)),
+            "blocks": None,
             "redirect": None,
             "disambiguation": False,
         }

@@ -4,6 +4,7 @@ A file is a header stream, streams of whole pages, and a footer, on end. A part 
 bytes owns the streams that begin in it: whatever the borders, every page is read exactly once.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -72,13 +73,17 @@ def _offsets(index: str, limits: Limits) -> Iterator[tuple[int, int]]:
 def parts_of(streams: Sequence[PageStream], n: int) -> list[list[PageStream]]:
     """The streams in at most n parts of about equal bytes; no part is empty."""
     size = streams[-1].stop
-    placed = groupby(streams, key=lambda stream: stream.start * n // size)
+    return cut(streams, [size * i // n for i in range(1, n)])
+
+
+def cut(streams: Sequence[PageStream], borders: Sequence[int]) -> list[list[PageStream]]:
+    """The streams in parts; one belongs to the part that its first byte lies in; no part is empty.
+
+    Args:
+        borders: ascending bytes of the file, at each of which a part begins.
+    """
+    placed = groupby(streams, key=lambda stream: bisect_right(borders, stream.start))
     return [list(part) for _, part in placed]
-
-
-def owned(streams: Sequence[PageStream], start: int, stop: int) -> list[PageStream]:
-    """The streams that begin in [start, stop)."""
-    return [stream for stream in streams if start <= stream.start < stop]
 
 
 def read_streams(

@@ -1,6 +1,6 @@
 """Raw pages to rows of table `pages`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from kgcorpus.contracts.tally import Tally
@@ -9,11 +9,17 @@ from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import is_disambiguation, parse
 
 
-def page_rows(pages: Iterable[RawPage], *, site: Site, tally: Tally) -> Iterator[dict[str, Any]]:
+def page_rows(
+    pages: Iterable[RawPage], *, site: Site, tally: Tally, keep: Set[str] = frozenset()
+) -> Iterator[dict[str, Any]]:
     """Rows of table `pages`: articles, disambiguation pages and redirects of the main namespace.
 
     A redirect has no text and no links; one to a section keeps it in `redirect`, as in `Title#Section`.
-    Drops are counted as `other_namespace` and `no_text`.
+
+    Args:
+        keep: as of `wikitext.parse`.
+        tally: counts `other_namespace` and `no_text` as drops; `unbalanced_markup`, pages on which a
+            template, table or link is opened and not closed.
     """
     for page in pages:
         if page.ns != 0:
@@ -27,15 +33,18 @@ def page_rows(pages: Iterable[RawPage], *, site: Site, tally: Tally) -> Iterator
             tally.count("redirects")
             yield row | {"redirect": redirect}
             continue
-        article = parse(page.wikitext, site)
+        article = parse(page.wikitext, site, keep=keep)
         if not article.text:
             tally.drop("no_text")
             continue
         tally.count("articles")
         tally.count("links", len(article.links))
+        if not article.balanced:
+            tally.count("unbalanced_markup")
         yield row | {
             "text": article.text,
             "links": [link._asdict() for link in article.links],
+            "blocks": article.kinds,
             "disambiguation": is_disambiguation(page.wikitext, site),
         }
 
@@ -47,6 +56,7 @@ def _row(page: RawPage, *, lang: str) -> dict[str, Any]:
         "lang": lang,
         "text": "",
         "links": [],
+        "blocks": [],
         "redirect": None,
         "disambiguation": False,
     }

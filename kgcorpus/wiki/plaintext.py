@@ -77,6 +77,7 @@ def _row(document: list[str], *, start: int, lang: str, ordinal: int) -> dict[st
         "lang": lang,
         "text": "\n".join(document),
         "links": [],
+        "blocks": None,
         "redirect": None,
         "disambiguation": False,
     }

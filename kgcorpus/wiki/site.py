@@ -89,7 +89,8 @@ _PROJECTS = _words(
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e]")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 # A title on which normalising changes no more than the first letter: most are.
-_SIMPLE = re.compile(r"[^\W_](?>(?:[^\s_&%#:<>\[\]{}|\u200e\u200f\u202a-\u202e\ufffd]| (?=[^ ]))*)")
+_PLAIN = r"[^\s_&%#:<>\[\]{}|\u200e\u200f\u202a-\u202e\ufffd]"
+_SIMPLE = re.compile(rf"[^\W_]{_PLAIN}*+(?>(?: {_PLAIN}++)*)")
 _NOT_IN_TITLES = re.compile(r"[<>\[\]{}|\ufffd]|&(?:\w+|#\w+);|^\.{1,2}(?:$|/)|^\s*$")
 
 
@@ -102,12 +103,14 @@ class Site:
         dbname: e.g. `enwiki`.
         first_letter: the first letter of a title has no case.
         namespaces: casefolded name or alias -> number; the main namespace has none.
+        templates: what the user says of templates (`wikitext.templates.read_templates`).
     """
 
     lang: str
     dbname: str
     first_letter: bool
     namespaces: Mapping[str, int]
+    templates: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, lang: str, dbname: str = "", *, first_letter: bool = True, names: Mapping[str, int]) -> Self:
@@ -123,12 +126,13 @@ class Site:
             "dbname": self.dbname,
             "first_letter": self.first_letter,
             "namespaces": dict(self.namespaces),
+            "templates": [list(pair) for pair in self.templates],
         }
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        return cls(**saved)
+        return cls(**{**saved, "templates": tuple(map(tuple, saved["templates"]))})
 
     def normalise_title(self, raw: str) -> str:
         """The title that a link or a redirect names, in the form of the dump's `<title>`; may be empty.
@@ -171,7 +175,7 @@ class Site:
     def article(self, raw: str) -> str | None:
         """The normalised title if `raw` can name a page of the main namespace of this wiki, else None."""
         if _SIMPLE.fullmatch(raw):
-            return self._cased(raw)
+            return raw if "A" <= raw[0] <= "Z" else self._cased(raw)
         title = self.normalise_title(raw)
         if _NOT_IN_TITLES.search(title):
             return None

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from kgcorpus.config import BuildConfig, GraphConfig, SparkConfig, WikipediaConfig
 from kgcorpus.contracts.stages import Source, Stage, fingerprint, params_of, sources_of
 
@@ -64,6 +66,31 @@ def test_every_stage_declares_existing_config_fields(tmp_path: Path) -> None:
         params_of(BuildConfig(), stage)
         sources_of(BuildConfig(), (*stage.sources, *stage.needs))
         assert set(stage.needs) <= set(stage.sources)
+        assert set(stage.only_if) <= set(stage.optional)
         assert {*stage.inputs, *stage.optional} <= seen, f"{stage.table} reads a later stage's table"
         seen.add(stage.table)
     assert seen == set(TABLES)
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "read"),
+    [
+        ("importance", {"importance": {"encoder": "e", "replacement": "mask"}}, []),
+        ("importance", {"importance": {"encoder": "e", "replacement": "entity"}}, ["entities"]),
+        ("linked_sentences", {}, ["titles", "triples"]),
+        (
+            "linked_sentences",
+            {"linking": {"dictionary": True}},
+            ["titles", "triples", "surfaces", "in_links", "entities"],
+        ),
+    ],
+)
+def test_an_optional_table_is_read_where_the_configuration_asks_for_it(
+    table: str, settings: dict[str, object], read: list[str]
+) -> None:
+    from pipelines.plan import BY_TABLE, available_inputs
+
+    graph = {"triples": ["t.txt"], "labels": ["l.tsv"]}
+    wiki = {"lang": "en", "dump": "d.xml", "titles": "t.tsv"}
+    config = BuildConfig.model_validate({"graph": graph, "wikipedia": [wiki], **settings})
+    assert available_inputs(BY_TABLE[table], config) == [*BY_TABLE[table].inputs, *read]

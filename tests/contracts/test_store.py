@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.contracts.errors import UsageError
-from kgcorpus.contracts.store import build_lock, publish, replacing, sweep_temporaries, write_text
+from kgcorpus.contracts.store import folder_lock, publish, replacing, sweep_temporaries, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -48,17 +48,17 @@ def test_publish_replaces_what_was_there(tmp_path: Path) -> None:
 
 def test_the_second_build_is_refused_and_a_dead_owners_lock_is_taken_over(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from kgcorpus.contracts.store import build_lock\n"
-        "with build_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from kgcorpus.contracts.store import folder_lock\n"
+        "with folder_lock(Path(sys.argv[1]), 'build'): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "held\n"
-        with pytest.raises(UsageError, match=str(owner.pid)), build_lock(tmp_path):
+        with pytest.raises(UsageError, match=str(owner.pid)), folder_lock(tmp_path, "build"):
             pass
         owner.kill()
         owner.wait()
-        with build_lock(tmp_path):
+        with folder_lock(tmp_path, "build"):
             pass

@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import gzip
 import json
 import re
 import resource
@@ -13,14 +14,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 
+from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.demo.dumps import write_dumps
 from tests.e2e.commands import ONE_CORE, bytes_of, command, run, sets
 
 Done = subprocess.CompletedProcess[str]
 # A shard whose write must fail on a disk that holds all before it.
 _SMALL_DISK = "500k"
+_TO_XLR = ("entities", "relations", "cycles", "rules", "xlr")
 
 
 @dataclass
@@ -52,11 +56,21 @@ class Place:
             "train", "kmlm", "--corpus", corpus, "--out", self.folder / "RUN", "--max-steps", "2", *words
         )
 
-    def ends_alike(self, out: Path | None = None) -> None:
+    def ends_alike(self, *targets: str, out: Path | None = None) -> None:
         """The same command, run again, gives the finished build's bytes."""
-        done = self.build(out=out)
+        out = out or self.out
+        done = self.build(*targets, out=out)
         assert done.returncode == 0, done.stderr
-        assert bytes_of(out or self.out) == bytes_of(self.built)
+        made, whole = bytes_of(out), bytes_of(self.built)
+        if targets:
+            # The manifest of a part names part of the tables.
+            del made["manifest.json"]
+            tables = [load_manifest(folder).tables for folder in (out, self.built)]
+            assert set(targets) <= tables[0].keys()
+            assert tables[0].items() <= tables[1].items()
+            assert made.items() <= whole.items()
+        else:
+            assert made == whole
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class Fault:
     tried: str
     code: int
     provoke: Callable[[Place], Done]
-    after: str = "nothing was written"
+    after: str = "no table is written"
 
 
 def shown(done: Done, place: Place) -> str:
@@ -88,7 +102,7 @@ def shown(done: Done, place: Place) -> str:
     text = re.sub(r"\.([\w.-]+?)\.\d+-[0-9a-f]{8}\.tmp", r"\1", text)
     text = re.sub(r"/[0-9a-f]{12}/", "/FINGERPRINT/", text)
     text = re.sub(r"(The tables are: ).*", r"\1...", text)
-    return re.sub(r"\b(process|byte|char|column|line) \d+", r"\1 N", text)
+    return re.sub(r"\b(process|byte|char|column|line|page_id) \d+\b", r"\1 N", text)
 
 
 def unknown_key(place: Place) -> Done:
@@ -97,6 +111,10 @@ def unknown_key(place: Place) -> Done:
 
 def no_config(place: Place) -> Done:
     return place.build("--config", str(place.folder / "absent.yaml"))
+
+
+def object_store(place: Place) -> Done:
+    return run("build-corpus", "--out", "s3://bucket/out")
 
 
 def unknown_table(place: Place) -> Done:
@@ -119,6 +137,26 @@ def missing_column_set_aside(place: Place) -> Done:
     done = place.build_from(f"graph: {{triples: [{triples}]}}\non_bad_input: quarantine\n", "triples")
     assert not (place.out / "manifest.json").exists()
     return done
+
+
+def utf16(place: Place) -> Done:
+    triples = place.folder / "triples.txt"
+    triples.write_text("Q1\tP1\tQ2\n", encoding="utf-16")
+    return place.build_from(f"graph: {{triples: [{triples}]}}\n", "triples")
+
+
+def latin1(place: Place) -> Done:
+    labels = place.folder / "labels.tsv"
+    labels.write_text("Q1\tde\tKöln\n", encoding="latin-1")
+    (place.folder / "triples.txt").write_text("Q1\tP1\tQ2\n")
+    graph = f"{{triples: [{place.folder}/triples.txt], labels: [{labels}]}}"
+    return place.build_from(f"graph: {graph}\n", "entities")
+
+
+def bomb(place: Place) -> Done:
+    triples = place.folder / "triples.txt.gz"
+    triples.write_bytes(gzip.compress((b"Q1\tP1\tQ2\t" + b"x" * (1 << 20) + b"\n") * 70))
+    return place.build_from(f"graph: {{triples: [{triples}]}}\n", "triples")
 
 
 def _dump(place: Place) -> Path:
@@ -151,6 +189,19 @@ def broken_xml(place: Place) -> Done:
     return _build_dump(place, dump)
 
 
+def entity_expansion(place: Place) -> Done:
+    dump = place.folder / "dump.xml"
+    levels = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+    dump.write_text(f'<!DOCTYPE mediawiki [<!ENTITY l0 "ha">{levels}]><mediawiki>&l9;</mediawiki>')
+    return _build_dump(place, dump)
+
+
+def page_in_two_dumps(place: Place) -> Done:
+    dump = _dump(place)
+    again = Path(shutil.copy(dump, place.folder / "again.xml.bz2"))
+    return place.build_from(f"wikipedia: [{{lang: en, dump: [{dump}, {again}]}}]\n", "pages")
+
+
 def other_manifest(place: Place) -> Done:
     place.out.mkdir()
     (place.out / "manifest.json").write_text('{"format": 99}')
@@ -175,36 +226,40 @@ def two_builds(place: Place) -> Done:
 
 
 def dead_owner(place: Place) -> Done:
-    with _another_build(place):
+    place.copy()
+    with _another_build(place, "cycles", "--force") as other:
         pass
-    assert (place.out / ".lock").read_text()
+    assert other.returncode == -signal.SIGKILL
+    assert (place.out / ".lock").read_text() == str(other.pid)
     place.ends_alike()
     return place.build()
 
 
 @contextlib.contextmanager
-def _another_build(place: Place) -> Iterator[None]:
+def _another_build(place: Place, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """A build that holds OUT's lock, killed at the end."""
-    words = command("build-corpus", "--out", place.out)
+    words = command("build-corpus", "--out", place.out, *words)
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
         lock = place.out / ".lock"
-        while not (lock.exists() and lock.read_text()):
+        while not (lock.exists() and lock.read_text() == str(other.pid)):
             time.sleep(0.05)
-        yield
+        yield other
         other.send_signal(signal.SIGKILL)
 
 
 def full_disk(place: Place) -> Done:
     with _small_disk(place) as disk:
-        done = place.build(out=disk / "OUT")
+        done = place.build(*_TO_XLR, out=disk / "OUT")
         subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
-        place.ends_alike(disk / "OUT")
+        place.ends_alike(*_TO_XLR, out=disk / "OUT")
     return done
 
 
 def full_disk_in_training(place: Place) -> Done:
     with _small_disk(place) as disk:
-        return run("train", "kmlm", "--corpus", place.built, "--out", disk / "RUN", "--max-steps", "2")
+        done = run("train", "kmlm", "--corpus", place.built, "--out", disk / "RUN", "--max-steps", "2")
+        assert not list((disk / "RUN").glob("checkpoints/step-*"))
+        return done
 
 
 @contextlib.contextmanager
@@ -222,7 +277,7 @@ def _small_disk(place: Place) -> Iterator[Path]:
 def file_size_limit(place: Place) -> Done:
     # Half of the largest shard; whole shards before it stay.
     largest = max(path.stat().st_size for path in (place.built / "data").rglob("*.parquet"))
-    words = command("build-corpus", "--out", place.out, *sets(*ONE_CORE))
+    words = command("build-corpus", "code_switched", "--out", place.out, *sets(*ONE_CORE))
     limit = (largest // 2, resource.RLIM_INFINITY)
     done = subprocess.run(
         words,
@@ -231,8 +286,20 @@ def file_size_limit(place: Place) -> Done:
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
     )
-    place.ends_alike()
+    place.ends_alike("code_switched")
     return done
+
+
+def dead_jvm(place: Place) -> Done:
+    words = command("build-corpus", "code_switched", "--out", place.out, *sets(*ONE_CORE))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as build:
+        while build.poll() is None and not list(place.out.glob("tables/code_switched/*/.*.tmp")):
+            time.sleep(0.005)
+        (jvm,) = (child for child in psutil.Process(build.pid).children() if child.name() == "java")
+        jvm.kill()
+        said, errors = build.communicate()
+    place.ends_alike("code_switched")
+    return Done(words, build.returncode, said, errors)
 
 
 def truncated_table(place: Place) -> Done:
@@ -291,10 +358,12 @@ def too_few_steps(place: Place) -> Done:
     return done
 
 
+NO_MODEL = "no model is written"
 SAME = "the same command ends with the same bytes"
 FAULTS = (
     Fault("an unknown config key", "`cycles.per_pear`", 2, unknown_key),
     Fault("no such config file", "`--config absent.yaml`", 2, no_config),
+    Fault("OUT at a URL", "`--out s3://bucket/out`", 2, object_store),
     Fault("an unknown table", "`build-corpus tripels`", 2, unknown_table),
     Fault("a wrong path", "a triples file that is not there", 3, wrong_path),
     Fault("a missing column", "a line of two fields among the triples", 3, missing_column),
@@ -305,15 +374,21 @@ FAULTS = (
         missing_column_set_aside,
         "no table is committed; the line stands in quarantine/",
     ),
+    Fault("UTF-16", "a triples file", 3, utf16),
+    Fault("another encoding", "Latin-1 among the labels", 3, latin1, "the tables before it stay"),
+    Fault("a decompression bomb", "70 MiB of triples in 72 kB of .gz", 3, bomb),
     Fault("a truncated dump", "the last 500 bytes of a .bz2 cut off", 3, truncated_dump),
     Fault("a damaged dump", "one byte in the middle of a .bz2 flipped", 3, flipped_byte),
     Fault("broken XML", "an end tag misspelt", 3, broken_xml),
+    Fault("XML entities", "ten levels of ten, declared in a DTD", 3, entity_expansion),
+    Fault("one page in two dumps of a language", "the same dump under two names", 3, page_in_two_dumps),
     Fault("a manifest of another version", "`format: 99`", 3, other_manifest),
     Fault("half a manifest", "the file cut in the middle", 3, half_manifest),
     Fault("no folder to write to", "OUT is a file", 4, no_folder),
     Fault("two builds at once", "a second one while the first holds OUT", 2, two_builds, "the first goes on"),
     Fault("a dead owner's lock", "SIGKILL to the owner", 0, dead_owner, "taken over; " + SAME),
     Fault("a full disk", f"OUT on a disk of {_SMALL_DISK}B", 4, full_disk, SAME + " once there is room"),
+    Fault("a dead JVM", "SIGKILL to it while a shard is written", 4, dead_jvm, SAME),
     Fault("a file size limit", "`ulimit -f` under the size of a shard", 4, file_size_limit, SAME),
     Fault(
         "a truncated table",
@@ -326,13 +401,14 @@ FAULTS = (
         "a damaged table", "200 bytes of `linked_sentences` zeroed, the length kept", 3, damaged_table, SAME
     ),
     Fault("no such Spark master", "`spark.master=locl[2]`", 4, no_such_master),
-    Fault("training without a build", "`--corpus` an empty folder", 3, corpus_not_built),
-    Fault("training on a truncated shard", "20 bytes cut off", 3, truncated_shard_in_training),
+    Fault("training without a build", "`--corpus` an empty folder", 3, corpus_not_built, NO_MODEL),
+    Fault("training on a truncated shard", "20 bytes cut off", 3, truncated_shard_in_training, NO_MODEL),
     Fault(
         "training on a shard without a column",
         "`slots` left out, the manifest adapted",
         3,
         missing_column_in_training,
+        NO_MODEL,
     ),
     Fault(
         "a full disk in training",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.faults import FAULTS, Fault, Place, shown
+from tests.e2e.faults import FAULTS, NO_MODEL, Fault, Place, shown
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 DOC = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -41,6 +41,10 @@ def test_a_fault_ends_in_one_clear_line(fault: Fault, built: Path, tmp_path: Pat
     assert done.returncode == fault.code, done.stderr
     assert "Traceback" not in done.stderr
     assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == bool(fault.code)
+    if fault.after == Fault.after:
+        assert not [path for path in (place.out / "tables").rglob("*") if path.is_file()]
+    if fault.after == NO_MODEL:
+        assert not (place.folder / "RUN" / "model").exists()
     said = f"`{shown(done, place)}`" if fault.code else "-"
     row = f"| {fault.name} | {fault.tried} | {fault.code} | {said} | {fault.after} |"
     if "KGCORPUS_RENEW_DOCS" in os.environ:

@@ -1,6 +1,6 @@
 """Small random encoders of four families, saved as folders; none of their weights mean anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,13 +30,13 @@ TEXTS = [
 FAMILIES = ["bert", "distilbert", "roberta", "xlm-roberta"]
 
 
-def _bert_tokenizer() -> PreTrainedTokenizerFast:
+def _bert_tokenizer(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
     tok = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tok.normalizer = normalizers.BertNormalizer(lowercase=False)
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tok.decoder = decoders.WordPiece()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tok.train_from_iterator(TEXTS, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special))
+    tok.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=size, special_tokens=special))
     tok.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return PreTrainedTokenizerFast(
         tokenizer_object=tok,
@@ -64,25 +64,25 @@ def _angled(tok: Tokenizer) -> PreTrainedTokenizerFast:
 _ANGLED = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
-def _roberta_tokenizer() -> PreTrainedTokenizerFast:
+def _roberta_tokenizer(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tok.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tok.train_from_iterator(
-        TEXTS, trainers.BpeTrainer(vocab_size=320, special_tokens=_ANGLED, initial_alphabet=alphabet)
+        texts, trainers.BpeTrainer(vocab_size=size, special_tokens=_ANGLED, initial_alphabet=alphabet)
     )
     tok.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     return _angled(tok)
 
 
-def _xlm_roberta_tokenizer() -> PreTrainedTokenizerFast:
+def _xlm_roberta_tokenizer(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
     tok = Tokenizer(models.Unigram())
     tok.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
     tok.pre_tokenizer = pre_tokenizers.Metaspace()
     tok.decoder = decoders.Metaspace()
     tok.train_from_iterator(
-        TEXTS, trainers.UnigramTrainer(vocab_size=300, special_tokens=_ANGLED, unk_token="<unk>")
+        texts, trainers.UnigramTrainer(vocab_size=size, special_tokens=_ANGLED, unk_token="<unk>")
     )
     tok.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
@@ -90,17 +90,19 @@ def _xlm_roberta_tokenizer() -> PreTrainedTokenizerFast:
     return _angled(tok)
 
 
-def _save(family: str, folder: Path, *, positions: int = 64) -> Path:
+def _save(
+    family: str, folder: Path, *, positions: int = 64, texts: Sequence[str] = TEXTS, size: int = 320
+) -> Path:
     """Save a random encoder whose states differ clearly between contexts."""
     torch.manual_seed(5)
     small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
     wide = {"initializer_range": 0.3}
     if family == "bert":
-        tok = _bert_tokenizer()
+        tok = _bert_tokenizer(texts, size)
         config = BertConfig(vocab_size=len(tok), max_position_embeddings=positions, **small, **wide)
         model = BertForMaskedLM(config)
     elif family == "distilbert":
-        tok = _bert_tokenizer()
+        tok = _bert_tokenizer(texts, size)
         model = DistilBertModel(
             DistilBertConfig(
                 vocab_size=len(tok),
@@ -113,7 +115,8 @@ def _save(family: str, folder: Path, *, positions: int = 64) -> Path:
             )
         )
     else:
-        tok = _roberta_tokenizer() if family == "roberta" else _xlm_roberta_tokenizer()
+        make = _roberta_tokenizer if family == "roberta" else _xlm_roberta_tokenizer
+        tok = make(texts, size)
         angled = {
             "vocab_size": len(tok),
             "max_position_embeddings": positions + 2,
@@ -132,7 +135,7 @@ def _save(family: str, folder: Path, *, positions: int = 64) -> Path:
 
 @pytest.fixture(scope="session")
 def save_encoder() -> Callable[..., Path]:
-    """`save_encoder(family, folder, positions=64)`."""
+    """`save_encoder(family, folder, positions=64, texts=TEXTS, size=320)`; size: tokens of the vocabulary."""
     return _save
 
 

@@ -1,4 +1,4 @@
-"""SI against eq. 1 written a second time: one text at a time, no batches, no padding."""
+"""SI against eq. 1 written a second time, and what a shard's mentions share."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +12,11 @@ import torch
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.importance.encoder import Encoder, load_encoder
+from kgcorpus.importance.encoder import load_encoder
 from kgcorpus.importance.formula import semantic_importance
 from kgcorpus.importance.score import score_sentences
+from tests.importance.oracle import REPLACEMENTS, naive_cosines, naive_state
 
-REPLACEMENTS = ["mask", "mask_each", "unk", "delete", "entity"]
 NAMES = {"Q270": ["Berlin", "東京"], "Q5": ["Pierre Curie"], "Q17": ["Việt Nam", "Japan", "Frankreich"]}
 SENTENCES = [
     ("Marie Curie moved from Warsaw to Paris, in 1891.", [("Marie Curie", "Q5"), ("Warsaw", "Q270")]),
@@ -57,46 +57,6 @@ def score(sentences, encoder, *, replacement="mask", tally=None, **options):
     )
 
 
-def naive_state(encoder: Encoder, ids: list[int], *, pooling: str) -> torch.Tensor:
-    framed = torch.tensor([[*encoder.prefix, *ids, *encoder.suffix]])
-    with torch.no_grad():
-        states = encoder.model(framed).last_hidden_state[0]
-    inner = states[len(encoder.prefix) : len(framed[0]) - len(encoder.suffix)]
-    return states[0] if pooling == "cls" else inner.mean(0)
-
-
-def naive_cosines(
-    encoder: Encoder, text: str, start: int, end: int, *, replacement: str, pooling: str, qid: str
-):
-    """The cosine for each name that may be drawn (one, unless the replacement is `entity`)."""
-    tok = encoder.tokenizer
-    plain = tok(text, return_offsets_mapping=True, return_special_tokens_mask=True)
-    columns = (plain["input_ids"], plain["offset_mapping"], plain["special_tokens_mask"])
-    own = [(i, span) for i, span, added in zip(*columns, strict=True) if not added]
-    ids = [i for i, _ in own]
-    assert [*encoder.prefix, *ids, *encoder.suffix] == plain["input_ids"]
-    hit = [k for k, (_, (a, b)) in enumerate(own) if set(range(a, b)) & set(range(start, end))]
-    before, after = own[: hit[0]], own[hit[-1] + 1 :]
-    while before and text[before[-1][1][0] : before[-1][1][1]].strip() == "":
-        before = before[:-1]
-    spaced = " " if start and text[start - 1] == " " else ""
-    middles = {
-        "mask": [[tok.mask_token_id]],
-        "mask_each": [[tok.mask_token_id] * len(hit)],
-        "unk": [[tok.unk_token_id]],
-        "delete": [[]],
-        "entity": [tok(spaced + name, add_special_tokens=False)["input_ids"] for name in NAMES[qid]],
-    }[replacement]
-    whole = naive_state(encoder, ids, pooling=pooling)
-    cosines = []
-    for middle in middles:
-        changed = [i for i, _ in before] + middle + [i for i, _ in after]
-        if changed:
-            state = naive_state(encoder, changed, pooling=pooling)
-            cosines.append(torch.cosine_similarity(whole, state, dim=0).item())
-    return cosines
-
-
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
 def test_equals_the_formula_written_naively(encoder, replacement, pooling):
@@ -112,7 +72,7 @@ def test_equals_the_formula_written_naively(encoder, replacement, pooling):
             row["end"],
             replacement=replacement,
             pooling=pooling,
-            qid=row["qid"],
+            names=NAMES[row["qid"]],
         )
         if not expected:
             assert row["cos"] is None
@@ -156,6 +116,10 @@ def test_equal_texts_and_mentions_are_read_once(encoder):
     mentions = sum(len(m) for _, m in SENTENCES)
     texts = sum(bool(m) for _, m in SENTENCES)
     assert [row["cos"] for row in scored[:mentions]] == [row["cos"] for row in scored[mentions:]]
+    tokens = tally.counts.pop("importance_tokens")
+    once = Tally()
+    score(rows(), encoder, tally=once)
+    assert tokens == once.counts["importance_tokens"] > 5 * mentions
     assert tally.counts == {
         "importance_mentions": 2 * mentions,
         "importance_texts": texts,

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records, refuse
+from kgcorpus.kg.arrays import Memory
+from kgcorpus.kg.cycles import mine_batches
 from kgcorpus.kg.graph import Graph
+from kgcorpus.kg.mining import Settings
 from kgcorpus.kg.readers import parse_triple
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -23,6 +26,20 @@ def as_table(triples) -> pa.Table:
 
 def as_graph(triples) -> Graph:
     return Graph.from_arrow(as_table(triples), tally=Tally())
+
+
+COUNTS = ("length3", "length3_labelled", "length4_diamonds", "length4_cycles", "length4_sets")
+
+
+def counts_of(graph: Graph, *, colours: int = 1) -> dict[str, int]:
+    """The cycles that the miner counts before its caps, which keep as little as they can here."""
+    caps = dict.fromkeys(("wings_per_edge", "pairs_per_edge", "per_pair", "per_combination"), 1)
+    tally = Tally()
+    for _ in mine_batches(
+        graph, Memory(), Settings(seed=0, dedup="diamond", colours=colours, **caps), tally=tally
+    ):
+        pass
+    return {name: tally.counts[name] for name in COUNTS}
 
 
 IDS = [*(f"Q{7**i}" for i in range(6)), "my node", "Q-1"]

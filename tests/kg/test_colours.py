@@ -33,8 +33,8 @@ def test_every_edge_lies_in_one_block_and_points_up(graph, colours):
     for (i, j), block in colouring.blocks(u, v).items():
         sources = np.repeat(members[i], np.diff(block.offsets))
         targets = members[j][block.targets]
-        assert (colouring.colour[sources] == i).all()
-        assert (colouring.colour[targets] == j).all()
+        assert (colouring.colour[colouring.rank[sources]] == i).all()
+        assert (colouring.colour[colouring.rank[targets]] == j).all()
         assert (colouring.rank[sources] < colouring.rank[targets]).all()
         ends = [frozenset(end) for end in zip(sources.tolist(), targets.tolist(), strict=True)]
         named = zip(u[block.pairs].tolist(), v[block.pairs].tolist(), strict=True)

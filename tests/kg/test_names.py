@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kgcorpus.contracts.tables import table
 from kgcorpus.kg.names import Names
+from kgcorpus.kg.strings import hex_digits, prefixed
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=6)
 NAME = st.builds(
@@ -83,3 +84,10 @@ def test_a_slice_of_a_table():
     names = Names.from_arrow(pa.Table.from_pylist(rows, schema=schema).slice(4, 3), "pid")
     assert [names.label(f"P{i}", "de") for i in (3, 4, 6, 7)] == [None, "größe 4 🗺", "größe 6 🗺", None]
     assert names.aliases("P5", "de") == ["a5", "b5"]
+
+
+def test_hexadecimal_ids():
+    values = [0, 1, 255, 2**63, 2**64 - 1]
+    digits = hex_digits(np.array(values, np.uint64))
+    assert prefixed("cs:de:", digits).to_pylist() == [f"cs:de:{value:016x}" for value in values]
+    assert prefixed("", digits[:0]).to_pylist() == []

@@ -7,9 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from kgcorpus.kg.cycles import count_cycles
-
-from .conftest import as_graph
+from .conftest import as_graph, counts_of
 
 pytestmark = pytest.mark.slow
 MILLION = 0.05  # of the generator's 20.6M triples
@@ -54,10 +52,10 @@ def test_every_planted_rule_is_found_among_the_noise(generator, graph_checks):
 
 def test_counts_of_kg_real_for_any_colours(load_triples):
     graph = as_graph(load_triples("kg-real"))
-    counts = count_cycles(graph)
-    assert (counts.length3, counts.length3_labelled) == (147_878, 464_392)
+    counts = counts_of(graph)
+    assert (counts["length3"], counts["length3_labelled"]) == (147_878, 464_392)
     for colours in (2, 3, 5):
-        assert count_cycles(graph, colours=colours) == counts
+        assert counts_of(graph, colours=colours) == counts
 
 
 MINE_A_HUB = """

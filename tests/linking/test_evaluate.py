@@ -43,6 +43,9 @@ def test_hidden_links_are_scored_by_stratum(corpus, tmp_path):
     assert strata["all"]["linker"]["n"] == 4
     assert strata["ambiguous"]["linker"]["n"] == 2
     assert strata["ambiguous"]["prior"]["mean"] == 0.5
+    assert strata["ambiguous"]["commonest"]["mean"] == 0.5
+    assert strata["ambiguous"]["reachable"]["mean"] == 0.5  # "Quicksilver" is no meaning of "Mercury"
+    assert strata["unseen_surface"]["prior"]["mean"] in (0, None)
     assert result["curve"][-1]["recall"] <= 0.5
 
 

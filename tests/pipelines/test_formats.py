@@ -189,6 +189,17 @@ def test_pages_of_two_indexed_parts_another_language_and_text(read_pages: list) 
     assert [link["target"] for link in own["Rome was a town."]] == ["d:Q220", "Town"]
 
 
+def test_a_dump_without_index_is_split_into_raw_pages(
+    spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
+) -> None:
+    german = config.model_copy(update={"wikipedia": config.wikipedia[1:], "text": ()})
+    assert run(spark, pages.STAGE, german, tmp_path) == [
+        row for row in read_pages if row["lang"] == "de" and row["page_id"] > 0
+    ]
+    (raw,) = (row for row in pq.read_table(tmp_path / "scratch" / "raw-pages").to_pylist() if row["title"])
+    assert (raw["lang"], raw["page_id"], raw["text"]) == ("de", 1, "Die Stadt [[Rom]].")
+
+
 @pytest.mark.parametrize("partitions", [1, 7])
 def test_pages_do_not_depend_on_the_partitions(
     spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path, partitions: int

@@ -1,17 +1,21 @@
 """Shards: the same bytes for any partitioning, whole or absent, with their counters."""
 
+import contextlib
 import hashlib
+import io
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
+from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.contracts.tables import table
 from pipelines.kernels import COUNTERS, map_rows, with_split
-from pipelines.writer import ROW_GROUP, read_counters, shard_names, write_shards
+from pipelines.writer import ROW_GROUP, read_counters, shard_names, write_batches, write_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -109,6 +113,32 @@ def test_two_rows_with_one_key_are_refused(spark: "SparkSession", tmp_path: Path
     with pytest.raises(Exception, match="two rows of triples have the same key"):
         write(frame.union(frame), tmp_path, shards={"part": 1})
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_stream_that_breaks_off_leaves_no_short_shard(tmp_path: Path) -> None:
+    """What a worker reads when its executor dies: the bytes so far, which Arrow takes for all."""
+    names = shard_names(TRIPLES, {"part": 3})
+    schema = pa.schema([("_shard", pa.int32()), *COUNTERS, *TRIPLES.schema])
+    stream = io.BytesIO()
+    cuts = []
+    with pa.ipc.new_stream(stream, schema) as writer:
+        for shard in range(3):
+            rows = [{"_shard": shard, "h": f"Q{i}", "r": "P1", "t": "Q1"} for i in range(5)]
+            for row in [*rows, {"_shard": shard, "_counter": "end", "_n": 1}]:
+                cuts.append(stream.tell())
+                writer.write_batch(pa.RecordBatch.from_pylist([row], schema=schema))
+    for at, cut in enumerate(cuts):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        batches = pa.ipc.open_stream(io.BytesIO(stream.getvalue()[:cut])) if at else iter(())
+        whole, more = divmod(at, 6)
+        breaks = (
+            pytest.raises(EnvironmentLacksError, match="end within") if more else contextlib.nullcontext()
+        )
+        with breaks:
+            write_batches(iter(batches), TRIPLES, folder, names=names, quarantine=folder / "q.jsonl")
+        found = {path.name: pq.read_metadata(path).num_rows for path in folder.iterdir()}
+        assert found == dict.fromkeys(names[:whole], 5)
 
 
 def test_kernels_declare_the_split(spark: "SparkSession") -> None:

@@ -69,6 +69,13 @@ def test_a_bare_name_is_no_description():
     assert described(text="Eternal City") is None
 
 
+def test_a_bare_mention_is_no_description():
+    tally = Tally()
+    entry = row("de Waal, Thomas.", "de Waal, Thomas")
+    assert described(first_mention=entry, tally=tally) is None
+    assert tally.drops["description_is_name"] == 1
+
+
 def test_a_long_description_is_cut_around_the_mention():
     text = " ".join(["before"] * 50 + ["(Rome)"] + ["after"] * 50)
     found = described(text=text, max_tokens=5)

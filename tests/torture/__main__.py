@@ -1,42 +1,61 @@
 """`make torture`: every stage and training killed at seeded moments; the tally goes to docs/faults.md."""
 
 import argparse
+import json
+import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from pipelines.stages import STAGES
-from tests.e2e.commands import ONE_CORE, run, sets
+from tests.e2e.commands import ONE_CORE, SHORT_LIVED_JAVA, run, sets
 from tests.torture.kills import PLACES, torture_build, torture_training
 
-DOC = Path(__file__).parents[2] / "docs" / "faults.md"
+ROOT = Path(__file__).parents[2]
+RESULT, DOC = ROOT / "benchmarks" / "results" / "torture.json", ROOT / "docs" / "faults.md"
 BEGIN, END = "<!-- kills: begin -->", "<!-- kills: end -->"
+Tally = dict[str, Any]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="of each stage, and of training")
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--first-seed", type=int, default=0, help="0 begins the tally anew")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        done = run("build-corpus", "--out", folder / "reference", *sets(*ONE_CORE))
-        if done.returncode:
-            sys.exit(done.stderr)
-        fell: dict[str, Counter[str]] = {stage.table: Counter() for stage in STAGES}
-        for seed in range(options.first_seed, options.first_seed + options.kills):
-            (folder / str(seed)).mkdir()
-            for stage, place in torture_build(folder / str(seed) / "OUT", folder / "reference", seed=seed):
-                fell[stage][place] += 1
-            print(f"build {seed}: the same bytes", flush=True)
-        trained = torture_training(folder, folder / "reference", kills=options.kills)
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", SHORT_LIVED_JAVA)
+    # Kept where a kill shows a fault.
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    reference = folder / "reference"
+    done = run("build-corpus", "--out", reference, *sets(*ONE_CORE))
+    if done.returncode:
+        sys.exit(done.stderr)
+    tally: Tally = {"training": {}, "builds": {}}
+    if options.first_seed:
+        tally = json.loads(RESULT.read_text())
+    else:
+        tally["training"] = torture_training(folder, reference, kills=options.kills)
         print("training: the same losses and weights", flush=True)
-    write_tally(fell, trained)
+    for seed in range(options.first_seed, options.first_seed + options.kills):
+        (folder / str(seed)).mkdir()
+        fell = dict(torture_build(folder / str(seed) / "OUT", reference, seed=seed))
+        shutil.rmtree(folder / str(seed))
+        # Written after each seed: it is hours to the last.
+        tally["builds"][str(seed)] = fell
+        write_tally(tally)
+        print(f"build {seed}: the same bytes", flush=True)
+    shutil.rmtree(folder)
 
 
-def write_tally(fell: dict[str, Counter[str]], trained: Counter[str]) -> None:
-    """Put the tally into the document."""
+def write_tally(tally: Tally) -> None:
+    """Keep the tally, and put its sums into the document."""
+    RESULT.write_text(json.dumps(tally, indent=1) + "\n")
+    fell = {
+        stage.table: Counter(build[stage.table] for build in tally["builds"].values()) for stage in STAGES
+    }
+    trained = Counter(tally["training"])
     lines = [
         f"| stage | kills | {' | '.join(PLACES)} |",
         f"| --- |{' ---: |' * (len(PLACES) + 1)}",

@@ -9,7 +9,7 @@ from kgcorpus.contracts.splits import split_of_pair
 from tests.trainer.toy import RELATIONS, rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate.bootstrap import compare
-from trainer.evaluate.cycles import evaluate
+from trainer.evaluate.builds.cycles import evaluate
 from trainer.run import train
 
 CONFIG = TrainingConfig(

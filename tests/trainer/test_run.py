@@ -14,6 +14,7 @@ import torch
 
 import trainer.objectives.kmlm as kmlm
 from kgcorpus.contracts.errors import InputError, KgcorpusError, UsageError
+from kgcorpus.contracts.store import folder_lock
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
 from trainer.metrics import Metrics, read_metrics
@@ -281,6 +282,13 @@ def test_a_compiled_run_has_nearly_the_losses_and_the_same_checkpoints(corpus, t
     expected, found = losses(tmp_path / "plain"), losses(tmp_path / "compiled")
     assert [loss for _, loss, _ in found] == pytest.approx([loss for _, loss, _ in expected], rel=1e-4)
     assert weights(tmp_path / "compiled").keys() == weights(tmp_path / "plain").keys()
+
+
+def test_a_second_process_in_the_same_folder_is_refused(tmp_path, corpus):
+    for objective in ("kmlm", "transe"):
+        with folder_lock(tmp_path, "run"), pytest.raises(UsageError, match=f"another run .*{os.getpid()}"):
+            train(objective, corpus=corpus, out=tmp_path, config=CONFIG)
+    assert not (tmp_path / "run.json").exists()
 
 
 def test_wrong_use_is_told(tmp_path, corpus):

@@ -1,15 +1,19 @@
 """Multistream dumps read in parts: whatever the borders, every page once."""
 
 import bz2
+import functools
+import itertools
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, Limits, open_input
 from kgcorpus.wiki.dump import read_pages
-from kgcorpus.wiki.multistream import owned, parts_of, read_index, read_streams
+from kgcorpus.wiki.multistream import PageStream, cut, parts_of, read_index, read_streams
 
 HEAD = "<mediawiki><siteinfo><dbname>enwiki</dbname></siteinfo>\n"
 PAGES_A_STREAM = (3, 1, 4, 1, 5, 2)
@@ -47,12 +51,26 @@ def ids(path, streams, **options):
 def test_a_border_at_every_byte_loses_and_doubles_no_page(dump):
     path, index = dump
     streams = read_index(index, path)
-    size = streams[-1].stop
     whole = list(range(1, sum(PAGES_A_STREAM) + 1))
-    pages = {stream: ids(path, [stream]) for stream in streams}
-    for border in range(size + 1):
-        sides = owned(streams, 0, border), owned(streams, border, size)
-        assert [n for side in sides for stream in side for n in pages[stream]] == whole
+    # Many borders give the same two parts; each part is read once.
+    read = functools.cache(lambda *part: ids(path, part))
+    for border in range(streams[-1].stop + 1):
+        assert [n for part in cut(streams, [border]) for n in read(*part)] == whole
+    assert read.cache_info().misses > len(streams)
+
+
+@given(st.data())
+def test_any_borders_lose_and_double_no_stream(data):
+    sizes = data.draw(st.lists(st.integers(1, 50), min_size=1, max_size=20))
+    stops = list(itertools.accumulate(sizes))
+    streams = [PageStream(stop - size, stop, 1) for size, stop in zip(sizes, stops, strict=True)]
+    borders = sorted(data.draw(st.lists(st.integers(0, stops[-1]), max_size=9)))
+    parts = cut(streams, borders)
+    assert [stream for part in parts for stream in part] == streams
+    assert all(parts)
+    for part in parts:
+        first = max((border for border in borders if border <= part[0].start), default=0)
+        assert not [border for border in borders if first < border <= part[-1].start]
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 64])

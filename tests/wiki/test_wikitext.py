@@ -1,13 +1,16 @@
 """What of a page's markup stays as text and links, and that no input breaks or stalls it."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import is_disambiguation, parse
+from kgcorpus.wiki.wikitext.templates import read_templates
 
 SITES = {
     "en": Site.of("en", names={"Portal": 100}),
@@ -96,10 +99,79 @@ def test_text(wikitext, expected):
         ("-{zh-hans:计算机;zh-hant:電腦}-和-{A}-", "计算机和A", "zh"),
         ("{{unidad|12|km}}", "12 km", "es"),
         ("{{M|12|ul=km}}", "12", "it"),
+        ("{{zahl|1234}}, {{lang|la|''res''}}", "1234, res", "de"),
+        ("{{đổi|5|km|mi}}", "5 km", "vi"),
+        ("{{lang|en|word}}{{nowrap|a b}}", "worda b", "nl"),
+        ("{{llang|en|word}} {{임시링크|이름|en|Name}}", "word 이름", "ko"),
     ],
 )
 def test_templates_that_carry_text(wikitext, expected, lang):
     assert text(wikitext, lang) == expected
+
+
+def test_a_users_templates_win(tmp_path):
+    path = tmp_path / "templates.tsv"
+    path.write_text("# name\ttext\nHöhe\t{1} m ({year})\nentfernung\t=convert\nlang\t\n", encoding="utf-8")
+    site = replace(SITES["de"], templates=read_templates(str(path), "de"))
+    wikitext = "a {{höhe|12|year=1900}} {{Entfernung|5|km}} {{lang|fr|mot}} {{nowrap|b}} {{Höhe|7}}"
+    assert parse(wikitext, site).text == "a 12 m (1900) 5 km b 7 m"
+
+
+@pytest.mark.parametrize("line", ["no tab", "a\t=unknown"])
+def test_a_bad_line_of_templates_is_named(tmp_path, line):
+    path = tmp_path / "templates.tsv"
+    path.write_text(f"ok\t{{1}}\n{line}\n")
+    with pytest.raises(InputError, match="line 2"):
+        read_templates(str(path), "en")
+
+
+PAGE = """{|
+|+ class=x | Of [[bees]]
+! Year !! [[Hive|Hives]]
+|-
+| style="a" | 1900 || 12
+[[wax|more]]
+|}
+== Head ==
+Text [[File:A.jpg|thumb|left|200px|A ''bee'' on a [[rose|red rose]]]] goes
+on.
+* item
+[[File:B.jpg|right]]
+"""
+
+
+def test_blocks_have_a_kind():
+    article = parse(PAGE, SITES["en"])
+    assert article.text == "Head\nText goes on.\nitem"
+    assert article.kinds == ["heading", "paragraph", "list"]
+
+
+def test_cells_and_captions_stay_if_asked():
+    article = parse(PAGE, SITES["en"], keep={"cell", "caption"})
+    assert list(zip(article.text.split("\n"), article.kinds, strict=True)) == [
+        ("Of bees", "caption"),
+        ("Year", "cell"),
+        ("Hives", "cell"),
+        ("1900", "cell"),
+        ("12 more", "cell"),
+        ("Head", "heading"),
+        ("Text goes on.", "paragraph"),
+        ("item", "list"),
+        ("A bee on a red rose", "caption"),
+    ]
+    assert [link.target for link in article.links] == ["Bees", "Hive", "Wax", "Rose"]
+    assert "cell" not in parse(PAGE, SITES["en"], keep={"caption"}).kinds
+
+
+def test_a_table_in_a_cell():
+    wikitext = "{|\n| a\n{|\n| b || c\n|}\n| d\n|}"
+    assert parse(wikitext, SITES["en"], keep={"cell"}).text == "a\nb\nc\nd"
+
+
+@pytest.mark.parametrize("wikitext", ["a {{b", "a [[b", "{|\n| a", "a }}", "a ]]"])
+def test_unbalanced_markup_is_told(wikitext):
+    assert not parse(wikitext, SITES["en"]).balanced
+    assert parse("{{a}} [[b]]\n{|\n|c\n|}", SITES["en"]).balanced
 
 
 @pytest.mark.parametrize(
@@ -182,15 +254,19 @@ MARKS = [
         ":",
     ),
     *(";", "__TOC__", "-{", "}-", "File:", "Category:", "de:", "lang|", "convert|", "formatnum:", "nowrap|"),
-    *("(", ")", "（", "）", "\ufdd0", "\ufdd1", "\ufdd2", "\n", " ", "a", "B", "é", "𝒳", "中", "\u0308"),
+    *("(", ")", "（", "）", "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4", "\n", " ", "a", "B", "é"),
+    *("𝒳", "中", "\u0308", "א", "عربي", "\u200f", "\u202e", "|+", "!!", "|thumb|", "[[File:a|thumb|"),
 ]
 SOUP = st.lists(st.sampled_from(MARKS) | st.text(max_size=3), max_size=60)
 
 
 @settings(max_examples=400, deadline=None)
-@given(SOUP, st.sampled_from(sorted(SITES)))
-def test_spans_fit_in_any_soup_of_markup(soup, lang):
-    article = parse("".join(soup), SITES[lang])
+@given(SOUP, st.sampled_from(sorted(SITES)), st.sets(st.sampled_from(["cell", "caption"])))
+def test_spans_fit_in_any_soup_of_markup(soup, lang, keep):
+    article = parse("".join(soup), SITES[lang], keep=keep)
+    lines = article.text.split("\n") if article.text else []
+    assert len(article.kinds) == len(lines)
+    assert not any("\ufdd0" <= c <= "\ufdd4" for c in article.text)
     end = 0
     for link in article.links:
         assert article.text[link.start : link.end] == link.anchor != ""
@@ -240,6 +316,10 @@ HOSTILE = [
     "{{homonymie de " + " " * 200_000,
     "{{" + "の曖昧さ回避" * 30_000,
     "x\n" * 100_000 + "}}",
+    "{|\n" + "| a || [[b " * 50_000 + "\n|}",
+    "{|\n" + "|" * 200_000 + "\n|}",
+    "[[File:a|thumb" + "|a" * 100_000 + "]]",
+    "[[File:a|thumb|" + "a" * 200_000 + "=]]",
 ]
 
 
@@ -247,6 +327,6 @@ HOSTILE = [
 def test_hostile_input_takes_no_time(wikitext):
     start = time.process_time()
     for lang in ("fr", "ja", "zh"):
-        parse(wikitext, SITES[lang])
+        parse(wikitext, SITES[lang], keep={"cell", "caption"})
         is_disambiguation(wikitext, SITES[lang])
     assert time.process_time() - start < 2

@@ -35,6 +35,18 @@ class AdaptationConfig(Section):
     label_share: float = Field(
         1.0, gt=0, le=1, description="share of the training labels (entity classification)"
     )
+    graph: str | None = Field(
+        None,
+        description="a build with JAKET's tables, for FewRel's entities; the arm `lm` reads none",
+    )
+    ways: int = Field(5, gt=1, description="relations of an episode (FewRel)")
+    shots: int = Field(1, gt=0, description="examples of each relation of an episode (FewRel)")
+    train_episodes: int = Field(200, gt=0, description="episodes of an epoch, a step each (FewRel)")
+    test_episodes: int = Field(
+        200, gt=0, description="episodes of the score; a fifth of them choose the epoch (FewRel)"
+    )
+    hops: Literal[1, 2, 3] = Field(1, description="edges between a question's topic and its answers (MetaQA)")
+    graph_share: float = Field(1.0, gt=0, le=1, description="chance of each triple to stay (MetaQA)")
 
 
 class EvaluationConfig(Section):

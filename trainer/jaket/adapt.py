@@ -1,20 +1,21 @@
 """JAKET on a graph that pre-training never saw (arXiv 2010.00796, section 3.6), and the paper's baselines."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PretrainedConfig
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.manifest import load_manifest
 from trainer.config import JaketConfig
-from trainer.jaket.entities import Entities
+from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, JaketModelConfig, open_jaket
 from trainer.models import open_lm
@@ -54,10 +55,7 @@ def open_arm(
     Raises:
         UsageError: it cannot be loaded, or is no JAKET model for the arm `joint`.
     """
-    trained = Path(model, "config.json").is_file() and (
-        PretrainedConfig.get_config_dict(model)[0].get("model_type") == JaketModelConfig.model_type
-    )
-    if trained or arm == "joint":
+    if arm == "joint" or _config_of(model) is not None:
         jaket, tokenizer = open_jaket(model)
         if arm == "joint":
             return jaket, tokenizer
@@ -67,6 +65,24 @@ def open_arm(
     torch.manual_seed(hash64(seed, "jaket-arm"))
     fresh = JaketModel.around(text, options, relations=(), categories=(), seed=seed)
     return fresh.eval().to(text.lm.device), tokenizer
+
+
+def unread(model: str | Path, store: GraphStore, entities: Entities) -> NDArray[np.bool_]:
+    """[entities], those of which the model's training read neither edge nor category.
+
+    Of another build than the run's own, all; of the run's own, those that `jaket.unseen_share` left aside.
+
+    Args:
+        model: as for `open_arm`.
+        store, entities: of the build.
+    """
+    config = _config_of(model)
+    if config is None:
+        return np.ones(len(entities), bool)
+    # Its descriptions may have been cut elsewhere.
+    if replace(store, length=config.description_length).entities_key != config.entities_key:
+        return np.ones(len(entities), bool)
+    return entities.unseen(config.unseen_share, config.unseen_seed)
 
 
 def memories_of(
@@ -132,3 +148,11 @@ def _mean_states(jaket: JaketModel, tokenizer: "PreTrainedTokenizerFast", texts:
     states = jaket.lower(*inputs).flatten(0, 1)[torch.from_numpy(packed.flat).to(jaket.device)]
     # Without the special tokens at both ends.
     return torch.stack([part[1:-1].mean(dim=0) for part in states.split(sizes.tolist())])
+
+
+def _config_of(model: str | Path) -> JaketModelConfig | None:
+    """That of a JAKET model; None of any other."""
+    if not Path(model, "config.json").is_file():
+        return None
+    found = PretrainedConfig.get_config_dict(model)[0]
+    return JaketModelConfig(**found) if found.get("model_type") == JaketModelConfig.model_type else None

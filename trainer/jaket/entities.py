@@ -57,8 +57,12 @@ class Entities:
 
     def unseen(self, share: float, seed: int) -> NDArray[np.bool_]:
         """[entities], whether training leaves the entity aside; drawn from seed and QID alone."""
-        draws = hash64_rows((seed, "jaket-unseen"), [qid.decode() for qid in self.qids])
-        return draws / 2.0**64 < share
+        return is_unseen([qid.decode() for qid in self.qids], share=share, seed=seed)
+
+
+def is_unseen(qids: Sequence[str], *, share: float, seed: int) -> NDArray[np.bool_]:
+    """[entities], whether training leaves the entity aside; drawn from seed and QID alone."""
+    return hash64_rows((seed, "jaket-unseen"), qids) / 2.0**64 < share
 
 
 @dataclass(frozen=True)

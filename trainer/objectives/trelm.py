@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from trainer.trelm.examples import Example, Slots
 from trainer.trelm.extras import load_extras, save_extras
 from trainer.trelm.facts import Graph, open_graph
 from trainer.trelm.inventory import take_inventory
+from trainer.trelm.low_rank import LowRank
 from trainer.trelm.memory import MemoryBank, decayed, memory_weight
 from trainer.trelm.model import TrelmModel, join_seen
 from trainer.trelm.parts import Parts
@@ -106,6 +108,7 @@ class Trelm(Objective):
             rows=config.rows_per_forward,
         )
         self._counts: Counter[str] = Counter()
+        self._cpu = time.process_time()
         self.model = parts.model(packed)
         self._router = self._make_router(routes) if config.trelm.routing.mode != "none" else None
 
@@ -146,6 +149,9 @@ class Trelm(Objective):
         counts = torch.tensor([self._counts[name] for name in _COUNTED], device=accelerator.device)
         numbers = dict(zip(_COUNTED, accelerator.reduce(counts, "sum").tolist(), strict=True))
         numbers |= {name: float(norm) for name, norm in self.model.norms.items()}
+        # The step's share of the process, routing included: the figure to compare on a shared machine.
+        before, self._cpu = self._cpu, time.process_time()
+        numbers["cpu_seconds"] = self._cpu - before
         if step % self._config.log_every == 0:
             _log.info("step %d: %s", step, ", ".join(f"{name} {n:g}" for name, n in numbers.items()))
         if self._memory is None:
@@ -183,7 +189,7 @@ class Trelm(Objective):
         if self._router is not None:
             self._router.load(folder)
 
-    def _make_router(self, routes: Path) -> Router:
+    def _make_router(self, routes: Path) -> Router | LowRank:
         model, config = self.model, self._config
         subject = Routable(
             model=model,
@@ -193,6 +199,8 @@ class Trelm(Objective):
             probe=self.probe,
             groups=lambda: self.parameter_groups(config.weight_decay),
         )
+        if self._options.routing.mode == "lora":
+            return LowRank(subject, self._options, total_steps=self.total_steps, seed=config.seed)
         return Router(subject, self._options, total_steps=self.total_steps, seed=config.seed, log=routes)
 
     def _pack(self, examples: Sequence[Example], step: int) -> list[Batch]:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
 from kgcorpus.contracts.store import write_text
+from kgcorpus.report.visible import visible
 from trainer.trelm.explain import Explanation, Neuron
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -18,10 +19,11 @@ _BAR = 20
 
 def show(explanation: Explanation, console: Console) -> None:
     """Print what was asked, the path through the layers and the top neurons."""
-    console.print(explanation.sentence, markup=False, soft_wrap=True)
+    console.print(visible(explanation.sentence), markup=False, soft_wrap=True)
+    answer, guess = visible(explanation.answer), visible(explanation.guess)
     console.print(
-        f"answer {explanation.answer}: probability {explanation.probability:.3g} (the model's guess: "
-        f"{explanation.guess}); with the {len(explanation.top)} top neurons at zero "
+        f"answer {answer}: probability {explanation.probability:.3g} (the model's guess: "
+        f"{guess}); with the {len(explanation.top)} top neurons at zero "
         f"{explanation.suppressed:.3g}, doubled {explanation.doubled:.3g}",
         markup=False,
         soft_wrap=True,

@@ -1,5 +1,6 @@
 """What the optimizer remembers of a neuron goes with it when other neurons are selected."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -50,6 +51,24 @@ def carry(
         for (source, by_column), target in zip(sources, (new.w1, new.b1, new.w2), strict=True)
         if source in optimizer.state
     }
+
+
+def hand_over(
+    optimizer: torch.optim.Optimizer, groups: Sequence[dict[str, Any]], *, moments: Moments
+) -> None:
+    """Let the optimizer train other parameters from now on, in place.
+
+    Args:
+        optimizer: whose groups are as many as `groups`.
+        groups: of the parameters to train; those that were trained before keep their state.
+        moments: the state of new ones.
+    """
+    optimizer.state.update(moments)
+    for group, fresh in zip(optimizer.param_groups, groups, strict=True):
+        group["params"] = fresh["params"]
+    trained = {parameter for group in groups for parameter in group["params"]}
+    for parameter in [parameter for parameter in optimizer.state if parameter not in trained]:
+        del optimizer.state[parameter]
 
 
 def _moved(name: str, value: Tensor, where: Tensor, by_column: bool) -> Tensor:

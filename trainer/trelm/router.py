@@ -19,7 +19,7 @@ from trainer.metrics import Metrics
 from trainer.models import PackedMaskedLM
 from trainer.objectives import Prepared
 from trainer.trelm.attribution import LogProbabilities, attribute
-from trainer.trelm.moments import Moments, carry
+from trainer.trelm.moments import Moments, carry, hand_over
 from trainer.trelm.routing import RoutedLayers, check_activation
 from trainer.trelm.selection import Rows, jaccard, select
 
@@ -76,8 +76,7 @@ class Router:
     ) -> None:
         check_activation(subject.packed.lm.config.hidden_act)
         self._subject, self._options, self._seed, self._log = subject, options.routing, seed, log
-        warmup = options.warmup_steps
-        self._warmup = round(0.05 * total_steps) if warmup is None else warmup
+        self._warmup = dense_steps(options, total_steps)
         self._every = options.reroute_every
         self._scores: Tensor | None = None
         self._rows: Rows = {}
@@ -193,13 +192,12 @@ class Router:
         moments: Moments = {}
         for i, block in self._install(rows).blocks.items():
             moments |= carry(optimizer, self._subject.packed.layers[i], old=old.get(i), new=block)
-        optimizer.state.update(moments)
-        groups = self._subject.groups()
-        for group, fresh in zip(optimizer.param_groups, groups, strict=True):
-            group["params"] = fresh["params"]
-        trained = {parameter for group in groups for parameter in group["params"]}
-        for parameter in [parameter for parameter in optimizer.state if parameter not in trained]:
-            del optimizer.state[parameter]
+        hand_over(optimizer, self._subject.groups(), moments=moments)
+
+
+def dense_steps(options: TrelmConfig, total_steps: int) -> int:
+    """The steps of the warm-up, in which all parameters are trained."""
+    return round(0.05 * total_steps) if options.warmup_steps is None else options.warmup_steps
 
 
 def _random_scores(seed: int, step: int, shape: tuple[int, int]) -> Tensor:

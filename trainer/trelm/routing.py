@@ -86,9 +86,9 @@ class RoutedLayers(nn.Module):
         for i, layer in enumerate(layers):
             if i in self.blocks:
                 self.add_module(str(i), self.blocks[i])
-                _replace(layer, self.blocks[i])
+                replace_feed_forward(layer, self.blocks[i])
             elif path:
-                _replace(layer, partial(_without_graph, dense_pair(layer)))
+                replace_feed_forward(layer, partial(_without_graph, dense_pair(layer)))
 
     def write_back(self) -> None:
         """Copy the trained rows into the full weights."""
@@ -120,7 +120,7 @@ def check_activation(name: str) -> None:
         )
 
 
-def _replace(layer: Any, block: Callable[[Tensor], Tensor]) -> None:
+def replace_feed_forward(layer: Any, block: Callable[[Tensor], Tensor]) -> None:
     """Shadow the method of the layer's class that transformers calls for the feed-forward part."""
     output = layer.output
 

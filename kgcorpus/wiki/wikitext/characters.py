@@ -3,9 +3,13 @@
 import html
 import re
 
+from kgcorpus.wiki.wikitext.blocks import CAPTION, CELL
+
 # Noncharacters stand for brackets and bars that are text; they have no meaning in any interchange.
 _HIDING = {"[": "\ufdd0", "]": "\ufdd1", "|": "\ufdd2"}
 _HIDDEN = str.maketrans(_HIDING)
+_MARKS = (*_HIDING.values(), CELL, CAPTION)
+_SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -16,10 +20,16 @@ _SPACE_ENTITY = re.compile(
 )
 
 
-def without_noncharacters(text: str) -> str:
-    """`text` free of the characters used for hiding."""
-    for noncharacter in _HIDING.values():
-        text = text.replace(noncharacter, "")
+def cleaned(text: str) -> str:
+    """`text` with `\\n` alone for line ends, and without the characters that other passes use as marks."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for mark in _MARKS:
+        if mark in text:
+            text = text.replace(mark, "")
+    for control in _SPACES:
+        if control in text:
+            text = text.replace(control, " ")
     return text
 
 
@@ -46,5 +56,6 @@ def _decoded(entity: re.Match[str]) -> str:
 def shown(text: str) -> str:
     """The hidden characters shown; every position stays."""
     for character, noncharacter in _HIDING.items():
-        text = text.replace(noncharacter, character)
+        if noncharacter in text:
+            text = text.replace(noncharacter, character)
     return text

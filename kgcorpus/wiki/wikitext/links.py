@@ -3,10 +3,12 @@
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import characters
+from kgcorpus.wiki.wikitext.markup import Peeled
 
 # Letters that follow `]]` and belong to the link, as each language of MediaWiki defines them.
 _TRAILS = {
@@ -35,10 +37,17 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """Plain text, paragraphs joined by a newline, and its links: `text[start:end] == anchor`, in order."""
+    """Plain text, blocks joined by a newline, and its links: `text[start:end] == anchor`, in order.
+
+    Attributes:
+        kinds: what each line is: paragraph, list, heading, cell or caption.
+        balanced: every template, table and link that is opened is closed.
+    """
 
     text: str
     links: list[Link]
+    kinds: list[str]
+    balanced: bool
 
 
 @cache
@@ -49,39 +58,61 @@ def _pattern(lang: str) -> re.Pattern[str]:
     return re.compile(rf"\[\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}")
 
 
-def link_up(text: str, site: Site) -> Article:
+def link_up(peeled: Peeled, site: Site) -> Article:
     """The article of a text in which links are the only markup left."""
-    parts = _pattern(site.lang).split(text)
+    text, kinds, balanced = peeled
+    pattern = _pattern(site.lang)
+    parts = pattern.split(text)
     links = len(parts) // 4
-    stray = text.count("[[") != links or text.count("]]") != links
-    out: list[str] = []
-    spans: list[tuple[int, int, str]] = []
-    known: dict[str, str | None] = {}
-    length = 0
-    for at in range(0, len(parts) - 1, 4):
-        lead, target, label, trail = parts[at : at + 4]
-        if stray:
-            lead = _STRAY.sub("", lead)
-        if target not in known:
-            known[target] = site.article(target)
-        title = known[target]
-        if label is None:
-            shown, after = target.removeprefix(":") + trail, ""
-        else:
-            if label.startswith(" ") and not lead.endswith((" ", "\n")):
-                lead += " "
-            shown, after = label + trail, ""
-            if label.endswith(" "):
-                following = trail or parts[at + 4]
-                shown, after = label, trail if following[:1].isspace() or not following else " " + trail
-            if not label or label.isspace():
-                shown, after = _PIPE_TRICK.sub("", target.strip().removeprefix(":")) + trail, ""
-        shown = shown.strip()
-        out += (lead, shown, after)
-        start = length + len(lead)
-        length = start + len(shown) + len(after)
-        if title is not None and shown:
-            spans.append((start, start + len(shown), title))
-    out.append(_STRAY.sub("", parts[-1]) if stray else parts[-1])
-    whole = characters.shown("".join(out))
-    return Article(whole, [Link(start, end, whole[start:end], title) for start, end, title in spans])
+    single = text.count("[") != 2 * links or text.count("]") != 2 * links
+    if single and (text.count("[[") != links or text.count("]]") != links):
+        (text, kinds), balanced = _without_strays(text, kinds, pattern), False
+        parts = pattern.split(text)
+    leads, targets, labels, trails = (parts[k::4] for k in range(4))
+    written = [target if label is None else label for target, label in zip(targets, labels, strict=True)]
+    anchors = [text + trail for text, trail in zip(written, trails, strict=True)]
+    for i in [i for i, text in enumerate(written) if text.strip(" :") != text or not text]:
+        following = trails[i] or leads[i + 1]
+        leads[i], anchors[i], after = _spaced(leads[i], targets[i], labels[i], trails[i], following)
+        leads[i + 1] = after + leads[i + 1]
+    pieces = [""] * (2 * len(anchors) + 1)
+    pieces[::2], pieces[1::2] = leads, anchors
+    places = list(accumulate(map(len, pieces)))
+    titles = {target: site.article(target) for target in set(targets)}
+    found = [
+        Link(start, end, anchor, title)
+        for start, end, anchor, title in zip(
+            places[:-1:2], places[1::2], anchors, map(titles.get, targets), strict=True
+        )
+        if title is not None and anchor
+    ]
+    joined = "".join(pieces)
+    whole = characters.shown(joined)
+    if whole is not joined:
+        found = [link._replace(anchor=whole[link.start : link.end]) for link in found]
+    return Article(whole, found, kinds, balanced)
+
+
+def _without_strays(text: str, kinds: list[str], pattern: re.Pattern[str]) -> tuple[str, list[str]]:
+    """The lines without brackets that make no link, and without those lines that were nothing else."""
+    either = re.compile(rf"({pattern.pattern})|{_STRAY.pattern}")
+    cleaned = either.sub(lambda found: found[1] or "", text).split("\n")
+    lines = [(" ".join(line.split()), kind) for line, kind in zip(cleaned, kinds, strict=True)]
+    kept = [(line, kind) for line, kind in lines if line]
+    return "\n".join(line for line, _ in kept), [kind for _, kind in kept]
+
+
+def _spaced(lead: str, target: str, label: str | None, trail: str, following: str) -> tuple[str, str, str]:
+    """What stands before, in and after a link that begins or ends in a space or colon, or has an empty label.
+
+    Spaces of the label go out of the link. `following` is the trail, or the text after it.
+    """
+    if label is None:
+        return lead, (target.removeprefix(":") + trail).strip(), ""
+    if not label or label.isspace():
+        return lead, (_PIPE_TRICK.sub("", target.strip().removeprefix(":")) + trail).strip(), ""
+    if label.startswith(" ") and not lead.endswith((" ", "\n")):
+        lead += " "
+    if not label.endswith(" "):
+        return lead, (label + trail).strip(), ""
+    return lead, label.strip(), trail if following[:1].isspace() or not following else " " + trail

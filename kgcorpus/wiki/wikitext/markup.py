@@ -5,12 +5,13 @@ however unbalanced, takes more than linear time a pass; the passes are capped.
 """
 
 import re
-from functools import cache
+from collections.abc import Set
+from typing import NamedTuple
 
 from kgcorpus.wiki.site import LANGUAGE_CODES, Site
 from kgcorpus.wiki.wikitext import characters
-from kgcorpus.wiki.wikitext.rendering import Renderer
-from kgcorpus.wiki.wikitext.templates import render, renderers
+from kgcorpus.wiki.wikitext.blocks import CAPTION, blocks_of, caption_of, cells_of
+from kgcorpus.wiki.wikitext.templates import renderer
 
 _MOST_PASSES = 40
 
@@ -27,15 +28,14 @@ _INLINE = (
 # Groups are made possessive as (?>(?:...)*), not (?:...)*+: before Python 3.11.5 the latter fails to match
 # where an alternative inside has backtracked (CPython issue 106052).
 _COMMENT_BODY = r"<!--(?>(?:[^-]++|-(?!->))*)-->"
-_COMMENT = re.compile(_COMMENT_BODY)
-_COMMENT_LINE = re.compile(r"\n[ \t]*+<!--(?>(?:[^-<]++|-(?!->)|<(?!!--))*)-->[ \t]*+(?=\n)")
 _NOWIKI = re.compile(
     rf"{_COMMENT_BODY}|<nowiki\s*/>|<nowiki\b[^<>]*+>((?>(?:[^<]++|<(?!/?nowiki\b))*))</nowiki\s*>",
     re.IGNORECASE,
 )
-_SELF_CLOSING = re.compile(rf"<(?:{_DROPPED})\b[^<>]*+(?<=/)>", re.IGNORECASE)
-_WITH_CONTENT = re.compile(
-    rf"<({_DROPPED})\b[^<>]*+>[^<]*+(?>(?:<(?!/?(?:{_DROPPED})\b)[^<]*+)*)</\1\s*>", re.IGNORECASE
+# One that closes itself, or with all that is in it if no other of these opens there.
+_ELEMENT = re.compile(
+    rf"<(?!/)({_DROPPED})\b[^<>]*+>(?:(?<=/>)|[^<]*+(?>(?:<(?!/?(?:{_DROPPED})\b)[^<]*+)*)</\1\s*>)",
+    re.IGNORECASE,
 )
 _VARIANT = re.compile(r"-\{([^{}]*+)\}-")
 
@@ -45,7 +45,7 @@ _TEMPLATE = re.compile(
     r"(\|(?>(?:[^{}]++|\{[^{}]*+\}|\{(?!\{)|\}(?!\}))*))?\}\}"  # arguments
 )
 _TEMPLATE_MARK = re.compile(r"\{\{|\}\}")
-_STRAY_TEMPLATE = re.compile(r"\{\{[^\n]*+|\}\}")
+_UNCLOSED_TEMPLATE, _UNOPENED_TEMPLATE = re.compile(r"\{\{[^\n]*+"), re.compile(r"\}\}")
 
 _TABLE = re.compile(r"\n[ \t:*#]*+\{\|[^\n]*+(?>(?:\n(?![ \t:*#]*+\{\||[ \t]*+\|\})[^\n]*+)*)\n[ \t]*+\|\}")
 _TABLE_LINE = re.compile(r"\n[ \t:]*+(?:\{\||[|!])[^\n]*+")
@@ -60,9 +60,8 @@ _BREAK = re.compile(r"<br\b[^<>]*+>", re.IGNORECASE)
 _BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK})\b[^<>]*+>", re.IGNORECASE)
 _INLINE_TAG = re.compile(rf"</?(?:{_INLINE})\b[^<>]*+>", re.IGNORECASE)
 _EXTERNAL = re.compile(
-    r"\[(?:(?:https?:|ftps?:|irc:|gopher:)?//|mailto:|news:)[^\s\[\]]*+[^\S\n]*+"
-    r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]",
-    re.IGNORECASE,
+    r"\[(?=[fghimnFGHIMN/])(?i:(?:https?:|ftps?:|irc:|gopher:)?//|mailto:|news:)[^\s\[\]]*+[^\S\n]*+"
+    r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]"
 )
 _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
 _FOUR_QUOTES = re.compile(r"''''(?!')(?<!''''')")
@@ -76,38 +75,56 @@ _EMPTY_PARENTHESES = re.compile(r"\((?>(?:[\s,;:/–-]|&nbsp;)*)\)")
 _PARENTHESIS_START = re.compile(r"\(\s*+[,;][\s,;]*+")
 _EMPTY_BRACKETS = re.compile(r"\[(?<!\[\[)\s*+\](?!\])")
 _WIDE_EMPTY_PARENTHESES = re.compile(r"（[\s，、；：,;]*+）")
-_WORD = re.compile(r"[^\W_]")
 
 
-def peel(wikitext: str, site: Site) -> str:
-    """Text whose only markup is `[[links]]`; a paragraph, heading or list item a line, no line empty."""
-    text = "\n" + characters.without_noncharacters(wikitext).replace("\r\n", "\n").replace("\r", "\n")
-    text = _without_comments(text)
+class Peeled(NamedTuple):
+    """Text whose only markup is `[[links]]`.
+
+    Attributes:
+        text: a paragraph, heading or list item a line, no line empty.
+        kinds: what each line is (`blocks`).
+        balanced: every template and table that is opened is closed; else the rest went line by line.
+    """
+
+    text: str
+    kinds: list[str]
+    balanced: bool
+
+
+def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
+    """Peel off all markup but links.
+
+    Args:
+        keep: `cell` and `caption`, if the text of tables and what stands below files shall stay. Captions of
+            files then follow the rest.
+    """
+    text = _without_comments("\n" + characters.cleaned(wikitext))
     text = _without_elements(text)
     if site.lang == "zh" and "-{" in text:
         text = _VARIANT.sub(_variant, text)
-    text = _without_templates(text, site)
-    text = _without_tables(text)
-    text = _without_media(text, site)
+    text, whole = _without_templates(text, site)
+    text, closed = _without_tables(text, cells="cell" in keep)
+    text = _without_media(text, site, captions="caption" in keep)
     text = _without_inline_markup(text)
-    text = characters.space_entities_decoded(text)
-    return characters.entities_decoded(_paragraphs(text))
+    text, kinds = blocks_of(characters.space_entities_decoded(text))
+    return Peeled(characters.entities_decoded(text), kinds, whole and closed)
 
 
 def _without_comments(text: str) -> str:
-    text = _without_unclosed_comment(text)
+    """A comment that fills its line goes with the line; one that is never closed goes to the end."""
     if "<nowiki" in text:
-        text = _without_unclosed_comment(_NOWIKI.sub(_literal, text))
-    if "<!--" in text:
-        text = _COMMENT.sub("", _COMMENT_LINE.sub("", text))
-    return text
-
-
-def _without_unclosed_comment(text: str) -> str:
-    if "<!--" not in text:
-        return text
-    head, mark, tail = text.rpartition("-->")
-    return head + mark + tail.partition("<!--")[0]
+        unclosed = text.find("<!--", text.rfind("-->") + 3)
+        text = _NOWIKI.sub(_literal, text if unclosed < 0 else text[:unclosed])
+    first, *parts = text.split("<!--")
+    kept = [first]
+    for part in parts:
+        _, closed, rest = part.partition("-->")
+        if closed:
+            before, after = kept[-1].rstrip(" \t"), rest.lstrip(" \t")
+            if before.endswith("\n") and after.startswith("\n"):
+                kept[-1], rest = before[:-1], after
+            kept.append(rest)
+    return "".join(kept)
 
 
 def _literal(found: re.Match[str]) -> str:
@@ -116,10 +133,9 @@ def _literal(found: re.Match[str]) -> str:
 
 def _without_elements(text: str) -> str:
     if "<" in text:
-        text = _SELF_CLOSING.sub("", text)
         n, passes = 1, 0
         while n and passes < _MOST_PASSES:
-            text, n = _WITH_CONTENT.subn("", text)
+            text, n = _ELEMENT.subn("", text)
             passes += 1
     return text
 
@@ -133,29 +149,24 @@ def _variant(found: re.Match[str]) -> str:
     return shown if code.strip().startswith("zh") else body
 
 
-def _without_templates(text: str, site: Site) -> str:
+def _without_templates(text: str, site: Site) -> tuple[str, bool]:
     """Innermost first; what is nested too deep goes unrendered, what is not balanced goes with its line."""
-    if "{{" in text:
-        known = _known(site.lang)
+    if "{" in text:
+        render = renderer(site.lang, site.templates)
 
         def rendered(template: re.Match[str]) -> str:
-            return render(template[1], template[2] or "", known)
+            return render(template[1], template[2] or "")
 
         text = _PARAMETER.sub("", text)
         n, passes = 1, 0
-        while n and passes < _MOST_PASSES:
+        while n and passes < _MOST_PASSES and "{" in text:
             text, n = _TEMPLATE.subn(rendered, text)
             passes += 1
         if n:
             text = _without_balanced(text)
-    if "{{" in text or "}}" in text:
-        text = _STRAY_TEMPLATE.sub("", text)
-    return text
-
-
-@cache
-def _known(lang: str) -> dict[str, Renderer]:
-    return renderers(lang)
+    text, opened = _UNCLOSED_TEMPLATE.subn("", text)
+    text, closed = _UNOPENED_TEMPLATE.subn("", text)
+    return text, not (opened or closed)
 
 
 def _without_balanced(text: str) -> str:
@@ -177,32 +188,46 @@ def _without_balanced(text: str) -> str:
     return "".join(out)
 
 
-def _without_tables(text: str) -> str:
+def _without_tables(text: str, *, cells: bool) -> tuple[str, bool]:
+    """Innermost first; of what is not balanced, rows, cells and parameters go line by line."""
+
+    def shown(table: re.Match[str]) -> str:
+        return cells_of(table[0]) if cells else "\n"
+
     n, passes = 1, 0
-    while n and passes < _MOST_PASSES and "{|" in text:
-        text, n = _TABLE.subn("\n", text)
+    while n and passes < _MOST_PASSES and "{" in text:
+        text, n = _TABLE.subn(shown, text)
         passes += 1
-    # Rows, cells and parameters of unbalanced tables and templates.
-    if "{|" in text:
-        text = _TABLE_LINE.sub("", text)
-    elif "\n|" in text:
-        text = _BAR_LINE.sub("", text)
-    return text
+    if "{" in text and "{|" in text:
+        return _TABLE_LINE.sub("", text), False
+    return _BAR_LINE.sub("", text), True
 
 
-def _without_media(text: str, site: Site) -> str:
-    """Drop files with their captions, categories and language links; the text of others is `links`' task."""
+def _without_media(text: str, site: Site, *, captions: bool) -> str:
+    """Drop files, categories and language links; the text of others is `links`' task."""
+    shown: list[str] = []
+    removed = 0
+    numbers: dict[str, int] = {}
 
     def kept(link: re.Match[str]) -> str:
-        name = " ".join(link[1].replace("_", " ").split()).casefold()
-        return "" if site.namespaces.get(name) in (6, 14) or name in LANGUAGE_CODES else link[0]
+        nonlocal removed
+        number = numbers.get(link[1])
+        if number is None:
+            name = " ".join(link[1].replace("_", " ").split()).casefold()
+            number = numbers[link[1]] = -1 if name in LANGUAGE_CODES else site.namespaces.get(name, 0)
+        if number not in (-1, 6, 14):
+            return link[0]
+        removed += 1
+        if captions and number == 6 and (caption := caption_of(link[0])):
+            shown.append(f"\n{CAPTION}{caption}")
+        return ""
 
     before, passes = -1, 0
-    while len(text) != before and passes < _MOST_PASSES:
-        before = len(text)
+    while removed != before and passes < _MOST_PASSES:
+        before = removed
         text = _COLON_LINK.sub(kept, text)
         passes += 1
-    return text
+    return text + "".join(shown)
 
 
 def _without_inline_markup(text: str) -> str:
@@ -211,39 +236,8 @@ def _without_inline_markup(text: str) -> str:
         text = _BLOCK_TAG.sub("\n\n", text)
         text = _INLINE_TAG.sub("", text)
     text = _EMPTY_BRACKETS.sub("", _EXTERNAL.sub(r"\1", text))
-    if "__" in text:
+    if "_" in text:
         text = _SWITCH.sub("", text)
-    if "'''" in text:
-        text = _FOUR_QUOTES.sub("'", text)
-        text = _ELISION.sub("'", text)
-    text = _QUOTES.sub("", text)
+    text = _QUOTES.sub("", _ELISION.sub("'", _FOUR_QUOTES.sub("'", text)))
     text = _PARENTHESIS_START.sub("(", _EMPTY_PARENTHESES.sub("", text))
     return _WIDE_EMPTY_PARENTHESES.sub("", text) if "（" in text else text
-
-
-def _paragraphs(text: str) -> str:
-    paragraphs: list[str] = []
-    lines: list[str] = []
-
-    def end() -> None:
-        if lines:
-            paragraph = " ".join(" ".join(lines).split())
-            if _WORD.search(paragraph):
-                paragraphs.append(paragraph)
-            lines.clear()
-
-    for line in text.split("\n"):
-        if not line or line.isspace():
-            end()
-        elif line[0] in "*#:;":
-            end()
-            lines.append(line.lstrip("*#:; \t"))
-            end()
-        elif line[0] == "=" and line.rstrip().endswith("="):
-            end()
-            lines.append(line.strip("= \t"))
-            end()
-        elif not line.startswith("----"):
-            lines.append(line)
-    end()
-    return "\n".join(paragraphs)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _PART = re.compile(r"\|((?>(?:[^|\[]++|\[\[[^\[\]]*+\]\]|\[)*))")  # a link's own bar does not end it
+_PLACE = re.compile(r"\{([^{}]+)\}")
 _KEY = re.compile(r"[\w\- ]+")
 _NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:/\d+)?")
 _MONTHS = (
@@ -28,6 +29,10 @@ class Arguments:
     def __getitem__(self, n: int) -> str:
         """The n-th positional argument, counted from 1; empty if absent."""
         return self.positional[n - 1] if n <= len(self.positional) else ""
+
+    def of(self, key: str) -> str:
+        """The argument of a number or name; empty if absent."""
+        return self[int(key)] if key.isdecimal() else self.named.get(key, "")
 
 
 Renderer = Callable[[Arguments], str]
@@ -66,6 +71,11 @@ def last(given: Arguments) -> str:
 def constant(text: str) -> Renderer:
     """`{{snd}}`."""
     return lambda _: text
+
+
+def filled(text: str) -> Renderer:
+    """`{1} of {year}`: a text with the arguments in their places."""
+    return lambda given: _PLACE.sub(lambda place: given.of(place[1]), text)
 
 
 def before(text: str, then: str = "") -> Renderer:

@@ -1,11 +1,15 @@
 """Templates that carry text of the sentence they stand in; all others are removed.
 
-To add one, add its name, in lower case, to `_EVERYWHERE` or to its language, with what renders it.
+A user adds to them by a file (`read_templates`); here, add a name, in lower case, to `_EVERYWHERE` or to its
+language, with what renders it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs import decoded, read_lines
 from kgcorpus.wiki.wikitext import rendering as to
 from kgcorpus.wiki.wikitext.rendering import Renderer
 
@@ -109,25 +113,65 @@ _FUNCTION = re.compile(r"\s*+(formatnum|lc|uc|lcfirst|ucfirst)\s*+:(.*)", re.DOT
 _CASES: Mapping[str, Callable[[str], str]] = {"lc": str.lower, "uc": str.upper}
 
 
-def renderers(lang: str) -> dict[str, Renderer]:
-    """Lower-case template name -> renderer, for one language."""
-    return {**_EVERYWHERE, **_BY_LANGUAGE.get(lang, {})}
-
-
-def render(name: str, raw: str, known: Mapping[str, Renderer]) -> str:
-    """The text of one template without templates inside; empty if it carries none.
+def renderers(lang: str, added: Sequence[tuple[str, str]] = ()) -> dict[str, Renderer]:
+    """Lower-case template name -> renderer, for one language.
 
     Args:
-        name: as written, up to the first bar.
-        raw: the rest, beginning with a bar, or empty.
-        known: of `renderers`.
+        added: of `read_templates`.
     """
-    key = name.strip().replace("_", " ").lower()
-    renderer = known.get(key)
-    if renderer is None and _NAMED_FOR_LANGUAGE.fullmatch(key):
-        renderer = to.first
-    if renderer is not None:
-        return renderer(to.arguments(key, raw))
-    if ":" in key and (function := _FUNCTION.fullmatch(name)):
-        return _CASES.get(function[1].lower(), str)(function[2].strip())
-    return ""
+    known = {**_EVERYWHERE, **_BY_LANGUAGE.get(lang, {})}
+    for name, text in added:
+        known[name] = known[text[1:]] if text.startswith("=") else to.filled(text)
+    return known
+
+
+def read_templates(path: str, lang: str) -> tuple[tuple[str, str], ...]:
+    """A user's templates, which win over the built-in ones: lines `name TAB text`, `#` for a comment.
+
+    The text holds arguments as `{1}` or `{name}`; `=convert` renders as the template `convert` does, and an
+    empty text removes the template.
+
+    Raises:
+        InputError: a line has no tab, or names an unknown template after `=`.
+    """
+    known = set(renderers(lang))
+    added = []
+    for number, raw in read_lines(path):
+        line = decoded(raw).rstrip("\r\n")
+        name, tab, text = line.partition("\t")
+        key = name.strip().replace("_", " ").lower()
+        if not key or key.startswith("#"):
+            continue
+        if not tab or (text.startswith("=") and text[1:] not in known):
+            raise InputError(
+                f"is no template: {line!r}",
+                where=f"{path}, line {number}",
+                mend="Write `name`, a tab, and a text with {1} or {name}, or = and a template's name",
+            )
+        known.add(key)
+        added.append((key, text))
+    return tuple(added)
+
+
+@cache
+def renderer(lang: str, added: tuple[tuple[str, str], ...]) -> Callable[[str, str], str]:
+    """What renders one template without templates inside, from two texts; empty if it carries none.
+
+    They are its name, as written, up to the first bar, and the rest, beginning with a bar, or empty.
+    """
+    known = renderers(lang, added)
+
+    @lru_cache(maxsize=10_000)
+    def of(name: str) -> tuple[str, Renderer | None]:
+        key = name.strip().replace("_", " ").lower()
+        return key, known.get(key) or (to.first if _NAMED_FOR_LANGUAGE.fullmatch(key) else None)
+
+    def render(name: str, raw: str) -> str:
+        key, found = of(name)
+        if found is not None:
+            return found(to.arguments(key, raw))
+        if ":" in key and (function := _FUNCTION.fullmatch(name)):
+            return _CASES.get(function[1].lower(), str)(function[2].strip())
+        return ""
+
+    return render

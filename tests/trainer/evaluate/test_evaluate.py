@@ -8,8 +8,8 @@ import pytest
 from kgcorpus.contracts.errors import UsageError
 from trainer.evaluate import BENCHMARKS, evaluate
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.ner import evaluate as ner
 from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.tuned.ner import evaluate as ner
 
 QUICK = EvaluationConfig(epochs=1)
 

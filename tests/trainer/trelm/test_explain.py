@@ -1,14 +1,16 @@
+import io
 import json
 
 import pytest
 import torch
+from rich.console import Console
 from transformers import BertConfig, BertForMaskedLM
 
 from kgcorpus.cli import app, run_app
 from kgcorpus.contracts.errors import UsageError
 from trainer.models import open_lm
-from trainer.trelm.explain import explain
-from trainer.trelm.explain_view import save
+from trainer.trelm.explain import Explanation, explain
+from trainer.trelm.explain_view import save, show
 
 CAPITALS = {"Paris": "France", "Rome": "Italy", "Oslo": "Norway", "Vienna": "Austria Hungary"}
 
@@ -104,3 +106,14 @@ def test_unknown_endings_are_refused(model, tmp_path):
     found = explain(model, "Rome is the capital of [MASK].", points=1)
     with pytest.raises(UsageError, match=r"\.xyz"):
         save(found, tmp_path / "a.xyz")
+
+
+def test_escapes_in_a_text_do_not_steer_the_terminal():
+    hostile = "\x1b]0;title\x07\x1b[31m\u202e"
+    words = {"sentence": f"{hostile} [MASK].", "answer": hostile, "guess": hostile}
+    numbers = {"probability": 0.5, "suppressed": 0.1, "doubled": 0.9}
+    console = Console(file=io.StringIO(), width=200)
+    show(Explanation(**words, **numbers, top=(), layers=()), console)
+    shown = console.file.getvalue()
+    assert shown.count(r"\x1b]0;title") == 3
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)

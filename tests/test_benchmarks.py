@@ -1,0 +1,42 @@
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("tables")
+
+
+def test_the_page_shows_the_results_as_they_are(tables):
+    page = tables.PAGE.read_text(encoding="utf-8")
+    assert page == tables.filled(page, tables.RESULTS), "run `python benchmarks/tables.py`"
+
+
+def test_results_come_under_headings_of_one_level_and_old_ones_go(tables, tmp_path):
+    (tmp_path / "b.md").write_text("# Title\n\n| x |\n\n## Part\n", encoding="utf-8")
+    (tmp_path / "a.md").write_text("bare\n", encoding="utf-8")
+    page = f"before\n{tables.BEGIN}\nold\n{tables.END}after\n"
+    written = tables.filled(page, tmp_path)
+    assert written == (
+        f"before\n{tables.BEGIN}\n## a\n\nbare\n\n## Title\n\n| x |\n\n### Part\n\n{tables.END}after\n"
+    )
+    assert tables.filled(written, tmp_path) == written
+
+
+@pytest.mark.parametrize(("trainer", "marked"), [("other", True), (None, False)])
+def test_a_result_of_another_trainer_is_marked(tables, tmp_path, trainer, marked):
+    (tmp_path / "gpu.md").write_text("# On a GPU\n\nfast\n", encoding="utf-8")
+    (tmp_path / "gpu.json").write_text(json.dumps({"trainer": trainer or tables.trainer_hash()}))
+    section = tables.section(tmp_path / "gpu.md")
+    assert ("Not measured since the trainer changed" in section) == marked
+
+
+def test_a_page_without_marks_is_refused(tables, tmp_path):
+    with pytest.raises(ValueError, match="lacks"):
+        tables.filled("no marks", tmp_path)

@@ -1,0 +1,182 @@
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from kgcorpus.contracts.draws import Draw
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.manifest import File, Manifest, TableEntry
+from kgcorpus.contracts.tables import TABLES
+from tests.trainer.evaluate.settings import QUICK
+from trainer.evaluate.builds import xlr
+from trainer.evaluate.builds.xlr_questions import majority, question_only, read_questions, shuffled_context
+from trainer.evaluate.builds.xlr_zero_shot import answers, breakdown, evaluate, scores
+from trainer.models import open_lm
+
+RELATIONS = {
+    "P1": "is a river of",
+    "P2": "born in",
+    "P3": "town",
+    "P4": "lake of",
+    "P5": "died in",
+    "P6": "city",
+}
+NAMES = ["Ulm", "St. Rome", "Paris", "Lima", "Oslo", "Ada | Bob", "Carl", "Dora"]
+
+
+def question(i, lang):
+    draw = Draw("toy-xlr", i)
+    a, b, c = draw.sample(NAMES, 3)
+    pids = sorted(RELATIONS)
+    draw.shuffle(pids)
+    answer = 0 if i % 3 == 0 else draw.below(6)
+    row = {
+        "id": f"xlr:{lang}:{i:04x}",
+        "lang": lang,
+        "context": f"{a} [mask] town [mask] {c}. {c} [mask] lake of [mask] {b}.",
+        "question": {"h": "Q1", "t": "Q2", "h_label": a, "t_label": b},
+        "choices": [{"pid": pid, "label": RELATIONS[pid]} for pid in pids],
+        "answer": answer,
+        "triples": [],
+        "unseen_combination": i % 4 == 0,
+    }
+    return row
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A corpus with the table xlr alone: 24 training and 12 test questions in two languages."""
+    out = tmp_path_factory.mktemp("xlr")
+    files = []
+    for split, numbers in (("train", range(24)), ("test", range(24, 36))):
+        path = f"data/xlr/{split}-00000-of-00001.parquet"
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        rows = [question(i, lang) for lang in ("de", "en") for i in numbers]
+        pq.write_table(pa.Table.from_pylist(rows, schema=TABLES["xlr"].schema), out / path)
+        data = (out / path).read_bytes()
+        files.append(File(path, len(rows), len(data), hashlib.sha256(data).hexdigest()))
+    manifest = Manifest()
+    manifest.tables["xlr"] = TableEntry("xlr", "0" * 12, "0", 72, {}, {}, tuple(files))
+    manifest.save(out)
+    return out
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_choice_s_score_is_its_mean_log_probability_with_its_own_masks(family, corpus, request):
+    """Choice by choice, unpacked, by transformers alone."""
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    folder = request.getfixturevalue(family)
+    model, tokenizer = (
+        AutoModelForMaskedLM.from_pretrained(folder).eval(),
+        AutoTokenizer.from_pretrained(folder),
+    )
+    asked = read_questions(corpus, "test", limit=4)
+    found = scores(*open_lm(folder), asked)
+    sizes = set()
+    for given, q in zip(found, asked, strict=True):
+        expected = []
+        for _, label in q.choices:
+            before = f"{q.context} {q.labels[0]} [mask] ".replace("[mask]", tokenizer.mask_token)
+            text = f"{before}{label} {tokenizer.mask_token} {q.labels[1]}."
+            encoding = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
+            offsets = encoding.pop("offset_mapping")[0]
+            span = (offsets[:, 0] < len(before) + len(label)) & (offsets[:, 1] > len(before))
+            ids = encoding["input_ids"]
+            labels = ids[0, span].clone()
+            ids[0, span] = tokenizer.mask_token_id
+            with torch.no_grad():
+                chances = model(**encoding).logits[0, span].log_softmax(-1)
+            expected.append(float(chances[torch.arange(len(labels)), labels].mean()))
+            sizes.add(len(labels))
+        np.testing.assert_allclose(given, expected, atol=1e-4)
+    assert len(sizes) > 1
+
+
+def test_the_controls_change_the_context_alone(corpus):
+    asked = read_questions(corpus, "test")
+    assert [q.context for q in question_only(asked)] == [""] * len(asked)
+    shuffled = shuffled_context(asked)
+    for lang in ("de", "en"):
+        before, after = ([q.context for q in part if q.lang == lang] for part in (asked, shuffled))
+        assert sorted(before) == sorted(after)
+        assert sum(x == y for x, y in zip(before, after, strict=True)) == 0
+    for one, other in zip(asked, shuffled, strict=True):
+        assert (one.ident, one.labels, one.choices, one.answer) == (
+            other.ident,
+            other.labels,
+            other.choices,
+            other.answer,
+        )
+
+
+def test_the_majority_is_the_choice_most_often_right_in_training(corpus):
+    training, asked = (read_questions(corpus, split, languages=["en"]) for split in ("train", "test"))
+    counts = {pid: sum(q.choices[q.answer][0] == pid for q in training) for pid in RELATIONS}
+    most = max(sorted(counts), key=counts.get)
+    assert majority(asked, training) == [q.choices[q.answer][0] == most for q in asked]
+
+
+def test_the_parts_add_up(bert, corpus):
+    found = evaluate(bert, corpus, QUICK)
+    assert found["n"] == found["overall"]["n"] == 24
+    assert found["questions"] == found["overall"]["clusters"] == 12
+    assert found["chance"] == pytest.approx(1 / 6)
+    assert found["seen_combinations"]["n"] + found["unseen_combinations"]["n"] == 24
+    assert found["unseen_combinations"]["n"] == 6
+    assert {lang: part["n"] for lang, part in found["by_language"].items()} == {"de": 12, "en": 12}
+    assert found["against_question_only"]["accuracy"] == found["overall"]["accuracy"]
+    only = evaluate(bert, corpus, QUICK.model_copy(update={"languages": ("en",), "limit": 5}))
+    assert (only["n"], list(only["by_language"])) == (5, ["en"])
+
+
+def test_an_answer_that_needs_the_context_is_lost_with_it(corpus):
+    asked = read_questions(corpus, "test")
+
+    def reader(questions):
+        return [whole.context == shown.context for whole, shown in zip(asked, questions, strict=True)]
+
+    found = breakdown(asked, reader, [False] * len(asked))
+    assert found["overall"]["accuracy"] == 1.0
+    assert (
+        found["against_question_only"]["difference"] == found["against_shuffled_context"]["difference"] == 1.0
+    )
+
+
+def test_what_the_positions_do_not_reach_is_never_chosen(bert, corpus):
+    lm, tokenizer = open_lm(bert)
+    asked = read_questions(corpus, "test", limit=1)
+    long = [q.__class__(**{**vars(q), "context": "Ulm. " * 80}) for q in asked]
+    assert all(np.isneginf(s).all() for s in scores(lm, tokenizer, long))
+    assert answers(lm, tokenizer, long) == [q.answer == 0 for q in long]
+
+
+def test_fine_tuning_reports_its_controls_over_the_seeds(bert, corpus):
+    config = QUICK.model_copy(update={"seeds": (0, 1), "max_length": 64})
+    found = xlr.evaluate(bert, corpus, config)
+    tuned = found["fine_tuned"]
+    assert (tuned["n_train"], tuned["n"], tuned["cut"]) == (24, 24, 0)
+    for part in (
+        tuned["overall"],
+        tuned["question_only"],
+        tuned["shuffled_context"],
+        tuned["by_language"]["de"],
+    ):
+        assert len(part["values"]) == 2
+        assert part["mean"] == pytest.approx(np.mean(part["values"]))
+        assert part["deviation"] == pytest.approx(np.std(part["values"], ddof=1))
+    assert found["zero_shot"]["n"] == 24
+    assert xlr.evaluate(bert, corpus, config) == found
+
+
+def test_a_corpus_without_questions_is_told(bert, corpus, tmp_path):
+    with pytest.raises(InputError, match="no finished build"):
+        evaluate(bert, tmp_path, QUICK)
+    with pytest.raises(InputError, match="validation split has no XLR question"):
+        evaluate(bert, corpus, QUICK, split="validation")
+    Manifest().save(tmp_path)
+    with pytest.raises(InputError, match="no xlr shards"):
+        evaluate(bert, tmp_path, QUICK)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from trainer.jaket.adapt import Memories
+from trainer.jaket.linked import Linked, Reader, link_spans
+from trainer.jaket.sampling import keys_of, sample_neighbours
+
+
+@pytest.fixture
+def texts(jaket_tokenizer):
+    written = ["The old Name3 meets Name7 .", "Name12 is here", "Nobody at all"]
+    spans = [[(8, 13), (20, 25)], [(0, 6)], []]
+    return link_spans(jaket_tokenizer, written, spans, [[3, 7], [12], []])
+
+
+@pytest.fixture
+def memories(jaket, entities):
+    torch.manual_seed(1)
+    return Memories(torch.randn(len(entities), 16), None)
+
+
+def test_spans_are_the_mentions_tokens(texts, jaket_tokenizer):
+    assert [text.entities.tolist() for text in texts] == [[3, 7], [12], []]
+    said = [
+        [jaket_tokenizer.decode(text.ids[first : last + 1]).replace(" ", "") for first, last in text.spans]
+        for text in texts
+    ]
+    assert said == [["Name3", "Name7"], ["Name12"], []]
+
+
+def test_a_mention_without_a_token_is_left_out(jaket_tokenizer):
+    (text,) = link_spans(jaket_tokenizer, ["a  b"], [[(1, 2), (3, 4)]], [[5, 6]])
+    assert text.entities.tolist() == [6]
+
+
+def test_a_cut_keeps_the_closing_token_and_the_mentions_within(texts):
+    text = texts[0]
+    cut = text.cut(int(text.spans[1, 0]) + 1)
+    assert cut.ids.tolist() == [*text.ids[: text.spans[1, 0]], text.ids[-1]]
+    assert cut.entities.tolist() == [3]
+    assert text.cut(len(text.ids)) is text
+
+
+def test_two_texts_side_by_side_have_one_opening_token(texts, jaket_tokenizer):
+    both = texts[0].beside(texts[1])
+    assert both.ids.tolist() == jaket_tokenizer("The old Name3 meets Name7 .", "Name12 is here")["input_ids"]
+    assert [jaket_tokenizer.decode(both.ids[a : b + 1]).replace(" ", "") for a, b in both.spans] == [
+        "Name3",
+        "Name7",
+        "Name12",
+    ]
+
+
+def test_the_language_model_alone_gives_the_first_state_of_each_text(jaket, texts):
+    found = Reader(jaket, None, None, arm="lm")(texts, seed=0)
+    for text, state in zip(texts, found, strict=True):
+        ids = torch.from_numpy(text.ids.astype(np.int64))[None]
+        alone = jaket.lm(ids, output_hidden_states=True).hidden_states[-1][0, 0]
+        torch.testing.assert_close(state, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_a_text_can_be_told_by_its_first_mention(jaket, texts):
+    nowhere = Linked(texts[0].ids, np.array([[0, -1]]), np.array([3]))
+    found = Reader(jaket, None, None, arm="lm", told="mention")([*texts[:2], nowhere], seed=0)
+    for text, state in zip(texts[:2], found, strict=False):
+        ids = torch.from_numpy(text.ids.astype(np.int64))[None]
+        states = jaket.lm(ids, output_hidden_states=True).hidden_states[-1][0]
+        torch.testing.assert_close(state, states[text.spans[0]].mean(dim=0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[2], Reader(jaket, None, None, arm="lm")(texts, seed=0)[0])
+
+
+def test_the_graph_is_merged_at_the_mentions_alone(jaket, texts, graph, memories):
+    reader = Reader(jaket, memories, graph, arm="joint")
+    found = reader(texts, seed=0)
+    changed = memories.context.clone()
+    # Whatever the first text's entities may read, two hops away, at whatever draw.
+    near = np.array([3, 7])
+    for _ in range(2):
+        near = np.unique(
+            np.concatenate([near, *(graph.neighbours[graph.offsets[n] : graph.offsets[n + 1]] for n in near)])
+        )
+    changed[torch.from_numpy(near.astype(np.int64))] += torch.randn(len(near), 16)
+    other = Reader(jaket, Memories(changed, None), graph, arm="joint")(texts, seed=0)
+    assert not torch.allclose(found[0], other[0])
+    torch.testing.assert_close(found[2], other[2])
+
+
+def test_without_a_text_the_mean_of_the_entities_stands_for_it(jaket, texts, graph, memories):
+    found = Reader(jaket, memories, graph, arm="gnn")(texts, seed=0)
+    assert found[2].tolist() == [0.0] * 16
+    swapped = Linked(texts[0].ids[::-1].copy(), texts[0].spans[::-1].copy(), texts[0].entities[::-1].copy())
+    torch.testing.assert_close(Reader(jaket, memories, graph, arm="gnn")([swapped], seed=0)[0], found[0])
+
+
+def test_the_seed_draws_the_neighbours(jaket, graph, memories):
+    hub = int(np.argmax(np.diff(graph.offsets)))
+    assert graph.offsets[hub + 1] - graph.offsets[hub] > 10
+    one, other = (
+        sample_neighbours(graph, np.array([hub]), keys_of(np.array([hub]), seed), count=10) for seed in (0, 1)
+    )
+    assert set(one.nodes[0]) != set(other.nodes[0])
+    text = Linked(np.array([2, 9, 3], np.int32), np.array([[1, 1]]), np.array([hub]))
+    reader = Reader(jaket, memories, graph, arm="joint")
+    assert torch.equal(reader([text], seed=0), reader([text], seed=0))
+    assert not torch.equal(reader([text], seed=0), reader([text], seed=1))

@@ -1,0 +1,1 @@
+"""Questions that a finished build holds out."""

@@ -1,0 +1,101 @@
+"""XLR as multiple choice, fine-tuned: the training questions of one language, the test questions of all."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.tokens import LINK
+from kgcorpus.xlr.choices import CHOICES
+from trainer.evaluate.builds.xlr_questions import (
+    Question,
+    filled_rows,
+    languages_of,
+    parts_of,
+    question_only,
+    read_questions,
+    shuffled_context,
+)
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.tuned.examples import Example
+from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
+from trainer.evaluate.tuned.heads import SequenceHead
+from trainer.evaluate.tuned.inputs import rows_of_texts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+def evaluate(model: str | Path, corpus: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune and score a model.
+
+    Each choice is filled into its question, whose links are mask tokens, as in KMLM's pretraining; the head
+    scores each from the first token.
+
+    Returns:
+        `n_train`, `n`, `cut` (texts beyond `max_length`), and accuracies as `over_seeds` gives them: of the
+        parts of `parts_of` and each language, of the model shown another question's context
+        (`shuffled_context`), and of one fine-tuned and asked without contexts (`question_only`).
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: no finished build, or no questions.
+    """
+    questions = read_questions(corpus, "test", languages=config.languages, limit=config.limit)
+    training = read_questions(corpus, "train", languages=[config.train_language], limit=config.limit)
+    base = open_base(model)
+    cut: Counter[str] = Counter()
+
+    def runs(taught: Sequence[Question], **asked: Sequence[Question]) -> list[dict[str, list[bool]]]:
+        """For each seed, whether a model that is taught some questions is right on those asked."""
+        sets = {
+            name: _examples(shown, base.tokenizer, max_length=config.max_length, cut=cut)
+            for name, shown in {"taught": taught, **asked}.items()
+        }
+        found = scores_by_seed(base, _head, sets.pop("taught"), sets, config)
+        return [{name: _right(scores, questions) for name, scores in run.items()} for run in found]
+
+    whole = runs(training, whole=questions, shuffled_context=shuffled_context(questions))
+    blind = runs(question_only(training), question_only=question_only(questions))
+
+    def accuracies(parts: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+        chosen = {name: places for name, places in parts.items() if places}
+        return over_seeds(
+            [
+                {name: fmean(run["whole"][i] for i in places) for name, places in chosen.items()}
+                for run in whole
+            ]
+        )
+
+    return {
+        "n_train": len(training),
+        "n": len(questions),
+        "cut": cut["texts"],
+        **accuracies(parts_of(questions)),
+        "by_language": accuracies(languages_of(questions)),
+        **over_seeds([{"shuffled_context": fmean(run["shuffled_context"])} for run in whole]),
+        **over_seeds([{"question_only": fmean(run["question_only"])} for run in blind]),
+    }
+
+
+def _head(hidden: int) -> SequenceHead:
+    return SequenceHead(hidden, CHOICES, "choices")
+
+
+def _examples(
+    questions: Sequence[Question], tokenizer: "PreTrainedTokenizerFast", *, max_length: int, cut: Counter[str]
+) -> list[Example]:
+    texts = filled_rows(questions).column("text").to_pylist()
+    linked = [text.replace(LINK, str(tokenizer.mask_token)) for text in texts]
+    rows = rows_of_texts(tokenizer, linked, max_length=max_length, cut=cut)
+    groups = (tuple(rows[i : i + CHOICES]) for i in range(0, len(rows), CHOICES))
+    return [Example(group, q.answer) for group, q in zip(groups, questions, strict=True)]
+
+
+def _right(scores: Sequence[NDArray[np.float32]], questions: Sequence[Question]) -> list[bool]:
+    return [int(s.argmax()) == question.answer for s, question in zip(scores, questions, strict=True)]

@@ -1,0 +1,1 @@
+"""What JAKET is asked about entities and graphs that pre-training has not seen."""

@@ -1,0 +1,218 @@
+"""FewRel N-way K-shot with PAIR (Gao et al. 2019), as arXiv 2010.00796 fine-tunes JAKET on it (section 4.2).
+
+A query and a support sentence are read as one text, and the first token's last state tells how alike their
+relations are; a relation's score is the mean over its supports. Relation embeddings are zeros, "to avoid
+leakage". Head and tail stand between punctuation marks (Zhou and Chen 2022), which every vocabulary has.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kgcorpus.contracts.draws import Draw, hash64
+from kgcorpus.contracts.errors import InputError, UsageError
+from trainer.config import JaketConfig
+from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
+from trainer.evaluate.jaket.tuning import Held, Task, fine_tune
+from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.tuned.fewrel_relations import read_sentences
+from trainer.jaket.adapt import Memories, memories_of, open_arm
+from trainer.jaket.entities import Entities, GraphStore
+from trainer.jaket.graph import Graph
+from trainer.jaket.linked import Linked, Reader, link_spans
+from trainer.jaket.model import JaketModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_MARKS = ("@", "#")
+_DESCRIPTION = 64
+Relations = Mapping[str, Sequence[Linked]]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Some relations, sentences that show each, and one more of each to be told.
+
+    Attributes:
+        supports: [ways][shots].
+        queries: [ways], of the relations in their order.
+    """
+
+    supports: list[list[Linked]]
+    queries: list[Linked]
+
+
+class _Pair(nn.Module):
+    def __init__(self, reader: Reader, hidden: int) -> None:
+        super().__init__()
+        self.reader = reader
+        self.head = nn.Linear(hidden, 1)
+
+    def forward(self, episode: Episode, *, seed: int, length: int) -> Tensor:
+        """Scores [queries, ways]."""
+        texts = [
+            query.cut(length // 2).beside(support.cut(length // 2))
+            for query in episode.queries
+            for shown in episode.supports
+            for support in shown
+        ]
+        scores: Tensor = self.head(self.reader(texts, seed=seed)).squeeze(1)
+        shots = len(episode.supports[0])
+        return scores.view(len(episode.queries), -1, shots).mean(dim=2)
+
+
+class _Episodes(Task[Episode]):
+    def __init__(
+        self, module: _Pair, relations: Mapping[str, Relations], config: EvaluationConfig, *, seed: int
+    ) -> None:
+        self.module, self._pair = module, module
+        self._relations, self._config, self._seed = relations, config, seed
+
+    def epoch(self, number: int) -> list[Episode]:
+        return self._drawn("train", self._config.jaket.train_episodes, number)
+
+    def loss(self, batch: Episode, *, seed: int) -> Tensor:
+        scores = self._pair(batch, seed=seed, length=self._config.max_length)
+        return nn.functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device))
+
+    def score(self, part: Held) -> float:
+        count = self._config.jaket.test_episodes
+        right: list[float] = []
+        for episode in self._drawn(part, count if part == "test" else -(-count // 5)):
+            best = self._pair(episode, seed=self._seed, length=self._config.max_length).argmax(dim=1).cpu()
+            right += (best == torch.arange(len(best))).tolist()
+        return float(np.mean(right))
+
+    def _drawn(self, part: str, count: int, epoch: int = 0) -> list[Episode]:
+        options, relations = self._config.jaket, self._relations[part]
+        draws = (Draw(self._seed, "fewrel-episode", part, epoch, i) for i in range(count))
+        return [draw_episode(relations, options.ways, options.shots, draw=draw) for draw in draws]
+
+
+def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune an arm on some relations and score it on others, once for each seed.
+
+    Args:
+        model: RUN/model of `train jaket`, or for the baselines any masked language model.
+        data: a folder with FewRel's `*_wiki.json`, or one such file.
+        config: of the fine-tuning; of `jaket`: `arm`, `graph`, `ways`, `shots` and numbers of episodes.
+            `max_length` is for a pair of sentences.
+
+    Returns:
+        `arm`, `ways`, `shots`, the relations of each part, `linked`, the share of the heads and tails that
+        the graph knows, and `accuracy` over the seeds; of chance it is 1 / ways.
+
+    Raises:
+        UsageError: the model cannot be loaded or is not what the arm needs, or the arm needs a graph.
+        InputError: data are missing or malformed, or have too few relations or sentences.
+    """
+    options, runs = config.jaket, []
+    found: dict[str, Any] = {}
+    for seed in config.seeds:
+        jaket, tokenizer = open_arm(model, options.arm, JaketConfig(), seed=seed)
+        entities, graph, memories = _graph(jaket, tokenizer, options, seed=seed)
+        relations = _read(Path(data), tokenizer, entities)
+        parts = split(sorted(relations), ways=options.ways, seed=seed)
+        for of_part in parts.values():
+            _check(relations, of_part, options)
+        torch.manual_seed(hash64(seed, "fewrel-pair"))
+        hidden = jaket.lm.config.hidden_size
+        module = _Pair(Reader(jaket, memories, graph, arm=options.arm), hidden).to(jaket.device)
+        held = {part: {name: relations[name] for name in names} for part, names in parts.items()}
+        task = _Episodes(module, held, config, seed=seed)
+        runs.append({"accuracy": fine_tune(task, config, hidden=hidden, seed=seed)})
+        mentions = [len(sentence.entities) / 2 for of_one in relations.values() for sentence in of_one]
+        found = {"linked": float(np.mean(mentions)), "relations": parts}
+    return {
+        "arm": options.arm,
+        "ways": options.ways,
+        "shots": options.shots,
+        **found,
+        **over_seeds(runs),
+    }
+
+
+def split(names: Sequence[str], *, ways: int, seed: int) -> dict[str, list[str]]:
+    """train, validation and test relations, in thirds by hash; no part has fewer than `ways` if it can be.
+
+    FewRel's own test relations are hidden, so those that are public are dealt out anew.
+    """
+    dealt = sorted(names, key=lambda name: hash64(seed, "fewrel-relation", name))
+    third = max(ways, len(dealt) // 3)
+    return {
+        "test": sorted(dealt[:third]),
+        "validation": sorted(dealt[third : 2 * third]),
+        "train": sorted(dealt[2 * third :]),
+    }
+
+
+def draw_episode(relations: Relations, ways: int, shots: int, *, draw: Draw) -> Episode:
+    """Relations, supports and queries without replacement; each equally likely."""
+    chosen = draw.sample(sorted(relations), ways)
+    sentences = [draw.sample(relations[name], shots + 1) for name in chosen]
+    return Episode([own[:shots] for own in sentences], [own[shots] for own in sentences])
+
+
+def _check(relations: Relations, names: Sequence[str], options: AdaptationConfig) -> None:
+    """Whether a part, `names`, has enough for an episode."""
+    mend = "Ask for fewer jaket.ways or jaket.shots"
+    if len(names) < options.ways:
+        many = f"{len(relations)} relations are too few for three parts of {options.ways} ways"
+        raise InputError(many, where="FewRel", mend=mend)
+    for name in names:
+        if len(relations[name]) <= options.shots:
+            few = f"{name} has no more than {options.shots} sentences"
+            raise InputError(few, where="FewRel", mend=mend)
+
+
+def _graph(
+    jaket: JaketModel, tokenizer: "PreTrainedTokenizerFast", options: AdaptationConfig, *, seed: int
+) -> tuple[Entities | None, Graph | None, Memories | None]:
+    if options.arm == "lm":
+        return None, None, None
+    if options.graph is None:
+        raise UsageError(
+            f"the arm {options.arm} needs a graph", where="jaket.graph", mend="Name a build, or take arm lm"
+        )
+    store = GraphStore(Path(options.graph), tokenizer, _DESCRIPTION)
+    entities = store.entities()
+    graph = store.graph(entities, directions=jaket.config.directions, seen=None)
+    memories = memories_of(jaket, tokenizer, entities, arm=options.arm, relation_texts=None, seed=seed)
+    return entities, graph, memories
+
+
+def _read(
+    data: Path, tokenizer: "PreTrainedTokenizerFast", entities: Entities | None
+) -> dict[str, list[Linked]]:
+    relations = {}
+    for name, sentences in read_sentences(data).items():
+        texts, spans, ids = [], [], []
+        for sentence in sentences:
+            text, of_text = marked_spans(sentence.tokens, (sentence.head, sentence.tail))
+            known = entities.find(sentence.qids) if entities else np.full(2, -1)
+            texts.append(text)
+            spans.append([span for span, entity in zip(of_text, known, strict=True) if entity >= 0])
+            ids.append([int(entity) for entity in known if entity >= 0])
+        relations[name] = link_spans(tokenizer, texts, spans, ids)
+    return relations
+
+
+def marked_spans(
+    tokens: Sequence[str], mentions: Sequence[tuple[int, int]]
+) -> tuple[str, list[tuple[int, int]]]:
+    """The tokens joined by spaces, with marks around the mentions [start, end), and those as characters."""
+    words, places = list[str](), list[int]()
+    for i, token in enumerate([*tokens, ""]):
+        words += [mark for mark, (_, end) in zip(_MARKS, mentions, strict=True) if end == i]
+        words += [mark for mark, (first, _) in zip(_MARKS, mentions, strict=True) if first == i]
+        places.append(len(words))
+        words.append(token)
+    starts = np.cumsum([0, *(len(word) + 1 for word in words)]).tolist()
+    spans = [(starts[places[first]], starts[places[end - 1] + 1] - 1) for first, end in mentions]
+    return " ".join(words[:-1]), spans

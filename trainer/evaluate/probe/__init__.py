@@ -1,0 +1,1 @@
+"""Facts asked for by filling blanks."""

@@ -1,0 +1,150 @@
+"""LAMA (Petroni et al. 2019): Google-RE and T-REx, objects of one token, precision at 1."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.errors import InputError
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import only_file, read_json_lines
+from trainer.evaluate.probe.probing import BLANK, Answer, Prober, Query, drawn, prompt, report
+from trainer.evaluate.probe.seen import unseen
+
+# Google-RE's templates stand in LAMA's scripts, not beside its data; the ids are Wikidata's.
+GOOGLE_RE = {
+    "place_of_birth": ("P19", "[X] was born in [Y] ."),
+    "date_of_birth": ("P569", "[X] (born [Y])."),
+    "place_of_death": ("P20", "[X] died in [Y] ."),
+}
+# What may be left out before the asking, given the model and why.
+Filter = Callable[[Sequence[Query], Counter[str]], list[Query]]
+
+
+def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Ask for the objects of LAMA's facts.
+
+    Args:
+        model: a folder or hub id.
+        data: LAMA's folder `data`, with `Google_RE/*_test.jsonl`, `TREx/*.jsonl` and `relations.jsonl`.
+        config: `probing`, `exclude_corpus` and `limit` (facts of a relation) are read.
+
+    Returns:
+        For `google_re` and `trex`, as far as they are there, what `probing.report` gives, with
+        `skipped`: reason -> facts, and `seen`. `candidates`: tokens that are ranked.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: no facts, or a damaged file.
+    """
+    prober = Prober(model)
+    return probe(prober, data, config, keep=lambda queries, skipped: list(queries))
+
+
+def probe(prober: Prober, data: str | Path, config: EvaluationConfig, *, keep: Filter) -> dict[str, Any]:
+    """`evaluate` for the queries that `keep` keeps."""
+    vocabulary = prober.vocabulary
+    if config.probing.common_vocabulary is not None:
+        vocabulary = _common(prober, Path(config.probing.common_vocabulary))
+    result: dict[str, Any] = {"candidates": int(vocabulary.sum())}
+    for name, read in (("google_re", read_google_re), ("trex", read_trex)):
+        skipped: Counter[str] = Counter()
+        queries, seen = unseen(list(read(Path(data), skipped)), config.exclude_corpus)
+        if queries or seen:
+            kept = drawn(keep(queries, skipped), config.limit)
+            answers = ask(prober, kept, vocabulary, skipped)
+            result[name] = {**report(answers), "skipped": dict(sorted(skipped.items())), "seen": seen}
+    if len(result) == 1:
+        raise InputError("holds neither Google_RE/*_test.jsonl nor TREx/*.jsonl", where=str(data))
+    return result
+
+
+def ask(
+    prober: Prober, queries: Sequence[Query], vocabulary: NDArray[np.bool_], skipped: Counter[str]
+) -> list[Answer]:
+    """Whether the object is the likeliest token of the vocabulary; objects of several tokens are skipped."""
+    usable: list[tuple[Query, int]] = []
+    for query in queries:
+        tokens = prober.tokens(query.text, query.names[0])
+        if len(tokens) != 1 or not vocabulary[tokens[0]]:
+            skipped["object_is_no_candidate"] += 1
+        elif not prober.fits(query.text, 1):
+            skipped["too_long"] += 1
+        else:
+            usable.append((query, tokens[0]))
+    tables = prober.log_probabilities([query.text for query, _ in usable], [1] * len(usable))
+    outside, chance = ~vocabulary, 1 / int(vocabulary.sum())
+    answers = []
+    for (query, token), table in zip(usable, tables, strict=True):
+        table[0, outside] = -np.inf
+        answers.append(Answer(query, bool(table[0].argmax() == token), chance))
+    return answers
+
+
+def read_trex(data: Path, skipped: Counter[str]) -> Iterator[Query]:
+    """T-REx: a fact once for each pair of names, with the template of its relation."""
+    files = sorted(data.rglob("TREx/*.jsonl"))
+    templates = {}
+    if files:
+        rows = read_json_lines(only_file(data, "relations.jsonl"), "relation", "template")
+        templates = {row["relation"]: row["template"] for row in rows}
+    for path in files:
+        for row in _distinct(read_json_lines(path, "predicate_id", "sub_label", "obj_label"), skipped):
+            relation = row["predicate_id"]
+            ids = row.get("sub_uri"), row.get("obj_uri")
+            yield from _query(row, relation, relation, templates.get(relation), ids, skipped)
+
+
+def read_google_re(data: Path, skipped: Counter[str]) -> Iterator[Query]:
+    """Google-RE: places and dates of birth and places of death."""
+    for name, (relation, template) in GOOGLE_RE.items():
+        for path in sorted(data.rglob(f"Google_RE/{name}_test.jsonl")):
+            for row in _distinct(read_json_lines(path, "sub_label", "obj_label"), skipped):
+                ids = row.get("sub_w"), row.get("obj_w")
+                yield from _query(row, name, relation, template, ids, skipped)
+
+
+def _distinct(rows: Iterator[dict[str, Any]], skipped: Counter[str]) -> Iterator[dict[str, Any]]:
+    before = set()
+    for row in rows:
+        names = row["sub_label"], row["obj_label"]
+        if names in before:
+            skipped["duplicate"] += 1
+        else:
+            before.add(names)
+            yield row
+
+
+def _query(
+    row: dict[str, Any],
+    relation: str,
+    pid: str,
+    template: str | None,
+    ids: tuple[str | None, str | None],
+    skipped: Counter[str],
+) -> Iterator[Query]:
+    text = None if template is None else prompt(template, row["sub_label"])
+    if text is None:
+        skipped["no_template"] += 1
+        return
+    head, tail = ids
+    fact = (head, pid, tail) if head and tail else None
+    subject, name = row["sub_label"], row["obj_label"]
+    yield Query(relation, head or subject, subject, name, text, (name,), fact)
+
+
+def _common(prober: Prober, path: Path) -> NDArray[np.bool_]:
+    """The tokens that are a whole word of the list, one a line, as they stand inside a sentence."""
+    try:
+        words = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+    found = [prober.tokens(f"in {BLANK} .", word.strip()) for word in words if word.strip()]
+    vocabulary = np.zeros_like(prober.vocabulary)
+    vocabulary[[tokens[0] for tokens in found if len(tokens) == 1]] = True
+    if not vocabulary.any():
+        raise InputError("holds no word that is a token of the model", where=str(path))
+    return vocabulary & prober.vocabulary

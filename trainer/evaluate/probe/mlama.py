@@ -1,0 +1,148 @@
+"""mLAMA-style probing with mParaRel's facts and patterns: rank the relation's objects in each language.
+
+Kassner et al. 2021 call it typed querying: a candidate's score is the mean log-probability of its tokens, in
+as many masks. Facts and patterns are those of mParaRel (Fierro and Søgaard 2022).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kgcorpus.contracts.errors import InputError
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import read_json_lines
+from trainer.evaluate.probe.probing import (
+    BLANK,
+    SUBJECT,
+    Answer,
+    Prober,
+    Query,
+    Tokens,
+    drawn,
+    prompt,
+    report,
+)
+from trainer.evaluate.probe.seen import unseen
+
+# mParaRel writes Chinese twice; the facts' labels are simplified for the most part.
+_PATTERNS = {"zh": "zh-hans"}
+
+
+def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Rank the objects of each relation for each of its subjects.
+
+    A relation is asked for by its first pattern that a person checked, else by its first.
+
+    Args:
+        model: a folder or hub id.
+        data: a folder with `trex_<lang>.jsonl` and `patterns/<lang>/<relation>.jsonl`.
+        config: `exclude_corpus`, `languages` and `limit` (facts of a relation and language) are read.
+
+    Returns:
+        `languages`: for each what `trainer.evaluate.probe.probing.report` gives, `skipped`: reason -> facts
+        (`from_english`: a name that is only the English one), and `seen`.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: no facts, or a damaged file.
+    """
+    prober, data = Prober(model), Path(data)
+    files = {path.stem.removeprefix("trex_"): path for path in sorted(data.rglob("trex_*.jsonl"))}
+    languages = {}
+    for lang in [lang for lang in files if config.languages is None or lang in config.languages]:
+        skipped: Counter[str] = Counter()
+        patterns = read_patterns(files[lang].parent / "patterns" / _PATTERNS.get(lang, lang))
+        asked = list(read_queries(files[lang], patterns, skipped, lang=lang))
+        queries, seen = unseen(asked, config.exclude_corpus)
+        answers = ask(prober, drawn(queries, config.limit), objects_of(asked), skipped)
+        languages[lang] = {**report(answers), "skipped": dict(sorted(skipped.items())), "seen": seen}
+    if not languages:
+        raise InputError("holds no facts (trex_<lang>.jsonl)", where=str(data))
+    return {"languages": languages}
+
+
+def ask(
+    prober: Prober, queries: Sequence[Query], objects: Mapping[str, Sequence[str]], skipped: Counter[str]
+) -> list[Answer]:
+    """Whether the object is ranked first among those of its relation; of equals, the first by name."""
+    by_relation: dict[str, list[Query]] = defaultdict(list)
+    for query in queries:
+        by_relation[query.relation].append(query)
+    answers = []
+    for relation, members in by_relation.items():
+        # The words beside the blank are the same for every subject, so the candidates' tokens are, too.
+        names = {name: prober.tokens(members[0].text, name) for name in objects[relation]}
+        candidates = {name: tokens for name, tokens in names.items() if tokens}
+        longest = max(map(len, candidates.values()), default=0)
+        usable = []
+        for query in members:
+            if query.object not in candidates:
+                skipped["unknown_token"] += 1
+            elif not prober.fits(query.text, longest):
+                skipped["too_long"] += 1
+            else:
+                usable.append(query)
+        chosen = _rank(prober, usable, candidates)
+        chance = 1 / max(1, len(candidates))
+        answers += [
+            Answer(query, name == query.object, chance) for query, name in zip(usable, chosen, strict=True)
+        ]
+    return answers
+
+
+def _rank(prober: Prober, queries: Sequence[Query], candidates: Mapping[str, Tokens]) -> list[str]:
+    """The candidate of the highest score for each query."""
+    best = [(-np.inf, "")] * len(queries)
+    for masks in sorted({len(tokens) for tokens in candidates.values()}):
+        names = sorted(name for name, tokens in candidates.items() if len(tokens) == masks)
+        tokens = np.array([candidates[name] for name in names])
+        tables = prober.log_probabilities([query.text for query in queries], [masks] * len(queries))
+        for i, table in enumerate(tables):
+            scores = table[np.arange(masks), tokens].mean(axis=1)
+            top = int(scores.argmax())
+            # Ties between lengths go to the first name, as those within a length do.
+            best[i] = max(best[i], (float(scores[top]), names[top]), key=lambda pair: pair[0])
+    return [name for _, name in best]
+
+
+def objects_of(queries: Sequence[Query]) -> dict[str, list[str]]:
+    """Relation -> the names of its objects."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for query in queries:
+        found[query.relation].add(query.object)
+    return {relation: sorted(names) for relation, names in found.items()}
+
+
+def read_patterns(folder: Path) -> dict[str, str]:
+    """Relation -> pattern."""
+    patterns = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        rows = [
+            row
+            for row in read_json_lines(path, "pattern")
+            if row["pattern"].count(BLANK) == 1 and SUBJECT in row["pattern"]
+        ]
+        rows.sort(key=lambda row: not row.get("checked-by-human", False))
+        if rows:
+            patterns[path.stem] = rows[0]["pattern"]
+    return patterns
+
+
+def read_queries(
+    path: Path, patterns: Mapping[str, str], skipped: Counter[str], *, lang: str
+) -> Iterator[Query]:
+    """The facts of a language whose names are its own."""
+    fields = ("predicate_id", "sub_uri", "obj_uri", "sub_label", "obj_label")
+    for row in read_json_lines(path, *fields):
+        relation, name = row["predicate_id"], row["obj_label"]
+        text = prompt(patterns.get(relation, ""), row["sub_label"])
+        if row.get("from_english", False) and lang != "en":
+            skipped["from_english"] += 1
+        elif text is None:
+            skipped["no_pattern"] += 1
+        else:
+            fact = row["sub_uri"], relation, row["obj_uri"]
+            yield Query(relation, row["sub_uri"], row["sub_label"], name, text, (name,), fact)

@@ -1,0 +1,210 @@
+"""Facts asked for by filling a blank: prompts, decoding over one or several masks, and the score."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgcorpus.contracts.draws import hash64
+from trainer.evaluate.bootstrap import compare
+from trainer.evaluate.probe.masked import log_probabilities
+from trainer.models import open_lm
+
+SUBJECT, BLANK = "[X]", "[Y]"
+Decoding = Literal["independent", "confidence"]
+Tokens = tuple[int, ...]
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Query:
+    """A fact whose object is asked for.
+
+    Attributes:
+        relation: its id.
+        subject: its id, or its name where no id is known.
+        subject_name: as the prompt has it.
+        object: its id or name: equal for equal objects.
+        text: the prompt with the subject filled in and `BLANK` in the object's place.
+        names: what counts as right, the object's own name first.
+        fact: h, r and t as Wikidata ids; None where they are not known.
+    """
+
+    relation: str
+    subject: str
+    subject_name: str
+    object: str
+    text: str
+    names: tuple[str, ...]
+    fact: tuple[str, str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether a query was answered right, and how likely a guess was to be."""
+
+    query: Query
+    right: bool
+    chance: float
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a model puts into a blank, and the mean log-probability of its tokens."""
+
+    tokens: Tokens
+    score: float
+
+
+class Prober:
+    """A masked language model with its tokenizer, asked for what belongs into blanks.
+
+    Args:
+        model: a folder or hub id.
+
+    Attributes:
+        vocabulary: bool [vocabulary], the tokens that may be answers: all but the special ones.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+    """
+
+    def __init__(self, model: str | Path) -> None:
+        self._lm, self._tokenizer = open_lm(model)
+        self.vocabulary = np.zeros(self._lm.lm.config.vocab_size, bool)
+        self.vocabulary[: len(self._tokenizer)] = True
+        self.vocabulary[self._tokenizer.all_special_ids] = False
+
+    def fits(self, text: str, masks: int) -> bool:
+        """Whether the model's positions reach the prompt's end."""
+        ids, _ = self._encode(text)
+        return len(ids) - 1 + masks <= self._lm.longest
+
+    def tokens(self, text: str, name: str) -> Tokens:
+        """A name's tokens as they stand in the blank; none if one of them is unknown.
+
+        Where the name would melt into the words beside it (a script without spaces), its tokens by itself.
+        """
+        framed, start = self._encode(text)
+        before, after = framed[:start], framed[start + 1 :]
+        whole: list[int] = self._ids(text.replace(BLANK, name))
+        end = len(whole) - len(after)
+        if start < end and whole[:start] == before and whole[end:] == after:
+            found = whole[start:end]
+        else:
+            found = self._ids(name, add_special_tokens=False)
+        return () if self._tokenizer.unk_token_id in found else tuple(found)
+
+    def log_probabilities(self, texts: Sequence[str], masks: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        """For each text, [masks, vocabulary] with as many masks in its blank."""
+        return self._at([self._widened(text, n) for text, n in zip(texts, masks, strict=True)], masks)
+
+    def decode(self, texts: Sequence[str], masks: int, how: Decoding) -> list[Guess]:
+        """Fill the blanks with `masks` tokens each (X-FACTR, Jiang et al. 2020, section 4.1).
+
+        Args:
+            texts: prompts.
+            masks: tokens of an answer.
+            how: `independent`: every mask by its likeliest token, at once; `confidence`: the mask and token
+                of the highest probability first, the others given it.
+        """
+        rows = [self._widened(text, masks) for text in texts]
+        scores = np.full((len(texts), masks), np.nan)
+        for _ in range(1 if how == "independent" else masks):
+            for i, table in enumerate(self._at(rows, [masks] * len(texts))):
+                ids, start = rows[i]
+                table[:, ~self.vocabulary] = -np.inf
+                best, chosen = table.max(axis=1), table.argmax(axis=1)
+                open_ = np.flatnonzero(np.isnan(scores[i]))
+                filled = open_ if how == "independent" else open_[[best[open_].argmax()]]
+                scores[i, filled] = best[filled]
+                ids[start + filled] = chosen[filled]
+        spans = [ids[start : start + masks].tolist() for ids, start in rows]
+        return [
+            Guess(tuple(span), float(score)) for span, score in zip(spans, scores.mean(axis=1), strict=True)
+        ]
+
+    def _at(
+        self, rows: Sequence[tuple[NDArray[np.int32], int]], masks: Sequence[int]
+    ) -> Iterator[NDArray[np.float32]]:
+        sequences, starts = [ids for ids, _ in rows], [start for _, start in rows]
+        return log_probabilities(self._lm, sequences, starts, masks, pad=self._tokenizer.pad_token_id)
+
+    def _widened(self, text: str, masks: int) -> tuple[NDArray[np.int32], int]:
+        """The ids with several masks in the blank, and where they start."""
+        ids, start = self._encode(text)
+        mask = self._tokenizer.mask_token_id
+        return np.array([*ids[:start], *[mask] * masks, *ids[start + 1 :]], np.int32), start
+
+    def _encode(self, text: str) -> tuple[list[int], int]:
+        ids = self._ids(text.replace(BLANK, str(self._tokenizer.mask_token)))
+        return ids, ids.index(self._tokenizer.mask_token_id)
+
+    def _ids(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        encoded: Any = self._tokenizer(text, add_special_tokens=add_special_tokens)
+        ids: list[int] = encoded["input_ids"]
+        return ids
+
+
+def prompt(template: str, subject: str) -> str | None:
+    """A template with its subject; None if it has not one blank."""
+    return template.replace(SUBJECT, subject) if template.count(BLANK) == 1 and BLANK not in subject else None
+
+
+def drawn(queries: Iterable[Query], limit: int | None) -> list[Query]:
+    """At most `limit` queries of each relation, the same ones for every model; in their own order."""
+    by_relation: dict[str, list[Query]] = defaultdict(list)
+    for query in queries:
+        by_relation[query.relation].append(query)
+    kept = []
+    for members in by_relation.values():
+        keys = [hash64(_SEED, "probe", query.relation, query.subject, query.object) for query in members]
+        kept += [members[i] for i in sorted(sorted(range(len(members)), key=keys.__getitem__)[:limit])]
+    return kept
+
+
+def report(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Precision at 1, a mean over relations as in LAMA (Petroni et al. 2019), and what it is worth.
+
+    Returns:
+        n; p@1, majority (the relation's most frequent object, given every time) and chance, each a mean over
+        relations; `all_facts`: the model and the majority over all facts with the interval of their
+        difference, facts of one subject drawn together; `relations`: the same figures for each; seed.
+    """
+    by_relation: dict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        by_relation[answer.query.relation].append(answer)
+    frequent = {
+        relation: _most_frequent(answer.query.object for answer in members)
+        for relation, members in by_relation.items()
+    }
+    relations = {
+        relation: {
+            "n": len(members),
+            "p@1": fmean(answer.right for answer in members),
+            "majority": fmean(answer.query.object == frequent[relation] for answer in members),
+            "chance": fmean(answer.chance for answer in members),
+        }
+        for relation, members in sorted(by_relation.items())
+    }
+    means = {
+        name: fmean(row[name] for row in relations.values()) if relations else None
+        for name in ("p@1", "majority", "chance")
+    }
+    whole = compare(
+        [answer.right for answer in answers],
+        [answer.query.object == frequent[answer.query.relation] for answer in answers],
+        [answer.query.subject for answer in answers],
+        seed=_SEED,
+    )
+    return {"n": len(answers), **means, "all_facts": whole, "relations": relations, "seed": _SEED}
+
+
+def _most_frequent(objects: Iterable[str]) -> str:
+    counts = Counter(objects)
+    return min(counts, key=lambda name: (-counts[name], name))

@@ -1,0 +1,198 @@
+"""Fine-tuning of any encoder of transformers under one of the heads, deterministic per seed."""
+
+import copy
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kgcorpus.contracts.draws import Draw, hash64
+from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
+from trainer.evaluate.tuned.heads import Head
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_GRADIENT_NORM = 1.0
+_RATE_TIMES_WIDTH = 0.03
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Base:
+    """What every seed starts from: an encoder, which stays as it is, and its tokenizer."""
+
+    encoder: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
+
+    @property
+    def hidden(self) -> int:
+        """Size of the encoder's states."""
+        return int(self.encoder.config.hidden_size)
+
+    @property
+    def longest(self) -> float:
+        """Tokens of the longest row that the positions reach; infinite where they are relative."""
+        config = self.encoder.config
+        # RoBERTa and its kin count positions from the pad's id + 1.
+        skipped = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+        return float(getattr(config, "max_position_embeddings", math.inf)) - skipped
+
+
+def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
+    """Any encoder that transformers' AutoModel opens, with `markers` as further tokens.
+
+    Weights are read from safetensors alone, for other formats can run code.
+
+    Raises:
+        UsageError: it cannot be loaded, lacks weights or has no fast tokenizer.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    where = f"model {model}"
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        encoder, loading = AutoModel.from_pretrained(model, use_safetensors=True, output_loading_info=True)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be loaded: {error}", where=where) from None
+    # A pooler is new in a checkpoint of a masked language model; no head here reads it.
+    missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
+    if missing:
+        raise UsageError(f"lacks the weights {', '.join(missing[:3])}", where=where)
+    if not tokenizer.is_fast:
+        raise UsageError("needs a fast tokenizer (tokenizer.json)", where=where)
+    if markers:
+        tokenizer.add_special_tokens({"additional_special_tokens": list(markers)})
+        torch.manual_seed(hash64("markers"))
+        encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    return Base(encoder.float(), tokenizer)
+
+
+class FineTuned(nn.Module):
+    """An encoder with a head."""
+
+    def __init__(self, base: Base, head: Head, *, bf16: bool) -> None:
+        super().__init__()
+        self.encoder, self.head, self._bf16 = copy.deepcopy(base.encoder), head, bf16
+        self._pad, self._longest = base.tokenizer.pad_token_id, base.longest
+        self._typed = getattr(base.encoder.config, "type_vocab_size", 0) > 1
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.to(self.device)
+
+    def forward(self, batch: Sequence[Example]) -> Tensor:
+        """The head's scores of a batch.
+
+        Raises:
+            UsageError: the encoder's positions do not reach its rows' ends.
+        """
+        longest = max(example.length for example in batch)
+        if longest > self._longest:
+            raise UsageError(
+                f"the model's positions reach {self._longest:.0f} tokens, a row has {longest}",
+                where="max_length",
+            )
+        ids, types, mask = (x.to(self.device) for x in row_tensors(batch, pad=self._pad))
+        extra = {"token_type_ids": types} if self._typed else {}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            states = self.encoder(input_ids=ids, attention_mask=mask.long(), **extra).last_hidden_state
+        scores: Tensor = self.head(states.float(), mask)
+        return scores
+
+    def loss(self, batch: Sequence[Example]) -> Tensor:
+        """The mean loss of a batch."""
+        return self.head.loss(self(batch), target_tensor(batch).to(self.device))
+
+
+def finetune(
+    base: Base,
+    make_head: Callable[[int], Head],
+    examples: Sequence[Example],
+    config: EvaluationConfig,
+    *,
+    seed: int,
+) -> FineTuned:
+    """Train a copy of the encoder and a new head on the examples.
+
+    AdamW with linear warm-up and decay, gradients clipped to norm 1. The head, the order and the dropout are
+    drawn from the seed.
+
+    Args:
+        base: the encoder to start from.
+        make_head: size of the states -> head.
+        examples: to learn from.
+        config: how.
+        seed: of all draws.
+
+    Returns:
+        In evaluation mode.
+
+    Raises:
+        UsageError: an example is longer than the encoder's positions reach.
+        KgcorpusError: a loss that is not finite.
+    """
+    torch.manual_seed(hash64(seed, "finetune"))
+    tuned = FineTuned(base, make_head(base.hidden), bf16=config.precision == "bf16").train()
+    matrices = [p for p in tuned.parameters() if p.ndim > 1]
+    vectors = [p for p in tuned.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=config.lr or _RATE_TIMES_WIDTH / base.hidden,
+    )
+    steps = config.epochs * -(-len(examples) // config.batch)
+    warmup = max(1, round(config.warmup * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+    )
+    for epoch in range(config.epochs):
+        for batch in shuffled_batches(examples, config.batch, Draw(seed, "finetune-order", epoch)):
+            step = schedule.last_epoch
+            torch.manual_seed(hash64(seed, "finetune-step", step))
+            loss = tuned.loss(batch)
+            if not torch.isfinite(loss):
+                raise KgcorpusError(
+                    f"the loss is {loss.item()}", where=f"fine-tuning, step {step + 1}", mend="Lower lr"
+                )
+            loss.backward()
+            nn.utils.clip_grad_norm_(tuned.parameters(), _GRADIENT_NORM)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        _log.info("seed %d: epoch %d of %d, loss %.3f", seed, epoch + 1, config.epochs, loss.item())
+    return tuned.eval()
+
+
+@torch.inference_mode()
+def predict(tuned: FineTuned, examples: Sequence[Example], *, batch: int) -> list[NDArray[np.float32]]:
+    """Each example's scores: [outputs], a number [], or [its length, classes or 2]."""
+    order = sorted(range(len(examples)), key=lambda i: examples[i].length)
+    found: dict[int, NDArray[np.float32]] = {}
+    for first in range(0, len(order), batch):
+        chosen = order[first : first + batch]
+        scores = tuned([examples[i] for i in chosen]).cpu().numpy()
+        for i, score in zip(chosen, scores, strict=True):
+            found[i] = score[: examples[i].length] if score.ndim > 1 else score
+    return [found[i] for i in range(len(examples))]
+
+
+def scores_by_seed(
+    base: Base,
+    make_head: Callable[[int], Head],
+    examples: Sequence[Example],
+    tests: Mapping[str, Sequence[Example]],
+    config: EvaluationConfig,
+) -> list[dict[str, list[NDArray[np.float32]]]]:
+    """Fine-tune once for each seed; what `predict` gives for each of the test sets."""
+    found = []
+    for seed in config.seeds:
+        tuned = finetune(base, make_head, examples, config, seed=seed)
+        found.append({name: predict(tuned, tests[name], batch=config.batch) for name in tests})
+    return found

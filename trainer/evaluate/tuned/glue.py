@@ -1,0 +1,115 @@
+"""GLUE (Wang et al. 2019) with its official metrics, on the development sets: the test labels are hidden."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgcorpus.contracts.errors import InputError
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import only_file, read_table, read_tsv
+from trainer.evaluate.metrics import accuracy, f1_of, matthews
+from trainer.evaluate.tuned.classification import Labelled, Metrics, classify
+from trainer.evaluate.tuned.regression import Rated, regress
+
+
+def _accuracy(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
+    return {"accuracy": accuracy(gold, predicted)}
+
+
+def _accuracy_and_f1(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
+    return {"f1": f1_of("1", gold, predicted), "accuracy": accuracy(gold, predicted)}
+
+
+def _matthews(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
+    return {"matthews": matthews(gold, predicted)}
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A task: its columns (text, pair, label) in files with a header, and its metrics."""
+
+    columns: tuple[str, ...]
+    metrics: Metrics = _accuracy
+    tests: tuple[str, ...] = ("dev",)
+
+
+_TASKS = {
+    "CoLA": _Task(("sentence", "label"), _matthews),
+    "SST-2": _Task(("sentence", "label")),
+    "MRPC": _Task(("#1 String", "#2 String", "Quality"), _accuracy_and_f1),
+    "QQP": _Task(("question1", "question2", "is_duplicate"), _accuracy_and_f1),
+    "MNLI": _Task(("sentence1", "sentence2", "gold_label"), tests=("dev_matched", "dev_mismatched")),
+    "QNLI": _Task(("question", "sentence", "label")),
+    "RTE": _Task(("sentence1", "sentence2", "label")),
+}
+_STSB = "STS-B"
+_COLA_COLUMNS = 4
+
+
+def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune on and score every task that has a folder under `data`.
+
+    Args:
+        model: a folder or hub id.
+        data: GLUE's folder: `CoLA/`, `SST-2/` (or `SST2/`), `MRPC/`, `QQP/`, `STS-B/`, `MNLI/`, `QNLI/`,
+            `RTE/`, each with train.tsv and dev.tsv.
+        config: how to fine-tune.
+
+    Returns:
+        Task -> what `classify` (of STS-B `regress`) gives: Matthews correlation for CoLA, Pearson's and
+        Spearman's for STS-B, F1 and accuracy for MRPC and QQP, accuracy for the others.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: no task, or a file is missing or malformed.
+    """
+    folders = {path.name: path for path in sorted(Path(data).rglob("*")) if path.is_dir()}
+    found: dict[str, Any] = {}
+    for name, task in _TASKS.items():
+        folder = folders.get(name, folders.get(name.replace("-", "")))
+        if folder:
+            training = read(only_file(folder, "train.tsv"), task.columns)
+            tests = {split: read(only_file(folder, f"{split}.tsv"), task.columns) for split in task.tests}
+            found[name] = classify(model, training, tests, config, metrics=task.metrics)
+    if _STSB in folders:
+        train, dev = (_read_rated(only_file(folders[_STSB], f"{split}.tsv")) for split in ("train", "dev"))
+        found[_STSB] = regress(model, train, dev, config)
+    if not found:
+        raise InputError(f"holds none of {', '.join([*_TASKS, _STSB])}", where=str(data))
+    return {"tasks": found}
+
+
+def read(path: Path, columns: Sequence[str]) -> list[Labelled]:
+    """A task's examples; what has no gold label (`-`, as some of MNLI) is left out.
+
+    Without a header it is CoLA's official file (source, label, mark, sentence) or one of two columns, one of
+    which holds labels alone.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    first = next(read_tsv(path), [])
+    named = set(columns) <= set(first)
+    rows = read_table(path, *columns) if named else _headless(path, len(first))
+    return [
+        Labelled(texts[0], label, texts[1] if len(texts) > 1 else None)
+        for *texts, label in rows
+        if label != "-"
+    ]
+
+
+def _headless(path: Path, width: int) -> list[tuple[str, ...]]:
+    rows = list(read_tsv(path))
+    if width == _COLA_COLUMNS:
+        return [(row[3], row[1]) for row in rows]
+    for label, text in ((0, 1), (1, 0)):
+        if width == 2 and all(len(row) == 2 and row[label] in ("0", "1") for row in rows):
+            return [(row[text], row[label]) for row in rows]
+    raise InputError("has neither a header nor a column of labels", where=str(path))
+
+
+def _read_rated(path: Path) -> list[Rated]:
+    """STS-B; line by line, as its columns are not quoted."""
+    rows = read_table(path, "sentence1", "sentence2", "score")
+    return [Rated(one, other, float(score)) for one, other, score in rows]

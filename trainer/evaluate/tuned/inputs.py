@@ -1,0 +1,112 @@
+"""Texts and words as the rows that an encoder reads."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kgcorpus.contracts.draws import hash64
+from trainer.evaluate.tuned.examples import NO_LABEL, Example, Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+T = TypeVar("T")
+
+
+def drawn(items: Sequence[T], limit: int | None) -> list[T]:
+    """At most `limit` of the items, drawn by their places; in their order."""
+    if limit is None or len(items) <= limit:
+        return list(items)
+    chosen = sorted(range(len(items)), key=lambda i: hash64("evaluate-limit", i))[:limit]
+    return [items[i] for i in sorted(chosen)]
+
+
+def rows_of_texts(
+    tokenizer: "PreTrainedTokenizerFast",
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+    *,
+    max_length: int,
+    cut: Counter[str],
+) -> list[Row]:
+    """One row a text, or a text and its pair; what is longer than `max_length` is cut, the longer text first.
+
+    Args:
+        tokenizer: a fast one.
+        texts, pairs: [n].
+        max_length: tokens, special ones included.
+        cut: `texts` counts those that were cut.
+    """
+    encoded: Any = tokenizer(
+        list(texts),
+        list(pairs) if pairs is not None else None,
+        truncation="longest_first",
+        max_length=max_length,
+        return_token_type_ids=True,
+        return_overflowing_tokens=False,
+    )
+    cut["texts"] += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+    return [
+        Row(ids, types) for ids, types in zip(encoded["input_ids"], encoded["token_type_ids"], strict=True)
+    ]
+
+
+def examples_of_words(
+    tokenizer: "PreTrainedTokenizerFast",
+    sentences: Sequence[tuple[Sequence[str], Sequence[int]]],
+    *,
+    max_length: int,
+    cut: Counter[str],
+) -> tuple[list[Example], list[list[int | None]]]:
+    """One example a sentence, a word's class at its first token.
+
+    The words are joined by spaces; the tokenizer's offsets say which token begins which word.
+
+    Args:
+        tokenizer: a fast one.
+        sentences: the words and their classes.
+        max_length: tokens, special ones included.
+        cut: `words` counts those beyond it.
+
+    Returns:
+        The examples, and where each word's first token is: None for a word that was cut off, or that the
+        tokenizer has no token for.
+    """
+    encoded: Any = tokenizer(
+        [" ".join(words) for words, _ in sentences],
+        truncation=True,
+        max_length=max_length,
+        return_token_type_ids=True,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+    )
+    examples, places = [], []
+    for i, (words, classes) in enumerate(sentences):
+        ids = encoded["input_ids"][i]
+        first = _first_tokens(words, encoded["offset_mapping"][i], encoded["special_tokens_mask"][i])
+        target = [NO_LABEL] * len(ids)
+        for place, label in zip(first, classes, strict=True):
+            if place is None:
+                cut["words"] += 1
+            else:
+                target[place] = label
+        examples.append(Example((Row(ids, encoded["token_type_ids"][i]),), target))
+        places.append(first)
+    return examples, places
+
+
+def _first_tokens(
+    words: Sequence[str], offsets: Sequence[tuple[int, int]], special: Sequence[int]
+) -> list[int | None]:
+    """The first token that shares a character with each word and with no word before it."""
+    first: list[int | None] = []
+    start, token = 0, 0
+    for word in words:
+        end = start + len(word)
+        while token < len(offsets) and (special[token] or offsets[token][1] <= start):
+            token += 1
+        inside = token < len(offsets) and offsets[token][0] < end
+        first.append(token if inside else None)
+        token += inside
+        start = end + 1
+    return first

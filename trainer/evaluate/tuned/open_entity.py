@@ -1,0 +1,88 @@
+"""Open Entity (Choi et al. 2018) in the nine-type JSON form of ERNIE, which TRELM is scored on."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kgcorpus.contracts.errors import InputError
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import only_file, read_json
+from trainer.evaluate.metrics import label_sets
+from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.tuned.entities import HEAD
+from trainer.evaluate.tuned.examples import Example
+from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
+from trainer.evaluate.tuned.heads import SequenceHead
+from trainer.evaluate.tuned.inputs import drawn, rows_of_texts
+
+
+class Typed(NamedTuple):
+    """A text with the mention marked, and the mention's types."""
+
+    text: str
+    types: Sequence[str]
+
+
+def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune on `train.json` and score `test.json`, both anywhere under `data`.
+
+    A type is predicted where its probability is above one half.
+
+    Returns:
+        `n_train`, `n`, `types`, `cut`; the scores of `label_sets` of predicting every type (`chance`), of the
+        most frequent set of types (`majority`), and of the model as `over_seeds` gives them.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: a file is missing or malformed.
+    """
+    training, test = (
+        drawn(read(only_file(data, f"{split}.json")), config.limit) for split in ("train", "test")
+    )
+    base = open_base(model, markers=HEAD)
+    known = sorted({name for item in training for name in item.types})
+    cut: Counter[str] = Counter()
+
+    def examples(items: Sequence[Typed]) -> list[Example]:
+        texts = [item.text for item in items]
+        rows = rows_of_texts(base.tokenizer, texts, max_length=config.max_length, cut=cut)
+        targets = [[float(name in item.types) for name in known] for item in items]
+        return [Example((row,), target) for row, target in zip(rows, targets, strict=True)]
+
+    make_head = partial(SequenceHead, outputs=len(known), kind="labels")
+    runs = scores_by_seed(base, make_head, examples(training), {"test": examples(test)}, config)
+    gold = [item.types for item in test]
+    predictions = [
+        [[name for name, score in zip(known, scores, strict=True) if score > 0] for scores in run["test"]]
+        for run in runs
+    ]
+    counts = Counter(tuple(sorted(item.types)) for item in training)
+    most = min(counts, key=lambda types: (-counts[types], types))
+    return {
+        "n_train": len(training),
+        "n": len(test),
+        "types": len(known),
+        "cut": cut["texts"],
+        "chance": label_sets(gold, [known] * len(test)),
+        "majority": label_sets(gold, [most] * len(test)),
+        **over_seeds([label_sets(gold, predicted) for predicted in predictions]),
+    }
+
+
+def read(path: Path) -> list[Typed]:
+    """The mentions of a file: `sent`, `start`, `end` (in characters) and `labels`.
+
+    Raises:
+        InputError: it is not of this format.
+    """
+    try:
+        return [_typed(item) for item in read_json(path)]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"is not in Open Entity's format ({error!r})", where=str(path)) from None
+
+
+def _typed(item: dict[str, Any]) -> Typed:
+    text, start, end = item["sent"], item["start"], item["end"]
+    return Typed(f"{text[:start]}{HEAD[0]} {text[start:end]} {HEAD[1]}{text[end:]}", item["labels"])

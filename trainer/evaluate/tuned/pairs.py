@@ -1,0 +1,74 @@
+"""XNLI (Conneau et al. 2018) and PAWS-X (Yang et al. 2019): pairs of sentences in many languages."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import only_file, read_table
+from trainer.evaluate.metrics import accuracy
+from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.tuned.classification import Labelled, classify
+
+
+def xnli(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune on `multinli.train.<lang>.tsv` (of XNLI-MT 1.0), score all languages of `xnli.test.tsv`.
+
+    Both lie anywhere under `data`. Returns what `classify` gives, with the metric `accuracy` and its
+    `average` over languages.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: a file is missing or malformed.
+    """
+    source = only_file(data, f"multinli.train.{config.train_language}.tsv")
+    rows = read_table(source, "premise", "hypo", "label")
+    # The translated files call it so.
+    training = [
+        Labelled(premise, label.replace("contradictory", "contradiction"), hypothesis)
+        for premise, hypothesis, label in rows
+    ]
+    tests: dict[str, list[Labelled]] = {}
+    columns = "language", "sentence1", "sentence2", "gold_label"
+    for lang, premise, hypothesis, label in read_table(only_file(data, "xnli.test.tsv"), *columns):
+        tests.setdefault(lang, []).append(Labelled(premise, label, hypothesis))
+    return _scored(model, training, tests, config)
+
+
+def paws_x(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune on one language's `train.tsv` or `translated_train.tsv`, score every `<lang>/test_2k.tsv`.
+
+    `data` holds a folder for each language, as the official archive does. Returns what `classify` gives, with
+    the metric `accuracy` and its `average` over languages.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: a file is missing or malformed.
+    """
+    tests = {path.parent.name: _read_pairs(path) for path in sorted(Path(data).rglob("test_2k.tsv"))}
+    lang = config.train_language
+    source = only_file(data, f"{lang}/train.tsv", f"{lang}/translated_train.tsv")
+    return _scored(model, _read_pairs(source), tests, config)
+
+
+def _read_pairs(path: Path) -> list[Labelled]:
+    rows = read_table(path, "sentence1", "sentence2", "label")
+    return [Labelled(one, label, other) for one, other, label in rows]
+
+
+def _scored(
+    model: str | Path,
+    training: Sequence[Labelled],
+    tests: dict[str, list[Labelled]],
+    config: EvaluationConfig,
+) -> dict[str, Any]:
+    chosen = {
+        lang: tests[lang] for lang in sorted(tests) if config.languages is None or lang in config.languages
+    }
+    found = classify(model, training, chosen, config, metrics=_metrics)
+    by_seed = zip(*(test["accuracy"]["values"] for test in found["tests"].values()), strict=True)
+    return {"average": over_seeds([{"accuracy": sum(run) / len(run)} for run in by_seed]), **found}
+
+
+def _metrics(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
+    return {"accuracy": accuracy(gold, predicted)}

@@ -1,0 +1,175 @@
+"""XQuAD, MLQA and TyDi QA (GoldP): answers are spans of a text; files in SQuAD 1.1's JSON."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from kgcorpus.contracts.draws import Draw
+from kgcorpus.contracts.errors import InputError
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import only_file, read_json
+from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.tuned.answers import Normalise, best, mlqa_words, squad_words
+from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
+from trainer.evaluate.tuned.heads import SpanHead
+from trainer.evaluate.tuned.inputs import drawn
+from trainer.evaluate.tuned.spans import Question, Windows, windows
+
+_TYDI = {
+    "ar": "arabic",
+    "bn": "bengali",
+    "en": "english",
+    "fi": "finnish",
+    "id": "indonesian",
+    "ko": "korean",
+    "ru": "russian",
+    "sw": "swahili",
+    "te": "telugu",
+}
+Tests = Mapping[str, Sequence[Question]]
+
+
+def xquad(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune on `train-v1.1.json` (SQuAD), score every `xquad.<lang>.json`, anywhere under `data`.
+
+    Returns what `answer` gives; raises what it raises.
+    """
+    tests = {path.name.split(".")[1]: read(path) for path in sorted(Path(data).rglob("xquad.*.json"))}
+    return answer(model, read(only_file(data, "train-v1.1.json")), tests, config, normalise=_squad)
+
+
+def mlqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune on `train-v1.1.json` (SQuAD), score each `test-context-<lang>-question-<lang>.json`.
+
+    Returns what `answer` gives; raises what it raises.
+    """
+    tests = {}
+    for path in sorted(Path(data).rglob("test-context-*-question-*.json")):
+        _, _, context, _, question = path.stem.split("-")
+        if context == question:
+            tests[context] = read(path)
+    return answer(model, read(only_file(data, "train-v1.1.json")), tests, config, normalise=_mlqa)
+
+
+def tydiqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Fine-tune on one language of `tydiqa-goldp-v1.1-train.json`, score all of `...-dev.json`.
+
+    Returns what `answer` gives; raises what it raises.
+    """
+    train, dev = (read(only_file(data, f"tydiqa-goldp-v1.1-{split}.json")) for split in ("train", "dev"))
+
+    def of(questions: Sequence[Question], lang: str) -> list[Question]:
+        return [question for question in questions if question.ident.startswith(f"{_TYDI[lang]}-")]
+
+    tests = {lang: asked for lang in _TYDI if (asked := of(dev, lang))}
+    return answer(model, of(train, config.train_language), tests, config, normalise=_squad)
+
+
+def _squad(lang: str) -> Normalise:
+    return squad_words
+
+
+def _mlqa(lang: str) -> Normalise:
+    return partial(mlqa_words, lang=lang)
+
+
+def answer(
+    model: str | Path,
+    training: Sequence[Question],
+    tests: Tests,
+    config: EvaluationConfig,
+    *,
+    normalise: Callable[[str], Normalise],
+) -> dict[str, Any]:
+    """Fine-tune the span head on questions and score it on each language's.
+
+    Args:
+        model: a folder or hub id.
+        training: what is learnt from; at most `config.limit` of them, drawn.
+        tests: language -> questions, likewise.
+        config: how to fine-tune; texts longer than `max_length` are read in windows.
+        normalise: language -> the official normalisation.
+
+    Returns:
+        `n_train` and `by_language`: for each `n`, the `exact_match` and `f1` (0 to 1) of a drawn span as long
+        as a drawn training answer (`chance`), of the most frequent training answer (`majority`), and of the
+        model as `over_seeds` gives them; `average`, that of the model over languages.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        InputError: nothing to learn from or to ask, or a malformed file.
+    """
+    chosen = {lang: tests[lang] for lang in tests if config.languages is None or lang in config.languages}
+    if not training or not any(chosen.values()):
+        raise InputError("there are no questions to learn from or to test on")
+    training = drawn(training, config.limit)
+    asked = {lang: drawn(questions, config.limit) for lang, questions in chosen.items()}
+    base = open_base(model)
+    encode = partial(windows, base.tokenizer, max_length=config.max_length)
+    sets: dict[str, Windows] = {lang: encode(questions) for lang, questions in asked.items()}
+    examples = {lang: windows.examples for lang, windows in sets.items()}
+    runs = scores_by_seed(base, SpanHead, encode(training).examples, examples, config)
+    usual = Counter(question.answers[0][0] for question in training).most_common(1)[0][0]
+    found = {}
+    for lang, questions in asked.items():
+        score = partial(_score, questions, normalise=normalise(lang))
+        found[lang] = {
+            "n": len(questions),
+            "chance": score(_random_spans(questions, training)),
+            "majority": score([usual] * len(questions)),
+            **over_seeds([score(sets[lang].answers(run[lang])) for run in runs]),
+        }
+    return {"n_train": len(training), "average": _average(found), "by_language": found}
+
+
+def _score(questions: Sequence[Question], texts: Sequence[str], *, normalise: Normalise) -> dict[str, float]:
+    scores = [
+        best(text, (answer for answer, _ in question.answers), normalise)
+        for text, question in zip(texts, questions, strict=True)
+    ]
+    return {"exact_match": fmean(exact for exact, _ in scores), "f1": fmean(f1 for _, f1 in scores)}
+
+
+def _random_spans(questions: Sequence[Question], training: Sequence[Question]) -> list[str]:
+    spans = []
+    for question in questions:
+        draw = Draw("chance", question.ident)
+        length = min(len(draw.choice(training).answers[0][0]), len(question.context))
+        start = draw.below(len(question.context) - length + 1)
+        spans.append(question.context[start : start + length])
+    return spans
+
+
+def _average(found: Mapping[str, Any]) -> dict[str, Any]:
+    seeds = range(len(next(iter(found.values()))["f1"]["values"]))
+    return over_seeds(
+        [
+            {name: fmean(by[name]["values"][seed] for by in found.values()) for name in ("exact_match", "f1")}
+            for seed in seeds
+        ]
+    )
+
+
+def read(path: Path) -> list[Question]:
+    """The questions of a file in SQuAD 1.1's format.
+
+    Raises:
+        InputError: it is not of this format.
+    """
+    try:
+        return [
+            Question(
+                str(item["id"]),
+                item["question"],
+                paragraph["context"],
+                [(answer["text"], answer["answer_start"]) for answer in item["answers"]],
+            )
+            for article in read_json(path)["data"]
+            for paragraph in article["paragraphs"]
+            for item in paragraph["qas"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"is not in SQuAD's format ({error!r})", where=str(path)) from None

@@ -1,0 +1,62 @@
+"""Pairs of texts with a number (STS-B)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.metrics import pearson, spearman
+from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.tuned.examples import Example
+from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
+from trainer.evaluate.tuned.heads import SequenceHead
+from trainer.evaluate.tuned.inputs import drawn, rows_of_texts
+
+
+class Rated(NamedTuple):
+    """Two texts and their score."""
+
+    text: str
+    pair: str
+    score: float
+
+
+def regress(
+    model: str | Path, training: Sequence[Rated], test: Sequence[Rated], config: EvaluationConfig
+) -> dict[str, Any]:
+    """Fine-tune a regression and score it by its correlations.
+
+    Returns:
+        `n_train`, `n`, `cut` (texts beyond `max_length`), `chance` and `majority`, which no correlation
+        exceeds in expectation (0), and `pearson` and `spearman` as `over_seeds` gives them.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+    """
+    training, test = drawn(training, config.limit), drawn(test, config.limit)
+    base = open_base(model)
+    # The head learns the training scores' deviations, so that its first outputs, near 0, are no outliers.
+    centre = float(np.mean([item.score for item in training]))
+    cut: Counter[str] = Counter()
+
+    def examples(items: Sequence[Rated]) -> list[Example]:
+        texts, pairs = [item.text for item in items], [item.pair for item in items]
+        rows = rows_of_texts(base.tokenizer, texts, pairs, max_length=config.max_length, cut=cut)
+        return [Example((row,), item.score - centre) for row, item in zip(rows, items, strict=True)]
+
+    make_head = partial(SequenceHead, outputs=1, kind="number")
+    runs = scores_by_seed(base, make_head, examples(training), {"test": examples(test)}, config)
+    gold = [item.score for item in test]
+    scored = [np.array(run["test"], np.float64) for run in runs]
+    return {
+        "n_train": len(training),
+        "n": len(test),
+        "cut": cut["texts"],
+        "chance": 0.0,
+        "majority": 0.0,
+        **over_seeds([{"pearson": pearson(gold, s), "spearman": spearman(gold, s)} for s in scored]),
+    }
