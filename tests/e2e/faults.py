@@ -211,7 +211,8 @@ def other_manifest(place: Place) -> Done:
 def half_manifest(place: Place) -> Done:
     place.out.mkdir()
     text = (place.built / "manifest.json").read_text()
-    (place.out / "manifest.json").write_text(text[: len(text) // 2])
+    # After a colon, so that what JSON's parser says does not depend on the manifest's length.
+    (place.out / "manifest.json").write_text(text[: text.index(":", len(text) // 2) + 1])
     return place.build()
 
 
