@@ -1,15 +1,31 @@
 """A proof's grid of cells, run by several processes, resumable."""
 
+import argparse
 import json
 import logging
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+PROOFS = Path(__file__).parent
 _log = logging.getLogger(__name__)
+
+
+def read_options(name: str, description: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """A proof's command line: `out`, `results`, `workers`. Progress is told from now on; SIGTERM ends it."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path, default=PROOFS / "work" / name, help="corpora and cells")
+    parser.add_argument("--results", type=Path, default=PROOFS / "results", help="where the result goes")
+    parser.add_argument("--workers", type=int, default=2, help="cells at a time")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    return options
 
 
 def run_grid(

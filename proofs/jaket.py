@@ -4,20 +4,14 @@ Runs the cells of the grid in README.md, two at a time, each on one core; those 
 not run again, so an ended proof goes on. After the last one it writes proofs/results/jaket.{json,md}.
 """
 
-import argparse
-import logging
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from proofs.grid import run_grid
+from proofs.grid import read_options, run_grid
 from proofs.jaket_cells import ARMS, Cell, Training, ensure_seed, run_cell
 from proofs.jaket_world import Size
-
-PROOFS = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, run the grid, write the result."""
     from proofs.jaket_report import write_report
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=PROOFS / "work" / "jaket", help="corpora and cells")
-    parser.add_argument("--results", type=Path, default=PROOFS / "results", help="where the result goes")
-    parser.add_argument("--workers", type=int, default=2, help="cells at a time")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    options = read_options("jaket", __doc__.splitlines()[0], arguments)
     plan = Plan()
     files = run(plan, options.out, workers=options.workers)
     write_report(files, options.results / "jaket", plan=asdict(plan))

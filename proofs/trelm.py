@@ -5,23 +5,17 @@ learning rate, then those that are compared. Cells that stand in the folder are 
 proof goes on. After the last one it writes proofs/results/trelm.{json,md}.
 """
 
-import argparse
 import json
-import logging
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from proofs.grid import run_grid
+from proofs.grid import read_options, run_grid
 from proofs.statistics import Found
 from proofs.trelm_cells import ARMS, CORPORA, Cell, Training, ensure_seed, run_cell
 from proofs.trelm_report import best_rates, write_report
 from proofs.trelm_world import Size
-
-PROOFS = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +96,7 @@ def _run_cells(plan: Plan, cells: Sequence[Cell], out: Path, workers: int) -> li
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, run the grid, write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=PROOFS / "work" / "trelm", help="corpora and cells")
-    parser.add_argument("--results", type=Path, default=PROOFS / "results", help="where the result goes")
-    parser.add_argument("--workers", type=int, default=2, help="cells at a time")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    options = read_options("trelm", __doc__.splitlines()[0], arguments)
     plan = Plan()
     sweep, compared = run(plan, options.out, workers=options.workers)
     write_report(sweep, compared, options.results / "trelm", plan=asdict(plan))
