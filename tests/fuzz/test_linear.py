@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 SMALL, LARGE = 1 << 17, 1 << 20
 # Linear work gives 8, quadratic 64; caches, memory and other jobs blur it.
 MOST = 24
+ATTEMPTS = 5
 # Below this a run is all beginnings.
 SECONDS = 0.02
 
@@ -116,5 +117,9 @@ def work(parser: Callable[[bytes, Path], None], data: bytes, folder: Path) -> fl
 def test_work_is_linear_in_hostile_input(
     parser: Callable[[bytes, Path], None], head: bytes, unit: bytes, tail: bytes, tmp_path: Path
 ) -> None:
-    small, large = (work(parser, head + unit * (n // len(unit)) + tail, tmp_path) for n in (SMALL, LARGE))
-    assert large < MOST * max(small, SECONDS)
+    def ratio() -> float:
+        small, large = (work(parser, head + unit * (n // len(unit)) + tail, tmp_path) for n in (SMALL, LARGE))
+        return large / max(small, SECONDS)
+
+    # A busy machine can stretch one measurement; quadratic work stretches every one of them.
+    assert any(ratio() < MOST for _ in range(ATTEMPTS))
