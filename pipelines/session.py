@@ -23,6 +23,8 @@ _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_QUIET = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     # A page may be 2 MB; small batches bound a worker's memory.
@@ -46,11 +48,11 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
     if not submitted:
         os.environ["JAVA_HOME"] = str(find_java().home)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parent / "spark-conf"))
         # Workers otherwise take python3 from PATH.
         os.environ["PYSPARK_PYTHON"] = sys.executable
         builder = builder.master(config.master)
         settings |= {**_LOCAL, "spark.driver.memory": config.memory, **config.conf}
+        settings[_JAVA_OPTIONS] = f"{_QUIET} {settings.get(_JAVA_OPTIONS, '')}".rstrip()
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.commands import SHORT_LIVED_JAVA
+from tests.e2e.java import short_lived_java
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
-os.environ.setdefault("JAVA_TOOL_OPTIONS", SHORT_LIVED_JAVA)
+os.environ.setdefault("JAVA_TOOL_OPTIONS", short_lived_java())
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ def page_rows(
     Args:
         keep: as of `wikitext.parse`.
         tally: counts `other_namespace` and `no_text` as drops; `unbalanced_markup`, pages on which a
-            template, table or link is opened and not closed.
+            template, table or link is opened and not closed; `nested_too_deep`, pages with markup deeper
+            than `wikitext` looks.
     """
     for page in pages:
         if page.ns != 0:
@@ -41,6 +42,8 @@ def page_rows(
         tally.count("links", len(article.links))
         if not article.balanced:
             tally.count("unbalanced_markup")
+        if not article.shallow:
+            tally.count("nested_too_deep")
         yield row | {
             "text": article.text,
             "links": [link._asdict() for link in article.links],

@@ -47,7 +47,6 @@ def environment() -> dict[str, str]:
         **os.environ,
         "JAVA_HOME": str(find_java().home),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_CONF_DIR": str(Path(__file__).parents[2] / "pipelines" / "spark-conf"),
         "PYSPARK_PYTHON": sys.executable,
     }
 

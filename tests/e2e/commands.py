@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-# A JVM that lives for seconds spends 40 % less on one compiler tier and one collector thread.
-SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 ONE_CORE = ("spark.master=local[1]", "spark.partitions=1")
 
 

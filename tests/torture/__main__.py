@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.stages import STAGES
-from tests.e2e.commands import ONE_CORE, SHORT_LIVED_JAVA, run, sets
+from tests.e2e.commands import ONE_CORE, run, sets
+from tests.e2e.java import short_lived_java
 from tests.torture.kills import PLACES, torture_build, torture_training
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="of each stage, and of training")
     parser.add_argument("--first-seed", type=int, default=0, help="0 begins the tally anew")
     options = parser.parse_args()
-    os.environ.setdefault("JAVA_TOOL_OPTIONS", SHORT_LIVED_JAVA)
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", short_lived_java())
     # Kept where a kill shows a fault.
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     reference = folder / "reference"

@@ -175,6 +175,16 @@ def test_unbalanced_markup_is_told(wikitext):
 
 
 @pytest.mark.parametrize(
+    ("opening", "closing"),
+    [("{{nowrap|", "}}"), ("<ref>", "</ref>"), ("\n{|\n|", "\n|}"), ("[[File:a|", "]]")],
+)
+def test_markup_nested_too_deep_is_told(opening, closing):
+    shallow, deep = ("b " + opening * n + "a" + closing * n for n in (30, 100))
+    assert parse(shallow, SITES["en"]).shallow
+    assert not parse(deep, SITES["en"]).shallow
+
+
+@pytest.mark.parametrize(
     ("wikitext", "expected", "lang"),
     [
         ("[[berlin]]", [("berlin", "Berlin")], "en"),

@@ -42,12 +42,14 @@ class Article:
     Attributes:
         kinds: what each line is: paragraph, list, heading, cell or caption.
         balanced: every template, table and link that is opened is closed.
+        shallow: no markup is nested deeper than `markup` looks.
     """
 
     text: str
     links: list[Link]
     kinds: list[str]
     balanced: bool
+    shallow: bool
 
 
 @cache
@@ -60,7 +62,7 @@ def _pattern(lang: str) -> re.Pattern[str]:
 
 def link_up(peeled: Peeled, site: Site) -> Article:
     """The article of a text in which links are the only markup left."""
-    text, kinds, balanced = peeled
+    text, kinds, balanced, shallow = peeled
     pattern = _pattern(site.lang)
     parts = pattern.split(text)
     links = len(parts) // 4
@@ -90,7 +92,7 @@ def link_up(peeled: Peeled, site: Site) -> Article:
     whole = characters.shown(joined)
     if whole is not joined:
         found = [link._replace(anchor=whole[link.start : link.end]) for link in found]
-    return Article(whole, found, kinds, balanced)
+    return Article(whole, found, kinds, balanced, shallow)
 
 
 def _without_strays(text: str, kinds: list[str], pattern: re.Pattern[str]) -> tuple[str, list[str]]:

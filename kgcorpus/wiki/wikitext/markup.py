@@ -5,7 +5,7 @@ however unbalanced, takes more than linear time a pass; the passes are capped.
 """
 
 import re
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from kgcorpus.wiki.site import LANGUAGE_CODES, Site
@@ -84,11 +84,13 @@ class Peeled(NamedTuple):
         text: a paragraph, heading or list item a line, no line empty.
         kinds: what each line is (`blocks`).
         balanced: every template and table that is opened is closed; else the rest went line by line.
+        shallow: nothing is nested deeper than the passes go; else what lies deeper went unrendered.
     """
 
     text: str
     kinds: list[str]
     balanced: bool
+    shallow: bool
 
 
 def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
@@ -99,15 +101,33 @@ def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
             files then follow the rest.
     """
     text = _without_comments("\n" + characters.cleaned(wikitext))
-    text = _without_elements(text)
+    text, elements = _inside_out(_ELEMENT, "", text, mark="<")
     if site.lang == "zh" and "-{" in text:
         text = _VARIANT.sub(_variant, text)
-    text, whole = _without_templates(text, site)
-    text, closed = _without_tables(text, cells="cell" in keep)
-    text = _without_media(text, site, captions="caption" in keep)
+    text, whole, templates = _without_templates(text, site)
+    text, closed, tables = _without_tables(text, cells="cell" in keep)
+    text, media = _without_media(text, site, captions="caption" in keep)
     text = _without_inline_markup(text)
     text, kinds = blocks_of(characters.space_entities_decoded(text))
-    return Peeled(characters.entities_decoded(text), kinds, whole and closed)
+    shallow = elements and templates and tables and media
+    return Peeled(characters.entities_decoded(text), kinds, whole and closed, shallow)
+
+
+def _inside_out(
+    pattern: re.Pattern[str], shown: str | Callable[[re.Match[str]], str], text: str, *, mark: str
+) -> tuple[str, bool]:
+    """Replace what matches, innermost first; False if something is nested deeper than the passes go.
+
+    Args:
+        mark: what every match holds.
+    """
+    for _ in range(_MOST_PASSES):
+        if mark not in text:
+            return text, True
+        text, n = pattern.subn(shown, text)
+        if not n:
+            return text, True
+    return text, not pattern.search(text)
 
 
 def _without_comments(text: str) -> str:
@@ -131,15 +151,6 @@ def _literal(found: re.Match[str]) -> str:
     return found[0] if found[0].startswith("<!--") else characters.as_entities(found[1] or "")
 
 
-def _without_elements(text: str) -> str:
-    if "<" in text:
-        n, passes = 1, 0
-        while n and passes < _MOST_PASSES:
-            text, n = _ELEMENT.subn("", text)
-            passes += 1
-    return text
-
-
 def _variant(found: re.Match[str]) -> str:
     """`-{zh-hans:计算机;zh-hant:電腦}-` -> the first variant; a rule for elsewhere shows nothing."""
     flags, bar, body = found[1].rpartition("|")
@@ -149,24 +160,25 @@ def _variant(found: re.Match[str]) -> str:
     return shown if code.strip().startswith("zh") else body
 
 
-def _without_templates(text: str, site: Site) -> tuple[str, bool]:
-    """Innermost first; what is nested too deep goes unrendered, what is not balanced goes with its line."""
+def _without_templates(text: str, site: Site) -> tuple[str, bool, bool]:
+    """Innermost first; what is nested too deep goes unrendered, what is not balanced goes with its line.
+
+    Returns:
+        The text, whether it was balanced, and whether the passes sufficed.
+    """
+    shallow = True
     if "{" in text:
         render = renderer(site.lang, site.templates)
 
         def rendered(template: re.Match[str]) -> str:
             return render(template[1], template[2] or "")
 
-        text = _PARAMETER.sub("", text)
-        n, passes = 1, 0
-        while n and passes < _MOST_PASSES and "{" in text:
-            text, n = _TEMPLATE.subn(rendered, text)
-            passes += 1
-        if n:
+        text, shallow = _inside_out(_TEMPLATE, rendered, _PARAMETER.sub("", text), mark="{")
+        if not shallow:
             text = _without_balanced(text)
     text, opened = _UNCLOSED_TEMPLATE.subn("", text)
     text, closed = _UNOPENED_TEMPLATE.subn("", text)
-    return text, not (opened or closed)
+    return text, not (opened or closed), shallow
 
 
 def _without_balanced(text: str) -> str:
@@ -188,23 +200,28 @@ def _without_balanced(text: str) -> str:
     return "".join(out)
 
 
-def _without_tables(text: str, *, cells: bool) -> tuple[str, bool]:
-    """Innermost first; of what is not balanced, rows, cells and parameters go line by line."""
+def _without_tables(text: str, *, cells: bool) -> tuple[str, bool, bool]:
+    """Innermost first; of what is not balanced, rows, cells and parameters go line by line.
+
+    Returns:
+        As `_without_templates`.
+    """
 
     def shown(table: re.Match[str]) -> str:
         return cells_of(table[0]) if cells else "\n"
 
-    n, passes = 1, 0
-    while n and passes < _MOST_PASSES and "{" in text:
-        text, n = _TABLE.subn(shown, text)
-        passes += 1
+    text, shallow = _inside_out(_TABLE, shown, text, mark="{")
     if "{" in text and "{|" in text:
-        return _TABLE_LINE.sub("", text), False
-    return _BAR_LINE.sub("", text), True
+        return _TABLE_LINE.sub("", text), False, shallow
+    return _BAR_LINE.sub("", text), True, shallow
 
 
-def _without_media(text: str, site: Site, *, captions: bool) -> str:
-    """Drop files, categories and language links; the text of others is `links`' task."""
+def _without_media(text: str, site: Site, *, captions: bool) -> tuple[str, bool]:
+    """Drop files, categories and language links; the text of others is `links`' task.
+
+    Returns:
+        The text, and whether the passes sufficed.
+    """
     shown: list[str] = []
     removed = 0
     numbers: dict[str, int] = {}
@@ -227,7 +244,7 @@ def _without_media(text: str, site: Site, *, captions: bool) -> str:
         before = removed
         text = _COLON_LINK.sub(kept, text)
         passes += 1
-    return text + "".join(shown)
+    return text + "".join(shown), removed == before
 
 
 def _without_inline_markup(text: str) -> str:
