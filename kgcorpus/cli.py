@@ -28,6 +28,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing el
 Targets = Annotated[
     list[str] | None, typer.Argument(metavar="[TARGET]...", help="Tables or shard configs; default: all.")
 ]
+Corpus = Annotated[str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.")]
+TrainingFile = Annotated[
+    Path | None, typer.Option("--config", help="YAML file; trainer/config.py has its keys.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
 
 app = typer.Typer(
@@ -257,11 +261,11 @@ def package(
 @app.command()
 def train(
     objective: Annotated[str, typer.Argument(help="kmlm, trelm, jaket or transe.")],
-    corpus: Annotated[str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.")],
+    corpus: Corpus,
     out: Annotated[
         Path, typer.Option("--out", help="The run's folder; the same again resumes.", callback=local_folder)
     ],
-    config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
+    config: TrainingFile = None,
     set_: Set = None,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End at exactly this step.")
@@ -275,6 +279,28 @@ def train(
     resolved = load(TrainingConfig, config, overrides=set_ or [])
     run(objective, corpus=corpus, out=str(out), config=resolved, max_steps=max_steps)
     stdout.print(f"checkpoint: {out / 'model'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def sweep(
+    grid: Annotated[
+        Path, typer.Argument(metavar="GRID.yaml", help="Arms, values, seeds, scores: conf/sweeps.")
+    ],
+    corpus: Corpus,
+    out: Annotated[
+        Path, typer.Option("--out", help="Holds the runs; the same again goes on.", callback=local_folder)
+    ],
+    config: TrainingFile = None,
+    set_: Set = None,
+) -> None:
+    """Train and score a grid of runs, and set them side by side."""
+    from kgcorpus.config import load, settings
+    from trainer.sweep import SweepConfig, run_sweep
+
+    shared = settings(config, overrides=set_ or [])
+    table = run_sweep(load(SweepConfig, grid), corpus=corpus, out=out, shared=shared)
+    stdout.print(table.read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    stdout.print(f"sweep: {table}", markup=False, soft_wrap=True)
 
 
 @app.command()

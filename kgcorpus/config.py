@@ -317,16 +317,46 @@ def load(
     Raises:
         UsageError: unreadable file, bad YAML, unknown key (naming the nearest), wrong value.
     """
+    data = settings(file, overrides=overrides, variables=variables)
+    return validated(model, data, where=str(file) if file else "configuration")
+
+
+def settings(
+    file: Path | None, *, overrides: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a YAML file and overrides hold, not yet validated; arguments and errors as of `load`."""
     data = _read_yaml(file, os.environ if variables is None else variables) if file else {}
     for override in overrides:
         _apply(data, override)
+    return data
+
+
+def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
+    """`data` as a `model`.
+
+    Raises:
+        UsageError: unknown key (naming the nearest), wrong value.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise UsageError(
-            "; ".join(_explain(model, item) for item in error.errors()),
-            where=str(file) if file else "configuration",
-        ) from None
+        raise UsageError("; ".join(_explain(model, item) for item in error.errors()), where=where) from None
+
+
+def put(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key.
+
+    Raises:
+        UsageError: one of its parents is no section.
+    """
+    *parents, last = key.split(".")
+    node = data
+    for name in parents:
+        child = node.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise UsageError(f"{key}: {name} is not a section")
+        node = child
+    node[last] = value
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -368,15 +398,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise UsageError(f"--set needs key=value, not {override!r}")
-    *parents, last = key.split(".")
-    node: dict[str, Any] = data
-    for name in parents:
-        child = node.setdefault(name, {})
-        if not isinstance(child, dict):
-            raise UsageError(f"--set {key}: {name} is not a section")
-        node = child
     try:
-        node[last] = yaml.safe_load(value)
+        put(data, key, yaml.safe_load(value))
     except (yaml.YAMLError, ValueError, RecursionError):
         raise UsageError(f"--set {key}: the value is not valid YAML: {value!r}") from None
 

@@ -94,6 +94,7 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
         "publish": ["--out", "--to"],
         "package": ["--config", "--environment", "--image", "--master", "--out", "--to"],
         "train": ["--config", "--corpus", "--max-steps", "--out", "--set"],
+        "sweep": ["--config", "--corpus", "--out", "--set"],
         "evaluate": [
             "--config",
             "--corpus",

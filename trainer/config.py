@@ -182,6 +182,11 @@ class TrelmConfig(Section):
         description="what the injected embedding's share is divided by each quarter, the word's own taking "
         "the rest: a model is used without; 1: no decay",
     )
+    mentions: Literal["important", "random", "all"] = Field(
+        "important",
+        description="which mentions are asked about: the upper half of a text's by semantic importance, or "
+        "(ablations) as many at random, or all",
+    )
     min_si: float = Field(
         0.0, ge=0, lt=1, description="quantile of semantic importance below which a mention is left alone"
     )

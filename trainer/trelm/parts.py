@@ -110,6 +110,7 @@ class Parts:
             known=self._known,
             seed=self.seed,
             in_text=self.options.decode == "in_text",
+            mentions=self.options.mentions,
         )
 
     def maker(self, chooser: TargetChooser, *, share: float, slots: Slots | None) -> ExampleMaker:

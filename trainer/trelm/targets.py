@@ -53,8 +53,12 @@ def important(mentions: Sequence[Mapping[str, Any]], *, min_si: float) -> list[i
         (i for i, mention in enumerate(mentions) if mention["si"] is not None),
         key=lambda i: (-mentions[i]["si"], i),
     )
-    upper = ranked[: max(1, len(ranked) // 2)]
+    upper = ranked[: _half(ranked)]
     return sorted(i for i in upper if mentions[i]["si"] >= min_si)
+
+
+def _half(mentions: Sequence[int]) -> int:
+    return max(1, len(mentions) // 2)
 
 
 class TargetChooser:
@@ -64,6 +68,7 @@ class TargetChooser:
         inject: the class of the targets, `longtail`, `frequent` or `both`; with `none` they are the
             long-tail ones and nothing is injected.
         min_si: see `important`.
+        mentions: of which mentions: the `important` ones, as many drawn by `random`, or `all`.
         known: whether a fact's relation and other end have a vector or a label.
         seed: of the draws.
         in_text: ask only for entities that the passage mentions too.
@@ -77,13 +82,14 @@ class TargetChooser:
         known: Callable[[Fact], bool],
         seed: int,
         in_text: bool = False,
+        mentions: str = "important",
     ) -> None:
         self._inject, self._min_si, self._seed, self._in_text = inject, min_si, seed, in_text
-        self._known = known
+        self._known, self._mentions = known, mentions
 
     def choose(self, record: MentionRecord) -> Chosen:
         """The targets of a passage in this epoch."""
-        selected = important(record.mentions, min_si=self._min_si)
+        selected = self._selected(record)
         right = [i for i in selected if is_of_class(record.mentions[i]["long_tail"], self._inject)]
         targets: list[Target] = []
         # A mention whose words are hidden as another's answer asks nothing itself, and vice versa.
@@ -107,6 +113,16 @@ class TargetChooser:
             "without_fact": len(right) - len(targets),
         }
         return Chosen(targets, counts)
+
+    def _selected(self, record: MentionRecord) -> list[int]:
+        if self._mentions == "important":
+            return important(record.mentions, min_si=self._min_si)
+        known = [i for i, mention in enumerate(record.mentions) if mention["si"] is not None]
+        if self._mentions == "all" or not known:
+            return known
+        order = list(known)
+        Draw(self._seed, "trelm-mentions", record.id).shuffle(order)
+        return sorted(order[: _half(order)])
 
     def facts(
         self, record: MentionRecord, mention: Mapping[str, Any], *, hidden: Collection[str] = ()

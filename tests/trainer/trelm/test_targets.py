@@ -35,6 +35,22 @@ def test_a_text_with_one_mention_keeps_it():
     assert important([{"si": 1.0}], min_si=0.0) == [0]
 
 
+def test_the_ablations_choose_all_mentions_or_as_many_at_random():
+    options = {"inject": "both", "min_si": 0.0}
+    differ = 0
+    for row in passages_of(30):
+        known = [m["start"] for m in row["mentions"] if m["si"] is not None and m["triples"]]
+        by = {
+            how: chooser(mentions=how, **options).choose(record(row))
+            for how in ("important", "random", "all")
+        }
+        assert [target.start for target in by["all"].targets] == known
+        assert by["random"].counts["selected"] == by["important"].counts["selected"]
+        assert by["random"] == chooser(mentions="random", **options).choose(record(row))
+        differ += by["random"] != by["important"]
+    assert differ > 5
+
+
 @pytest.mark.parametrize(
     ("inject", "classes"),
     [("longtail", {True}), ("frequent", {False}), ("both", {True, False}), ("none", {True})],

@@ -1,0 +1,120 @@
+"""A sweep's table holds what its runs wrote, and what has been done is not done again."""
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from kgcorpus.config import load
+from kgcorpus.contracts.errors import UsageError
+from trainer.metrics import read_metrics
+from trainer.run import OBJECTIVES
+from trainer.sweep import SweepConfig, run_sweep, tables
+
+SWEEPS = sorted((Path(__file__).parents[2] / "conf" / "sweeps").glob("*.yaml"))
+SHARED = {
+    "model": {"hidden": 16, "layers": 1, "heads": 2, "vocab_size": 400},
+    "records_per_step": 6,
+    "schedule_steps": 4,
+    "checkpoint_every": 2,
+    "keep": 9,
+}
+
+
+def grid(**changes):
+    return SweepConfig.model_validate(
+        {
+            "objective": "kmlm",
+            "arms": {"whole": {}, "without cycles": {"kmlm.streams": ["plain", "code_switched"]}},
+            "vary": {"lr": [0.001, 0.01]},
+            "seeds": [0, 1],
+            "scores": [{"benchmark": "cycles", "report": ["overall.accuracy"], "series": True}],
+            **changes,
+        }
+    )
+
+
+def modified(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in (".jsonl", ".json")}
+
+
+def test_a_sweep_trains_scores_and_tabulates_and_goes_on(corpus, tmp_path):
+    table = run_sweep(grid(seeds=[0]), corpus=str(corpus), out=tmp_path, shared=SHARED)
+    first = table.read_text()
+    before = modified(tmp_path)
+    assert run_sweep(grid(seeds=[0]), corpus=str(corpus), out=tmp_path, shared=SHARED).read_text() == first
+    run_sweep(grid(), corpus=str(corpus), out=tmp_path, shared=SHARED)
+    after = modified(tmp_path)
+    runs = [path for path in before if "__seed-" in path.parts[-2] and "checkpoints" not in path.parts]
+    assert runs
+    # `train` opens the metrics of an ended run to cut back what a kill left, and finds nothing.
+    assert all(after[path] == before[path] for path in runs if path.name != "metrics.jsonl")
+
+    found = json.loads((tmp_path / "sweep.json").read_text())
+    assert [(cell["name"], cell["seed"]) for cell in found] == [
+        (f"{arm}, lr {lr}", seed)
+        for seed in (0, 1)
+        for arm in ("whole", "without cycles")
+        for lr in (0.001, 0.01)
+    ]
+    rows = [line.split(" | ") for line in (tmp_path / "sweep.md").read_text().split("\n")]
+    losses = [
+        read_metrics(tmp_path / f"without-cycles__lr-0.01__seed-{seed}" / "metrics.jsonl")[-1]["loss"]
+        for seed in (0, 1)
+    ]
+    shown = next(row for row in rows if row[0] == "| without cycles, lr 0.01")
+    assert shown[1:3] == ["2", "4"]
+    assert shown[4] == f"{statistics.fmean(losses):.4f} ± {statistics.stdev(losses):.4f}"
+    scores = json.loads((tmp_path / "whole__lr-0.001__seed-1" / "cycles-series.json").read_text())["series"]
+    points = found[4]["series"][0]["points"]
+    assert [value for _, value in points] == [point["overall"]["accuracy"] for point in scores]
+    assert len(points) == 2
+
+
+def test_runs_are_compared_at_the_same_time_after_their_start():
+    def cell(name, seconds, points):
+        series = [{"score": "s", "points": points}]
+        common = {"seed": 0, "steps": 4, "loss": 1.0, "scores": {"s": points[-1][1]}}
+        return {"name": name, "seconds": seconds, "series": series, **common}
+
+    found = [cell("quick", 8.0, [(2, 0.1), (8, 0.2)]), cell("slow", 20.0, [(6, 0.3), (20, 0.9)])]
+    _, matched = tables(found)
+    assert matched.split("\n")[-2:] == [
+        "| quick | 0.1000 | 0.1000 | 0.1000 | 0.2000 |",
+        "| slow | - | - | 0.3000 | 0.3000 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (
+            {"arms": {"a": {"kmlm.alfa": 1}}},
+            r"arm a, lr 0.001: unknown key kmlm.alfa, did you mean kmlm.alpha",
+        ),
+        ({"vary": {"lr": [-1.0]}}, r"arm whole, lr -1.0: lr: "),
+        ({"arms": {"a": {"lr.x": 1}}, "vary": {}}, r"lr.x: lr is not a section"),
+        (
+            {"vary": {}, "seeds": [0], "scores": [{"benchmark": "cycles", "report": ["overall.acuracy"]}]},
+            r"no number 'overall.acuracy'. It has: .*overall.accuracy",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told(changes, complaint, corpus, tmp_path):
+    with pytest.raises(UsageError, match=complaint):
+        run_sweep(
+            grid(**changes),
+            corpus=str(corpus),
+            out=tmp_path,
+            shared={**SHARED, "lr": 0.1, "schedule_steps": 1},
+        )
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_ready_sweep_is_valid(path):
+    sweep = load(SweepConfig, path)
+    assert sweep.objective in OBJECTIVES
+    assert path.stem.split("-")[0] == sweep.objective
+    folders = {cell.folder for cell in sweep.cells({})}
+    assert len(folders) == len(sweep.cells({}))

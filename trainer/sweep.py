@@ -1,0 +1,243 @@
+"""A grid of runs, each trained, scored and set beside the others: `kgcorpus sweep`."""
+
+import copy
+import itertools
+import json
+import logging
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import Field, JsonValue
+
+from kgcorpus.config import Section, put, validated
+from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.store import write_text
+from trainer.config import TrainingConfig
+from trainer.evaluate import evaluate
+from trainer.evaluate.config import EvaluationConfig
+from trainer.metrics import read_metrics
+from trainer.run import train
+
+# Of the shortest run's time: where series of checkpoints are compared.
+_SHARES = (0.25, 0.5, 0.75, 1.0)
+_log = logging.getLogger(__name__)
+Settings: TypeAlias = dict[str, JsonValue]
+
+
+class ScoreConfig(Section):
+    """A benchmark that every run is asked."""
+
+    benchmark: str = Field(description="a name of `kgcorpus evaluate`")
+    data: str | None = Field(None, description="its data; null: the corpus")
+    report: tuple[str, ...] = Field(min_length=1, description="numbers of its result, as dotted keys")
+    series: bool = Field(False, description="ask every checkpoint that is kept, not the last model alone")
+    settings: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how it is asked")
+
+
+class SweepConfig(Section):
+    """The grid of `kgcorpus sweep`: arms x values x seeds."""
+
+    objective: str = Field(description="kmlm, trelm, jaket or transe")
+    max_steps: int | None = Field(None, gt=0, description="steps of every run; null: those of its schedule")
+    arms: dict[str, Settings] = Field(min_length=1, description="name -> its settings, by dotted key")
+    vary: dict[str, list[JsonValue]] = Field(
+        default_factory=dict, description="dotted key -> the values that each arm is run with"
+    )
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="a run each")
+    scores: tuple[ScoreConfig, ...] = Field((), description="what every run is asked")
+
+    def cells(self, shared: Mapping[str, Any]) -> list["Cell"]:
+        """Every run, all of a seed before those of the next.
+
+        Args:
+            shared: settings of every run; those of the grid win over them.
+
+        Raises:
+            UsageError: a setting that `train` does not have.
+        """
+        return [
+            self._cell(shared, arm, dict(zip(self.vary, values, strict=True)), seed)
+            for seed in self.seeds
+            for arm in self.arms
+            for values in itertools.product(*self.vary.values())
+        ]
+
+    def _cell(self, shared: Mapping[str, Any], arm: str, varied: Settings, seed: int) -> "Cell":
+        name = ", ".join([arm, *(f"{key.rpartition('.')[2]} {value}" for key, value in varied.items())])
+        settings = copy.deepcopy(dict(shared))
+        for key, value in {**self.arms[arm], **varied, "seed": seed}.items():
+            put(settings, key, value)
+        return Cell(name, seed, validated(TrainingConfig, settings, where=f"arm {name}"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run of the grid; those of one name differ by their seed alone."""
+
+    name: str
+    seed: int
+    training: TrainingConfig
+
+    @property
+    def folder(self) -> str:
+        """Of the run."""
+        kept = "".join(c if c.isalnum() or c in ".-_" else "-" for c in self.name.replace(", ", "__"))
+        return f"{kept}__seed-{self.seed}"
+
+
+def run_sweep(
+    config: SweepConfig, *, corpus: str, out: Path, shared: Mapping[str, Any] | None = None
+) -> Path:
+    """Train and score what is missing, then write OUT/sweep.json and OUT/sweep.md.
+
+    A run that stands in OUT is resumed, one that has ended is not trained again, and a score made under the
+    same settings is kept; so arms, values, seeds and scores may be added to an ended sweep.
+
+    Args:
+        config: the grid.
+        corpus: a build's folder, or the URL of a published one.
+        out: a folder for the runs.
+        shared: settings of every run, as `kgcorpus train` reads them.
+
+    Returns:
+        OUT/sweep.md.
+
+    Raises:
+        UsageError: no such setting, a folder that holds another run, or a result without such a number.
+    """
+    cells, found = config.cells(shared or {}), []
+    for i, cell in enumerate(cells):
+        run = out / cell.folder
+        _log.info("%d of %d: %s", i + 1, len(cells), run)
+        train(config.objective, corpus=corpus, out=run, config=cell.training, max_steps=config.max_steps)
+        results = [_score(score, run, corpus) for score in config.scores]
+        found.append(_found(cell, config, run, results))
+        write_text(out / "sweep.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    write_text(out / "sweep.md", "\n\n".join(tables(found)) + "\n")
+    return out / "sweep.md"
+
+
+def _score(score: ScoreConfig, run: Path, corpus: str) -> dict[str, Any]:
+    """The result of a benchmark, from its file where that was made of this model under these settings."""
+    settings = score.settings.model_dump(mode="json")
+    data = score.data or corpus
+    asked = {"settings": settings, "data": data, "steps": _steps(run)}
+    stem = f"{score.benchmark}-series" if score.series else score.benchmark
+    result, request = run / f"{stem}.json", run / f"{stem}.asked.json"
+    if not request.exists() or json.loads(request.read_text()) != asked:
+        model = run / ("checkpoints" if score.series else "model")
+        evaluate(score.benchmark, model=str(model), data=data, out=result, config=score.settings)
+        write_text(request, json.dumps(asked) + "\n")
+    found: dict[str, Any] = json.loads(result.read_text())
+    return found
+
+
+def _steps(run: Path) -> int:
+    return max((line["step"] for line in read_metrics(run / "metrics.jsonl")), default=0)
+
+
+def _found(
+    cell: Cell, config: SweepConfig, run: Path, results: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    lines = [line for line in read_metrics(run / "metrics.jsonl") if "loss" in line]
+    last = lines[-max(1, len(lines) // 10) :]
+    series = []
+    scores: dict[str, float] = {}
+    for score, result in zip(config.scores, results, strict=True):
+        points = result["series"] if score.series else [result]
+        for key in score.report:
+            name = f"{score.benchmark} {key}"
+            scores[name] = _number(points[-1], key, benchmark=score.benchmark)
+            if score.series:
+                values = [(p["seconds"], _number(p, key, benchmark=score.benchmark)) for p in points]
+                series.append({"score": name, "points": values})
+    return {
+        "name": cell.name,
+        "seed": cell.seed,
+        "training": cell.training.model_dump(mode="json"),
+        "steps": len(lines),
+        "seconds": sum(line["seconds"] for line in lines),
+        "loss": statistics.fmean(line["loss"] for line in last),
+        "scores": scores,
+        "series": series,
+    }
+
+
+def _number(result: Mapping[str, Any], key: str, *, benchmark: str) -> float:
+    value: Any = result
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise UsageError(
+            f"the result of {benchmark} has no number {key!r}",
+            where="scores.report",
+            mend=f"It has: {', '.join(sorted(_numbers(result)))}",
+        )
+    return float(value)
+
+
+def _numbers(result: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in result.items():
+        if isinstance(value, Mapping) and key != "config":
+            yield from _numbers(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield prefix + key
+
+
+def tables(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Markdown: means over seeds with the sample deviation; then the series at matched times."""
+    names = list(dict.fromkeys(cell["name"] for cell in found))
+    of = {name: [cell for cell in found if cell["name"] == name] for name in names}
+    scores = list(dict.fromkeys(score for cell in found for score in cell["scores"]))
+    head = ["run", "seeds", "steps", "seconds", "loss, last tenth", *scores]
+    rows = [
+        [
+            name,
+            str(len(cells)),
+            str(cells[0]["steps"]),
+            _mean([cell["seconds"] for cell in cells], digits=1),
+            _mean([cell["loss"] for cell in cells]),
+            *(
+                _mean([cell["scores"][score] for cell in cells if score in cell["scores"]])
+                for score in scores
+            ),
+        ]
+        for name, cells in of.items()
+    ]
+    shortest = min(cell["seconds"] for cell in found)
+    times = [shortest * share for share in _SHARES]
+    followed = list(dict.fromkeys(line["score"] for cell in found for line in cell["series"]))
+    return [_table(head, rows)] + [
+        f"{score}, of the newest checkpoint after so many seconds:\n\n"
+        + _table(
+            ["run", *(f"{seconds:.0f}" for seconds in times)],
+            [
+                [name, *(_mean(_until(cells, score, seconds)) for seconds in times)]
+                for name, cells in of.items()
+            ],
+        )
+        for score in followed
+    ]
+
+
+def _until(cells: Sequence[Mapping[str, Any]], score: str, seconds: float) -> list[float]:
+    """Each run's value at that time; none of those that had no checkpoint yet."""
+    lines = [line["points"] for cell in cells for line in cell["series"] if line["score"] == score]
+    # A sum of steps need not end on the last bit.
+    reached = [[value for at, value in points if at <= seconds * (1 + 1e-9)] for points in lines]
+    return [values[-1] for values in reached if values]
+
+
+def _mean(values: Sequence[float], *, digits: int = 4) -> str:
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.{digits}f}{spread}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
