@@ -86,8 +86,9 @@ def make_piece(scale: float, *, hidden: int, layers: int) -> Piece:
     # Rows for the nodes of the piece alone: a memory of all takes 11 GB.
     rows = {"nodes": np.arange(len(batch.inputs["nodes"]))}
     rows["candidates"] = batch.inputs["candidates"] % len(rows["nodes"])
+    rows["memory"] = torch.randn(len(rows["nodes"]), hidden)
     batch = Batch({**batch.inputs, **rows}, batch.counts, batch.records, batch.tokens)
-    loss = JaketLoss(model, torch.randn(len(rows["nodes"]), hidden))
+    loss = JaketLoss(model)
     return Piece(tasks, batch, loss, nodes_of_a_step(graph, roots) / PASSAGES)
 
 

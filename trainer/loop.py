@@ -81,8 +81,7 @@ def run(
             norm = float(accelerator.clip_grad_norm_(model.parameters(), config.grad_clip))
             if not (math.isfinite(result.loss) and math.isfinite(norm)):
                 objective.load_state(before)
-                if main:
-                    checkpoints.save(step, objective, optimizer)
+                _save(checkpoints, step, objective, optimizer, main=main)
                 raise _not_finite(result, norm, step + 1)
             optimizer.step()
             optimizer.zero_grad()
@@ -92,13 +91,26 @@ def run(
             line |= {"gradient_norm": norm, "seconds": time.monotonic() - began, **numbers}
             report([*({"step": step - 1, **event} for event in prepared.events), line])
             if result.overdue or stopping or step % config.checkpoint_every == 0 or step == end:
-                if main:
-                    checkpoints.save(step, objective, optimizer)
+                _save(checkpoints, step, objective, optimizer, main=main)
                 saved = time.monotonic()
+    objective.collect()
     if main:
         write_folder(folder / "model", objective.save)
     accelerator.wait_for_everyone()
     return step >= end
+
+
+def _save(
+    checkpoints: Checkpoints,
+    step: int,
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    *,
+    main: bool,
+) -> None:
+    objective.collect()
+    if main:
+        checkpoints.save(step, objective, optimizer)
 
 
 def _optimizer(
@@ -220,7 +232,7 @@ def _backward(
     """Add each batch's gradient of `scale * sums`, yield the sums [terms]; ranks meet at the last one."""
     device = accelerator.device
     for batch in batches:
-        inputs = {name: torch.from_numpy(array).to(device) for name, array in batch.inputs.items()}
+        inputs = {name: torch.as_tensor(array, device=device) for name, array in batch.inputs.items()}
         with contextlib.nullcontext() if batch is batches[-1] else accelerator.no_sync(model):
             # Accelerate's own autocast is set once a process; two runs may differ.
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):

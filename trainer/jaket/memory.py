@@ -12,6 +12,7 @@ from trainer.config import JaketConfig
 from trainer.jaket.entities import Entities
 from trainer.jaket.model import JaketModel
 from trainer.packing import Packed, pack
+from trainer.sharded import Shard
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -29,26 +30,39 @@ class EntityMemory:
     """One embedding an entity, swept by LM1 at growing intervals and read by index.
 
     It is filled before the first step; the sweep of number i follows `sweep_interval(i)` steps after the one
-    before. A sweep keeps `momentum` of the old embedding.
+    before. A sweep keeps `momentum` of the old embedding. Of several ranks each holds and sweeps its share of
+    the entities.
 
     Args:
         entities: whose descriptions are read.
         hidden: size d of an embedding.
         options: momentum, share, intervals and dtype.
         pad: id of the padding token.
-        device: where it lies.
+        ranks: the processes; None: this one alone, on the CPU.
 
     Attributes:
-        values: [entities, d].
+        values: [entities / ranks, d], on the ranks' device.
         filled: whether `fill` was called, or a state loaded.
         sweeps: sweeps done after the fill.
     """
 
     def __init__(
-        self, entities: Entities, *, hidden: int, options: JaketConfig, pad: int, device: torch.device
+        self,
+        entities: Entities,
+        *,
+        hidden: int,
+        options: JaketConfig,
+        pad: int,
+        ranks: "Accelerator | None" = None,
     ) -> None:
         self._entities, self._options, self._pad = entities, options, pad
-        self.values = torch.zeros(len(entities), hidden, dtype=_DTYPES[options.memory_dtype], device=device)
+        self._shard = Shard(len(entities), ranks)
+        self.values = torch.zeros(
+            self._shard.rows,
+            hidden,
+            dtype=_DTYPES[options.memory_dtype],
+            device=ranks.device if ranks is not None else None,
+        )
         self.filled, self.sweeps = False, 0
 
     def due(self, step: int) -> bool:
@@ -61,8 +75,8 @@ class EntityMemory:
         )
         return not self.filled or step >= sum(intervals)
 
-    def update(self, model: JaketModel, accelerator: "Accelerator", *, bf16: bool = False) -> dict[str, Any]:
-        """Fill an empty memory, or sweep; every rank reads its share and gets all.
+    def update(self, model: JaketModel, *, bf16: bool = False) -> dict[str, Any]:
+        """Fill an empty memory, or sweep; every rank reads the descriptions of its own entities.
 
         A sweep of a share takes up where the last one ended.
 
@@ -83,11 +97,12 @@ class EntityMemory:
         self.filled = True
         training = model.training
         model.eval()
-        chunk = _ENTITIES_PER_FORWARD * accelerator.num_processes
-        for first in range(0, len(which), chunk):
-            part = which[first : first + chunk]
-            place = torch.from_numpy(part).to(self.values.device)
-            fresh = self._gather(model, part, accelerator, bf16=bf16)
+        here, places = self._shard.own(torch.from_numpy(which))
+        own = which[here.numpy()]
+        for first in range(0, len(own), _ENTITIES_PER_FORWARD):
+            part = slice(first, first + _ENTITIES_PER_FORWARD)
+            place = places[part].to(self.values.device)
+            fresh = encode(model, self._entities, own[part], pad=self._pad, bf16=bf16)
             self.values[place] = (keep * self.values[place].float() + (1 - keep) * fresh).to(
                 self.values.dtype
             )
@@ -95,16 +110,18 @@ class EntityMemory:
         tokens = int((self._entities.starts[which + 1] - self._entities.starts[which]).sum())
         return {**event, "entities": len(which), "tokens": tokens, "seconds": time.monotonic() - began}
 
-    def _gather(
-        self, model: JaketModel, part: NDArray[np.int64], accelerator: "Accelerator", *, bf16: bool
-    ) -> Tensor:
-        """The part's fresh embeddings, each rank's computed by itself."""
-        rank, world = accelerator.process_index, accelerator.num_processes
-        # The last part may be short; every rank computes as many.
-        padded = np.resize(part, -(-len(part) // world) * world)
-        own = encode(model, self._entities, padded[rank::world], pad=self._pad, bf16=bf16)
-        gathered: Tensor = accelerator.gather(own)
-        return gathered.unflatten(0, (world, -1)).transpose(0, 1).flatten(0, 1)[: len(part)]
+    def read(self, which: NDArray[np.int64]) -> Tensor:
+        """The embeddings [n, d] of some entities in float32; called by all ranks together."""
+        ids = torch.from_numpy(which).to(self.values.device)
+        return self._shard.read(ids, lambda places: self.values[places].float())
+
+    def collect(self) -> Tensor:
+        """All embeddings [entities, d], on the main rank; called by all ranks together."""
+        return self._shard.collect(self.values)
+
+    def load(self, whole: Tensor) -> None:
+        """Take this rank's part of what `collect` gave."""
+        self.values.copy_(self._shard.part(whole))
 
 
 @torch.no_grad()

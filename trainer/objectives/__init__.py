@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -20,13 +20,13 @@ class Batch:
     """What one forward pass reads.
 
     Attributes:
-        inputs: the model's keyword arguments.
+        inputs: the model's keyword arguments, a tensor where it lies on the device already.
         counts: [terms], how many labels each term of the loss has in it.
         records: ids of its records.
         tokens: its tokens, padding left out.
     """
 
-    inputs: dict[str, NDArray[Any]]
+    inputs: Mapping[str, NDArray[Any] | Tensor]
     counts: NDArray[np.int64]
     records: list[str]
     tokens: int
@@ -72,6 +72,9 @@ class Objective(ABC):
     @abstractmethod
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
+
+    def collect(self) -> None:  # noqa: B027
+        """Bring to the main rank what the ranks hold apart; all of them call it before the main one saves."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,24 +37,20 @@ _log = logging.getLogger(__name__)
 
 
 class JaketLoss(nn.Module):
-    """Summed cross-entropy of each task.
+    """Summed cross-entropy of each task."""
 
-    Args:
-        model: what is trained.
-        memory: [entities, d], the context embeddings; no gradient enters them.
-    """
-
-    def __init__(self, model: JaketModel, memory: Tensor) -> None:
+    def __init__(self, model: JaketModel) -> None:
         super().__init__()
-        self.jaket, self._memory = model, memory
+        self.jaket = model
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The sums [4], in the order of `TERMS`.
 
         Args:
-            inputs: of `trainer.jaket.tasks.Tasks.batch`.
+            inputs: of `trainer.jaket.tasks.Tasks.batch`, its entities as rows of `memory` [rows, d], the
+                context embeddings that the batch reads; no gradient enters them.
         """
-        scores = score(self.jaket, self._memory, inputs)
+        scores = score(self.jaket, inputs["memory"], inputs)
         answers = (
             inputs["categories"],
             inputs["relations"],
@@ -79,7 +76,7 @@ class Jaket(Objective):
         corpus: a build with JAKET's three tables.
         tokenizer: of text and descriptions.
         rank, world: which share of the records and roots this process reads.
-        device: where the memory lies.
+        ranks: the processes that share the memory; None: this one alone.
 
     Raises:
         InputError: no passage to train on, or no edge or entity.
@@ -94,7 +91,7 @@ class Jaket(Objective):
         tokenizer: "PreTrainedTokenizerFast",
         rank: int = 0,
         world: int = 1,
-        device: torch.device | None = None,
+        ranks: "Accelerator | None" = None,
     ) -> None:
         options = config.jaket
         if options.passages < world:
@@ -137,9 +134,10 @@ class Jaket(Objective):
             hidden=text.lm.config.hidden_size,
             options=options,
             pad=tokenizer.pad_token_id,
-            device=device or torch.device("cpu"),
+            ranks=ranks,
         )
-        self.model = JaketLoss(model, self.memory.values)
+        self.model = JaketLoss(model)
+        self._collected = self.memory.values
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._ahead = Ahead(self._make, state=self._stream.state, load_state=self._stream.load_state)
 
@@ -161,11 +159,18 @@ class Jaket(Objective):
         if not self.memory.due(step):
             return Prepared()
         bf16 = self._config.precision == "bf16"
-        return Prepared(events=(self.memory.update(self._jaket, accelerator, bf16=bf16),))
+        return Prepared(events=(self.memory.update(self._jaket, bf16=bf16),))
 
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""
-        return self._ahead.take(step)
+        batches = self._ahead.take(step)
+        # Ranks may have different numbers of batches, so one question is asked for all of them.
+        wanted = [np.asarray(batch.inputs["wanted"]) for batch in batches]
+        rows = self.memory.read(np.concatenate(wanted)).split([len(ids) for ids in wanted])
+        return [
+            replace(batch, inputs={**batch.inputs, "memory": memory})
+            for batch, memory in zip(batches, rows, strict=True)
+        ]
 
     def state(self) -> dict[str, Any]:
         """Where the text stands, and how often the memory was swept."""
@@ -176,13 +181,19 @@ class Jaket(Objective):
         self._ahead.load_state(state["text"])
         self.memory.filled, self.memory.sweeps = state["filled"], state["sweeps"]
 
+    def collect(self) -> None:
+        """Bring the memory to the main rank."""
+        self._collected = self.memory.collect()
+
     def save(self, folder: Path) -> None:
         """Write a `JaketModel`, its tokenizer, the memory, and LM1 as it was before training."""
         from safetensors.torch import save_file
 
         self._jaket.save_pretrained(folder)
         self._tokenizer.save_pretrained(folder)
-        save_file({"context": self.memory.values}, folder / MEMORY)
+        save_file({"context": self._collected}, folder / MEMORY)
+        # Millions of rows are not kept twice until the next time.
+        self._collected = self.memory.values
         save_file(self._first_lower, folder / FIRST_LOWER)
 
     def load(self, folder: Path) -> None:
@@ -190,7 +201,7 @@ class Jaket(Objective):
         from safetensors.torch import load_file, load_model
 
         load_model(self._jaket, folder / "model.safetensors")
-        self.memory.values.copy_(load_file(folder / MEMORY)["context"])
+        self.memory.load(load_file(folder / MEMORY)["context"])
         self._first_lower = load_file(folder / FIRST_LOWER)
 
     def _make(self, step: int) -> list[Batch]:
@@ -213,7 +224,7 @@ class Jaket(Objective):
             seed=seed,
         )
         names, tokens = [record.id for record in records], sum(len(record.ids) for record in records)
-        return self._tasks.batch(text, roots, step=step, records=names, tokens=tokens)
+        return _compact(self._tasks.batch(text, roots, step=step, records=names, tokens=tokens))
 
     def _open_text(self, corpus: Path) -> ShardStream[MentionRecord]:
         files = ensure_tokens(
@@ -252,6 +263,19 @@ class Jaket(Objective):
         return self._order[1]
 
 
+def _compact(batch: Batch) -> Batch:
+    """The batch with its entities as rows of those that it reads from the memory, `wanted`."""
+    nodes, candidates = (np.asarray(batch.inputs[name]) for name in ("nodes", "candidates"))
+    wanted, rows = np.unique(np.concatenate([nodes, candidates.ravel()]), return_inverse=True)
+    inputs = {
+        **batch.inputs,
+        "wanted": wanted,
+        "nodes": rows[: len(nodes)],
+        "candidates": rows[len(nodes) :].reshape(candidates.shape),
+    }
+    return replace(batch, inputs=inputs)
+
+
 def build(
     config: TrainingConfig, corpus: Path, tokenizer: "PreTrainedTokenizerFast", accelerator: "Accelerator"
 ) -> Jaket:
@@ -262,5 +286,5 @@ def build(
         tokenizer=tokenizer,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
-        device=accelerator.device,
+        ranks=accelerator,
     )

@@ -120,8 +120,10 @@ def test_the_unseen_are_in_no_task(corpus, tokenizer):
     assert not unseen & set(objective._tasks.graph.neighbours.tolist())
     for step in range(4):
         for batch in objective.next_step(step):
-            assert not unseen & set(batch.inputs["nodes"].tolist())
-            assert not unseen & set(batch.inputs["candidates"].ravel().tolist())
+            wanted = batch.inputs["wanted"]
+            assert not unseen & set(wanted.tolist())
+            read = (batch.inputs["nodes"], batch.inputs["candidates"])
+            assert {row for rows in read for row in rows.ravel().tolist()} == set(range(len(wanted)))
 
 
 def test_what_is_made_ahead_changes_no_step_and_no_state(corpus, tokenizer):
@@ -155,7 +157,7 @@ def test_two_ranks_have_the_sums_of_one(corpus, tokenizer, accelerator):
         objective.before_step(0, None, accelerator)
         objective.model.eval()
         (batch,) = objective.next_step(0)
-        inputs = {name: torch.from_numpy(array) for name, array in batch.inputs.items()}
+        inputs = {name: torch.as_tensor(array) for name, array in batch.inputs.items()}
         return objective.model(**inputs), batch.counts
 
     one, two = sums(0, 1), [sums(rank, 2) for rank in range(2)]

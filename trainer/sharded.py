@@ -1,0 +1,80 @@
+"""Tables too large for every process to hold: row i lies on rank i % world, there at place i // world."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_ROWS_A_MESSAGE = 1 << 15
+
+
+class Shard:
+    """Which rows of a table this rank holds, and how all of them are reached.
+
+    `read` and `collect` are called by all ranks together.
+
+    Args:
+        count: rows of the table.
+        ranks: the processes; None: this one alone.
+
+    Attributes:
+        rows: places of a rank's part, the same for every rank.
+    """
+
+    def __init__(self, count: int, ranks: "Accelerator | None" = None) -> None:
+        self._count, self._ranks = count, ranks if ranks is not None and ranks.num_processes > 1 else None
+        self._rank = self._ranks.process_index if self._ranks else 0
+        self._world = self._ranks.num_processes if self._ranks else 1
+        self.rows = -(-count // self._world)
+
+    def own(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Which of the ids [n] lie here, and the places of these; an id below 0 lies nowhere."""
+        here = (ids % self._world == self._rank) & (ids >= 0)
+        return here, ids[here] // self._world
+
+    def read(self, ids: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is said of some rows by the ranks that hold them.
+
+        Args:
+            ids: [n], the rows; of every rank its own.
+            answer: places [m] -> [m, width] in float32, of the part that is held here.
+
+        Returns:
+            [n, width], where `answer`'s lies.
+        """
+        if self._ranks is None:
+            return answer(ids)
+        device = self._ranks.device
+        # One more than there are, so that no message is empty.
+        padded = torch.nn.functional.pad(ids.to(device), (0, 1), value=-1)
+        asked = self._ranks.gather(self._ranks.pad_across_processes(padded, pad_index=-1))
+        here, places = self.own(asked)
+        own = answer(places.to(ids.device))
+        found = torch.zeros(len(asked), own.shape[1], device=device)
+        found[here] = own.to(device)
+        # Of each row all ranks but one have zeros.
+        found = self._ranks.reduce(found, "sum")
+        return found[self._rank * (len(asked) // self._world) :][: len(ids)].to(own.device)
+
+    def part(self, whole: Tensor) -> Tensor:
+        """The rows [rows, ...] of a whole table that lie here."""
+        own = whole[self._rank :: self._world]
+        # The last ranks may have one row fewer, and a place that no id leads to.
+        return own if len(own) == self.rows else torch.cat([own, own.new_zeros(1, *own.shape[1:])])
+
+    def collect(self, part: Tensor) -> Tensor:
+        """The whole table [count, ...], on the main rank's host; on the others an empty one."""
+        if self._ranks is None:
+            return part
+        main = self._ranks.is_main_process
+        whole = torch.empty(self._count if main else 0, *part.shape[1:], dtype=part.dtype)
+        for first in range(0, self.rows, _ROWS_A_MESSAGE):
+            sent = part[first : first + _ROWS_A_MESSAGE].to(self._ranks.device)
+            rows = self._ranks.gather(sent).unflatten(0, (self._world, -1)).transpose(0, 1).flatten(0, 1)
+            place = whole[first * self._world :][: len(rows)]
+            place.copy_(rows[: len(place)])
+        return whole
