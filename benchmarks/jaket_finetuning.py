@@ -2,7 +2,7 @@
 
     python benchmarks/jaket_finetuning.py --model RUN/model --corpus OUT [--metaqa FOLDER] [--fewrel FOLDER]
 
-Classes of unseen entities with 100, 20 and 5 % of the labels; MetaQA with 1 to 3 hops, with the full and with
+Classes of unseen entities with 100, 20 and 5 % of the labels (`--label-shares`); MetaQA with 1 to 3 hops, with the full and with
 half the graph; FewRel 5 ways, 1 and 5 shots. Each figure is the mean and deviation over the seeds. Small
 models from scratch: a check of the harness, not to be set beside the paper's tables.
 Writes benchmarks/results/jaket-finetuning.{json,md}.
@@ -42,6 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--metaqa", type=Path)
     parser.add_argument("--fewrel", type=Path)
+    parser.add_argument("--label-shares", type=float, nargs="+", default=[1.0, 0.2, 0.05])
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     logging.disable(logging.INFO)
@@ -56,7 +57,7 @@ def main() -> None:
 def columns_of(arguments: argparse.Namespace) -> Iterator[Column]:
     """The tasks whose data are named."""
     entities = {"epochs": 30, "batch": 16, "lr": 2e-3}
-    for share in (1.0, 0.2, 0.05):
+    for share in arguments.label_shares:
         yield Column(
             f"classes, {share:.0%}",
             "jaket-entities",

@@ -47,6 +47,7 @@ class Trelm(Objective):
         kge: folder of frozen vectors, for the provider `transe`.
         routes: where the knowledge paths are logged.
         rank, world: which share of the records this process reads.
+        ranks: the processes that share the memory; None: this one alone.
 
     Raises:
         InputError: no records, or no vectors.
@@ -66,6 +67,7 @@ class Trelm(Objective):
         routes: Path,
         rank: int = 0,
         world: int = 1,
+        ranks: "Accelerator | None" = None,
     ) -> None:
         if config.records_per_step < world:
             raise UsageError(
@@ -96,7 +98,7 @@ class Trelm(Objective):
         self._memory: MemoryBank | None = None
         if config.trelm.memory.enabled:
             slots = Slots(inventory.entities, inventory.words, finder)
-            self._memory = MemoryBank(len(slots), hidden, config.trelm.memory)
+            self._memory = MemoryBank(len(slots), hidden, config.trelm.memory, ranks)
             _log.info("memory: %d entities, %d words", len(inventory.entities), len(inventory.words))
         self._maker = parts.maker(
             parts.chooser(min_si=inventory.min_si), share=config.trelm.mlm_probability, slots=slots
@@ -107,6 +109,7 @@ class Trelm(Objective):
             length=config.max_length,
             rows=config.rows_per_forward,
         )
+        self._collected: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
         self._cpu = time.process_time()
         self.model = parts.model(packed)
@@ -172,11 +175,18 @@ class Trelm(Objective):
         if self._router is not None:
             self._router.load_state(state["router"])
 
+    def collect(self) -> None:
+        """Bring the memory to the main rank."""
+        if self._memory is not None:
+            self._collected = self._memory.collect()
+
     def save(self, folder: Path) -> None:
         """Write a plain transformers model and its tokenizer, and beside it heads and memory."""
         self.model.packed.lm.save_pretrained(folder)
         self._tokenizer.save_pretrained(folder)
-        save_extras(folder, self.model, self._memory, options=self._options, kge=self._kge)
+        save_extras(folder, self.model, self._collected, options=self._options, kge=self._kge)
+        # Millions of rows are not kept twice until the next time.
+        self._collected = {}
         if self._router is not None:
             self._router.save(folder)
 
@@ -236,6 +246,7 @@ def build(
         routes=out / "routes.jsonl",
         rank=accelerator.process_index,
         world=accelerator.num_processes,
+        ranks=accelerator,
     )
 
 

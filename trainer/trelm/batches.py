@@ -1,7 +1,7 @@
 """Examples packed into rows: the arrays of one forward pass."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,13 @@ from trainer.trelm.memory import MemoryBank, window
 from trainer.trelm.negatives import NegativeSampler
 
 Arrays = dict[str, NDArray[Any]]
+
+
+class _Remembered(NamedTuple):
+    """What the memory has for an example's spots that are read [spots, hidden], and whether it has any."""
+
+    rows: NDArray[np.float32]
+    written: NDArray[np.bool_]
 
 
 class Packer:
@@ -61,6 +68,7 @@ class Packer:
             np.concatenate([example.ids for example in examples]), sizes, length=self._length, pad=self._pad
         )
         firsts = packed.flat[np.cumsum(sizes) - sizes]
+        memories = self._read(examples, memory_weight)
         batches = []
         for first in range(0, len(packed.ids), self._rows):
             rows = slice(first, first + self._rows)
@@ -74,7 +82,7 @@ class Packer:
                 **_predicted(members),
                 **self._injected(members, injected_share),
                 **self._asked(members, step),
-                **self._memory_arrays(members, memory_weight),
+                **self._memory_arrays(members, [memories[i] for i in here], memory_weight),
             }
             batches.append(
                 Batch(
@@ -137,7 +145,23 @@ class Packer:
             **correction,
         }
 
-    def _memory_arrays(self, members: Sequence[tuple[Example, int]], weight: float) -> Arrays:
+    def _read(self, examples: Sequence[Example], weight: float) -> list[_Remembered]:
+        """What the memory has for the spots of each example that are read: one question for all of them.
+
+        Ranks may have different numbers of batches, but meet once a step.
+        """
+        if self._memory is None or weight <= 0:
+            return [_Remembered(np.empty((0, 0), np.float32), np.empty(0, bool))] * len(examples)
+        slots = [[spot.slot for spot in example.spots if spot.read] for example in examples]
+        rows, written = self._memory.read(np.array([slot for own in slots for slot in own], np.int64))
+        ends = np.cumsum([len(own) for own in slots])[:-1]
+        return [
+            _Remembered(*parts) for parts in zip(np.split(rows, ends), np.split(written, ends), strict=True)
+        ]
+
+    def _memory_arrays(
+        self, members: Sequence[tuple[Example, int]], memories: Sequence[_Remembered], weight: float
+    ) -> Arrays:
         """What is read, and of which states what is written is made; nothing without a memory."""
         if self._memory is None:
             return {}
@@ -151,16 +175,15 @@ class Packer:
         }
         if weight > 0:
             reading = [(spot, example, offset) for spot, example, offset in spots if spot.read]
-            remembered, readable = self._memory.read(
-                np.array([spot.slot for spot, _, _ in reading], np.int64)
-            )
+            readable = np.concatenate([memory.written for memory in memories])
             spans = [
                 (offset, _open(example, spot.start, spot.end))
                 for (spot, example, offset), chosen in zip(reading, readable, strict=True)
                 if chosen
             ]
             at, row = _once(*_spread(spans))
-            arrays |= {"read_at": at, "read_row": row, "read": remembered[readable]}
+            read = np.concatenate([memory.rows for memory in memories])[readable]
+            arrays |= {"read_at": at, "read_row": row, "read": read}
             arrays["read_weight"] = np.full(len(spans), weight, np.float32)
         return arrays
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,21 @@ TENSORS, OPTIONS = "trelm.safetensors", "trelm.json"
 
 
 def save_extras(
-    folder: Path, model: TrelmModel, memory: MemoryBank | None, *, options: TrelmConfig, kge: Path | None
+    folder: Path, model: TrelmModel, memory: Mapping[str, Tensor], *, options: TrelmConfig, kge: Path | None
 ) -> None:
     """Write trelm.safetensors and trelm.json.
 
     Args:
         folder: of the checkpoint.
         model: its heads are written.
-        memory: written too; None without one.
+        memory: of `MemoryBank.collect`; empty without one.
         options: of the objective.
         kge: folder of the frozen vectors. Its path is kept, relative to the checkpoint's, instead of the
             vectors: those of millions of entities would outweigh every checkpoint.
     """
     from safetensors.torch import save_file
 
-    tensors = _heads(model) | (memory.tensors() if memory else {})
+    tensors = {**_heads(model), **memory}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
     relative = None if kge is None else os.path.relpath(kge, folder)
     text = json.dumps({"options": options.model_dump(mode="json"), "kge": relative}, indent=1)

@@ -53,7 +53,7 @@ def test_one_write_of_all_is_that_of_two_ranks_in_either_order():
     for order in ([0, 1, 2, 3], [2, 3, 0, 1]):
         memory = bank()
         memory.write(slots[order], local[order], summary[order])
-        found.append(memory.tensors())
+        found.append(memory.collect())
     for name in found[0]:
         torch.testing.assert_close(found[0][name], found[1][name])
 
@@ -76,5 +76,5 @@ def test_the_window_ends_at_the_text_s_specials(span, expected):
 def test_a_checkpoint_keeps_it():
     memory, other = bank(), bank()
     memory.write(torch.tensor([2]), tensor([1, 2]), tensor([3, 4]))
-    other.load(memory.tensors())
+    other.load(memory.collect())
     np.testing.assert_array_equal(other.read(np.array([2, 1]))[0], memory.read(np.array([2, 1]))[0])
