@@ -2,9 +2,9 @@
 
     python benchmarks/jaket_finetuning.py --model RUN/model --corpus OUT [--metaqa FOLDER] [--fewrel FOLDER]
 
-Classes of unseen entities with 100, 20 and 5 % of the labels (`--label-shares`); MetaQA with 1 to 3 hops, with the full and with
-half the graph; FewRel 5 ways, 1 and 5 shots. Each figure is the mean and deviation over the seeds. Small
-models from scratch: a check of the harness, not to be set beside the paper's tables.
+Classes of unseen entities with 100, 20 and 5 % of the labels (`--label-shares`); MetaQA with 1 to 3 hops,
+with the full and with half the graph; FewRel 5 ways, 1 and 5 shots. Each figure is the mean and deviation
+over the seeds. Small models from scratch: a check of the harness, not to be set beside the paper's tables.
 Writes benchmarks/results/jaket-finetuning.{json,md}.
 """
 
