@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_corpora
+from proofs.grid import Cell
 from proofs.world import Size, World
 from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
 
@@ -49,20 +50,6 @@ class Training:
     layers: int = 2
     heads: int = 4
     max_length: int = 128
-
-
-@dataclass(frozen=True)
-class Cell:
-    """An arm, a learning rate and a seed, which draws the world, its questions, the start and the masks."""
-
-    arm: str
-    lr: float
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-        return f"{self.arm}-lr{self.lr:g}-seed{self.seed}"
 
 
 def ensure_seed(

@@ -9,11 +9,26 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROOFS = Path(__file__).parent
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An arm, a learning rate and a seed, which draws the world, what is asked, the start and the masks."""
+
+    arm: str
+    lr: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.arm.replace(' ', '-')}-lr{self.lr:g}-seed{self.seed}"
 
 
 def read_options(name: str, description: str, arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from proofs.grid import read_options, run_grid
-from proofs.jaket_cells import ARMS, Cell, Training, ensure_seed, run_cell
+from proofs.grid import Cell, read_options, run_grid
+from proofs.jaket_cells import ARMS, Training, ensure_seed, run_cell
 from proofs.jaket_world import Size
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_build
+from proofs.grid import Cell
 from proofs.jaket_world import Size, World
 from trainer.config import JaketConfig, ModelConfig, TrainingConfig
 
@@ -37,20 +38,6 @@ class Training:
     max_length: int = 128
     entity_probability: float = 0.3
     unseen_share: float = 0.15
-
-
-@dataclass(frozen=True)
-class Cell:
-    """An arm, a learning rate and a seed, which draws the world, the unseen, the start and the masks."""
-
-    arm: str
-    lr: float
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-        return f"{self.arm.replace(' ', '-')}-lr{self.lr:g}-seed{self.seed}"
 
 
 def configure(cell: Cell, training: Training) -> TrainingConfig:

@@ -1,9 +1,7 @@
 """The JAKET proof's result from its cells, as JSON and as tables."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
-from kgcorpus.contracts.store import write_text
 from proofs.jaket_cells import ARMS
-from proofs.report import bounds, gain, markdown_table, percent
+from proofs.report import bounds, gain, markdown_table, percent, write_result
 from proofs.statistics import Found, gains, interval, of_arm
 
 TASKS = ("category", "masked_entity")
@@ -33,12 +30,7 @@ def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]
     """
     cells = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     found = result(cells)
-    versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "versions": versions}
-    write_text(
-        target.with_suffix(".json"), json.dumps({"plan": plan, **found, **machine, "cells": cells}) + "\n"
-    )
-    write_text(target.with_suffix(".md"), tables(found, cells))
+    write_result(target, {"plan": plan, **found}, {"cells": cells}, text=tables(found, cells))
 
 
 def is_validation(qid: str) -> bool:

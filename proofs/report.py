@@ -25,11 +25,15 @@ def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]
     """
     cells = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     found = result(cells)
+    write_result(target, {"plan": plan, **found}, {"cells": cells}, text=tables(found, cells))
+
+
+def write_result(target: Path, found: Mapping[str, Any], cells: Mapping[str, Any], *, text: str) -> None:
+    """Write what was found, the machine and the cells to TARGET.json, and `text` to TARGET.md."""
     versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
     machine = {"python": platform.python_version(), "machine": platform.machine(), "versions": versions}
-    whole = {"plan": plan, **found, **machine, "cells": cells}
-    write_text(target.with_suffix(".json"), json.dumps(whole) + "\n")
-    write_text(target.with_suffix(".md"), tables(found, cells))
+    write_text(target.with_suffix(".json"), json.dumps({**found, **machine, **cells}) + "\n")
+    write_text(target.with_suffix(".md"), text)
 
 
 def result(cells: Sequence[Found]) -> dict[str, Any]:

@@ -1,17 +1,13 @@
 """The proof's result from its cells: what each arm knows, when, and what that took."""
 
-import json
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import numpy as np
 
-from kgcorpus.contracts.store import write_text
-from proofs.report import bounds, gain, markdown_table, percent
+from proofs.report import bounds, gain, markdown_table, percent, write_result
 from proofs.statistics import Found, interval
 
 _SEED = 0
@@ -76,11 +72,8 @@ def write_report(
         plan: what was run.
     """
     found = result(compared)
-    versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "versions": versions}
-    whole = {"plan": plan, **found, **machine, "sweep": sweep, "compared": compared}
-    write_text(target.with_suffix(".json"), json.dumps(whole) + "\n")
-    write_text(target.with_suffix(".md"), tables(found, sweep, compared))
+    cells = {"sweep": sweep, "compared": compared}
+    write_result(target, {"plan": plan, **found}, cells, text=tables(found, sweep, compared))
 
 
 def result(compared: Sequence[Found]) -> dict[str, Any]:
