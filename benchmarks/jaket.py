@@ -30,7 +30,7 @@ from kgcorpus.contracts.draws import mix64_array
 from trainer.config import JaketConfig
 from trainer.jaket.entities import Entities
 from trainer.jaket.graph import Graph, group_edges
-from trainer.jaket.memory import encode, pack_descriptions, sweep_interval
+from trainer.jaket.memory import EntityMemory, encode, pack_descriptions, sweep_interval
 from trainer.jaket.model import JaketModel
 from trainer.jaket.sampling import sample_hops
 from trainer.jaket.scoring import hops_of
@@ -88,7 +88,8 @@ def make_piece(scale: float, *, hidden: int, layers: int) -> Piece:
     rows["candidates"] = batch.inputs["candidates"] % len(rows["nodes"])
     rows["memory"] = torch.randn(len(rows["nodes"]), hidden)
     batch = Batch({**batch.inputs, **rows}, batch.counts, batch.records, batch.tokens)
-    loss = JaketLoss(model)
+    memory = EntityMemory(entities, hidden=hidden, options=options, pad=0)
+    loss = JaketLoss(model, memory)
     return Piece(tasks, batch, loss, nodes_of_a_step(graph, roots) / PASSAGES)
 
 

@@ -343,7 +343,7 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
         raise UsageError("; ".join(_explain(model, item) for item in error.errors()), where=where) from None
 
 
-def put(data: dict[str, Any], key: str, value: Any) -> None:
+def put(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:
     """Set a dotted key.
 
     Raises:
@@ -354,7 +354,7 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
     for name in parents:
         child = node.setdefault(name, {})
         if not isinstance(child, dict):
-            raise UsageError(f"{key}: {name} is not a section")
+            raise UsageError(f"{key}: {name} is not a section", where=where)
         node = child
     node[last] = value
 
@@ -399,7 +399,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise UsageError(f"--set needs key=value, not {override!r}")
     try:
-        put(data, key, yaml.safe_load(value))
+        put(data, key, yaml.safe_load(value), where="--set")
     except (yaml.YAMLError, ValueError, RecursionError):
         raise UsageError(f"--set {key}: the value is not valid YAML: {value!r}") from None
 

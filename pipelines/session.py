@@ -52,7 +52,9 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         os.environ["PYSPARK_PYTHON"] = sys.executable
         builder = builder.master(config.master)
         settings |= {**_LOCAL, "spark.driver.memory": config.memory, **config.conf}
-        settings[_JAVA_OPTIONS] = f"{_QUIET} {settings.get(_JAVA_OPTIONS, '')}".rstrip()
+        # A user's own folder of settings may have Java options, which those given here would replace.
+        if "SPARK_CONF_DIR" not in os.environ:
+            settings[_JAVA_OPTIONS] = f"{_QUIET} {settings.get(_JAVA_OPTIONS, '')}".rstrip()
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:

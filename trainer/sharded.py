@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+# Over all ranks.
 _ROWS_A_MESSAGE = 1 << 15
 
 
@@ -23,6 +24,7 @@ class Shard:
 
     Attributes:
         rows: places of a rank's part, the same for every rank.
+        shared: whether there are several ranks.
     """
 
     def __init__(self, count: int, ranks: "Accelerator | None" = None) -> None:
@@ -30,6 +32,7 @@ class Shard:
         self._rank = self._ranks.process_index if self._ranks else 0
         self._world = self._ranks.num_processes if self._ranks else 1
         self.rows = -(-count // self._world)
+        self.shared = self._ranks is not None
 
     def own(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Which of the ids [n] lie here, and the places of these; an id below 0 lies nowhere."""
@@ -48,17 +51,28 @@ class Shard:
         """
         if self._ranks is None:
             return answer(ids)
-        device = self._ranks.device
-        # One more than there are, so that no message is empty.
-        padded = torch.nn.functional.pad(ids.to(device), (0, 1), value=-1)
-        asked = self._ranks.gather(self._ranks.pad_across_processes(padded, pad_index=-1))
+        lengths = self._ranks.gather(torch.tensor([len(ids)], device=self._ranks.device))
+        # What travels at a time is the same for every number of ranks.
+        size = max(1, _ROWS_A_MESSAGE // self._world)
+        parts = [
+            self._exchange(self._ranks, ids[first : first + size], size, answer)
+            for first in range(0, int(lengths.max()), size)
+        ]
+        return torch.cat(parts) if parts else answer(ids)
+
+    def _exchange(
+        self, ranks: "Accelerator", ids: Tensor, size: int, answer: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """`read` for at most `size` ids of each rank."""
+        device = ranks.device
+        asked = ranks.gather(nn.functional.pad(ids.to(device), (0, size - len(ids)), value=-1))
         here, places = self.own(asked)
         own = answer(places.to(ids.device))
         found = torch.zeros(len(asked), own.shape[1], device=device)
         found[here] = own.to(device)
         # Of each row all ranks but one have zeros.
-        found = self._ranks.reduce(found, "sum")
-        return found[self._rank * (len(asked) // self._world) :][: len(ids)].to(own.device)
+        found = ranks.reduce(found, "sum")
+        return found[self._rank * size :][: len(ids)].to(own.device)
 
     def part(self, whole: Tensor) -> Tensor:
         """The rows [rows, ...] of a whole table that lie here."""
@@ -72,8 +86,9 @@ class Shard:
             return part
         main = self._ranks.is_main_process
         whole = torch.empty(self._count if main else 0, *part.shape[1:], dtype=part.dtype)
-        for first in range(0, self.rows, _ROWS_A_MESSAGE):
-            sent = part[first : first + _ROWS_A_MESSAGE].to(self._ranks.device)
+        size = max(1, _ROWS_A_MESSAGE // self._world)
+        for first in range(0, self.rows, size):
+            sent = part[first : first + size].to(self._ranks.device)
             rows = self._ranks.gather(sent).unflatten(0, (self._world, -1)).transpose(0, 1).flatten(0, 1)
             place = whole[first * self._world :][: len(rows)]
             place.copy_(rows[: len(place)])

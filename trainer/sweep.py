@@ -5,18 +5,19 @@ import itertools
 import json
 import logging
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from kgcorpus.config import Section, put, validated
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.store import write_text
 from trainer.config import TrainingConfig
-from trainer.evaluate import evaluate
+from trainer.evaluate import BENCHMARKS, evaluate
 from trainer.evaluate.config import EvaluationConfig
 from trainer.metrics import read_metrics
 from trainer.run import train
@@ -31,10 +32,25 @@ class ScoreConfig(Section):
     """A benchmark that every run is asked."""
 
     benchmark: str = Field(description="a name of `kgcorpus evaluate`")
+    name: str | None = Field(None, description="of its columns and files; null: the benchmark's")
     data: str | None = Field(None, description="its data; null: the corpus")
     report: tuple[str, ...] = Field(min_length=1, description="numbers of its result, as dotted keys")
     series: bool = Field(False, description="ask every checkpoint that is kept, not the last model alone")
     settings: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how it is asked")
+
+    @property
+    def title(self) -> str:
+        """Of its columns and files."""
+        return self.name or (f"{self.benchmark}-series" if self.series else self.benchmark)
+
+    @field_validator("benchmark")
+    @classmethod
+    def _exists(cls, benchmark: str) -> str:
+        if benchmark not in BENCHMARKS:
+            raise ValueError(
+                f"no benchmark is called {benchmark!r}; there are {', '.join(sorted(BENCHMARKS))}"
+            )
+        return benchmark
 
 
 class SweepConfig(Section):
@@ -43,11 +59,20 @@ class SweepConfig(Section):
     objective: str = Field(description="kmlm, trelm, jaket or transe")
     max_steps: int | None = Field(None, gt=0, description="steps of every run; null: those of its schedule")
     arms: dict[str, Settings] = Field(min_length=1, description="name -> its settings, by dotted key")
-    vary: dict[str, list[JsonValue]] = Field(
+    vary: dict[str, Annotated[list[JsonValue], Field(min_length=1)]] = Field(
         default_factory=dict, description="dotted key -> the values that each arm is run with"
     )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="a run each")
     scores: tuple[ScoreConfig, ...] = Field((), description="what every run is asked")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "SweepConfig":
+        titles = [score.title for score in self.scores]
+        if len(set(titles)) < len(titles):
+            raise ValueError("two scores have the same files: give each of them a `name`")
+        if "seed" in self.vary or any("seed" in arm for arm in self.arms.values()):
+            raise ValueError("seeds are named in `seeds`, not in `arms` or `vary`")
+        return self
 
     def cells(self, shared: Mapping[str, Any]) -> list["Cell"]:
         """Every run, all of a seed before those of the next.
@@ -56,20 +81,28 @@ class SweepConfig(Section):
             shared: settings of every run; those of the grid win over them.
 
         Raises:
-            UsageError: a setting that `train` does not have.
+            UsageError: a setting that `train` does not have, or two runs of one name.
         """
-        return [
+        cells = [
             self._cell(shared, arm, dict(zip(self.vary, values, strict=True)), seed)
             for seed in self.seeds
             for arm in self.arms
             for values in itertools.product(*self.vary.values())
         ]
+        for folder, times in Counter(cell.folder for cell in cells).items():
+            if times > 1:
+                raise UsageError(
+                    f"{times} runs would share the folder {folder}",
+                    where="the grid",
+                    mend="Name each seed and value once, and arms that differ in letters or digits",
+                )
+        return cells
 
     def _cell(self, shared: Mapping[str, Any], arm: str, varied: Settings, seed: int) -> "Cell":
         name = ", ".join([arm, *(f"{key.rpartition('.')[2]} {value}" for key, value in varied.items())])
         settings = copy.deepcopy(dict(shared))
         for key, value in {**self.arms[arm], **varied, "seed": seed}.items():
-            put(settings, key, value)
+            put(settings, key, value, where=f"arm {name}")
         return Cell(name, seed, validated(TrainingConfig, settings, where=f"arm {name}"))
 
 
@@ -108,6 +141,7 @@ def run_sweep(
     Raises:
         UsageError: no such setting, a folder that holds another run, or a result without such a number.
     """
+    validated(TrainingConfig, shared or {}, where="the settings of every run")
     cells, found = config.cells(shared or {}), []
     for i, cell in enumerate(cells):
         run = out / cell.folder
@@ -125,9 +159,8 @@ def _score(score: ScoreConfig, run: Path, corpus: str) -> dict[str, Any]:
     settings = score.settings.model_dump(mode="json")
     data = score.data or corpus
     asked = {"settings": settings, "data": data, "steps": _steps(run)}
-    stem = f"{score.benchmark}-series" if score.series else score.benchmark
-    result, request = run / f"{stem}.json", run / f"{stem}.asked.json"
-    if not request.exists() or json.loads(request.read_text()) != asked:
+    result, request = run / f"{score.title}.json", run / f"{score.title}.asked.json"
+    if not (result.exists() and request.exists()) or json.loads(request.read_text()) != asked:
         model = run / ("checkpoints" if score.series else "model")
         evaluate(score.benchmark, model=str(model), data=data, out=result, config=score.settings)
         write_text(request, json.dumps(asked) + "\n")
@@ -149,7 +182,7 @@ def _found(
     for score, result in zip(config.scores, results, strict=True):
         points = result["series"] if score.series else [result]
         for key in score.report:
-            name = f"{score.benchmark} {key}"
+            name = f"{score.title} {key}"
             scores[name] = _number(points[-1], key, benchmark=score.benchmark)
             if score.series:
                 values = [(p["seconds"], _number(p, key, benchmark=score.benchmark)) for p in points]
@@ -224,11 +257,11 @@ def tables(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _until(cells: Sequence[Mapping[str, Any]], score: str, seconds: float) -> list[float]:
-    """Each run's value at that time; none of those that had no checkpoint yet."""
+    """Each run's value at that time; nothing while one of them has no checkpoint."""
     lines = [line["points"] for cell in cells for line in cell["series"] if line["score"] == score]
     # A sum of steps need not end on the last bit.
     reached = [[value for at, value in points if at <= seconds * (1 + 1e-9)] for points in lines]
-    return [values[-1] for values in reached if values]
+    return [values[-1] for values in reached] if all(reached) else []
 
 
 def _mean(values: Sequence[float], *, digits: int = 4) -> str:

@@ -78,11 +78,17 @@ def test_runs_are_compared_at_the_same_time_after_their_start():
         common = {"seed": 0, "steps": 4, "loss": 1.0, "scores": {"s": points[-1][1]}}
         return {"name": name, "seconds": seconds, "series": series, **common}
 
-    found = [cell("quick", 8.0, [(2, 0.1), (8, 0.2)]), cell("slow", 20.0, [(6, 0.3), (20, 0.9)])]
+    found = [
+        cell("quick", 8.0, [(2, 0.1), (8, 0.2)]),
+        cell("slow", 20.0, [(6, 0.3), (20, 0.9)]),
+        cell("both", 20.0, [(2, 0.1), (20, 0.9)]),
+        cell("both", 20.0, [(6, 0.5), (20, 0.9)]),
+    ]
     _, matched = tables(found)
-    assert matched.split("\n")[-2:] == [
+    assert matched.split("\n")[-3:] == [
         "| quick | 0.1000 | 0.1000 | 0.1000 | 0.2000 |",
         "| slow | - | - | 0.3000 | 0.3000 |",
+        "| both | - | - | 0.3000 ± 0.2828 | 0.3000 ± 0.2828 |",
     ]
 
 
@@ -94,7 +100,9 @@ def test_runs_are_compared_at_the_same_time_after_their_start():
             r"arm a, lr 0.001: unknown key kmlm.alfa, did you mean kmlm.alpha",
         ),
         ({"vary": {"lr": [-1.0]}}, r"arm whole, lr -1.0: lr: "),
-        ({"arms": {"a": {"lr.x": 1}}, "vary": {}}, r"lr.x: lr is not a section"),
+        ({"arms": {"a": {"lr.x": 1}}, "vary": {}}, r"arm a: lr.x: lr is not a section"),
+        ({"seeds": [0, 0]}, r"2 runs would share the folder whole__lr-0.001__seed-0"),
+        ({"arms": {"a b": {}, "a-b": {"lr": 1}}, "vary": {}}, r"2 runs would share the folder a-b__seed-0"),
         (
             {"vary": {}, "seeds": [0], "scores": [{"benchmark": "cycles", "report": ["overall.acuracy"]}]},
             r"no number 'overall.acuracy'. It has: .*overall.accuracy",
@@ -109,6 +117,31 @@ def test_what_is_wrong_is_told(changes, complaint, corpus, tmp_path):
             out=tmp_path,
             shared={**SHARED, "lr": 0.1, "schedule_steps": 1},
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("vary: {lr: []}", r"vary.lr: List should have at least 1 item"),
+        ("vary: {seed: [0, 1]}", "seeds are named in `seeds`"),
+        ("arms: {b: {seed: 1}}", "seeds are named in `seeds`"),
+        ("scores: [{benchmark: cyles, report: [a]}]", "no benchmark is called 'cyles'"),
+        (
+            "scores: [{benchmark: glue, report: [a]}, {benchmark: glue, data: b, report: [a]}]",
+            "two scores have the same files",
+        ),
+    ],
+)
+def test_a_grid_is_refused_before_it_is_run(text, complaint, tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("objective: kmlm\n" + ("" if "arms" in text else "arms: {a: {}}\n") + text)
+    with pytest.raises(UsageError, match=complaint):
+        load(SweepConfig, path)
+
+
+def test_a_fault_of_the_common_settings_is_told_as_theirs(corpus, tmp_path):
+    with pytest.raises(UsageError, match="the settings of every run: unknown key lrr"):
+        run_sweep(grid(), corpus=str(corpus), out=tmp_path, shared={"lrr": 1})
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)

@@ -110,10 +110,14 @@ class EntityMemory:
         tokens = int((self._entities.starts[which + 1] - self._entities.starts[which]).sum())
         return {**event, "entities": len(which), "tokens": tokens, "seconds": time.monotonic() - began}
 
-    def read(self, which: NDArray[np.int64]) -> Tensor:
-        """The embeddings [n, d] of some entities in float32; called by all ranks together."""
-        ids = torch.from_numpy(which).to(self.values.device)
-        return self._shard.read(ids, lambda places: self.values[places].float())
+    @property
+    def shared(self) -> bool:
+        """Whether other ranks hold a part."""
+        return self._shard.shared
+
+    def read(self, entities: Tensor) -> Tensor:
+        """The embeddings [n, d] of entities [n] in float32; ranks that share it call this together."""
+        return self._shard.read(entities, lambda places: self.values[places].float())
 
     def collect(self) -> Tensor:
         """All embeddings [entities, d], on the main rank; called by all ranks together."""

@@ -37,20 +37,26 @@ _log = logging.getLogger(__name__)
 
 
 class JaketLoss(nn.Module):
-    """Summed cross-entropy of each task."""
+    """Summed cross-entropy of each task.
 
-    def __init__(self, model: JaketModel) -> None:
+    Args:
+        model: what is trained.
+        memory: the context embeddings; no gradient enters them.
+    """
+
+    def __init__(self, model: JaketModel, memory: EntityMemory) -> None:
         super().__init__()
-        self.jaket = model
+        self.jaket, self._memory = model, memory
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The sums [4], in the order of `TERMS`.
 
         Args:
-            inputs: of `trainer.jaket.tasks.Tasks.batch`, its entities as rows of `memory` [rows, d], the
-                context embeddings that the batch reads; no gradient enters them.
+            inputs: of `trainer.jaket.tasks.Tasks.batch`, its entities as places in `wanted`, those that the
+                batch reads; where ranks share the memory also `memory`, the embeddings of these [wanted, d].
         """
-        scores = score(self.jaket, inputs["memory"], inputs)
+        memory = inputs["memory"] if "memory" in inputs else self._memory.read(inputs["wanted"])
+        scores = score(self.jaket, memory, inputs)
         answers = (
             inputs["categories"],
             inputs["relations"],
@@ -136,7 +142,7 @@ class Jaket(Objective):
             pad=tokenizer.pad_token_id,
             ranks=ranks,
         )
-        self.model = JaketLoss(model)
+        self.model = JaketLoss(model, self.memory)
         self._collected = self.memory.values
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._ahead = Ahead(self._make, state=self._stream.state, load_state=self._stream.load_state)
@@ -164,9 +170,12 @@ class Jaket(Objective):
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""
         batches = self._ahead.take(step)
+        if not self.memory.shared:
+            return batches
         # Ranks may have different numbers of batches, so one question is asked for all of them.
         wanted = [np.asarray(batch.inputs["wanted"]) for batch in batches]
-        rows = self.memory.read(np.concatenate(wanted)).split([len(ids) for ids in wanted])
+        ids = torch.from_numpy(np.concatenate(wanted)).to(self.memory.values.device)
+        rows = self.memory.read(ids).split([len(part) for part in wanted])
         return [
             replace(batch, inputs={**batch.inputs, "memory": memory})
             for batch, memory in zip(batches, rows, strict=True)

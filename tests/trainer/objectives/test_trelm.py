@@ -174,7 +174,7 @@ import sys
 from trainer.config import TrainingConfig
 from trainer.run import train
 config = TrainingConfig.model_validate_json(sys.argv[3])
-train("trelm", corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=4)
+train("trelm", corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=int(sys.argv[4]))
 """
 
 
@@ -183,10 +183,13 @@ def test_two_processes_take_the_steps_of_one_and_remember_the_same(made, tmp_pat
     config = config_of(trelm=options_of(kge=str(made.vectors)))
     train("trelm", corpus=made.world, out=tmp_path / "one", config=config, max_steps=4)
     (tmp_path / "train.py").write_text(CODE)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     rest = [str(tmp_path / "train.py"), str(made.world), str(tmp_path / "two"), config.model_dump_json()]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    subprocess.run([*launch, *rest], check=True, env=environment)
+    # The memory is held by two processes, then by one, then by two again.
+    for processes, steps in ((2, 2), (1, 3), (2, 4)):
+        number = f"--nproc-per-node={processes}"
+        launch = [sys.executable, "-m", "torch.distributed.run", number, "--standalone"]
+        subprocess.run([*launch, *rest, str(steps)], check=True, env=environment)
     one, two = (lines(tmp_path / name) for name in ("one", "two"))
     for name in ("loss_mlm", "loss_cka"):
         assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=1e-4)

@@ -6,6 +6,7 @@ and training asked for those of the entities that its own passages mention.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,9 @@ def evaluate(
         vocabulary=len(tokenizer),
         special_ids=tokenizer.all_special_ids,
     )
-    chooser = parts.chooser(min_si=inventory.min_si)
+    # The same questions for every model, whatever it was trained to ask.
+    asked = options.model_copy(update={"mentions": "important", "inject": "both"})
+    chooser = replace(parts, options=asked).chooser(min_si=inventory.min_si)
     records = _records([file for split in SPLITS for file in files[split]], packed.longest, limit, seed)
     examples = parts.maker(chooser, share=0.0, slots=None).make(records) if records else []
     tokens = _asked(examples)
