@@ -2,7 +2,7 @@
 
 Runs the cells of the grid in README.md, two at a time, each on one core: first those that choose each arm's
 learning rate, then those that are compared. Cells that stand in the folder are not run again, so an ended
-proof goes on. After the last one it writes proofs/results/trelm.{json,md}.
+proof goes on. After the last one it writes proofs/results/trelm.{json,md}; then the same for the remedies.
 """
 
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from proofs.grid import read_options, run_grid
 from proofs.statistics import Found
-from proofs.trelm_cells import ARMS, CORPORA, Cell, Training, ensure_seed, run_cell
-from proofs.trelm_report import best_rates, write_report
+from proofs.trelm_cells import ARMS, CORPORA, REMEDIES, Cell, Training, ensure_seed, run_cell
+from proofs.trelm_report import PRIMARY, REMEDIES_PRIMARY, best_rates, write_report
 from proofs.trelm_world import Size
 
 
@@ -26,11 +26,14 @@ class Plan:
         rates: peak learning rates, the same for every arm.
         tuning: seeds on which each arm's rate is chosen.
         seeds: of the comparison, paired over arms; none of them is in `tuning`.
+        arms, corpora: of the grid.
     """
 
     rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3, 4e-3)
     tuning: tuple[int, ...] = (101,)
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    arms: tuple[str, ...] = tuple(arm for arm in ARMS if not arm.endswith(tuple(REMEDIES)))
+    corpora: tuple[str, ...] = CORPORA
     size: Size = field(default_factory=Size)
     training: Training = field(default_factory=Training)
 
@@ -40,9 +43,9 @@ class Plan:
         return [
             Cell(arm, corpus, lr, seed)
             for seed in self.tuning
-            for corpus in CORPORA
+            for corpus in self.corpora
             for lr in self.rates
-            for arm in ARMS
+            for arm in self.arms
         ]
 
     def compared(self, rates: dict[tuple[str, str], float]) -> list[Cell]:
@@ -50,9 +53,15 @@ class Plan:
         return [
             Cell(arm, corpus, rates[arm, corpus], seed)
             for seed in self.seeds
-            for corpus in CORPORA
-            for arm in ARMS
+            for corpus in self.corpora
+            for arm in self.arms
         ]
+
+
+# The remedies of README.md, in the same world and on the same seeds.
+REMEDIES_PLAN = Plan(
+    arms=("dense", *(arm for arm in ARMS if arm.endswith(tuple(REMEDIES)))), corpora=("mixed",)
+)
 
 
 def run(plan: Plan, out: Path, *, workers: int) -> tuple[list[Found], list[Found]]:
@@ -95,11 +104,14 @@ def _run_cells(plan: Plan, cells: Sequence[Cell], out: Path, workers: int) -> li
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, run the grid, write the result."""
+    """Read the command line, run the grid and then the remedies, write the results."""
     options = read_options("trelm", __doc__.splitlines()[0], arguments)
-    plan = Plan()
-    sweep, compared = run(plan, options.out, workers=options.workers)
-    write_report(sweep, compared, options.results / "trelm", plan=asdict(plan))
+    for name, plan, primary in (
+        ("trelm", Plan(), PRIMARY),
+        ("trelm-remedies", REMEDIES_PLAN, REMEDIES_PRIMARY),
+    ):
+        sweep, compared = run(plan, options.out / name, workers=options.workers)
+        write_report(sweep, compared, options.results / name, plan=asdict(plan), primary=primary)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,10 @@ class Arm:
     choice: Literal["attributed", "random"] = "attributed"
     provider: Literal["transe", "shared"] = "transe"
     memory: bool = True
+    attribution: Literal["joint", "layer"] = "joint"
+    lowest_layer: int = 0
+    # Of a run's steps, before the first routing.
+    dense_share: float = 0.05
 
 
 ARMS = {
@@ -49,6 +53,18 @@ ARMS = {
         for choice in ("attributed", "random")
     },
     "LoRA of 30%": Arm("lora", 0.3),
+}
+# What might let attributed neurons do better than random ones: another granularity, the upper half of the
+# layers alone, and more that is trained before all but the neurons is frozen.
+REMEDIES: dict[str, dict[str, Any]] = {
+    "layer by layer": {"attribution": "layer"},
+    "upper half": {"lowest_layer": 2},
+    "half dense": {"dense_share": 0.5},
+}
+ARMS |= {
+    f"exact, {choice} 30%, {name}": Arm("exact", 0.3, choice, **changed)
+    for name, changed in REMEDIES.items()
+    for choice in ("attributed", "random")
 }
 
 
@@ -173,9 +189,15 @@ def configure(cell: Cell, folder: Path, training: Training) -> TrainingConfig:
             provider=arm.provider,
             kge=str(folder / "kge") if arm.provider == "transe" else None,
             memory=MemoryConfig(enabled=arm.memory),
-            warmup_steps=training.steps // 20,
+            warmup_steps=round(training.steps * arm.dense_share),
             reroute_every=training.steps // 4,
-            routing=RoutingConfig(mode=arm.mode, share=arm.share, choice=arm.choice),
+            routing=RoutingConfig(
+                mode=arm.mode,
+                share=arm.share,
+                choice=arm.choice,
+                attribution=arm.attribution,
+                lowest_layer=arm.lowest_layer,
+            ),
         ),
     )
 

@@ -9,16 +9,16 @@ import numpy as np
 
 from proofs.report import bounds, gain, markdown_table, percent, write_result
 from proofs.statistics import Found, interval
+from proofs.trelm_cells import REMEDIES
 
 _SEED = 0
 _BASE_KNOWS = 0.95
-# The fixed comparison.
-PRIMARY = ("path, attributed 30%", "dense", "mixed")
-_AGAINST_RANDOM = [
-    (f"{mode}, attributed {share}", f"{mode}, random {share}")
-    for share in ("10%", "30%")
-    for mode in ("exact", "path")
-]
+Pair = tuple[str, str, str]
+# The fixed comparisons: of an arm with another on a corpus.
+PRIMARY: tuple[Pair, ...] = (("path, attributed 30%", "dense", "mixed"),)
+REMEDIES_PRIMARY: tuple[Pair, ...] = tuple(
+    (f"exact, attributed 30%, {name}", f"exact, random 30%, {name}", "mixed") for name in REMEDIES
+)
 
 
 def best_rates(sweep: Sequence[Found]) -> dict[tuple[str, str], float]:
@@ -61,7 +61,12 @@ def time_to(cell: Found, values: Sequence[float], target: float) -> float | None
 
 
 def write_report(
-    sweep: Sequence[Found], compared: Sequence[Found], target: Path, *, plan: Mapping[str, Any]
+    sweep: Sequence[Found],
+    compared: Sequence[Found],
+    target: Path,
+    *,
+    plan: Mapping[str, Any],
+    primary: Sequence[Pair] = PRIMARY,
 ) -> None:
     """Write TARGET.json and TARGET.md.
 
@@ -70,13 +75,14 @@ def write_report(
         compared: cells of the comparison.
         target: path without a suffix.
         plan: what was run.
+        primary: the comparisons that it was run for.
     """
-    found = result(compared)
+    found = result(compared, primary)
     cells = {"sweep": sweep, "compared": compared}
     write_result(target, {"plan": plan, **found}, cells, text=tables(found, sweep, compared))
 
 
-def result(compared: Sequence[Found]) -> dict[str, Any]:
+def result(compared: Sequence[Found], primary: Sequence[Pair] = PRIMARY) -> dict[str, Any]:
     """Differences of arms at equal time, by their names, with intervals over the paired seeds.
 
     Returns:
@@ -90,9 +96,10 @@ def result(compared: Sequence[Found]) -> dict[str, Any]:
 
     arms = list(dict.fromkeys(cell["arm"] for cell in compared))
     corpora = list(dict.fromkeys(cell["corpus"] for cell in compared))
-    pairs = [(arm, "dense") for arm in arms if arm != "dense"] + _AGAINST_RANDOM
+    pairs = [(arm, "dense") for arm in arms if arm != "dense"]
+    pairs += [(arm, arm.replace("attributed", "random")) for arm in arms if "attributed" in arm]
     return {
-        "primary": against(*PRIMARY),
+        "primary": [{"pair": list(pair), **against(*pair)} for pair in primary],
         "secondary": {
             corpus: {f"{one} - {other}": against(one, other, corpus) for one, other in pairs}
             for corpus in corpora
@@ -134,15 +141,11 @@ def _losses(cell: Found) -> list[float]:
 
 def tables(found: Mapping[str, Any], sweep: Sequence[Found], compared: Sequence[Found]) -> str:
     """The result in Markdown."""
-    one, other, corpus = PRIMARY
-    primary = found["primary"]
-    holds = "holds" if primary["interval"][0] > 0 else "does not hold"
     parts = [
         "# TRELM: does routing save time?",
         "`make proof-trelm`; the arms, the metric and the stopping rule: [README](../README.md). The models "
         "are made here from scratch and are not comparable with the paper's.",
-        f"**Primary, new facts known at equal CPU time, {corpus} corpus: {one} - {other} = "
-        f"{gain(primary['difference'])} {bounds(primary)} points. The claim {holds}.**",
+        *(_headline(primary) for primary in found["primary"]),
     ]
     weak = sorted({cell["seed"] for cell in compared if known(cell, "known")[0] < _BASE_KNOWS})
     if weak:
@@ -159,6 +162,15 @@ def tables(found: Mapping[str, Any], sweep: Sequence[Found], compared: Sequence[
         head = ["arm", "corpus", "learning rate", "seed", "CPU seconds", "new", "known", "loss"]
         parts += [title, markdown_table(head, rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def _headline(primary: Mapping[str, Any]) -> str:
+    one, other, corpus = primary["pair"]
+    holds = "holds" if primary["interval"][0] > 0 else "does not hold"
+    return (
+        f"**Primary, new facts known at equal CPU time, {corpus} corpus: {one} - {other} = "
+        f"{gain(primary['difference'])} {bounds(primary)} points. The claim {holds}.**"
+    )
 
 
 def _arms(arms: Mapping[str, Any]) -> str:

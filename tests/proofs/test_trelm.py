@@ -22,7 +22,11 @@ def test_the_arms_differ_in_what_their_names_say(tmp_path):
     assert made["path, random 30%"].routing.choice == "random"
     assert made["exact, attributed 10%"].routing.share == 0.1
     rest = {arm: options.model_copy(update={"routing": None}) for arm, options in made.items()}
-    same = [arm for arm in ARMS if arm not in ("DKPLM-style", "dense, no memory")]
+    assert made["exact, attributed 30%, layer by layer"].routing.attribution == "layer"
+    assert made["exact, random 30%, upper half"].routing.lowest_layer == 2
+    assert made["exact, random 30%, half dense"].warmup_steps == training.steps // 2
+    others = ("DKPLM-style", "dense, no memory")
+    same = [arm for arm in ARMS if arm not in others and not arm.endswith("half dense")]
     assert len({rest[arm].model_dump_json() for arm in same}) == 1
 
 
@@ -30,7 +34,7 @@ def test_the_arms_differ_in_what_their_names_say(tmp_path):
 def test_a_stopped_proof_goes_on_and_another_plan_is_refused(tmp_path):
     plan = small()
     sweep, compared = run(plan, tmp_path / "work", workers=1)
-    assert len(sweep) == len(compared) == 2 * len(ARMS)
+    assert len(sweep) == len(compared) == 2 * len(plan.arms)
     one = tmp_path / "work" / "cells" / f"{plan.sweep[0].name}.json"
     kept = {path: path.stat().st_mtime_ns for path in one.parent.iterdir() if path != one}
     one.unlink()

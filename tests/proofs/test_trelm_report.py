@@ -51,7 +51,7 @@ def grid(ahead):
 
 def test_the_claim_holds_where_the_interval_lies_above_0():
     found = result(grid(0.1))
-    assert found["primary"]["difference"] == pytest.approx(0.1)
+    assert found["primary"][0]["difference"] == pytest.approx(0.1)
     assert "The claim holds" in tables(found, [], grid(0.1))
     assert "does not hold" in tables(result(grid(0.0)), [], grid(0.0))
     assert "does not hold" in tables(result(grid(-0.1)), [], grid(-0.1))
