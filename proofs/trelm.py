@@ -14,7 +14,14 @@ from pathlib import Path
 from proofs.grid import read_options, run_grid
 from proofs.statistics import Found
 from proofs.trelm_cells import ARMS, CORPORA, REMEDIES, Cell, Training, ensure_seed, run_cell
-from proofs.trelm_report import PRIMARY, REMEDIES_PRIMARY, best_rates, write_report
+from proofs.trelm_report import (
+    PRIMARY,
+    REMEDIES_PRIMARY,
+    REMEDIES_TITLE,
+    TITLE,
+    best_rates,
+    write_report,
+)
 from proofs.trelm_world import Size
 
 
@@ -106,12 +113,13 @@ def _run_cells(plan: Plan, cells: Sequence[Cell], out: Path, workers: int) -> li
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, run the grid and then the remedies, write the results."""
     options = read_options("trelm", __doc__.splitlines()[0], arguments)
-    for name, plan, primary in (
-        ("trelm", Plan(), PRIMARY),
-        ("trelm-remedies", REMEDIES_PLAN, REMEDIES_PRIMARY),
+    for name, plan, primary, title in (
+        ("trelm", Plan(), PRIMARY, TITLE),
+        ("trelm-remedies", REMEDIES_PLAN, REMEDIES_PRIMARY, REMEDIES_TITLE),
     ):
         sweep, compared = run(plan, options.out / name, workers=options.workers)
-        write_report(sweep, compared, options.results / name, plan=asdict(plan), primary=primary)
+        target = options.results / name
+        write_report(sweep, compared, target, plan=asdict(plan), primary=primary, title=title)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from proofs.trelm_cells import REMEDIES
 
 _SEED = 0
 _BASE_KNOWS = 0.95
+TITLE, REMEDIES_TITLE = "TRELM: does routing save time?", "TRELM: remedies, attributed against random neurons"
 Pair = tuple[str, str, str]
 # The fixed comparisons: of an arm with another on a corpus.
 PRIMARY: tuple[Pair, ...] = (("path, attributed 30%", "dense", "mixed"),)
@@ -67,6 +68,7 @@ def write_report(
     *,
     plan: Mapping[str, Any],
     primary: Sequence[Pair] = PRIMARY,
+    title: str = TITLE,
 ) -> None:
     """Write TARGET.json and TARGET.md.
 
@@ -76,10 +78,11 @@ def write_report(
         target: path without a suffix.
         plan: what was run.
         primary: the comparisons that it was run for.
+        title: of the document.
     """
     found = result(compared, primary)
     cells = {"sweep": sweep, "compared": compared}
-    write_result(target, {"plan": plan, **found}, cells, text=tables(found, sweep, compared))
+    write_result(target, {"plan": plan, **found}, cells, text=tables(found, sweep, compared, title=title))
 
 
 def result(compared: Sequence[Found], primary: Sequence[Pair] = PRIMARY) -> dict[str, Any]:
@@ -139,10 +142,12 @@ def _losses(cell: Found) -> list[float]:
     return [probe["loss"] for probe in cell["series"] if "loss" in probe]
 
 
-def tables(found: Mapping[str, Any], sweep: Sequence[Found], compared: Sequence[Found]) -> str:
+def tables(
+    found: Mapping[str, Any], sweep: Sequence[Found], compared: Sequence[Found], *, title: str = TITLE
+) -> str:
     """The result in Markdown."""
     parts = [
-        "# TRELM: does routing save time?",
+        f"# {title}",
         "`make proof-trelm`; the arms, the metric and the stopping rule: [README](../README.md). The models "
         "are made here from scratch and are not comparable with the paper's.",
         *(_headline(primary) for primary in found["primary"]),
@@ -152,7 +157,7 @@ def tables(found: Mapping[str, Any], sweep: Sequence[Found], compared: Sequence[
         parts.insert(1, f"**The base of the seeds {weak} knows less than 95 % of the known facts.**")
     for name, arms in found["arms"].items():
         parts += [f"## Corpus: {name}", _arms(arms), _differences(found["secondary"][name])]
-    for title, cells in (("Every cell of the sweep:", sweep), ("Every cell compared:", compared)):
+    for heading, cells in (("Every cell of the sweep:", sweep), ("Every cell compared:", compared)):
         rows = [
             [c["arm"], c["corpus"], f"{c['lr']:g}", str(c["seed"]), f"{seconds(c)[-1]:.1f}"]
             + [percent(known(c, whose)[-1]) for whose in ("new", "known")]
@@ -160,7 +165,7 @@ def tables(found: Mapping[str, Any], sweep: Sequence[Found], compared: Sequence[
             for c in cells
         ]
         head = ["arm", "corpus", "learning rate", "seed", "CPU seconds", "new", "known", "loss"]
-        parts += [title, markdown_table(head, rows)]
+        parts += [heading, markdown_table(head, rows)]
     return "\n\n".join(parts) + "\n"
 
 
