@@ -179,12 +179,15 @@ def _line(row: dict[str, Any]) -> str:
 def _write(rows: list[dict[str, Any]], shared: dict[str, Any]) -> None:
     results = HERE / "results"
     results.mkdir(exist_ok=True)
-    (results / "kge.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    cells = [{**row, "folder": Path(row["folder"]).name} for row in rows]
+    found = {"settings": shared, "facts_per_step": FACTS_PER_STEP, "cells": cells}
+    (results / "kge.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     head = (
         "| graph | system | learning rate | valid MRR | test MRR | test Hits@10 | wall s | CPU s |\n"
         "|---|---|---|---|---|---|---|---|\n"
     )
     text = (
+        "# TransE beside PyKEEN's on CoDEx\n\n"
         f"`python benchmarks/kge.py`, {shared}, {FACTS_PER_STEP} facts a step; filtered, both directions.\n\n"
     )
     (results / "kge.md").write_text(text + head + "\n".join(map(_line, rows)) + "\n", encoding="utf-8")
