@@ -184,7 +184,7 @@ def ways(piece: Piece) -> dict[str, Callable[[], Any]]:
 
 
 def tensors(piece: Piece) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(value) for name, value in piece.batch.inputs.items()}
+    return {name: torch.as_tensor(value) for name, value in piece.batch.inputs.items()}
 
 
 def graph_forward(piece: Piece, inputs: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -252,7 +252,7 @@ def collator(tokenizer: Any) -> Any:
 def our_flops(folder: Path, case: Case, tokenizer: Any) -> float:
     built = objective(folder, case, tokenizer, 1)
     batch, model = built.next_step(0)[0], built.model.to(case.device)
-    inputs = {name: torch.from_numpy(value).to(case.device) for name, value in batch.inputs.items()}
+    inputs = {name: torch.as_tensor(value, device=case.device) for name, value in batch.inputs.items()}
     return counted_flops(lambda: model(**inputs).sum()) / batch.tokens
 
 
