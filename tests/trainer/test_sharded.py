@@ -21,6 +21,9 @@ def test_one_process_holds_all():
 
 
 CODE = """
+import sys
+from pathlib import Path
+
 import torch
 from accelerate import Accelerator
 import trainer.sharded as sharded
@@ -43,7 +46,10 @@ for count in (1, 5, 9, 12):
         collected = shard.collect(part.to(dtype))
         assert collected.dtype == dtype
         assert torch.equal(collected, whole.to(dtype)) if rank == 0 else len(collected) == 0
-print(f"rank {rank} of {world}: well")
+(Path(sys.argv[1]) / f"{rank}-of-{world}").touch()
+# None leaves while another still speaks to it.
+ranks.wait_for_everyone()
+ranks.end_training()
 """
 
 
@@ -53,9 +59,11 @@ def test_several_processes_read_and_collect_one_table(tmp_path, world):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*launch, str(tmp_path / "ranks.py")], env=environment, capture_output=True, text=True, check=False
+        [*launch, str(tmp_path / "ranks.py"), str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(filter(None, done.stdout.split("\n"))) == [
-        f"rank {rank} of {world}: well" for rank in range(world)
-    ]
+    assert {path.name for path in tmp_path.glob("*-of-*")} == {f"{rank}-of-{world}" for rank in range(world)}
