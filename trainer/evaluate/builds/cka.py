@@ -80,15 +80,15 @@ def evaluate(
     load_extras(folder, trelm)
     trelm.eval().to(packed.table.device)
     files = _token_files(corpus, tokenizer)
+    # Models that were trained on other mentions are asked about the same ones.
+    asked = options.model_copy(update={"mentions": "important", "inject": "both", "min_si": 0.0})
     inventory = take_inventory(
         files["train"],
-        options,
+        asked,
         words=WordFinder(tokenizer),
         vocabulary=len(tokenizer),
         special_ids=tokenizer.all_special_ids,
     )
-    # The same questions for every model, whatever it was trained to ask.
-    asked = options.model_copy(update={"mentions": "important", "inject": "both"})
     chooser = replace(parts, options=asked).chooser(min_si=inventory.min_si)
     records = _records([file for split in SPLITS for file in files[split]], packed.longest, limit, seed)
     examples = parts.maker(chooser, share=0.0, slots=None).make(records) if records else []

@@ -1,3 +1,5 @@
+import json
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -64,6 +66,16 @@ def test_what_is_injected_is_found_and_another_fact_misleads(result):
 def test_the_same_call_gives_the_same_numbers(run, world, result):
     assert cka.evaluate(run / "model", world) == result
     assert cka.evaluate(run / "model", world, limit=10)["passages"] == 10
+
+
+def test_models_trained_on_other_mentions_are_asked_the_same(run, world, result, tmp_path):
+    other = tmp_path / "model"
+    shutil.copytree(run / "model", other)
+    kept = json.loads((other / "trelm.json").read_text())
+    kept["options"] |= {"mentions": "all", "inject": "longtail", "min_si": 0.5}
+    kept["kge"] = str(read_options(run / "model")[1])
+    (other / "trelm.json").write_text(json.dumps(kept))
+    assert cka.evaluate(other, world) == result
 
 
 @pytest.fixture(scope="module")
