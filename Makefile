@@ -29,7 +29,7 @@ test-slow: $(VENV)/.installed $(VENV)/spark-classes.jsa
 	$(BIN)/python -m pytest -m slow
 
 torture: $(VENV)/.installed $(VENV)/spark-classes.jsa
-	$(BIN)/python -m tests.torture --kills 20
+	$(BIN)/python -m tests.torture --kills 20 --jobs 2
 
 proof-kmlm: $(VENV)/.installed
 	$(BIN)/python -m proofs.kmlm

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="of each stage, and of training")
     parser.add_argument("--first-seed", type=int, default=0, help="0 begins the tally anew")
+    parser.add_argument("--jobs", type=int, default=1, help="builds under torture at once, each with one JVM")
     options = parser.parse_args()
     os.environ.setdefault("JAVA_TOOL_OPTIONS", short_lived_java())
     # Kept where a kill shows a fault.
@@ -39,14 +41,20 @@ def main() -> None:
     else:
         tally["training"] = torture_training(folder, reference, kills=options.kills)
         print("training: the same losses and weights", flush=True)
-    for seed in range(options.first_seed, options.first_seed + options.kills):
+    seeds = range(options.first_seed, options.first_seed + options.kills)
+
+    def killed(seed: int) -> dict[str, str]:
         (folder / str(seed)).mkdir()
         fell = dict(torture_build(folder / str(seed) / "OUT", reference, seed=seed))
         shutil.rmtree(folder / str(seed))
-        # Written after each seed: it is hours to the last.
-        tally["builds"][str(seed)] = fell
-        write_tally(tally)
-        print(f"build {seed}: the same bytes", flush=True)
+        return fell
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for seed, fell in zip(seeds, pool.map(killed, seeds), strict=True):
+            # Written after each seed: it is hours to the last.
+            tally["builds"][str(seed)] = fell
+            write_tally(tally)
+            print(f"build {seed}: the same bytes", flush=True)
     shutil.rmtree(folder)
 
 
