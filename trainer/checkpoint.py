@@ -109,7 +109,7 @@ class Checkpoints:
         return sorted(self._folder.glob("step-*"))
 
 
-def write_folder(target: Path, write: Callable[[Path], None]) -> None:
+def write_folder(target: Path, write: Callable[[Path], object]) -> None:
     """Fill a temporary folder, then put it in the place of `target`.
 
     A folder cannot be replaced in one step: between the two renames the old one lies aside, where `settle`

@@ -19,6 +19,7 @@ from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from trainer.checkpoint import Checkpoints, settle, write_folder
 from trainer.config import TrainingConfig
+from trainer.determinism import deterministic_on_cpu
 from trainer.metrics import Metrics
 from trainer.objectives import Batch, Objective
 from trainer.progress import progress
@@ -27,6 +28,7 @@ from trainer.trackers import tracking
 _log = logging.getLogger(__name__)
 
 
+@deterministic_on_cpu()
 def run(
     objective: Objective,
     config: TrainingConfig,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from trainer.config import TrainingConfig
+from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -196,13 +197,13 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
     Raises:
         UsageError: the folder holds none.
     """
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoModelForMaskedLM
 
     try:
         lm = AutoModelForMaskedLM.from_pretrained(
             folder, attn_implementation="sdpa", use_safetensors=True
         ).float()
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        tokenizer = load_tokenizer(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"

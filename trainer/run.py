@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
@@ -167,22 +167,18 @@ def open_tokenizer(
         UsageError: the base model's cannot be read, is not a fast one or has no mask.
         InputError: the corpus has no text.
     """
-    from transformers import AutoTokenizer
-
     from trainer.checkpoint import write_folder
-    from trainer.tokenizer import make_tokenizer
+    from trainer.tokenizer import load_tokenizer, make_tokenizer
 
-    tokenizer: Any
     if folder.exists():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        return tokenizer
+        return load_tokenizer(folder)
     if config.base_model is None:
         texts = islice(_texts(corpus, manifest, tables), 3 * _TOKENIZER_TEXTS)
         tokenizer = make_tokenizer(texts, vocab_size=config.model.vocab_size, max_length=config.max_length)
     else:
         where = f"base_model {config.base_model}"
         try:
-            tokenizer = AutoTokenizer.from_pretrained(config.base_model)
+            tokenizer = load_tokenizer(config.base_model)
         except (OSError, ValueError) as error:
             raise UsageError(f"its tokenizer cannot be loaded: {error}", where=where) from None
         if not tokenizer.is_fast or tokenizer.mask_token is None:

@@ -1,7 +1,8 @@
 """A fast tokenizer made from the corpus, for models that start from scratch."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
 
@@ -87,3 +88,21 @@ def make_tokenizer(
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         **SPECIAL_TOKENS,
     )
+
+
+def load_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
+    """A tokenizer of a folder or a hub, without code of its own.
+
+    Saved again it gives the files it was read from: transformers adds to its settings how it was loaded, so
+    a resumed run would end in other bytes.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it needs code of its own, or its files are damaged.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    for how in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(how, None)
+    return tokenizer

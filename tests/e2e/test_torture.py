@@ -1,11 +1,11 @@
-"""Two kills a stage, four in training; `make torture` makes twenty of each."""
+"""Two kills a stage, three or four of every trainer; `make torture` makes twenty of each."""
 
 from pathlib import Path
 
 import pytest
 
 from pipelines.stages import STAGES
-from tests.torture.kills import PLACES, torture_build, torture_training
+from tests.torture.kills import torture_build, torture_training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -15,10 +15,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 def test_a_build_killed_in_every_stage_gives_the_same_bytes(built: Path, tmp_path: Path, seed: int) -> None:
     fell = dict(torture_build(tmp_path / "OUT", built, seed=seed))
     assert list(fell) == [stage.table for stage in STAGES]
-    assert set(fell.values()) <= set(PLACES)
     if seed == 0:
         assert set(fell.values()) == {"all shards, no manifest"}
 
 
-def test_a_run_killed_four_times_gives_the_same_losses_and_weights(built: Path, tmp_path: Path) -> None:
-    assert torture_training(tmp_path, built, kills=4)["ended before"] < 4
+@pytest.mark.parametrize(("objective", "kills"), [("kmlm", 4), ("trelm", 3), ("jaket", 3), ("transe", 3)])
+def test_a_killed_run_gives_the_same_losses_and_weights(
+    built: Path, tmp_path: Path, objective: str, kills: int
+) -> None:
+    assert sum(torture_training(objective, tmp_path, built, kills=kills).values()) == kills

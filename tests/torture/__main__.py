@@ -14,7 +14,7 @@ from typing import Any
 from pipelines.stages import STAGES
 from tests.e2e.commands import ONE_CORE, run, sets
 from tests.e2e.java import short_lived_java
-from tests.torture.kills import PLACES, torture_build, torture_training
+from tests.torture.kills import PLACES, TRAINING, torture_build, torture_training
 
 ROOT = Path(__file__).parents[2]
 RESULT, DOC = ROOT / "benchmarks" / "results" / "torture.json", ROOT / "docs" / "faults.md"
@@ -39,8 +39,9 @@ def main() -> None:
     if options.first_seed:
         tally = json.loads(RESULT.read_text())
     else:
-        tally["training"] = torture_training(folder, reference, kills=options.kills)
-        print("training: the same losses and weights", flush=True)
+        for objective in TRAINING:
+            tally["training"][objective] = torture_training(objective, folder, reference, kills=options.kills)
+            print(f"{objective}: the same losses and weights", flush=True)
     seeds = range(options.first_seed, options.first_seed + options.kills)
 
     def killed(seed: int) -> dict[str, str]:
@@ -64,7 +65,6 @@ def write_tally(tally: Tally) -> None:
     fell = {
         stage.table: Counter(build[stage.table] for build in tally["builds"].values()) for stage in STAGES
     }
-    trained = Counter(tally["training"])
     lines = [
         f"| stage | kills | {' | '.join(PLACES)} |",
         f"| --- |{' ---: |' * (len(PLACES) + 1)}",
@@ -73,17 +73,17 @@ def write_tally(tally: Tally) -> None:
             for stage, counts in fell.items()
         ),
         "",
-        f"Training: {trained.total()} kills of one run: "
-        + ", ".join(f"{n} at {place}" for place, n in sorted(trained.items(), key=_steps))
-        + ".",
+        "| training | kills | after how many steps (kills) |",
+        "| --- | ---: | --- |",
+        *(
+            f"| `train {objective}` | {sum(fell.values())} | "
+            + ", ".join(f"{steps} ({n})" for steps, n in fell.items())
+            + " |"
+            for objective, fell in tally["training"].items()
+        ),
     ]
     before, _, rest = DOC.read_text().partition(BEGIN)
     DOC.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.partition(END)[2]}")
-
-
-def _steps(item: tuple[str, int]) -> int:
-    first = item[0].split()[0]
-    return int(first) if first.isdigit() else sys.maxsize
 
 
 if __name__ == "__main__":

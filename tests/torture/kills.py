@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -18,13 +19,13 @@ from tests.e2e.commands import bytes_of, command, run, sets
 HOOK = Path(__file__).parent / "hook"
 # Far beyond what a busy machine needs to come to a moment.
 LIMIT = 1800.0
-PLACES = ("before any shard", "some shards", "all shards, no manifest", "manifest written", "ended before")
-TRAINING = (
-    "kmlm",
-    "--max-steps",
-    "60",
-    *sets("checkpoint_every=3", "records_per_step=16", "model.hidden=32"),
-)
+PLACES = ("before any shard", "some shards", "all shards, no manifest")
+TRAINING = {
+    "kmlm": ("--max-steps", "60", *sets("records_per_step=16", "model.hidden=32")),
+    "trelm": ("--max-steps", "30", *sets("records_per_step=16", "model.hidden=32", "trelm.reroute_every=8")),
+    "jaket": ("--max-steps", "30", *sets("records_per_step=16", "model.hidden=32")),
+    "transe": ("--max-steps", "60", *sets("records_per_step=16")),
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def kill_tree(pid: int) -> None:
     psutil.wait_procs(family[1:], timeout=10)
 
 
-def stage_moment(seed: int, stage: str, entry: dict, *, longest: float) -> Moment:
+def stage_moment(seed: int, stage: str, entry: dict, *, seconds: float) -> Moment:
     """A moment of a stage.
 
     Of every four seeds one is between the last file and the manifest, one at a file that is put in its place,
@@ -94,7 +95,7 @@ def stage_moment(seed: int, stage: str, entry: dict, *, longest: float) -> Momen
 
     Args:
         entry: the stage's table in a manifest.
-        longest: seconds that no stage passes.
+        seconds: what the stage takes.
     """
     draw = Draw(seed, "kill", stage)
     names = [file["path"].rsplit("/", 1)[-1] for file in entry["files"]]
@@ -113,39 +114,50 @@ def stage_moment(seed: int, stage: str, entry: dict, *, longest: float) -> Momen
         at_file = (rf"os.rename .*{shards}\w+/{name}$", rf"os.remove \S*{shards}\w+/\.{name}\.")
         return Moment(draw.choice(at_file))
     if seed % 4 == 3:
-        return Moment(rf"os.rename .*{shards}\w+/{name}$", delay=draw.uniform() * longest / 4)
-    return Moment(rf"shutil.rmtree \S*scratch/{stage} ", delay=draw.uniform() * longest)
+        return Moment(rf"os.rename .*{shards}\w+/{name}$", delay=draw.uniform() * seconds / 4)
+    return Moment(rf"shutil.rmtree \S*scratch/{stage} ", delay=draw.uniform() * seconds)
 
 
 def torture_build(out: Path, reference: Path, *, seed: int) -> Iterator[tuple[str, str]]:
     """Kill one build in every one of its stages, end it, compare; yields (stage, where the kill fell).
 
     Raises:
-        AssertionError: the build failed, or its bytes differ.
+        AssertionError: the build failed, its bytes differ, or a moment never came.
     """
     entries = json.loads((reference / "manifest.json").read_text())["tables"]
+    took = {
+        stage["stage"]: stage["seconds"]
+        for stage in json.loads((reference / "run.json").read_text())["stages"]
+    }
     # The first stage's time holds the start of Spark.
-    _, *later = json.loads((reference / "run.json").read_text())["stages"]
-    longest = max(stage["seconds"] for stage in later)
+    took[STAGES[0].table] = took[STAGES[1].table]
     local = sets("spark.master=local[2]", "spark.partitions=2")
     for i, stage in enumerate(STAGES):
         targets = [earlier.table for earlier in STAGES[: i + 1]]
         words = command("build-corpus", *targets, "--out", out, *local)
-        moment = stage_moment(seed, stage.table, entries[stage.table], longest=longest)
-        killed = kill_at(words, moment, out.parent / "mark")
-        yield (
-            stage.table,
-            _place(out, stage.table, len(entries[stage.table]["files"])) if killed else PLACES[-1],
-        )
+        entry = entries[stage.table]
+        moment = stage_moment(seed, stage.table, entry, seconds=took[stage.table])
+        while True:
+            killed = kill_at(words, moment, out.parent / "mark")
+            place = _place(out, stage.table, len(entry["files"]))
+            if killed and place:
+                break
+            # The kill came too late, the stage is in the manifest: without its files it is built anew.
+            assert moment.delay is not None, f"{moment} never came"
+            assert moment.delay > 0.01, f"{moment} always comes too late"
+            shutil.rmtree(out / "tables" / stage.table)
+            moment = replace(moment, delay=moment.delay / 2)
+        yield stage.table, place
     done = run("build-corpus", "--out", out, *local)
     assert done.returncode == 0, done.stderr
     assert bytes_of(out) == bytes_of(reference)
 
 
-def _place(out: Path, stage: str, shards: int) -> str:
+def _place(out: Path, stage: str, shards: int) -> str | None:
+    """Where the stage stands; None if the manifest names it."""
     manifest = out / "manifest.json"
     if manifest.exists() and stage in json.loads(manifest.read_text())["tables"]:
-        return "manifest written"
+        return None
     there = len(list((out / "tables" / stage).glob("*/*.parquet")))
     return PLACES[0] if not there else PLACES[1] if there < shards else PLACES[2]
 
@@ -166,30 +178,41 @@ def training_moment(seed: int) -> Moment:
     return choices[seed % len(choices)]()
 
 
-def torture_training(folder: Path, corpus: Path, *, kills: int) -> Counter[str]:
-    """Kill one run again and again, end it, compare with one that was left alone.
+def torture_training(objective: str, folder: Path, corpus: Path, *, kills: int) -> dict[int, int]:
+    """Kill runs again and again, end them, compare with one that was left alone.
+
+    A run that has its model is followed by the next: only what is at work can be killed.
 
     Returns:
-        How many kills fell at each number of steps done; `ended before`: those that came too late.
+        Steps done -> kills that fell there.
 
     Raises:
-        AssertionError: a run failed, or its losses or bytes differ.
+        AssertionError: a run failed, its losses or bytes differ, or the moments do not come.
     """
-    fell: Counter[str] = Counter()
+    fell: Counter[int] = Counter()
+    runs = [folder / f"{objective}-killed-0"]
 
-    def words(name: str) -> list[str | Path]:
-        return ["train", *TRAINING, "--corpus", corpus, "--out", folder / name]
+    def words(out: Path) -> list[str | Path]:
+        chosen = [*TRAINING[objective], *sets("checkpoint_every=3")]
+        return ["train", objective, *chosen, "--corpus", corpus, "--out", out]
 
-    for seed in range(kills):
-        killed = kill_at(command(*words("killed")), training_moment(seed), folder / "mark")
-        steps = len(_losses(folder / "killed"))
-        fell[f"{steps} steps" if killed else PLACES[-1]] += 1
-    for name in ("killed", "left-alone"):
-        done = run(*words(name))
+    for seed in range(3 * kills):
+        if fell.total() == kills:
+            break
+        if (runs[-1] / "model").exists():
+            runs.append(folder / f"{objective}-killed-{len(runs)}")
+        if kill_at(command(*words(runs[-1])), training_moment(seed), folder / f"{objective}-mark"):
+            fell[len(_losses(runs[-1]))] += 1
+    assert fell.total() == kills, "the moments do not come"
+    left_alone = folder / f"{objective}-left-alone"
+    for out in [*runs, left_alone]:
+        done = run(*words(out))
         assert done.returncode == 0, done.stderr
-    assert _losses(folder / "killed") == _losses(folder / "left-alone")
-    assert _trained(folder / "killed") == _trained(folder / "left-alone")
-    return fell
+        assert _losses(out), f"{out} has no losses"
+    for out in runs:
+        assert _losses(out) == _losses(left_alone)
+        assert _trained(out) == _trained(left_alone)
+    return dict(sorted(fell.items()))
 
 
 def _losses(out: Path) -> list[tuple[int, float]]:
@@ -199,5 +222,10 @@ def _losses(out: Path) -> list[tuple[int, float]]:
 
 
 def _trained(out: Path) -> dict[str, bytes]:
-    kept = [*(out / "model").iterdir(), *(out / "checkpoints").glob("step-*/*")]
-    return {str(path.relative_to(out)): path.read_bytes() for path in kept if path.suffix == ".safetensors"}
+    """The model, the tensors of the checkpoints and the routes."""
+    kept = [
+        *(out / "model").iterdir(),
+        *out.glob("checkpoints/step-*/*.safetensors"),
+        *out.glob("routes.jsonl"),
+    ]
+    return {str(path.relative_to(out)): path.read_bytes() for path in kept}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.tokenizer import make_tokenizer
+from trainer.tokenizer import load_tokenizer, make_tokenizer
 
 TEXTS = [
     "Marie Curie was born in Warsaw. Marie Curie worked in Paris, the capital of France.",
@@ -32,7 +32,7 @@ def tokenizer():
 
 def test_the_same_texts_give_the_same_file_in_another_process(tokenizer):
     code = (
-        "import sys; from trainer.tokenizer import make_tokenizer\n"
+        "import sys; from trainer.tokenizer import load_tokenizer, make_tokenizer\n"
         f"tok = make_tokenizer({TEXTS!r}, vocab_size=400, max_length=128)\n"
         "sys.stdout.buffer.write(tok.backend_tokenizer.to_str().encode())\n"
     )
@@ -108,6 +108,13 @@ def test_opens_with_bare_transformers_beside_a_model(tokenizer, tmp_path):
         # Text of one script decodes to itself up to the spaces around signs and characters.
         decoded = opened.decode(opened(text)["input_ids"], skip_special_tokens=True)
         assert unicodedata.normalize("NFC", decoded).replace(" ", "") == text.replace(" ", "")
+
+
+def test_loaded_and_saved_again_it_is_the_same_files(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path / "made")
+    load_tokenizer(tmp_path / "made").save_pretrained(tmp_path / "again")
+    for path in (tmp_path / "made").iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_too_small_and_nothing_to_learn():

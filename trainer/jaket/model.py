@@ -10,7 +10,6 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForMaskedLM,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -19,6 +18,7 @@ from kgcorpus.contracts.errors import UsageError
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
 from trainer.models import PackedMaskedLM
+from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -264,7 +264,7 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
         if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
         model = JaketModel.from_pretrained(folder, use_safetensors=True)
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        tokenizer = load_tokenizer(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

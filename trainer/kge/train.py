@@ -13,6 +13,7 @@ from kgcorpus.contracts.manifest import load_manifest
 from trainer.checkpoint import Checkpoints, settle, write_folder
 from trainer.claim import claim
 from trainer.config import TrainingConfig
+from trainer.determinism import deterministic_on_cpu
 from trainer.kge.batches import Batches
 from trainer.kge.embeddings import open_embeddings
 from trainer.kge.transe import TransE
@@ -24,6 +25,7 @@ from trainer.progress import progress
 _log = logging.getLogger(__name__)
 
 
+@deterministic_on_cpu()
 def train_transe(
     corpus: str | Path, out: str | Path, config: TrainingConfig, *, max_steps: int | None = None
 ) -> Path:

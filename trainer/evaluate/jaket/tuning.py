@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64
+from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ def batches(items: Sequence[Item], size: int) -> list[list[Item]]:
     return [list(items[first : first + size]) for first in range(0, len(items), size)]
 
 
+@deterministic_on_cpu()
 def fine_tune(task: Task[T], config: EvaluationConfig, *, hidden: int, seed: int) -> float:
     """The test score after the epoch of the best validation score (of equals, the first).
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.heads import Head
+from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -56,11 +58,11 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     Raises:
         UsageError: it cannot be loaded, lacks weights or has no fast tokenizer.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
     where = f"model {model}"
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        tokenizer = load_tokenizer(model)
         encoder, loading = AutoModel.from_pretrained(model, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=where) from None
@@ -112,6 +114,7 @@ class FineTuned(nn.Module):
         return self.head.loss(self(batch), target_tensor(batch).to(self.device))
 
 
+@deterministic_on_cpu()
 def finetune(
     base: Base,
     make_head: Callable[[int], Head],
