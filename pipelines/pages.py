@@ -74,7 +74,7 @@ def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
 def _with_templates(sites: dict[str, Site], context: Context) -> dict[str, Site]:
     added: dict[str, tuple[tuple[str, str], ...]] = dict.fromkeys(sites, ())
     for source in context.of_role("wikipedia.templates"):
-        added[source.lang] += read_templates(source.path, source.lang)
+        added[source.lang] += read_templates(source.path, source.lang, limits=context.limits)
     return {lang: replace(site, templates=added[lang]) for lang, site in sites.items()}
 
 
