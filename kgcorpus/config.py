@@ -275,7 +275,7 @@ class BuildConfig(Section):
         "fail", description="stop at the first bad line, or set it aside with its position"
     )
     max_bad_share: float = Field(
-        0.01, ge=0, le=1, description="quarantined share of a stage's input that stops it"
+        0.01, ge=0, le=1, description="the bad share of the records that a stage reads, above which it stops"
     )
 
     @model_validator(mode="after")

@@ -118,6 +118,7 @@ def read_streams(
             continue
         for record in found.bad:
             on_bad(record)
+        tally.good(len(found.pages))
         yield from found.pages
 
 

@@ -64,6 +64,7 @@ def read_title_facts(
             where = f"{PurePosixPath(path).name}, row {number}"
             on_bad(BadRecord(f"row of {table}: {bad}", where=where, text=str(values)))
             continue
+        tally.good()
         if fact is not None:
             yield fact
         else:
