@@ -97,7 +97,10 @@ def read_streams(
 ) -> Iterator[RawPage]:
     """The pages of some streams, in order; memory holds those of one stream.
 
-    A stream that is damaged, or holds other pages than the index says, is handed to `on_bad` as a whole.
+    A stream that is damaged, or holds fewer pages than the index says, is handed to `on_bad` as a whole.
+
+    Raises:
+        InputError: a stream holds more pages than the index says.
     """
     for stream in streams:
         where = f"{PurePosixPath(dump).name}, stream at byte {stream.start}"
@@ -112,6 +115,11 @@ def read_streams(
                 raise BadRecord(f"the index names {stream.pages} pages here, but {found.n} are")
         except (InputError, BadRecord) as fault:
             reason = fault.what if isinstance(fault, InputError) else fault.reason
+            if found.n > stream.pages:
+                # Behind a cut-off index lies any number of pages: no share could tell what is lost.
+                raise InputError(
+                    reason, where=where, mend="Is the index whole, and of the same date?"
+                ) from None
             on_bad(BadRecord(reason, where=where, text=f"{stream.pages} pages"))
             # `max_bad_share` is about pages, and one record has been counted.
             tally.drop("bad_input", max(0, stream.pages - 1))
@@ -123,7 +131,7 @@ def read_streams(
 
 
 class _Found:
-    """The pages of a stream, no more than the index names: behind a cut-off index's last stream lies all
+    """The pages of a stream, and at most one more than the index names: a cut-off index's last stream is all
     the rest of the dump."""
 
     def __init__(self, most: int) -> None:
