@@ -23,7 +23,7 @@ class Section(BaseModel):
 
 
 class GraphConfig(Section):
-    """The knowledge graph's files: plain, .gz or .bz2, no headers; several are read as one.
+    """The knowledge graph's files: plain, .gz, .bz2 or .xz, no headers; several are read as one.
 
     Each field also takes Wikidata's own dump, known by its name (`.json`, `.json.gz`, `.json.bz2`), and draws
     from it what the field is for. Name the dump in every field that it shall fill.
@@ -54,7 +54,7 @@ class WikipediaConfig(Section):
     """One wiki's dump: a file, or a list of its part files."""
 
     lang: Lang = Field(description="language code")
-    dump: Files = Field(min_length=1, description="pages-articles XML: plain, .bz2 or .gz")
+    dump: Files = Field(min_length=1, description="pages-articles XML: plain, .bz2, .gz or .xz")
     index: Files = Field(
         (),
         description="multistream index of each dump file (...-multistream-index.txt.bz2), in their order; "
@@ -86,7 +86,7 @@ class TextConfig(Section):
     """
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
-    path: str = Field(description="UTF-8 text or JSON lines: plain, .gz or .bz2")
+    path: str = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2 or .xz")
 
 
 class ExtractionConfig(Section):
@@ -275,7 +275,7 @@ class BuildConfig(Section):
         "fail", description="stop at the first bad line, or set it aside with its position"
     )
     max_bad_share: float = Field(
-        0.01, ge=0, le=1, description="quarantined share of a stage's input that stops it"
+        0.01, ge=0, le=1, description="the bad share of the records that a stage reads, above which it stops"
     )
 
     @model_validator(mode="after")

@@ -1,14 +1,12 @@
 """From Spark's Arrow batches to the library's row functions and back.
 
 Counters travel with the records: a row whose `_counter` is set is no record but a sum (`_n`) or a piece of
-quarantined input (`_note`). They go through every kernel of a stage untouched and end in the shards'
-metadata, so they survive a kill as the shards do and a retried task is not counted twice.
+quarantined input (`_note`). They go through every kernel of a stage, sums untouched and notes sampled, and
+end in the shards' metadata, so they survive a kill as the shards do and a retried task is not counted twice.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
@@ -27,8 +25,10 @@ BatchFunction = Callable[[Iterator[pa.RecordBatch], Tally], Iterator[pa.RecordBa
 COUNTERS = pa.schema([("_counter", pa.string()), ("_n", pa.int64()), ("_note", pa.string())])
 QUARANTINE = "quarantine"
 _BATCH = 1000
-# A page may be megabytes; a batch's text must fit Arrow's 32-bit offsets, and memory.
+# A page may be megabytes; a batch's text must fit Arrow's 32-bit offsets, and memory. An element of a list,
+# such as a link, is a Python object of some hundred bytes.
 _BATCH_CHARACTERS = 32 << 20
+_ELEMENT_CHARACTERS = 256
 
 
 def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> DataFrame:
@@ -42,18 +42,18 @@ def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> Da
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()
-        counters: list[Row] = []
+        sums: list[Row] = []
         pending: list[Row] = []
         characters = 0
-        for row in function(_records(batches, counters), tally):
+        for row in function(_records(batches, sums, tally), tally):
             pending.append(row)
-            characters += len(row.get("text") or "")
+            characters += _characters(row)
             if len(pending) == _BATCH or characters > _BATCH_CHARACTERS:
                 yield pa.RecordBatch.from_pylist(pending, schema=full)
                 pending, characters = [], 0
-        pending += counters + _counters_of(tally)
         if pending:
             yield pa.RecordBatch.from_pylist(pending, schema=full)
+        yield from _counter_batches(sums, tally, full)
 
     return records.mapInArrow(run, from_arrow_schema(full))
 
@@ -69,13 +69,11 @@ def map_batches(records: DataFrame, function: BatchFunction, schema: pa.Schema) 
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()
-        counters: list[Row] = []
-        for batch in function(_batches(batches, counters), tally):
+        sums: list[Row] = []
+        for batch in function(_batches(batches, sums, tally), tally):
             blanks = [pa.nulls(batch.num_rows, column.type) for column in COUNTERS]
             yield pa.RecordBatch.from_arrays([*batch.columns, *blanks], schema=full)
-        counters += _counters_of(tally)
-        if counters:
-            yield pa.RecordBatch.from_pylist(counters, schema=full)
+        yield from _counter_batches(sums, tally, full)
 
     return records.mapInArrow(run, from_arrow_schema(full))
 
@@ -94,11 +92,27 @@ def group_rows(
         function: (the group's rows, tally) -> rows of `schema`.
         then: columns that order the rows within a group.
     """
+
+    def gather(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        yield from function(list(rows), tally)
+
+    return stream_groups(records, by, gather, schema, then=then)
+
+
+def stream_groups(
+    records: DataFrame,
+    by: Sequence[str],
+    function: RowFunction,
+    schema: pa.Schema,
+    *,
+    then: Sequence[str] = (),
+) -> DataFrame:
+    """As `group_rows`, for groups that may be larger than memory: the function is given an iterator."""
     key = itemgetter(*by)
 
     def run(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for _, group in groupby(rows, key):
-            yield from function(list(group), tally)
+            yield from function(group, tally)
 
     return map_rows(records.repartition(*by).sortWithinPartitions(*by, *then), run, schema)
 
@@ -108,7 +122,13 @@ def with_split(schema: pa.Schema) -> pa.Schema:
     return schema.append(pa.field("split", pa.string()))
 
 
-def _records(batches: Iterator[pa.RecordBatch], counters: list[Row]) -> Iterator[Row]:
+def _characters(row: Row) -> int:
+    """About what a row weighs in a batch."""
+    texts = sum(len(value) for value in row.values() if isinstance(value, str))
+    return texts + _ELEMENT_CHARACTERS * sum(len(value) for value in row.values() if isinstance(value, list))
+
+
+def _records(batches: Iterator[pa.RecordBatch], sums: list[Row], tally: Tally) -> Iterator[Row]:
     for batch in batches:
         if "_counter" not in batch.schema.names:
             yield from batch.to_pylist()
@@ -118,23 +138,31 @@ def _records(batches: Iterator[pa.RecordBatch], counters: list[Row]) -> Iterator
             if counter["_counter"] is None:
                 yield row
             else:
-                counters.append(counter)
+                _pass_on(counter, sums, tally)
 
 
-def _batches(batches: Iterator[pa.RecordBatch], counters: list[Row]) -> Iterator[pa.RecordBatch]:
+def _batches(batches: Iterator[pa.RecordBatch], sums: list[Row], tally: Tally) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         if "_counter" not in batch.schema.names:
             yield batch
             continue
         is_record = pc.is_null(batch.column("_counter"))
-        counters += batch.filter(pc.invert(is_record)).select(COUNTERS.names).to_pylist()
+        for counter in batch.filter(pc.invert(is_record)).select(COUNTERS.names).to_pylist():
+            _pass_on(counter, sums, tally)
         yield batch.filter(is_record).drop_columns(COUNTERS.names)
 
 
-def _counters_of(tally: Tally) -> list[Row]:
-    sums = [{"_counter": name, "_n": n} for name, n in tally.rows()]
-    return sums + [{"_counter": QUARANTINE, "_n": 1, "_note": _note(bad)} for bad in tally.quarantined]
+def _pass_on(counter: Row, sums: list[Row], tally: Tally) -> None:
+    """Of the tasks before, which may be many, the notes are sampled as this task's own are."""
+    if counter["_counter"] == QUARANTINE:
+        tally.notes.add(counter["_note"])
+    else:
+        sums.append(counter)
 
 
-def _note(bad: Any) -> str:
-    return json.dumps(asdict(bad), ensure_ascii=False, sort_keys=True)
+def _counter_batches(sums: list[Row], tally: Tally, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    rows = sums + [{"_counter": name, "_n": n} for name, n in tally.rows()]
+    rows += [{"_counter": QUARANTINE, "_n": 1, "_note": note} for note in tally.notes.sorted()]
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _BATCH)):
+        yield pa.RecordBatch.from_pylist(batch, schema=schema)

@@ -74,7 +74,7 @@ def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
 def _with_templates(sites: dict[str, Site], context: Context) -> dict[str, Site]:
     added: dict[str, tuple[tuple[str, str], ...]] = dict.fromkeys(sites, ())
     for source in context.of_role("wikipedia.templates"):
-        added[source.lang] += read_templates(source.path, source.lang)
+        added[source.lang] += read_templates(source.path, source.lang, limits=context.limits)
     return {lang: replace(site, templates=added[lang]) for lang, site in sites.items()}
 
 
@@ -107,7 +107,9 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
                     path, lang=lang, ordinal=ordinal, sites=sites, tally=tally, on_bad=bad, limits=limits
                 )
             else:
-                yield from read_documents(path, lang=lang, ordinal=ordinal, limits=limits, on_bad=bad)
+                for document in read_documents(path, lang=lang, ordinal=ordinal, limits=limits, on_bad=bad):
+                    tally.good()
+                    yield document
 
     return context.map_files([part.source.path for part in parts], read, table("pages").schema)
 
@@ -122,6 +124,7 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
             with open_input(file["path"], limits=limits) as stream:
                 pages = read_pages(stream, where=file["path"], limits=limits, on_bad=on_bad(policy, tally))
                 for page in pages:
+                    tally.good()
                     row = {"page_id": page.page_id, "lang": lang, "ns": page.ns}
                     yield {**row, "title": page.title, "redirect": page.redirect, "text": page.wikitext}
 
@@ -139,7 +142,7 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
 
 STAGE = Stage(
     table="pages",
-    version=3,
+    version=4,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,6 +162,11 @@ def stage_fingerprint(stage: Stage, config: BuildConfig, manifest: Manifest, dig
     )
 
 
+def is_refused(drops: Mapping[str, int], config: BuildConfig) -> bool:
+    """Was input set aside for these drops that the configuration does not allow to be?"""
+    return config.on_bad_input == "fail" and bool(drops.get("bad_input"))
+
+
 def is_whole(out: Path, entry: TableEntry) -> bool:
     """Do all of the table's files exist in full length?"""
     paths = ((out / file.path, file.bytes) for file in entry.files)
@@ -198,7 +203,7 @@ def plan(
             step = Step(name, "run", "its inputs, params or version changed", current)
         elif not is_whole(out, entry):
             step = Step(name, "run", "files are missing or cut short", current)
-        elif config.on_bad_input == "fail" and entry.drops.get("bad_input"):
+        elif is_refused(entry.drops, config):
             step = Step(
                 name, "run", "bad input was set aside, and on_bad_input is fail now", current, forced=True
             )

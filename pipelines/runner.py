@@ -32,6 +32,7 @@ from pipelines.plan import (
     BY_TABLE,
     SourceDigests,
     available_inputs,
+    is_refused,
     is_whole,
     plan,
     stage_fingerprint,
@@ -104,7 +105,8 @@ def _run(
     started = time.monotonic()
     print_ = stage_fingerprint(stage, config, manifest, digests)
     entry = manifest.tables.get(stage.table)
-    if entry and entry.fingerprint == print_ and is_whole(out, entry) and not forced:
+    redo = forced or (entry is not None and is_refused(entry.drops, config))
+    if entry and entry.fingerprint == print_ and is_whole(out, entry) and not redo:
         return Outcome(stage.table, "unchanged", "its inputs came out the same", entry.rows)
     made = table(stage.table)
     folder = out / "tables" / stage.table / print_[:12]
@@ -114,6 +116,9 @@ def _run(
     sizes = [digests.size(source) for source in sources_of(config, stage.needs)]
     shards = _shard_counts(stage, made, manifest, sum(sizes))
     _remove_damaged(folder, entry if entry and entry.fingerprint == print_ else None)
+    # The policy is in no fingerprint: these may be of a build that set bad input aside, and was killed.
+    if is_refused(_named(_counters(folder), "drop."), config):
+        shutil.rmtree(folder)
     try:
         if any(not (folder / name).exists() for name in shard_names(made, shards)):
             context = _context(stage, config, out, inputs)
@@ -187,15 +192,21 @@ def _entry(
     )
 
 
+def _counters(folder: Path) -> Counter[str]:
+    """The sums of the shards that are there."""
+    return sum((read_counters(path) for path in folder.glob("*.parquet")), Counter())
+
+
 def _named(sums: Counter[str], prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): n for name, n in sorted(sums.items()) if name.startswith(prefix)}
 
 
 def _validate(entry: TableEntry, config: BuildConfig) -> None:
     bad = entry.drops.get("bad_input", 0)
-    if bad > config.max_bad_share * (entry.rows + bad):
+    read = entry.counts.get("good_input", 0) + bad
+    if bad > config.max_bad_share * read:
         raise InputError(
-            f"{bad} of {entry.rows + bad} pieces of input are bad",
+            f"{bad} of {read} pieces of input are bad",
             where=entry.stage,
             mend=f"See quarantine/{entry.stage}/, or raise max_bad_share ({config.max_bad_share})",
         )

@@ -72,10 +72,14 @@ def _given(context: Context) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
     sources = context.of_role("wikipedia.titles")
     sites = sites_of(context.of_role("wikipedia.dump"), limits)
+    # A file of all wikis may be named once for each: it is read once, for the first.
+    languages: dict[str, str] = {}
+    for source in sources:
+        languages.setdefault(source.path, source.lang)
 
     def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for file in files:
-            path, lang = file["path"], sources[file["ordinal"]].lang
+            path, lang = file["path"], languages[file["path"]]
             bad = on_bad(policy, tally)
             if is_sql(path):
                 for fact in read_title_facts(
@@ -93,8 +97,7 @@ def _given(context: Context) -> DataFrame:
                         "disambiguation": False,
                     }
 
-    # A file of all wikis may be named once for each.
-    facts = context.map_files(list(dict.fromkeys(source.path for source in sources)), parse, _FACT)
+    facts = context.map_files(list(languages), parse, _FACT)
     given = facts.where("page_id is null").drop("page_id")
     if any(is_sql(source.path) for source in sources):
         joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, _PART)
@@ -138,7 +141,7 @@ def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="titles",
-    version=2,
+    version=3,
     run=run,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump", "text.path"),

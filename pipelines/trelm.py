@@ -1,6 +1,7 @@
 """Passages, importance, statistics and facts to the table `trelm`."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -12,7 +13,7 @@ from kgcorpus.contracts.tables import FACT, table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.trelm import facts_of, sentence_span, trelm_record
 from pipelines.context import Context
-from pipelines.kernels import COUNTERS, Row, group_rows, map_rows, with_split
+from pipelines.kernels import COUNTERS, Row, map_rows, stream_groups, with_split
 from pipelines.lookup import names_of
 from pipelines.xlr import training_triples
 
@@ -89,12 +90,13 @@ def _facts(context: Context) -> DataFrame:
     )
     entities = tuple(context.inputs["entities"])
 
-    def gather(triples: list[Row], tally: Tally) -> Iterator[Row]:
+    def gather(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
         names = names_of(entities, "qid")
-        qid = triples[0]["qid"]
+        first = next(triples)
+        qid = first["qid"]
         found = facts_of(
             qid,
-            [(row["h"], row["r"], row["t"]) for row in triples],
+            ((row["h"], row["r"], row["t"]) for row in chain([first], triples)),
             label_of=lambda other: names.label(other, base),
             seed=seed,
             limit=limit,
@@ -103,7 +105,7 @@ def _facts(context: Context) -> DataFrame:
         yield {"qid": qid, "facts": found}
 
     ends = training_triples(context).withColumn("qid", F.explode(F.array_distinct(F.array("h", "t"))))
-    return group_rows(ends, ["qid"], gather, _FACTS)
+    return stream_groups(ends, ["qid"], gather, _FACTS)
 
 
 STAGE = Stage(

@@ -37,6 +37,7 @@ def map_entities(
                 name = PurePosixPath(paths[line["ordinal"]]).name
                 bad(BadRecord(fault.reason, where=f"{name}:{line['line']}", text=line["text"]))
                 continue
+            tally.good()
             yield from rows
 
     lines = context.map_files(paths, find, _LINE)

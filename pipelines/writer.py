@@ -24,6 +24,7 @@ from pyspark.sql import functions as F
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import Table
+from kgcorpus.contracts.tally import Notes
 from pipelines.kernels import COUNTERS, QUARANTINE
 
 ROW_GROUP = 20_000
@@ -158,7 +159,7 @@ def _write_shard(
     path: Path, table: Table, batches: Iterator[pa.RecordBatch], shard: int, quarantine: Path
 ) -> int:
     sums: Counter[str] = Counter()
-    notes: list[str] = []
+    notes = Notes()
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, table.schema, compression="zstd", compression_level=3) as writer,
@@ -182,19 +183,19 @@ def _write_shard(
                 "the rows end within a shard: Spark's executor died", where=path.name, mend="Run it again"
             )
         writer.add_key_value_metadata({METADATA_KEY: json.dumps(dict(sorted(sums.items()))).encode()})
-        if notes:
+        if kept := notes.sorted():
             with replacing(quarantine) as part:
-                part.write_text("\n".join(sorted(notes)) + "\n", encoding="utf-8")
+                part.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return shard
 
 
-def _take_counters(batch: pa.RecordBatch, sums: Counter[str], notes: list[str]) -> pa.RecordBatch:
+def _take_counters(batch: pa.RecordBatch, sums: Counter[str], notes: Notes) -> pa.RecordBatch:
     is_counter = pc.is_valid(batch.column("_counter"))
     if not pc.any(is_counter).as_py():
         return batch
     for row in batch.filter(is_counter).select(COUNTERS.names).to_pylist():
         if row["_counter"] == QUARANTINE:
-            notes.append(row["_note"])
+            notes.add(row["_note"])
         else:
             sums[row["_counter"]] += row["_n"]
     return batch.filter(pc.invert(is_counter))

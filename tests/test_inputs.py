@@ -3,8 +3,10 @@
 import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from itertools import pairwise
 
 import pytest
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, Limits, open_input, open_slice, read_lines, read_records, refuse
+from kgcorpus.inputs.packed import MAGIC
 
-PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 def written(tmp_path, data, name="x.tsv"):
@@ -37,7 +40,7 @@ def test_lines_are_numbered_whatever_the_packing_and_line_ends(tmp_path, suffix)
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6), st.sampled_from([".gz", ".bz2"]))
+@given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6), st.sampled_from([*PACKERS][1:]))
 def test_streams_on_end_are_read_as_one(tmp_path_factory, rest, cuts, suffix):
     # What begins like an archive is refused.
     data = b"Q" + rest
@@ -47,7 +50,7 @@ def test_streams_on_end_are_read_as_one(tmp_path_factory, rest, cuts, suffix):
     assert content(path) == data
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
 def test_a_truncated_damaged_or_empty_file_names_the_byte(tmp_path, suffix):
     packed = PACKERS[suffix](b" ".join(b"%d" % (n * n) for n in range(9999)))
     middle = len(packed) // 2
@@ -57,7 +60,7 @@ def test_a_truncated_damaged_or_empty_file_names_the_byte(tmp_path, suffix):
         (b"", "byte 0: .*too early"),
         (packed + b"rubbish", "damaged"),
         (b"rubbish", "not packed"),
-        (packed[:3] + b"rubbish", "byte 0 or after: .*damaged"),
+        (packed[: len(MAGIC[suffix])] + b"rubbish", "byte 0 or after: .*damaged"),
         (flipped, "damaged|early"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -79,7 +82,7 @@ def test_a_slice_is_the_streams_that_it_holds(tmp_path):
         stream.read()
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
 def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path, suffix):
     packed = PACKERS[suffix](bytes(8 << 20)) * 9
     path = written(tmp_path, packed, "x" + suffix)
@@ -89,6 +92,16 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path, suffix):
         with pytest.raises(InputError, match="more than 100 times its size"):
             stream.read(2 << 20)
     assert len(content(path, Limits(decompression_ratio=10**8))) == 72 << 20
+
+
+def test_an_xz_file_that_asks_for_gigabytes_to_unpack_is_refused(tmp_path):
+    packed = bytearray(lzma.compress(b"x"))
+    header = slice(12, 12 + 4 * (packed[12] + 1) - 4)
+    packed[16] = 40  # the size of its dictionary, 4 GiB
+    packed[header.stop : header.stop + 4] = zlib.crc32(packed[header]).to_bytes(4, "little")
+    with pytest.raises(InputError, match="damaged") as refused:
+        content(written(tmp_path, bytes(packed), "x.xz"))
+    assert "Memory usage limit" in str(refused.value.__cause__)
 
 
 def test_archives_are_refused_and_never_unpacked(tmp_path):
@@ -102,7 +115,7 @@ def test_archives_are_refused_and_never_unpacked(tmp_path):
         ("wikidata5m_transductive.tar.gz", gzip.compress(tar.getvalue()), "a tar archive"),
         ("x.zip", zipped.getvalue(), "a zip archive"),
         ("x.7z", b"7z\xbc\xaf\x27\x1c" + bytes(30), "a 7z archive"),
-        ("x.xz", b"\xfd7zXZ\x00" + bytes(30), "packed by xz"),
+        ("x.zst", b"\x28\xb5\x2f\xfd" + bytes(30), "packed by zstd"),
         ("x.txt", gzip.compress(b"x"), r"packed: call it \.gz"),
     ]:
         with pytest.raises(InputError, match=f"{name}: the file is {what}"):

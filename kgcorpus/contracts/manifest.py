@@ -130,7 +130,7 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
             data["sources"],
             data["versions"],
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"is not a manifest ({error})", where=str(path), mend="Delete it to build again"
         ) from None

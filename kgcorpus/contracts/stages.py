@@ -7,6 +7,17 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+_PACKINGS = (".bz2", ".gz", ".xz")
+# Under any other name a file is what its field takes by default.
+_FORMATS = (".json", ".jsonl", ".ndjson", ".sql")
+
+
+def format_of(path: str) -> str:
+    """The end of a file's name, its packing left out, if it picks the parser; else ""."""
+    for packing in _PACKINGS:
+        path = path.removesuffix(packing)
+    return next((end for end in _FORMATS if path.endswith(end)), "")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -96,6 +107,8 @@ def fingerprint(
 ) -> str:
     """Hash of all that a stage's bytes depend on: never a rank, a partition count or a path.
 
+    Of a source's name it holds what picks the parser (`format_of`) alone.
+
     Args:
         inputs: table -> content digest, so that an unchanged result stops the cascade.
         sources: with their content digests.
@@ -108,7 +121,9 @@ def fingerprint(
             "seed": seed,
             "params": params,
             "inputs": inputs,
-            "sources": [[source.role, source.lang, digest] for source, digest in sources],
+            "sources": [
+                [source.role, source.lang, format_of(source.path), digest] for source, digest in sources
+            ],
             "libraries": library_versions(stage.libraries),
         }
     )

@@ -1,26 +1,51 @@
 """Counters of a stage: every drop has a reason, every count a name; both end in the manifest."""
 
+import heapq
+import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from kgcorpus.contracts.draws import hash64
+
+# A file of another kind is bad in every line, and what is kept of it must fit memory and the disk.
+MOST_NOTES = 10_000
+_CHARACTERS = 1_000
 
 
-@dataclass(frozen=True)
-class Quarantined:
-    """A piece of bad input that was set aside."""
+class Notes:
+    """A bounded sample of what was set aside: the `MOST_NOTES` notes with the least hashes.
 
-    where: str
-    reason: str
-    text: str
+    The sample of samples is the sample of all, so it does not depend on the partitioning.
+    """
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+
+    def add(self, note: str) -> None:
+        """Take a note, and drop the surplus now and then."""
+        self._notes.append(note)
+        if len(self._notes) == 2 * MOST_NOTES:
+            self._notes = self._least()
+
+    def sorted(self) -> list[str]:
+        """The sample, in the notes' own order."""
+        return sorted(self._least())
+
+    def _least(self) -> list[str]:
+        return heapq.nsmallest(MOST_NOTES, self._notes, key=hash64)
 
 
 class Tally:
-    """Sums that merge in any order, so that they do not depend on the partitioning."""
+    """Sums that merge in any order, so that they do not depend on the partitioning.
+
+    Attributes:
+        notes: of the bad input; JSON objects `{where, reason, text}`.
+    """
 
     def __init__(self) -> None:
         self.drops: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
-        self.quarantined: list[Quarantined] = []
+        self.notes = Notes()
 
     def drop(self, reason: str, n: int = 1) -> None:
         """A record, link or mention was left out."""
@@ -30,10 +55,15 @@ class Tally:
         """Something worth knowing happened."""
         self.counts[name] += n
 
+    def good(self, n: int = 1) -> None:
+        """Records were read from outside and are well-formed: what the share of bad ones is measured by."""
+        self.counts["good_input"] += n
+
     def quarantine(self, *, where: str, reason: str, text: str) -> None:
-        """Bad input was set aside; `where` is its file and line or position."""
+        """Bad input was set aside; `where` is its file and line or position. A long text is cut."""
         self.drops["bad_input"] += 1
-        self.quarantined.append(Quarantined(where, reason, text))
+        note = {"reason": reason[:_CHARACTERS], "text": text[:_CHARACTERS], "where": where}
+        self.notes.add(json.dumps(note, ensure_ascii=False))
 
     def rows(self) -> Iterable[tuple[str, int]]:
         """(`drop.<reason>` or `count.<name>`, n), sorted."""

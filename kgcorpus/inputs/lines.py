@@ -54,7 +54,7 @@ def read_records(
     on_bad: OnBad,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[T]:
-    """Yield the parsed lines; blank ones are dropped and counted, malformed ones handed to `on_bad`.
+    """Yield the parsed lines, counted; blank ones are dropped and counted, malformed ones handed to `on_bad`.
 
     Args:
         parse: a line -> a record; raises `BadRecord`, whose `where` and `text` are filled in here.
@@ -87,6 +87,7 @@ def numbered_records(
             bad.where, bad.text = f"{file}:{number}", raw.decode("utf-8", "backslashreplace")
             on_bad(bad)
             continue
+        tally.good()
         yield number, record
 
 

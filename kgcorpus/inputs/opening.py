@@ -14,7 +14,6 @@ _FORMATS = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"PK\x03\x04", "a zip archive"),
     (b"Rar!", "a rar archive"),
-    (b"\xfd7zXZ\x00", "packed by xz"),
     (b"\x28\xb5\x2f\xfd", "packed by zstd"),
     (b"PAR1", "a Parquet file"),
 )
@@ -44,7 +43,8 @@ class _Slice(io.RawIOBase):
 
 
 def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
-    """Open a file of any fsspec file system for reading; `.bz2` (also multistream) and `.gz` are unpacked.
+    """Open a file of any fsspec file system for reading; `.bz2` (also multistream), `.gz` and `.xz` are
+    unpacked.
 
     Raises:
         InputError: there is no such file, or it is an archive or packed otherwise; now or while reading, it
@@ -101,4 +101,4 @@ def _refuse_formats(head: bytes, path: str, formats: tuple[tuple[bytes, str], ..
 
 
 def _refused(what: str, path: str) -> InputError:
-    return InputError(f"the file is {what}", where=path, mend="Plain, .gz and .bz2 files are read")
+    return InputError(f"the file is {what}", where=path, mend="Plain, .gz, .bz2 and .xz files are read")

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.stages import format_of
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
 from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
 
@@ -28,7 +29,7 @@ class Line(NamedTuple):
 
 def is_wikidata_dump(path: str) -> bool:
     """Whether the file's name says that it is Wikidata's JSON dump."""
-    return path.removesuffix(".gz").removesuffix(".bz2").endswith(".json")
+    return format_of(path) == ".json"
 
 
 def entity_lines(path: str, *, on_bad: OnBad, limits: Limits = DEFAULT_LIMITS) -> Iterator[Line]:

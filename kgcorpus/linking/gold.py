@@ -1,13 +1,14 @@
 """Texts with gold mentions, one JSON object a line (ELEVANT's form), and the linker's score on them."""
 
 import json
-import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs import DEFAULT_LIMITS, Limits, decoded, read_lines
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.metrics import f1
 
@@ -30,37 +31,39 @@ class GoldText:
     allowed: frozenset[Answer]
 
 
-def read_gold(path: Path) -> Iterator[GoldText]:
-    """The texts of a file, plain or .xz; objects need `text` and `labels` ({span, entity_id}).
+def read_gold(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[GoldText]:
+    """The texts of a file; objects need `text` and `labels` ({span, entity_id}).
 
     Raises:
-        InputError: a line is not such an object.
+        InputError: a line is not such an object; or as `read_lines`.
     """
-    unpack = lzma.open if path.suffix == ".xz" else open
-    with unpack(path, "rt", encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield _gold_text(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(
-                    f"is not a text with gold mentions ({error!r})",
-                    where=f"{path}, line {number}",
-                    mend="Give ELEVANT's form: text, labels: [{span: [start, end], entity_id}]",
-                ) from None
+    for number, raw in read_lines(str(path), limits=limits):
+        if not raw.strip():
+            continue
+        try:
+            text = _gold_text(json.loads(decoded(raw)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"is not a text with gold mentions ({error!r})",
+                where=f"{path}, line {number}",
+                mend="Give ELEVANT's form: text, labels: [{span: [start, end], entity_id}]",
+            ) from None
+        yield text
 
 
 def _gold_text(row: dict[str, Any]) -> GoldText:
     must: set[Answer] = set()
     may: set[Answer] = set()
     for label in row["labels"]:
-        start, end = label["span"]
+        start, end = map(index, label["span"])
         lesser = label.get("parent") is not None or label.get("optional") or label.get("coref")
         if label["entity_id"].startswith("Q") and label["entity_id"][1:].isdigit():
             (may if lesser else must).add((start, end, label["entity_id"]))
-    start, end = row.get("evaluation_span") or (0, len(row["text"]))
-    return GoldText(row["text"], (start, end), frozenset(must), frozenset(may))
+    text = row["text"]
+    if not isinstance(text, str):
+        raise TypeError(f"the text is {text!r}")
+    start, end = map(index, row.get("evaluation_span") or (0, len(text)))
+    return GoldText(text, (start, end), frozenset(must), frozenset(may))
 
 
 def score_gold(linker: Linker, texts: list[GoldText]) -> dict[str, Any]:

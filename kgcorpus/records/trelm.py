@@ -2,7 +2,7 @@
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kgcorpus.contracts.draws import hash64
@@ -24,7 +24,7 @@ def facts_of(
     Args:
         qid: the entity.
         triples: the triples (h, r, t) of which it is head or tail. A self-loop is skipped: its other end is
-            the mention itself.
+            the mention itself. A hub has millions; no more than the limit are held at once.
         label_of: the other end's label, in the record's language; a fact without one cannot be decoded.
         seed: of the draw that the limit needs.
         limit: facts kept, so that a hub does not swell every record that mentions it. Those with the
@@ -34,21 +34,27 @@ def facts_of(
     Returns:
         Structs {r, other, direction, label}; direction `tail`: the other end is the fact's tail.
     """
-    facts: list[tuple[int, str, str, str, str]] = []
-    for h, r, t in triples:
-        if h == t:
-            tally.drop("fact_self_loop")
-            continue
-        other, direction = (t, "tail") if h == qid else (h, "head")
-        label = label_of(other)
-        if label is None:
-            tally.drop("fact_without_label")
-        else:
-            facts.append((hash64(seed, "trelm-fact", qid, h, r, t), r, other, direction, label))
-    tally.count("fact_over_limit", max(0, len(facts) - limit))
+    found = 0
+
+    def facts() -> Iterator[tuple[int, str, str, str, str]]:
+        nonlocal found
+        for h, r, t in triples:
+            if h == t:
+                tally.drop("fact_self_loop")
+                continue
+            other, direction = (t, "tail") if h == qid else (h, "head")
+            label = label_of(other)
+            if label is None:
+                tally.drop("fact_without_label")
+            else:
+                found += 1
+                yield hash64(seed, "trelm-fact", qid, h, r, t), r, other, direction, label
+
+    kept = heapq.nsmallest(limit, facts())
+    tally.count("fact_over_limit", max(0, found - limit))
     return [
         {"r": r, "other": other, "direction": direction, "label": label}
-        for _, r, other, direction, label in heapq.nsmallest(limit, facts)
+        for _, r, other, direction, label in kept
     ]
 
 

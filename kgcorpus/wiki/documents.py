@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, numbered_records
 from kgcorpus.wiki.plaintext import BYTES_A_FILE
@@ -16,14 +17,14 @@ from kgcorpus.wiki.site import Site
 
 # As in a wiki's own links to Wikidata; no title of a wiki begins so.
 ITEM_PREFIX = "d:"
-_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_FORMATS = (".jsonl", ".ndjson", ".json")
 _QID = re.compile(r"Q[1-9]\d{0,17}")
 _LANG = re.compile(r"[a-z]{2,3}(-[a-z]+)*")
 
 
 def is_json_lines(path: str) -> bool:
     """Whether the file's name says that it holds JSON lines."""
-    return path.removesuffix(".gz").removesuffix(".bz2").endswith(_SUFFIXES)
+    return format_of(path) in _FORMATS
 
 
 def read_linked_documents(

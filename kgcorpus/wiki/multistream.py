@@ -19,6 +19,7 @@ from kgcorpus.wiki.dump import RawPage, read_pages
 
 _ROOT, _ROOT_END = b"<mediawiki>", b"</mediawiki>"
 _LAST_BYTES = 64
+_MOST_DIGITS = 18  # of a 64-bit integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def _offsets(index: str, limits: Limits) -> Iterator[tuple[int, int]]:
     for number, line in read_lines(index, limits=limits):
         offset, _, rest = line.partition(b":")
         page_id, colon, _ = rest.partition(b":")
-        if not (colon and offset.isdigit() and page_id.isdigit()):
+        if not (colon and offset.isdigit() and page_id.isdigit() and len(offset) <= _MOST_DIGITS):
             raise InputError(
                 "this is not `offset:page id:title`",
                 where=f"{index}:{number}",
@@ -96,27 +97,63 @@ def read_streams(
 ) -> Iterator[RawPage]:
     """The pages of some streams, in order; memory holds those of one stream.
 
-    A stream that is damaged, or holds other pages than the index says, is handed to `on_bad` as a whole.
+    A stream that is damaged, or holds fewer pages than the index says, is handed to `on_bad` as a whole.
+
+    Raises:
+        InputError: a stream holds more pages than the index says.
     """
     for stream in streams:
         where = f"{PurePosixPath(dump).name}, stream at byte {stream.start}"
         # One that is set aside gives no page and no bad page, so what it holds is gathered first.
-        bad: list[BadRecord] = []
+        found = _Found(stream.pages)
         try:
             with open_slice(dump, stream.start, stream.stop, limits=limits) as data:
                 document = _Document(data, lacks_start=stream.start > 0)
-                pages = list(read_pages(document, where=where, limits=limits, on_bad=bad.append))
-            if len(pages) + len(bad) != stream.pages:
-                raise BadRecord(f"the index names {stream.pages} pages here, but {len(pages) + len(bad)} are")
+                for page in read_pages(document, where=where, limits=limits, on_bad=found.add_bad):
+                    found.add(page)
+            if found.n != stream.pages:
+                raise BadRecord(f"the index names {stream.pages} pages here, but {found.n} are")
         except (InputError, BadRecord) as fault:
             reason = fault.what if isinstance(fault, InputError) else fault.reason
+            if found.n > stream.pages:
+                # Behind a cut-off index lies any number of pages: no share could tell what is lost.
+                raise InputError(
+                    reason, where=where, mend="Is the index whole, and of the same date?"
+                ) from None
             on_bad(BadRecord(reason, where=where, text=f"{stream.pages} pages"))
             # `max_bad_share` is about pages, and one record has been counted.
             tally.drop("bad_input", max(0, stream.pages - 1))
             continue
-        for record in bad:
+        for record in found.bad:
             on_bad(record)
-        yield from pages
+        tally.good(len(found.pages))
+        yield from found.pages
+
+
+class _Found:
+    """The pages of a stream, and at most one more than the index names: a cut-off index's last stream is all
+    the rest of the dump."""
+
+    def __init__(self, most: int) -> None:
+        self.pages: list[RawPage] = []
+        self.bad: list[BadRecord] = []
+        self._most = most
+
+    @property
+    def n(self) -> int:
+        return len(self.pages) + len(self.bad)
+
+    def add(self, page: RawPage) -> None:
+        self.pages.append(page)
+        self._refuse_more()
+
+    def add_bad(self, record: BadRecord) -> None:
+        self.bad.append(record)
+        self._refuse_more()
+
+    def _refuse_more(self) -> None:
+        if self.n > self._most:
+            raise BadRecord(f"the index names {self._most} pages here, but more are")
 
 
 class _Document:

@@ -12,7 +12,7 @@ BYTES_A_FILE = 2**40
 def read_documents(
     path: str, *, lang: str, ordinal: int, limits: Limits = DEFAULT_LIMITS, on_bad: OnBad = refuse
 ) -> Iterator[dict[str, Any]]:
-    """The documents of one UTF-8 file (`.gz` or `.bz2` decompressed), as rows of table `pages`.
+    """The documents of one UTF-8 file (`.gz`, `.bz2` or `.xz` decompressed), as rows of table `pages`.
 
     A document is a block of lines between blank ones (CC100's form); in a file without blank lines
     between others, it is one line.

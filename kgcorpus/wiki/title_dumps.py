@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded
 from kgcorpus.wiki.site import Site
@@ -25,7 +26,7 @@ Fact = dict[str, Any]
 
 def is_sql(path: str) -> bool:
     """Whether the file's name says that it is an SQL dump."""
-    return path.removesuffix(".gz").removesuffix(".bz2").endswith(".sql")
+    return format_of(path) == ".sql"
 
 
 def read_title_facts(
@@ -63,6 +64,7 @@ def read_title_facts(
             where = f"{PurePosixPath(path).name}, row {number}"
             on_bad(BadRecord(f"row of {table}: {bad}", where=where, text=str(values)))
             continue
+        tally.good()
         if fact is not None:
             yield fact
         else:

@@ -32,6 +32,18 @@ def test_a_path_does_not_matter_but_content_role_and_seed_do() -> None:
     assert len({print_of(), *others}) == 6
 
 
+@pytest.mark.parametrize("name", ["own.jsonl", "own.json.gz", "own.sql.bz2"])
+def test_a_name_that_picks_another_parser_counts_but_not_its_packing(name: str) -> None:
+    """A misnamed file that is renamed must not keep what the wrong parser made of it."""
+
+    def named(path: str) -> str:
+        return print_of(sources=[(Source("text.path", path), "s1")])
+
+    assert named("own.txt") == named("other.tsv.gz")
+    assert named("own.txt") != named(name)
+    assert named(name) == named(name.removesuffix(".gz").removesuffix(".bz2"))
+
+
 def test_only_declared_params_count() -> None:
     config = BuildConfig(
         spark=SparkConfig(master="local[7]", partitions=99), graph=GraphConfig(triples=("x",))

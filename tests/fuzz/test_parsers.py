@@ -7,6 +7,7 @@ import bz2
 import contextlib
 import gzip
 import json
+import lzma
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,10 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, Limits, open_input, read_lines, read_records
 from kgcorpus.kg import readers
 from kgcorpus.kg.wikidata import entity_lines, facts_in, parse_entity, rows_in
+from kgcorpus.linking.gold import read_gold
 from kgcorpus.wiki.documents import read_linked_documents
 from kgcorpus.wiki.dump import read_pages, read_site
 from kgcorpus.wiki.multistream import read_index, read_streams
@@ -28,6 +31,7 @@ from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.plaintext import read_documents
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.title_dumps import COLUMNS, join_facts, read_title_facts
+from kgcorpus.wiki.wikitext.templates import read_templates
 
 pytestmark = pytest.mark.slow
 LIMITS = Limits(record_mib=1)
@@ -64,6 +68,12 @@ ENTITY = {
 }
 JSON = b"[\n" + json.dumps(ENTITY).encode() + b",\n" + json.dumps(ENTITY).encode() + b"\n]\n"
 TSV = "Q1\tP1\tQ2\nQ1\ten\tErde\tTerra\nA_b\tQ3\n\ufeff\n".encode()
+LABELS = [{"span": [0, 1], "entity_id": "Q1"}, {"span": [1, 2], "entity_id": "Q2", "optional": True}]
+GOLD = (json.dumps({"text": "a\u00e9 b", "labels": LABELS, "evaluation_span": [0, 2]}) + "\n").encode() * 2
+FILE = File("tables/triples/0/part-00000-of-00001.parquet", 1, 9, "0")
+MANIFEST = json.dumps(
+    Manifest({"triples": TableEntry("triples", "0", "0", 1, {"blank_line": 1}, {}, (FILE,))}).to_dict()
+).encode()
 INDEX = b"60:1:A\n60:2:B\n190:3:C:d\n"
 
 
@@ -145,6 +155,18 @@ def target_config(path: str) -> None:
         load(BuildConfig, Path(path), variables={})
 
 
+def target_templates(path: str) -> None:
+    read_templates(path, "de", limits=LIMITS)
+
+
+def target_gold(path: str) -> None:
+    used(vars(text) for text in read_gold(Path(path), limits=LIMITS))
+
+
+def target_manifest(path: str) -> None:
+    load_manifest(Path(path).parent)
+
+
 TARGETS: dict[str, tuple[Callable[[str], None], str, bytes]] = {
     "dump": (target_dump, "x.xml", DUMP),
     "multistream": (target_dump, "x.xml.bz2", bz2.compress(DUMP[:300]) + bz2.compress(DUMP[300:])),
@@ -156,6 +178,10 @@ TARGETS: dict[str, tuple[Callable[[str], None], str, bytes]] = {
     "tsv": (target_tsv, "x.tsv", TSV),
     "gzip": (target_packed, "x.gz", gzip.compress(b"a\nb\n", mtime=0)),
     "bzip2": (target_packed, "x.bz2", bz2.compress(b"a\nb\n")),
+    "xz": (target_packed, "x.xz", lzma.compress(b"a\nb\n")),
+    "templates": (target_templates, "x.templates", "# Größe\nmaß\t{1} {n}\nb_c\t=maß\nd\t\n".encode()),
+    "gold": (target_gold, "x.gold", GOLD),
+    "manifest": (target_manifest, "manifest.json", MANIFEST),
     "config": (
         target_config,
         "x.yaml",
@@ -204,6 +230,7 @@ TOKENS = [
     ),
     *(
         b"[" * 2000,
+        b"[" * 100_000,
         b"[",
         b"]",
         b"{",
@@ -214,6 +241,7 @@ TOKENS = [
         b"1e999",
         b"-1",
         b"9" * 25,
+        b"9" * 5000,
         b"true",
         b"null",
         b"NaN",
@@ -261,7 +289,7 @@ def mutated(draw: st.DrawFn, seed: bytes) -> bytes:
 @given(data=st.data())
 def test_no_bytes_end_a_parser_otherwise(name: str, data: Any, tmp_path_factory: Any) -> None:
     target, file, seed = TARGETS[name]
-    path = tmp_path_factory.getbasetemp() / f"fuzz-{file}"
+    path = tmp_path_factory.getbasetemp() / file
     path.write_bytes(data.draw(mutated(seed)))
     with contextlib.suppress(InputError):
         target(str(path))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs import Limits
 from kgcorpus.linking.evaluate import evaluate
 from kgcorpus.linking.gold import read_gold
 from kgcorpus.linking.metrics import f1, precision_recall, resampled_pages, share
@@ -86,6 +87,27 @@ def test_packed_gold_and_its_evaluation_span(tmp_path):
 def test_a_malformed_line_is_named(tmp_path):
     with pytest.raises(InputError, match="line 2"):
         list(read_gold(gold_file(tmp_path, GOLD, {"text": "no labels"})))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"\xff", b"[" * 100_000, b'{"text": 1, "labels": []}', b'{"text": "", "labels": [1]}'),
+        b'{"text": "a", "labels": [], "evaluation_span": ["a", "b"]}',
+    ],
+)
+def test_a_line_of_any_bytes_is_named(tmp_path, line):
+    path = tmp_path / "gold.jsonl"
+    path.write_bytes(b"\n" + line)
+    with pytest.raises(InputError, match="line 2: is not a text"):
+        list(read_gold(path))
+
+
+def test_a_gold_line_has_an_end(tmp_path):
+    path = tmp_path / "gold.jsonl.xz"
+    path.write_bytes(lzma.compress(b"[" * (2 << 20)))
+    with pytest.raises(InputError, match="longer than 1 MiB"):
+        list(read_gold(path, limits=Limits(record_mib=1)))
 
 
 def test_a_build_without_links_says_so(names_only, tmp_path):

@@ -221,6 +221,32 @@ def test_titles_from_sql_dumps(
     ]
 
 
+def test_a_file_named_for_two_wikis_shifts_no_other_wikis_language(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    shared = write_sql(
+        tmp_path,
+        "wb_items_per_site",
+        "ips_row_id ips_item_id ips_site_id ips_site_page",
+        *(f"({n},{n},'{lang}wiki','Shared {lang}')" for n, lang in enumerate(("en", "de"), start=1)),
+    )
+    wikis = []
+    for lang in ("en", "de", "fr", "nl"):
+        dump, own = tmp_path / f"{lang}.xml", tmp_path / f"{lang}.tsv"
+        dump.write_text(HEAD.format(lang=lang, category="Category") + "</mediawiki>")
+        own.write_text(f"Own {lang}\tQ9\n")
+        titles_of = shared if lang in ("en", "de") else str(own)
+        wikis.append({"lang": lang, "dump": str(dump), "titles": titles_of})
+    config = BuildConfig.model_validate({"wikipedia": wikis})
+    rows = run(spark, titles.STAGE, config, tmp_path, {"pages": []})
+    assert [(row["lang"], row["title"]) for row in rows] == [
+        ("de", "Shared de"),
+        ("en", "Shared en"),
+        ("fr", "Own fr"),
+        ("nl", "Own nl"),
+    ]
+
+
 def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfig, tmp_path: Path) -> None:
     facts = run(spark, triples.STAGE, config, tmp_path)
     assert [tuple(fact.values()) for fact in facts] == [("Q1", "P17", "Q220"), ("Q220", "P17", "Q38")]

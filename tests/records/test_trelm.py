@@ -38,6 +38,25 @@ def test_the_limit_is_a_draw_that_no_order_changes():
     assert some != facts(triples, limit=5, seed=1)
 
 
+def test_a_hub_is_never_held_whole():
+    """Of millions of triples no more live at once than the limit needs."""
+
+    class Relation(str):
+        alive = most = 0
+
+        def __init__(self, _):
+            Relation.alive += 1
+            Relation.most = max(Relation.most, Relation.alive)
+
+        def __del__(self):
+            Relation.alive -= 1
+
+    tally = Tally()
+    found = facts((("Q1", Relation(f"P{n}"), "Q2") for n in range(2_000)), limit=5, tally=tally)
+    assert (len(found), tally.counts["fact_over_limit"]) == (5, 1_995)
+    assert Relation.most < 20
+
+
 def mention(start, end, qid="Q1"):
     return {"start": start, "end": end, "qid": qid, "source": "anchor", "confidence": 1.0}
 

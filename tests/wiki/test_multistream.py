@@ -13,7 +13,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, Limits, open_input
 from kgcorpus.wiki.dump import read_pages
-from kgcorpus.wiki.multistream import PageStream, cut, parts_of, read_index, read_streams
+from kgcorpus.wiki.multistream import PageStream, _Document, cut, parts_of, read_index, read_streams
 
 HEAD = "<mediawiki><siteinfo><dbname>enwiki</dbname></siteinfo>\n"
 PAGES_A_STREAM = (3, 1, 4, 1, 5, 2)
@@ -92,18 +92,39 @@ def test_an_index_of_another_dump_is_refused(dump, tmp_path):
         ("".join(reversed(lines)), "does not go on"),
         ("title\tQ1\n", r"wrong\.txt:1: this is not `offset:page id:title`"),
         ("-5:1:x\n", "this is not"),
+        ("9" * 5000 + ":1:x\n", "this is not"),
     ]:
         wrong.write_text(text)
         with pytest.raises(InputError, match=message):
             read_index(str(wrong), path)
     for text, message in [
-        ("".join(lines[:-1]), "names 1 pages here, but 2 are"),
-        ("".join(lines[3:]), "names 0 pages here, but 3 are"),
+        ("".join(lines[:-1]), "names 1 pages here, but more are"),
+        ("".join(lines[3:]), "names 0 pages here, but more are"),
         (f"{int(lines[0].split(':')[0]) + 1}:1:x\n", "too early|damaged"),
     ]:
         wrong.write_text(text)
         with pytest.raises(InputError, match=message):
             ids(path, read_index(str(wrong), path))
+
+
+@pytest.mark.parametrize("ident", ["5", "x"], ids=["pages", "bad pages"])
+def test_behind_a_cut_off_index_no_more_is_read_than_it_names(tmp_path, monkeypatch, ident):
+    """Else the last stream is all the rest of the dump, in memory at once."""
+    rest = (page(4) * 30_000).replace("<id>4", f"<id>{ident}").encode()
+    head, first = bz2.compress(HEAD.encode()), bz2.compress(page(1).encode())
+    path, index = tmp_path / "d.xml.bz2", tmp_path / "index.txt"
+    path.write_bytes(head + first + bz2.compress(rest + b"</mediawiki>"))
+    index.write_text(f"{len(head)}:1:a\n")
+    read, whole = [], _Document.read
+
+    def counted(self, n):
+        read.append(whole(self, n))
+        return read[-1]
+
+    monkeypatch.setattr(_Document, "read", counted)
+    with pytest.raises(InputError, match=r"1 pages here, but more are\. Is the index"):
+        ids(str(path), read_index(str(index), str(path)), on_bad=lambda bad: None)
+    assert sum(map(len, read)) < 2 << 20 < len(rest)
 
 
 @pytest.mark.parametrize("place", ["start", "middle", "end"])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs import Limits
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import is_disambiguation, parse
 from kgcorpus.wiki.wikitext.templates import read_templates
@@ -123,6 +124,16 @@ def test_a_bad_line_of_templates_is_named(tmp_path, line):
     path.write_text(f"ok\t{{1}}\n{line}\n")
     with pytest.raises(InputError, match="line 2"):
         read_templates(str(path), "en")
+
+
+def test_a_templates_file_has_limits_and_an_encoding(tmp_path):
+    path = tmp_path / "templates.tsv"
+    path.write_bytes("# Größe\n".encode() + "maß\t{1}".encode("latin-1"))
+    with pytest.raises(InputError, match="line 2: byte 0xdf at position 2 is not UTF-8"):
+        read_templates(str(path), "de")
+    path.write_bytes(b"a\t" + b"b" * (2 << 20))
+    with pytest.raises(InputError, match="longer than 1 MiB"):
+        read_templates(str(path), "de", limits=Limits(record_mib=1))
 
 
 PAGE = """{|

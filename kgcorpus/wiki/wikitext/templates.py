@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.inputs import decoded, read_lines
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, decoded, read_lines
 from kgcorpus.wiki.wikitext import rendering as to
 from kgcorpus.wiki.wikitext.rendering import Renderer
 
@@ -125,27 +125,32 @@ def renderers(lang: str, added: Sequence[tuple[str, str]] = ()) -> dict[str, Ren
     return known
 
 
-def read_templates(path: str, lang: str) -> tuple[tuple[str, str], ...]:
+def read_templates(path: str, lang: str, *, limits: Limits = DEFAULT_LIMITS) -> tuple[tuple[str, str], ...]:
     """A user's templates, which win over the built-in ones: lines `name TAB text`, `#` for a comment.
 
     The text holds arguments as `{1}` or `{name}`; `=convert` renders as the template `convert` does, and an
     empty text removes the template.
 
     Raises:
-        InputError: a line has no tab, or names an unknown template after `=`.
+        InputError: a line is not UTF-8, has no tab, or names an unknown template after `=`; or as
+            `read_lines`.
     """
     known = set(renderers(lang))
     added = []
-    for number, raw in read_lines(path):
-        line = decoded(raw).rstrip("\r\n")
+    for number, raw in read_lines(path, limits=limits):
+        where = f"{path}, line {number}"
+        try:
+            line = decoded(raw)
+        except BadRecord as bad:
+            raise InputError(bad.reason, where=where, mend="Save the file as UTF-8") from None
         name, tab, text = line.partition("\t")
         key = name.strip().replace("_", " ").lower()
         if not key or key.startswith("#"):
             continue
         if not tab or (text.startswith("=") and text[1:] not in known):
             raise InputError(
-                f"is no template: {line!r}",
-                where=f"{path}, line {number}",
+                f"is no template: {line[:80]!r}",
+                where=where,
                 mend="Write `name`, a tab, and a text with {1} or {name}, or = and a template's name",
             )
         known.add(key)
