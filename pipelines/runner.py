@@ -38,7 +38,7 @@ from pipelines.plan import (
     unavailable,
 )
 from pipelines.stages import STAGES
-from pipelines.sweep import remove_superseded, remove_unpublished
+from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 from pipelines.writer import read_counters, shard_names, write_shards
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ def build(
     Raises:
         KgcorpusError: with the stage's name in `where`.
     """
+    check_folder(out, {source for stage in STAGES for source in sources_of(config, stage.sources)})
     with folder_lock(out, "build"):
         sweep_temporaries(out)
         manifest = load_manifest(out)

@@ -54,10 +54,15 @@ def publish(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
-def sweep_temporaries(folder: Path) -> None:
-    """Remove what killed attempts left; only the owner of the build's lock may call it."""
-    for leftover in folder.rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def sweep_temporaries(out: Path) -> None:
+    """Remove what killed attempts of a build left; only the owner of the build's lock may call it.
+
+    What others write meanwhile stays: the tokens of a training, a run that lies in the folder.
+    """
+    deep = (path for name in ("tables", "data", "quarantine") for path in (out / name).rglob(".*.tmp"))
+    for leftover in [*out.glob(".*.tmp"), *deep]:
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

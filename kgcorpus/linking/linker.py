@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kgcorpus.config import BuildConfig, LinkingConfig, load
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.store import write_text
 from kgcorpus.contracts.tables import table
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.confidence import confidence, features_of
@@ -210,6 +211,8 @@ def _open_lexicon(
     try:
         return Lexicon.open(folder)
     except FileNotFoundError:
+        # Of which tables it is, for the sweep of a build that has newer ones.
+        write_text(folder.parent / "tables.json", json.dumps(tables))
         _build(paths, lang, config, without).save(folder)
         return Lexicon.open(folder)
 
