@@ -200,9 +200,9 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
 
     try:
         lm = AutoModelForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", use_safetensors=True
+            folder, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
         ).float()
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -8,11 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
-
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.mirror import copy_from
@@ -174,7 +173,7 @@ def open_tokenizer(
 
     tokenizer: Any
     if folder.exists():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         return tokenizer
     if config.base_model is None:
         texts = islice(_texts(corpus, manifest, tables), 3 * _TOKENIZER_TEXTS)
@@ -182,7 +181,7 @@ def open_tokenizer(
     else:
         where = f"base_model {config.base_model}"
         try:
-            tokenizer = AutoTokenizer.from_pretrained(config.base_model)
+            tokenizer = AutoTokenizer.from_pretrained(config.base_model, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise UsageError(f"its tokenizer cannot be loaded: {error}", where=where) from None
         if not tokenizer.is_fast or tokenizer.mask_token is None:
@@ -200,7 +199,7 @@ def _texts(corpus: Path, manifest: Manifest, tables: Collection[str]) -> Iterato
             batch
             for file in files
             if file.split == "train"
-            for batch in pq.ParquetFile(corpus / file.path).iter_batches(1000, columns=["text"])
+            for batch in read_batches(corpus / file.path, ["text"], rows=1000)
         )
         texts = (text for batch in batches for text in batch.column("text").to_pylist())
         for text in islice(texts, _TOKENIZER_TEXTS):

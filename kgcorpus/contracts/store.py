@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import UsageError, naming
 
 _CHUNK = 1 << 20
 
@@ -75,6 +75,7 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
 
     Raises:
         UsageError: another process holds it.
+        EnvironmentLacksError: the disk has no room for the work.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+", encoding="utf-8") as stream:
@@ -90,4 +91,5 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
-        yield
+        with naming(folder):
+            yield

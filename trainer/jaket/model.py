@@ -263,8 +263,8 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
     try:
         if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
-        model = JaketModel.from_pretrained(folder, use_safetensors=True)
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        model = JaketModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

@@ -60,8 +60,10 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
 
     where = f"model {model}"
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(model)
-        encoder, loading = AutoModel.from_pretrained(model, use_safetensors=True, output_loading_info=True)
+        tokenizer: Any = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+        encoder, loading = AutoModel.from_pretrained(
+            model, use_safetensors=True, output_loading_info=True, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=where) from None
     # A pooler is new in a checkpoint of a masked language model; no head here reads it.
