@@ -18,6 +18,7 @@ from kgcorpus.mirror import copy_from
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim
 from trainer.config import STREAM_TABLES, TrainingConfig
+from trainer.pretrained import not_loaded
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -183,7 +184,7 @@ def open_tokenizer(
         try:
             tokenizer = AutoTokenizer.from_pretrained(config.base_model, trust_remote_code=False)
         except (OSError, ValueError) as error:
-            raise UsageError(f"its tokenizer cannot be loaded: {error}", where=where) from None
+            raise not_loaded(error, where=where) from None
         if not tokenizer.is_fast or tokenizer.mask_token is None:
             raise UsageError("needs a fast tokenizer (tokenizer.json) with a mask token", where=where)
     write_folder(folder, tokenizer.save_pretrained)

@@ -18,6 +18,7 @@ from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.heads import Head
+from trainer.pretrained import not_loaded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -65,7 +66,7 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
             model, use_safetensors=True, output_loading_info=True, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be loaded: {error}", where=where) from None
+        raise not_loaded(error, where=where) from None
     # A pooler is new in a checkpoint of a masked language model; no head here reads it.
     missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
     if missing:
