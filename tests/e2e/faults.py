@@ -147,7 +147,7 @@ def _set_aside(place: Place, triples: Path, line: int) -> None:
     """The malformed line alone stands in quarantine/, with its position and reason."""
     (file,) = (place.out / "quarantine" / "triples").iterdir()
     (bad,) = map(json.loads, file.read_text().splitlines())
-    assert bad["where"] == f"{triples}:{line}"
+    assert bad["where"] == f"{triples.name}:{line}"
     assert "3 tab-separated columns" in bad["reason"]
     assert bad["text"] == "Q2\tP1"
 
@@ -551,8 +551,15 @@ FAULTS = (
     Fault("a decompression bomb", "70 MiB of triples in 72 kB of .gz", 3, bomb),
     Fault("a truncated dump", "the last 500 bytes of a .bz2 cut off", 3, truncated_dump),
     Fault("a damaged dump", "one byte in the middle of a .bz2 flipped", 3, flipped_byte),
-    Fault("a dump truncated in a later block", "as above, 4 blocks without index", 3, truncated_far_inside),
-    Fault("a dump damaged in a later block", "as above, 4 blocks without index", 3, flipped_far_inside),
+    Fault(
+        "a dump truncated in a later block",
+        "as above, of several blocks, without index",
+        3,
+        truncated_far_inside,
+    ),
+    Fault(
+        "a dump damaged in a later block", "as above, of several blocks, without index", 3, flipped_far_inside
+    ),
     Fault("broken XML", "an end tag misspelt", 3, broken_xml),
     Fault("XML entities", "ten levels of ten, declared in a DTD", 3, entity_expansion),
     Fault("XML entities in a second dump", "a whole dump named before it", 3, entities_in_a_second_dump),
