@@ -12,7 +12,7 @@ from tests.e2e.faults import FAULTS, NO_MODEL, Fault, Place, shown
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 DOC = Path(__file__).parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
-WHERE_WHAT_MEND = re.compile(r"error: [^:]+: .+(\. [A-Z].+|, did you mean \S+\?)")
+WHERE_WHAT_MEND = re.compile(r"error: .+?: .+(\. [A-Z].+|, did you mean \S+\?)")
 HEAD = "| fault | tried | exit | what is said | afterwards |\n| --- | --- | --- | --- | --- |"
 
 

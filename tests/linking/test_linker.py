@@ -85,3 +85,12 @@ def test_the_arrays_of_former_tables_are_swept(corpus, tmp_path):
             manifest.tables[name] = dataclasses.replace(entry, fingerprint=fingerprint)
         remove_superseded(out, manifest)
         assert any((out / "cache" / "linker").iterdir()) == kept
+
+
+def test_tables_that_a_build_has_not_come_to_are_refused(corpus, tmp_path):
+    out = shutil.copytree(corpus, tmp_path / "corpus", ignore=shutil.ignore_patterns("cache"))
+    manifest = load_manifest(out)
+    manifest.pending = frozenset({"surfaces"})
+    manifest.save(out)
+    with pytest.raises(InputError, match="has not come to the tables surfaces"):
+        Linker.open(out, "en")
