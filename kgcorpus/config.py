@@ -368,7 +368,7 @@ def _read_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     try:
         data = yaml.safe_load(_expand(file.read_text(encoding="utf-8"), variables, file))
     except FileNotFoundError:
-        raise UsageError("no such config file", where=str(file)) from None
+        raise UsageError("no such config file", where=str(file), mend="Correct --config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=str(file)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W\u3040-\u30f
 
 def read_shards(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
     """A table's shards as one Arrow table, in shard order."""
-    return pa.concat_tables([pq.read_table(path, columns=list(columns)) for path in paths])
+    return pa.concat_tables([read_shard(path, columns) for path in paths])
 
 
 @lru_cache(maxsize=4)

@@ -31,6 +31,7 @@ from pipelines.failures import SPARK_FAILURES, translated
 from pipelines.plan import (
     BY_TABLE,
     SourceDigests,
+    Step,
     available_inputs,
     is_refused,
     is_whole,
@@ -39,7 +40,7 @@ from pipelines.plan import (
     unavailable,
 )
 from pipelines.stages import STAGES
-from pipelines.sweep import remove_superseded, remove_unpublished
+from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 from pipelines.writer import read_counters, shard_names, write_shards
 
 log = logging.getLogger(__name__)
@@ -77,12 +78,14 @@ def build(
     Raises:
         KgcorpusError: with the stage's name in `where`.
     """
+    check_folder(out, {source for stage in STAGES for source in sources_of(config, stage.sources)})
     with folder_lock(out, "build"):
         sweep_temporaries(out)
         manifest = load_manifest(out)
         digests = SourceDigests(out)
         steps = plan(config, out, manifest=manifest, digests=digests, targets=targets, force=force)
         digests.save(out)
+        manifest.pending = _pending(manifest, steps, complete=not targets)
         started = time.time()
         outcomes: list[Outcome] = []
         for step in steps:
@@ -99,6 +102,20 @@ def build(
         return outcomes
 
 
+def _pending(manifest: Manifest, steps: Sequence[Step], *, complete: bool) -> frozenset[str]:
+    """The tables that do not go with the others until the build has come to them.
+
+    They reach the disk with the first table that is committed: before that the former build stands.
+    """
+    run, current, left_out = (
+        {step.stage for step in steps if step.action == action} for action in ("run", "skip", "n/a")
+    )
+    if complete:
+        # The end forgets the tables that the configuration makes no more.
+        return frozenset(run | left_out & manifest.tables.keys())
+    return (manifest.pending - current) | run
+
+
 def _run(
     stage: Stage, config: BuildConfig, out: Path, *, manifest: Manifest, digests: SourceDigests, forced: bool
 ) -> Outcome:
@@ -107,6 +124,7 @@ def _run(
     entry = manifest.tables.get(stage.table)
     redo = forced or (entry is not None and is_refused(entry.drops, config))
     if entry and entry.fingerprint == print_ and is_whole(out, entry) and not redo:
+        manifest.pending -= {stage.table}
         return Outcome(stage.table, "unchanged", "its inputs came out the same", entry.rows)
     made = table(stage.table)
     folder = out / "tables" / stage.table / print_[:12]
@@ -141,6 +159,7 @@ def _run(
     for file in entry.files if made.published else ():
         publish(folder / Path(file.path).name, out / file.path)
     manifest.tables[stage.table] = entry
+    manifest.pending -= {stage.table}
     manifest.save(out)
     return Outcome(stage.table, "built", "", entry.rows, time.monotonic() - started)
 
@@ -233,6 +252,7 @@ def _finish(
     if complete:
         made = {stage.table for stage in STAGES if not unavailable(stage, config)}
         manifest.tables = {name: entry for name, entry in manifest.tables.items() if name in made}
+        manifest.pending = frozenset()
     read = (stage for stage in STAGES if stage.table in manifest.tables)
     sources = {source for stage in read for source in sources_of(config, stage.sources)}
     manifest.sources = sorted(

@@ -1,10 +1,49 @@
-"""What a finished build removes, so that OUT holds what its manifest names and nothing else."""
+"""What a finished build removes, so that OUT holds what its manifest names and nothing else.
 
+Therefore a folder is looked at first: nothing of the user's may lie where it would go.
+"""
+
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.manifest import Manifest
+from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.stages import Source
+
+# Folders of OUT that are a build's alone.
+_OWN = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
+# A build leaves the second one before it writes its first shard, the first when a stage ends.
+_SIGNS = ("manifest.json", ".sources.json")
+
+
+def check_folder(out: Path, sources: Iterable[Source]) -> None:
+    """See that nothing of the user's lies where a build removes files.
+
+    Raises:
+        UsageError: data/ or tables/ hold something that no build made, or an input lies in a build's folders.
+    """
+    if not any((out / sign).exists() for sign in _SIGNS):
+        for folder in (out / "data", out / "tables"):
+            if folder.is_dir() and any(folder.iterdir()):
+                raise UsageError(
+                    "holds files, and no build made them: a build would remove them",
+                    where=str(folder),
+                    mend="Choose another --out",
+                )
+    for source in sources:
+        path = Path(source.path).resolve()
+        if is_remote(source.path) or not path.exists():
+            continue
+        for name in _OWN:
+            if path.is_relative_to((out / name).resolve()):
+                raise UsageError(
+                    f"this input lies in {out / name}, where a build removes files",
+                    where=source.path,
+                    mend="Move it, or choose another --out",
+                )
 
 
 def remove_unpublished(out: Path, manifest: Manifest) -> None:
@@ -21,16 +60,18 @@ def remove_superseded(out: Path, manifest: Manifest) -> None:
     Only a build of all tables may call it: a stage that was cut short keeps its whole shards until then.
     """
     current = {(name, entry.fingerprint[:12]) for name, entry in manifest.tables.items()}
-    for path, owner in _owned(out):
-        if owner not in current:
+    for path, owners in _owned(out):
+        if not owners <= current:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(out / "scratch", ignore_errors=True)
 
 
-def _owned(out: Path) -> Iterator[tuple[Path, tuple[str, str]]]:
-    """What belongs to one table of one fingerprint."""
+def _owned(out: Path) -> Iterator[tuple[Path, set[tuple[str, str]]]]:
+    """What belongs to tables of certain fingerprints."""
     for path in [*out.glob("tables/*/*"), *out.glob("quarantine/*/*.jsonl")]:
-        yield path, (path.parent.name, path.stem)
+        yield path, {(path.parent.name, path.stem)}
     for path in out.glob("cache/names/*-*"):
         table, _, fingerprint = path.name.rpartition("-")
-        yield path, (table, fingerprint)
+        yield path, {(table, fingerprint)}
+    for path in out.glob("cache/linker/*/tables.json"):
+        yield path.parent, {(table, fingerprint) for table, fingerprint in json.loads(path.read_text())}

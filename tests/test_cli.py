@@ -48,7 +48,7 @@ def test_a_target_whose_inputs_are_not_configured_is_left_out_with_one_warning(t
     [
         (["build-corpus", "--config", "none.yaml"], 2, "no such config file"),
         (["build-corpus", "--set", "cycles.per_pear=3"], 2, "did you mean cycles.per_pair"),
-        (["build-corpus", "tripels"], 2, "no table is called 'tripels'"),
+        (["build-corpus", "tripels"], 2, "tripels: no such table. The tables are:"),
         (["build-corpus", "trelm", "--config", "c.yaml"], 2, "not configured"),
         (["build-corpus", "--config", "missing.yaml"], 3, "absent.txt: no such file"),
         (["status", "--out", "empty"], 3, "holds no finished build"),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from trainer.config import TrainingConfig
+from trainer.pretrained import not_loaded
 from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
                 config.base_model, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
             ).float()
         except (OSError, ValueError) as error:
-            raise UsageError(f"cannot be loaded: {error}", where=f"base_model {config.base_model}") from None
+            raise not_loaded(error, where=f"base_model {config.base_model}") from None
     else:
         small = config.model
         torch.manual_seed(hash64(config.seed, "model"))
@@ -201,10 +202,10 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
 
     try:
         lm = AutoModelForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", use_safetensors=True
+            folder, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
         ).float()
         tokenizer = load_tokenizer(folder)
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
+        raise not_loaded(error, where=f"model {folder}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return PackedMaskedLM(lm).eval().to(device), tokenizer

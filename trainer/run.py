@@ -8,17 +8,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.mirror import copy_from
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim
 from trainer.config import STREAM_TABLES, TrainingConfig
+from trainer.pretrained import not_loaded
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -180,7 +180,7 @@ def open_tokenizer(
         try:
             tokenizer = load_tokenizer(config.base_model)
         except (OSError, ValueError) as error:
-            raise UsageError(f"its tokenizer cannot be loaded: {error}", where=where) from None
+            raise not_loaded(error, where=where) from None
         if not tokenizer.is_fast or tokenizer.mask_token is None:
             raise UsageError("needs a fast tokenizer (tokenizer.json) with a mask token", where=where)
     write_folder(folder, tokenizer.save_pretrained)
@@ -196,7 +196,7 @@ def _texts(corpus: Path, manifest: Manifest, tables: Collection[str]) -> Iterato
             batch
             for file in files
             if file.split == "train"
-            for batch in pq.ParquetFile(corpus / file.path).iter_batches(1000, columns=["text"])
+            for batch in read_batches(corpus / file.path, ["text"], rows=1000)
         )
         texts = (text for batch in batches for text in batch.column("text").to_pylist())
         for text in islice(texts, _TOKENIZER_TEXTS):

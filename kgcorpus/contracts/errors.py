@@ -1,11 +1,21 @@
 """Errors a user can act on: what happened, where, and what to do. Each kind has its exit code."""
 
+import contextlib
 import errno
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk's quota is used up"}
 _NO_ROOM[errno.EFBIG] = "the file grew past the limit of this shell or disk"
+_MENDS = {
+    errno.ENOENT: "Correct the path",
+    errno.ENOTDIR: "A file stands where a folder should: choose another path",
+    errno.EISDIR: "A folder stands where a file should: choose another path",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a place that you may read and write"),
+}
+_LOOK = "See whether the place can be read and written, then run the same command"
 # How tokenizers and safetensors (Rust) name it, and torch.save.
 _RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
 _TORCH_WRITE_FAILED = "file write failed"
@@ -50,20 +60,41 @@ class EnvironmentLacksError(KgcorpusError):
     exit_code = 4
 
 
-def as_error(error: Exception) -> KgcorpusError:
-    """Any exception as one that a user can act on; what we did not foresee is a fault of ours."""
+def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
+    """Any exception as one that a user can act on; what we did not foresee is a fault of ours.
+
+    Args:
+        error: the exception.
+        folder: what was written to, for errors that name no file.
+    """
     if isinstance(error, KgcorpusError):
         return error
     names = (getattr(error, "filename", None), getattr(error, "filename2", None))
-    where = " -> ".join(str(name) for name in names if name)
+    where = " -> ".join(str(name) for name in names if name) or folder
     if full := _NO_ROOM.get(_errno(error)):
         return EnvironmentLacksError(full, where=where, mend="Free space there, then run the same command")
     if isinstance(error, OSError):
-        return EnvironmentLacksError(error.strerror or str(error), where=where)
+        mend = _MENDS.get(error.errno or 0, _LOOK)
+        return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)
     return KgcorpusError(
         f"{type(error).__name__}: {' '.join(str(error).split())}",
         mend="This is a fault of ours: run with --debug for the trace, and report it",
     )
+
+
+@contextlib.contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """Let a full disk be told with the folder that is written to: a failed write names no file.
+
+    Raises:
+        EnvironmentLacksError: there was no room.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _errno(error) not in _NO_ROOM or isinstance(error, KgcorpusError):
+            raise
+        raise as_error(error, folder=str(folder)) from error
 
 
 def _errno(error: Exception) -> int:

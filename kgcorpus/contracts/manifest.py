@@ -1,7 +1,7 @@
 """The manifest: what a build holds. Written last, it is the pointer to the current files of every table."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,19 +55,27 @@ class TableEntry:
 
 @dataclass
 class Manifest:
-    """The tables of a build, the files it read and the versions it depends on."""
+    """The tables of a build, the files it read and the versions it depends on.
+
+    Attributes:
+        pending: tables that a build was to make or look at again after it had changed others, and has not
+            come to: it is at work, or was cut short. What stands for them does not go with the others.
+    """
 
     tables: dict[str, TableEntry] = field(default_factory=dict)
     sources: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    pending: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON; equal builds give equal texts."""
+        pending = {"pending": sorted(self.pending)} if self.pending else {}
         return {
             "format": FORMAT,
             "tables": {name: self.tables[name].to_dict() for name in sorted(self.tables)},
             "sources": self.sources,
             "versions": self.versions,
+            **pending,
         }
 
     def save(self, out: Path) -> None:
@@ -78,12 +86,18 @@ class Manifest:
         """Absolute paths of a table's files that hold rows' schema, in shard order."""
         return [str(Path(out) / file.path) for file in self.tables[table].files]
 
-    def check_files(self, out: Path, tables: Iterable[str]) -> None:
-        """See that the files of those tables that are built are there, whole and with all columns.
+    def check_files(self, out: Path, tables: Collection[str]) -> None:
+        """See that these tables are of one build, and the files of those that are built whole.
 
         Raises:
-            InputError: one is not.
+            InputError: a table is pending, or a file is missing, cut short or without some column.
         """
+        if waiting := self.pending & set(tables):
+            raise InputError(
+                f"the last build has not come to the tables {', '.join(sorted(waiting))}",
+                where=str(out),
+                mend="Wait for it, or run the same kgcorpus build-corpus again",
+            )
         for name in sorted(self.tables.keys() & tables):
             for file in self.tables[name].files:
                 if fault := _fault(out / file.path, file, table(name).schema.names):
@@ -129,6 +143,7 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
             {name: TableEntry.from_dict(entry) for name, entry in data["tables"].items()},
             data["sources"],
             data["versions"],
+            frozenset(data.get("pending", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(

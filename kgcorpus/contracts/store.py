@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import UsageError, naming
 
 _CHUNK = 1 << 20
 
@@ -54,10 +54,15 @@ def publish(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
-def sweep_temporaries(folder: Path) -> None:
-    """Remove what killed attempts left; only the owner of the build's lock may call it."""
-    for leftover in folder.rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def sweep_temporaries(out: Path) -> None:
+    """Remove what killed attempts of a build left; only the owner of the build's lock may call it.
+
+    What others write meanwhile stays: the tokens of a training, a run that lies in the folder.
+    """
+    deep = (path for name in ("tables", "data", "quarantine") for path in (out / name).rglob(".*.tmp"))
+    for leftover in [*out.glob(".*.tmp"), *deep]:
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -70,6 +75,7 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
 
     Raises:
         UsageError: another process holds it.
+        EnvironmentLacksError: the disk has no room for the work.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+", encoding="utf-8") as stream:
@@ -85,4 +91,5 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
-        yield
+        with naming(folder):
+            yield

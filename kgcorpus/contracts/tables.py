@@ -382,5 +382,5 @@ def table(name: str) -> Table:
         UsageError: there is none.
     """
     if name not in TABLES:
-        raise UsageError(f"no table is called {name!r}", mend=f"The tables are: {', '.join(TABLES)}")
+        raise UsageError("no such table", where=name, mend=f"The tables are: {', '.join(TABLES)}")
     return TABLES[name]

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kgcorpus.config import BuildConfig, LinkingConfig, load
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.shards import read_batches, read_shard
+from kgcorpus.contracts.store import write_text
 from kgcorpus.contracts.tables import table
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.confidence import confidence, features_of
@@ -66,6 +67,7 @@ class Linker:
             InputError: the folder holds no build, or none with links or names of entities.
         """
         manifest = load_manifest(corpus, required=True)
+        manifest.check_files(corpus, TABLES)
         paths = {name: manifest.files(corpus, name) for name in TABLES if name in manifest.tables}
         if not {"surfaces", "entities"} & set(paths):
             raise InputError(
@@ -210,6 +212,8 @@ def _open_lexicon(
     try:
         return Lexicon.open(folder)
     except FileNotFoundError:
+        # Of which tables it is, for the sweep of a build that has newer ones.
+        write_text(folder.parent / "tables.json", json.dumps(tables))
         _build(paths, lang, config, without).save(folder)
         return Lexicon.open(folder)
 
@@ -220,7 +224,7 @@ def _build(
     def read(name: str, *columns: str) -> pa.Table:
         schema = pa.schema([table(name).schema.field(column) for column in columns])
         own = [("lang", "=", lang)] if "lang" in table(name).columns else None
-        files = [pq.read_table(path, columns=list(columns), filters=own) for path in paths.get(name, ())]
+        files = [read_shard(path, columns, filters=own) for path in paths.get(name, ())]
         return pa.concat_tables([schema.empty_table(), *files])
 
     names = [
@@ -248,5 +252,5 @@ def _names(paths: Mapping[str, Sequence[str]]) -> Iterator[list[dict[str, Any]]]
     )
     for name, columns, rows_of in sources:
         for path in paths.get(name, ()):
-            for batch in pq.ParquetFile(path).iter_batches(_BATCH, columns=columns):
+            for batch in read_batches(path, columns, rows=_BATCH):
                 yield list(rows_of(batch.to_pylist()))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from kgcorpus.contracts.shards import read_batches
 
 # Semantic importance is 1 where the mention changes nothing; most lies just above.
 SI_BOUNDS = (1.0, 1.001, 1.002, 1.005, 1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 5.0)
@@ -24,8 +25,7 @@ def reader_of(files: Mapping[str, Sequence[str]]) -> Read:
 
     def read(table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for path in files[table]:
-            with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(columns=list(columns))
+            yield from read_batches(path, columns)
 
     return read
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.shards import damage_named
 from kgcorpus.report.visible import visible
 
 Row = Mapping[str, Any]
@@ -55,7 +56,7 @@ def sample_rows(paths: Sequence[str], n: int, *, seed: int = 0) -> list[dict[str
     for path, index, rows in groups:
         here = sorted(row - first for row in wanted if first <= row < first + rows)
         if here:
-            with fsspec.open(path, "rb") as stream:
+            with damage_named(path), fsspec.open(path, "rb") as stream:
                 found += pq.ParquetFile(stream).read_row_group(index).take(here).to_pylist()
         first += rows
     return found

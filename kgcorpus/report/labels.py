@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kgcorpus.contracts.manifest import Manifest
+from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
 
 
@@ -15,6 +15,6 @@ def labels_of(manifest: Manifest, out: Path, *, lang: str = "en") -> Callable[[s
     known = []
     for table, key in (("entities", "qid"), ("relations", "pid")):
         if table in manifest.tables:
-            shards = [pq.read_table(path, columns=[key, "names"]) for path in manifest.files(out, table)]
+            shards = [read_shard(path, [key, "names"]) for path in manifest.files(out, table)]
             known.append(Names.from_arrow(pa.concat_tables(shards), key))
     return lambda ident: next((label for names in known if (label := names.label(ident, lang))), None)

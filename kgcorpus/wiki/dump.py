@@ -132,7 +132,7 @@ def _endless_tag(where: str, limits: Limits) -> InputError:
     return InputError(
         f"a tag of the XML is longer than {limits.record_mib} MiB",
         where=where,
-        mend="The file is damaged or no MediaWiki export",
+        mend="It is damaged or no MediaWiki export: fetch it again",
     )
 
 
@@ -140,7 +140,7 @@ def _broken(fault: expat.ExpatError, *, where: str) -> InputError:
     return InputError(
         f"broken XML: {expat.ErrorString(fault.code)}",
         where=f"{where}, line {fault.lineno}, column {fault.offset}",
-        mend="The file is damaged, truncated or no MediaWiki export",
+        mend="It is damaged, truncated or no MediaWiki export: fetch it again",
     )
 
 

@@ -2,10 +2,11 @@
 
 import errno
 import pickle
+from pathlib import Path
 
 import pytest
 
-from kgcorpus.contracts.errors import InputError, KgcorpusError, as_error
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, as_error, naming
 
 
 @pytest.mark.parametrize(
@@ -14,7 +15,8 @@ from kgcorpus.contracts.errors import InputError, KgcorpusError, as_error
         (InputError("is bad", where="a:3"), 3, "a:3: is bad"),
         (OSError(errno.ENOSPC, "No space left on device", "/a"), 4, "/a: the disk is full. Free space"),
         (OSError(errno.EFBIG, "File too large"), 4, "grew past the limit"),
-        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a"), 4, "/a: Not a directory"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a"), 4, "/a: Not a directory. A file"),
+        (PermissionError(errno.EACCES, "Permission denied", "/a"), 4, "/a: Permission denied. Choose"),
         (Exception("No space left on device (os error 28)"), 4, "the disk is full"),
         (RuntimeError("failed writing file data/0: file write failed"), 4, "the disk is full"),
         (KeyError("a\nb"), 1, "KeyError: 'a\\nb'. This is a fault of ours"),
@@ -31,3 +33,22 @@ def test_an_error_survives_the_way_from_a_worker() -> None:
     error = pickle.loads(pickle.dumps(InputError("is bad", where="a:3", mend="Mend it")))
     assert isinstance(error, KgcorpusError)
     assert str(error) == "a:3: is bad. Mend it"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        Exception("No space left on device (os error 28)"),
+        RuntimeError("failed writing file data/0: file write failed"),
+    ],
+)
+def test_a_full_disk_is_told_with_the_folder_though_the_write_named_no_file(error: Exception) -> None:
+    said = r"^/RUN: the disk is full\. Free space there"
+    with pytest.raises(EnvironmentLacksError, match=said), naming(Path("/RUN")):
+        raise error
+
+
+def test_other_errors_pass_a_folder_unchanged() -> None:
+    with pytest.raises(KeyError, match="a"), naming(Path("/RUN")):
+        raise KeyError("a")

@@ -34,8 +34,20 @@ def test_temporary_names_never_end_in_parquet(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_attempt_are_swept(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / ".a.parquet.12-ab.tmp").touch()
+    (tmp_path / ".manifest.json.12-ab.tmp").touch()
     sweep_temporaries(tmp_path)
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_what_a_training_writes_beside_the_build_is_not_swept(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens" / "abc" / "xlr" / ".test.parquet.12-ab.tmp"
+    checkpoint = tmp_path / "RUN" / "checkpoints" / ".step-00000001.12-ab.tmp"
+    for folder in (tokens.parent, checkpoint, tmp_path / ".step-00000001.12-ab.tmp"):
+        folder.mkdir(parents=True)
+    tokens.touch()
+    before = sorted(tmp_path.rglob("*"))
+    sweep_temporaries(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_publish_replaces_what_was_there(tmp_path: Path) -> None:

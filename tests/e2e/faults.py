@@ -3,6 +3,7 @@
 import bz2
 import contextlib
 import gzip
+import hashlib
 import json
 import re
 import resource
@@ -17,6 +18,7 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.demo.dumps import write_dumps
 from tests.e2e.commands import ONE_CORE, bytes_of, command, run, sets
@@ -102,6 +104,7 @@ def shown(done: Done, place: Place) -> str:
     text = re.sub(r"\.([\w.-]+?)\.\d+-[0-9a-f]{8}\.tmp", r"\1", text)
     text = re.sub(r"/[0-9a-f]{12}/", "/FINGERPRINT/", text)
     text = re.sub(r"(The tables are: ).*", r"\1...", text)
+    text = re.sub(r"(cannot be read \().*?(\)\. )", r"\1...\2", text)
     return re.sub(r"\b(process|byte|char|column|line|page_id) \d+\b", r"\1 N", text)
 
 
@@ -136,6 +139,26 @@ def missing_column_set_aside(place: Place) -> Done:
     triples.write_text("Q1\tP1\tQ2\n" * 3 + "Q2\tP1\n")
     done = place.build_from(f"graph: {{triples: [{triples}]}}\non_bad_input: quarantine\n", "triples")
     assert not (place.out / "manifest.json").exists()
+    _set_aside(place, triples, 4)
+    return done
+
+
+def _set_aside(place: Place, triples: Path, line: int) -> None:
+    """The malformed line alone stands in quarantine/, with its position and reason."""
+    (file,) = (place.out / "quarantine" / "triples").iterdir()
+    (bad,) = map(json.loads, file.read_text().splitlines())
+    assert bad["where"] == f"{triples.name}:{line}"
+    assert "3 tab-separated columns" in bad["reason"]
+    assert bad["text"] == "Q2\tP1"
+
+
+def one_bad_line(place: Place) -> Done:
+    triples = place.folder / "triples.txt"
+    triples.write_text("".join(f"Q1\tP1\tQ{n}\n" for n in range(2, 202)) + "Q2\tP1\n")
+    done = place.build_from(f"graph: {{triples: [{triples}]}}\non_bad_input: quarantine\n", "triples")
+    entry = load_manifest(place.out).tables["triples"]
+    assert (entry.rows, entry.drops) == (200, {"bad_input": 1})
+    _set_aside(place, triples, 201)
     return done
 
 
@@ -150,7 +173,11 @@ def latin1(place: Place) -> Done:
     labels.write_text("Q1\tde\tKöln\n", encoding="latin-1")
     (place.folder / "triples.txt").write_text("Q1\tP1\tQ2\n")
     graph = f"{{triples: [{place.folder}/triples.txt], labels: [{labels}]}}"
-    return place.build_from(f"graph: {graph}\n", "entities")
+    done = place.build_from(f"graph: {graph}\n", "entities")
+    manifest = load_manifest(place.out)
+    assert list(manifest.tables) == ["triples"]
+    manifest.check_files(place.out, ("triples",))
+    return done
 
 
 def bomb(place: Place) -> Done:
@@ -189,11 +216,105 @@ def broken_xml(place: Place) -> Done:
     return _build_dump(place, dump)
 
 
+def _of_blocks(place: Place) -> Path:
+    """A dump of several blocks of bzip2, so that what reads its head sees the first alone."""
+    pages = (
+        f"<page><title>Page {n}</title><ns>0</ns><id>{n}</id><revision><text>"
+        f"{hashlib.shake_256(str(n).encode()).hexdigest(1000)}</text></revision></page>\n"
+        for n in range(1, 2001)
+    )
+    dump = place.folder / "dump.xml.bz2"
+    dump.write_bytes(bz2.compress(f"<mediawiki>\n{''.join(pages)}</mediawiki>".encode()))
+    assert dump.stat().st_size > 1 << 20
+    return dump
+
+
+def truncated_far_inside(place: Place) -> Done:
+    dump = _of_blocks(place)
+    dump.write_bytes(dump.read_bytes()[:-500])
+    return _build_dump(place, dump)
+
+
+def flipped_far_inside(place: Place) -> Done:
+    dump = _of_blocks(place)
+    data = bytearray(dump.read_bytes())
+    data[-(len(data) // 8)] ^= 0xFF
+    dump.write_bytes(data)
+    return _build_dump(place, dump)
+
+
 def entity_expansion(place: Place) -> Done:
+    return _build_dump(place, _with_entities(place))
+
+
+def entities_in_a_second_dump(place: Place) -> Done:
+    dumps = f"[{_dump(place)}, {_with_entities(place)}]"
+    return place.build_from(f"wikipedia: [{{lang: en, dump: {dumps}}}]\n", "pages")
+
+
+def _with_entities(place: Place) -> Path:
     dump = place.folder / "dump.xml"
     levels = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
     dump.write_text(f'<!DOCTYPE mediawiki [<!ENTITY l0 "ha">{levels}]><mediawiki>&l9;</mediawiki>')
-    return _build_dump(place, dump)
+    return dump
+
+
+_PAGE = "<page><title>{}</title><ns>0</ns><id>{}</id><revision><text>{}</text></revision></page>"
+
+
+def page_without_text(place: Place) -> Done:
+    dump = place.folder / "dump.xml"
+    pages = (("Empty", 1, ""), ("Rome", 2, "A city."))
+    dump.write_text(f"<mediawiki>{''.join(_PAGE.format(*page) for page in pages)}</mediawiki>")
+    done = _build_dump(place, dump)
+    entry = load_manifest(place.out).tables["pages"]
+    assert (entry.rows, entry.drops) == (1, {"no_text": 1})
+    return done
+
+
+def unknown_qid(place: Place) -> Done:
+    text = "[[Rome]] is known, [[Atlantis]] is no node, and [[Utopia]] has no item."
+    files = {
+        "dump.xml": f"<mediawiki>{_PAGE.format('Rome', 1, text)}</mediawiki>",
+        "titles.tsv": "Rome\tQ1\nAtlantis\tQ9\n",
+        "triples.txt": "Q1\tP1\tQ2\n",
+        "labels.tsv": "Q1\ten\tRome\nQ9\ten\tAtlantis\n",
+    }
+    for name, content in files.items():
+        (place.folder / name).write_text(content)
+    wikipedia = f"{{lang: en, dump: {place.folder}/dump.xml, titles: [{place.folder}/titles.tsv]}}"
+    graph = f"{{triples: [{place.folder}/triples.txt], labels: [{place.folder}/labels.tsv]}}"
+    done = place.build_from(f"wikipedia: [{wikipedia}]\ngraph: {graph}\n", "entities", "linked_sentences")
+    tables = load_manifest(place.out).tables
+    assert tables["entities"].drops == {"not_in_graph": 1}
+    drops = tables["linked_sentences"].drops
+    assert (drops["link_outside_graph"], drops["link_without_item"]) == (1, 1)
+    (shard,) = load_manifest(place.out).files(place.out, "linked_sentences")
+    mentions = [m for row in pq.read_table(shard)["mentions"].to_pylist() for m in row]
+    assert [mention["qid"] for mention in mentions] == ["Q1"]
+    return done
+
+
+def own_files_in_out(place: Place) -> Done:
+    write_dumps(place.out / "data")
+    before = _files(place.out)
+    (dump,) = (place.out / "data").glob("enwiki*pages*")
+    done = _build_dump(place, dump)
+    assert _files(place.out) == before
+    return done
+
+
+def input_in_out(place: Place) -> Done:
+    triples = place.copy() / "tables" / "triples.txt"
+    triples.write_text("Q1\tP1\tQ2\n")
+    before = _files(place.out)
+    done = place.build_from(f"graph: {{triples: [{triples}]}}\n", "triples")
+    assert _files(place.out) == before
+    return done
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def page_in_two_dumps(place: Place) -> Done:
@@ -222,8 +343,10 @@ def no_folder(place: Place) -> Done:
 
 
 def two_builds(place: Place) -> Done:
-    with _another_build(place):
-        return place.build()
+    with _another_build(place) as first:
+        done = place.build()
+        assert first.poll() is None
+    return done
 
 
 def dead_owner(place: Place) -> Done:
@@ -324,6 +447,24 @@ def damaged_table(place: Place) -> Done:
     return done
 
 
+def damaged_published(place: Place) -> Done:
+    shard = _damage_reasoning(place.copy())
+    done = place.build()
+    shard.unlink()
+    place.ends_alike()
+    return done
+
+
+def _damage_reasoning(out: Path) -> Path:
+    """Damage all pages of a published shard; its length and its footer stay."""
+    shard = next((out / "data" / "reasoning").glob("train-*"))
+    data = bytearray(shard.read_bytes())
+    footer = 8 + int.from_bytes(data[-8:-4], "little")
+    data[4:-footer] = bytes(len(data) - 4 - footer)
+    shard.write_bytes(data)
+    return shard
+
+
 def no_such_master(place: Place) -> Done:
     return place.build("triples", "--set", "spark.master=locl[2]")
 
@@ -337,6 +478,28 @@ def truncated_shard_in_training(place: Place) -> Done:
     shard = next((out / "data" / "reasoning").glob("train-*"))
     shard.write_bytes(shard.read_bytes()[:-20])
     return place.train(out)
+
+
+def damaged_shard_in_training(place: Place) -> Done:
+    out = place.copy()
+    _damage_reasoning(out)
+    return place.train(out)
+
+
+def training_after_a_build_cut_short(place: Place) -> Done:
+    out = place.copy()
+    triples = place.folder / "triples.txt"
+    labels = place.folder / "labels.tsv"
+    triples.write_text("Q1\tP1\tQ2\n")
+    labels.write_text("Q1\tde\tKöln\n", encoding="latin-1")
+    failed = place.build_from(f"graph: {{triples: [{triples}], labels: [{labels}]}}\n")
+    assert failed.returncode == InputError.exit_code, failed.stderr
+    published = run("publish", "--out", out, "--to", f"file://{place.folder}/published")
+    assert published.returncode == InputError.exit_code, published.stderr
+    done = place.train(out)
+    # The former build's inputs, and its end.
+    place.ends_alike()
+    return done
 
 
 def missing_column_in_training(place: Place) -> Done:
@@ -360,6 +523,7 @@ def too_few_steps(place: Place) -> Done:
 
 
 NO_MODEL = "no model is written"
+EVERY_FILE = "every file stays"
 SAME = "the same command ends with the same bytes"
 FAULTS = (
     Fault("an unknown config key", "`cycles.per_pear`", 2, unknown_key),
@@ -375,17 +539,46 @@ FAULTS = (
         missing_column_set_aside,
         "no table is committed; the line stands in quarantine/",
     ),
+    Fault(
+        "a malformed line set aside",
+        "1 line of 201, `on_bad_input: quarantine`",
+        0,
+        one_bad_line,
+        "the line stands in quarantine/ with its position, and is counted as `bad_input`",
+    ),
     Fault("UTF-16", "a triples file", 3, utf16),
     Fault("another encoding", "Latin-1 among the labels", 3, latin1, "the tables before it stay"),
     Fault("a decompression bomb", "70 MiB of triples in 72 kB of .gz", 3, bomb),
     Fault("a truncated dump", "the last 500 bytes of a .bz2 cut off", 3, truncated_dump),
     Fault("a damaged dump", "one byte in the middle of a .bz2 flipped", 3, flipped_byte),
+    Fault(
+        "a dump truncated in a later block",
+        "as above, of several blocks, without index",
+        3,
+        truncated_far_inside,
+    ),
+    Fault(
+        "a dump damaged in a later block", "as above, of several blocks, without index", 3, flipped_far_inside
+    ),
     Fault("broken XML", "an end tag misspelt", 3, broken_xml),
     Fault("XML entities", "ten levels of ten, declared in a DTD", 3, entity_expansion),
+    Fault("XML entities in a second dump", "a whole dump named before it", 3, entities_in_a_second_dump),
+    Fault(
+        "a page without text", "an empty `<text>`", 0, page_without_text, "left out, and counted as `no_text`"
+    ),
+    Fault(
+        "an unknown QID",
+        "in a title and a label, not in a triple; and a link without item",
+        0,
+        unknown_qid,
+        "no mention, no entity; counted as `link_outside_graph`, `not_in_graph`, `link_without_item`",
+    ),
     Fault("one page in two dumps of a language", "the same dump under two names", 3, page_in_two_dumps),
     Fault("a manifest of another version", "`format: 99`", 3, other_manifest),
     Fault("half a manifest", "the file cut in the middle", 3, half_manifest),
     Fault("no folder to write to", "OUT is a file", 4, no_folder),
+    Fault("files of the user's own in OUT", "dumps in OUT/data, no build", 2, own_files_in_out, EVERY_FILE),
+    Fault("an input in a build's folder", "triples in OUT/tables", 2, input_in_out, EVERY_FILE),
     Fault("two builds at once", "a second one while the first holds OUT", 2, two_builds, "the first goes on"),
     Fault("a dead owner's lock", "SIGKILL to the owner", 0, dead_owner, "taken over; " + SAME),
     Fault("a full disk", f"OUT on a disk of {_SMALL_DISK}B", 4, full_disk, SAME + " once there is room"),
@@ -401,9 +594,24 @@ FAULTS = (
     Fault(
         "a damaged table", "200 bytes of `linked_sentences` zeroed, the length kept", 3, damaged_table, SAME
     ),
+    Fault("a damaged published shard", "all pages of one of `reasoning` zeroed", 3, damaged_published, SAME),
     Fault("no such Spark master", "`spark.master=locl[2]`", 4, no_such_master),
     Fault("training without a build", "`--corpus` an empty folder", 3, corpus_not_built, NO_MODEL),
     Fault("training on a truncated shard", "20 bytes cut off", 3, truncated_shard_in_training, NO_MODEL),
+    Fault(
+        "training on a damaged shard",
+        "all pages zeroed, the length kept",
+        3,
+        damaged_shard_in_training,
+        NO_MODEL,
+    ),
+    Fault(
+        "training after a build cut short",
+        "other triples built, then labels that are not UTF-8",
+        3,
+        training_after_a_build_cut_short,
+        "no model is written; the former build, run again, ends with the same bytes",
+    ),
     Fault(
         "training on a shard without a column",
         "`slots` left out, the manifest adapted",

@@ -1,9 +1,14 @@
 """Linking a text by a build's tables."""
 
+import dataclasses
+import shutil
+
 import pytest
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.linking.linker import Linker
+from pipelines.sweep import remove_superseded
 
 TEXT = "Both Mercury and Venus are hot. "
 
@@ -69,3 +74,23 @@ def test_another_language_knows_no_english_name(corpus):
 def test_a_folder_without_names_is_refused(tmp_path):
     with pytest.raises(InputError, match="no finished build"):
         Linker.open(tmp_path, "en")
+
+
+def test_the_arrays_of_former_tables_are_swept(corpus, tmp_path):
+    out = shutil.copytree(corpus, tmp_path / "corpus", ignore=shutil.ignore_patterns("cache"))
+    Linker.open(out, "en")
+    manifest = load_manifest(out)
+    for fingerprint, kept in (("0123456789ab", True), ("another", False)):
+        for name, entry in manifest.tables.items():
+            manifest.tables[name] = dataclasses.replace(entry, fingerprint=fingerprint)
+        remove_superseded(out, manifest)
+        assert any((out / "cache" / "linker").iterdir()) == kept
+
+
+def test_tables_that_a_build_has_not_come_to_are_refused(corpus, tmp_path):
+    out = shutil.copytree(corpus, tmp_path / "corpus", ignore=shutil.ignore_patterns("cache"))
+    manifest = load_manifest(out)
+    manifest.pending = frozenset({"surfaces"})
+    manifest.save(out)
+    with pytest.raises(InputError, match="has not come to the tables surfaces"):
+        Linker.open(out, "en")

@@ -264,6 +264,24 @@ def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfi
     assert (relation["pid"], relation["names"][0]["label"]) == ("P17", "country")
 
 
+def test_wikidata5ms_inductive_files_and_all_its_triples(spark: "SparkSession", tmp_path: Path) -> None:
+    # The parts of the inductive setting share no entity; all of them lie in the one file of all triples.
+    parts = {"train": "Q1\tP17\tQ2\nQ2\tP31\tQ3\n", "valid": "Q4\tP17\tQ5\n", "test": "Q6\tP17\tQ7\n"}
+    files = [tmp_path / f"wikidata5m_inductive_{part}.txt" for part in parts]
+    for file, text in zip(files, parts.values(), strict=True):
+        file.write_text(text)
+    every = tmp_path / "wikidata5m_all_triplet.txt.gz"
+    every.write_bytes(gzip.compress("".join([*parts.values(), "Q8\tP17\tQ9\n"]).encode()))
+    found = {}
+    for name, paths in (("inductive", files), ("all", [every]), ("both", [*files, every])):
+        graph = {"triples": list(map(str, paths))}
+        found[name] = run(spark, triples.STAGE, BuildConfig.model_validate({"graph": graph}), tmp_path)
+    inductive = [("Q1", "P17", "Q2"), ("Q2", "P31", "Q3"), ("Q4", "P17", "Q5"), ("Q6", "P17", "Q7")]
+    assert [tuple(row.values()) for row in found["inductive"]] == inductive
+    assert [tuple(row.values()) for row in found["all"]] == [*inductive, ("Q8", "P17", "Q9")]
+    assert found["both"] == found["all"]
+
+
 def test_a_damaged_stream_stops_the_build_or_is_set_aside(
     spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
 ) -> None:

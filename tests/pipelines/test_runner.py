@@ -1,4 +1,4 @@
-"""What the runner commits, refuses and takes up again."""
+"""What the runner commits, refuses, takes up again, and says of tables that it has not come to."""
 
 from pathlib import Path
 
@@ -6,10 +6,33 @@ import pytest
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.manifest import load_manifest
-from pipelines.runner import build
+from kgcorpus.contracts.manifest import Manifest, TableEntry, load_manifest
+from pipelines.plan import Step
+from pipelines.runner import _pending, build
 
-pytestmark = pytest.mark.slow
+STEPS = [
+    Step("triples", "skip", "up to date"),
+    Step("cycles", "run", "its inputs changed"),
+    Step("xlr", "n/a", "not configured: xlr"),
+    Step("pages", "n/a", "not configured: wikipedia.dump"),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "complete", "expected"),
+    [
+        ((), True, {"cycles", "xlr"}),
+        (("triples", "trelm"), True, {"cycles", "xlr"}),
+        ((), False, {"cycles"}),
+        (("triples", "trelm", "xlr"), False, {"cycles", "trelm", "xlr"}),
+    ],
+)
+def test_a_build_of_all_looks_at_every_table_and_one_of_targets_at_its_own(
+    before, complete, expected
+) -> None:
+    tables = {"xlr": TableEntry("xlr", "", "", 0, {}, {}, ())}
+    manifest = Manifest(tables, pending=frozenset(before))
+    assert _pending(manifest, STEPS, complete=complete) == expected
 
 
 @pytest.fixture
@@ -26,6 +49,7 @@ def config(spark: object, tmp_path: Path) -> BuildConfig:
     )
 
 
+@pytest.mark.slow
 def test_the_bad_share_is_of_the_records_read(config: BuildConfig, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1 of 4 pieces of input are bad"):
         build(config.model_copy(update={"max_bad_share": 0.24}), tmp_path / "out", targets=["triples"])
@@ -38,6 +62,7 @@ def test_the_bad_share_is_of_the_records_read(config: BuildConfig, tmp_path: Pat
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [True, False], ids=["killed before the manifest", "whole"])
 def test_what_was_set_aside_is_not_committed_under_the_policy_fail(
     config: BuildConfig, tmp_path: Path, killed: bool

@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry
-from pipelines.sweep import remove_superseded, remove_unpublished
+from pipelines.runner import build
+from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 
 OLD, NEW = "a" * 12, "b" * 12
 
@@ -28,6 +33,11 @@ def test_what_no_manifest_names_goes_and_the_rest_stays(tmp_path: Path) -> None:
     for name in [*kept, *gone]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    for fingerprint in (OLD, NEW):
+        (tmp_path / f"cache/linker/of-{fingerprint}").mkdir(parents=True)
+        tables = f'[["triples", "{fingerprint}"]]'
+        (tmp_path / f"cache/linker/of-{fingerprint}/tables.json").write_text(tables)
+    kept.append(f"cache/linker/of-{NEW}/tables.json")
     files = (File(kept[0], 0, 0, ""), File(kept[3], 0, 0, ""))
     manifest = Manifest({"triples": TableEntry("triples", NEW + "c" * 52, "", 0, {}, {}, files)})
     remove_unpublished(tmp_path, manifest)
@@ -35,3 +45,37 @@ def test_what_no_manifest_names_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert sorted(
         str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()
     ) == sorted(kept)
+
+
+def config_with(path: Path) -> BuildConfig:
+    return BuildConfig.model_validate({"graph": {"triples": [str(path)]}})
+
+
+@pytest.mark.parametrize("folder", ["data", "tables"])
+def test_a_folder_with_files_of_the_users_own_is_refused_and_left_as_it_is(
+    tmp_path: Path, folder: str
+) -> None:
+    triples = tmp_path / folder / "triples.txt"
+    triples.parent.mkdir()
+    triples.write_text("Q1\tP1\tQ2\n")
+    for _ in range(2):
+        with pytest.raises(UsageError, match=f"{folder}: holds files, and no build made them"):
+            build(config_with(triples), tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [triples]
+
+
+@pytest.mark.parametrize("folder", ["data", "tables", "tokens", "cache/names"])
+def test_an_input_in_a_builds_own_folders_is_refused(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "manifest.json").touch()
+    triples = tmp_path / folder / "triples.txt"
+    triples.parent.mkdir(parents=True)
+    triples.touch()
+    with pytest.raises(UsageError, match=r"triples\.txt: this input lies in"):
+        build(config_with(triples), tmp_path)
+    assert triples.exists()
+
+
+def test_a_folder_that_a_killed_first_build_left_is_a_builds(tmp_path: Path) -> None:
+    (tmp_path / "tables" / "triples").mkdir(parents=True)
+    (tmp_path / ".sources.json").touch()
+    check_folder(tmp_path, [])

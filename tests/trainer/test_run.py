@@ -14,6 +14,7 @@ import torch
 
 import trainer.objectives.kmlm as kmlm
 from kgcorpus.contracts.errors import InputError, KgcorpusError, UsageError
+from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import folder_lock
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
@@ -315,3 +316,25 @@ def test_the_default_preset_learns(tmp_path):
     train("kmlm", corpus=corpus, out=tmp_path / "run", config=TrainingConfig(), max_steps=60)
     found = [loss for _, loss, _ in losses(tmp_path / "run")]
     assert np.mean(found[-5:]) < 0.7 * np.mean(found[:5])
+
+
+def test_a_damaged_shard_of_equal_length_is_named(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", rows_of(40))
+    shard = corpus / "data" / "plain_text" / "train-00000-of-00002.parquet"
+    data = bytearray(shard.read_bytes())
+    footer = 8 + int.from_bytes(data[-8:-4], "little")
+    data[4:-footer] = bytes(len(data) - 4 - footer)
+    shard.write_bytes(data)
+    with pytest.raises(InputError, match=rf"{shard}: cannot be read \(.*Delete it and run kgcorpus build"):
+        start(corpus, tmp_path / "run", 1)
+
+
+@pytest.mark.parametrize(("objective", "table"), [("kmlm", "reasoning"), ("transe", "triples")])
+def test_tables_that_a_build_has_not_come_to_are_refused(tmp_path, objective, table):
+    corpus = write_corpus(tmp_path / "corpus", rows_of(4))
+    manifest = load_manifest(corpus)
+    manifest.pending = frozenset({table, "trelm"})
+    manifest.save(corpus)
+    with pytest.raises(InputError, match=rf"has not come to the tables {table}\. "):
+        train(objective, corpus=corpus, out=tmp_path / "run", config=CONFIG, max_steps=1)
+    assert not (tmp_path / "run" / "model").exists()

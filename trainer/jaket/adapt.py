@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,6 +13,7 @@ from transformers import PretrainedConfig
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.shards import read_shard
 from trainer.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.memory import encode
@@ -125,9 +125,7 @@ def relation_labels(corpus: Path, lang: str = "en") -> dict[str, str]:
     """PID -> label, of a build's table `relations`; empty where it was not built."""
     entry = load_manifest(corpus, required=True).tables.get("relations")
     rows = [
-        row
-        for file in (entry.files if entry else ())
-        for row in pq.read_table(corpus / file.path).to_pylist()
+        row for file in (entry.files if entry else ()) for row in read_shard(corpus / file.path).to_pylist()
     ]
     return {
         row["pid"]: name["label"]

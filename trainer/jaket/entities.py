@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import hash64, hash64_rows
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.shards import read_shard
 from kgcorpus.tokens import ensure_tokens, tokenizer_key
 from trainer.jaket.graph import Directions, Graph, group_edges, mapped
 
@@ -157,7 +158,7 @@ class GraphStore:
 
     def _relation_names(self) -> Iterable[str]:
         for path in self._shards("jaket_edges"):
-            yield from pc.unique(pq.read_table(path, columns=["r"])["r"]).to_pylist()
+            yield from pc.unique(read_shard(path, ["r"])["r"]).to_pylist()
 
     def _edges(self, entities: Entities) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int32]]:
         """Ids of the triples between described entities, in shard order."""
@@ -165,7 +166,7 @@ class GraphStore:
         relations = pa.array(entities.relation_names, pa.string())
         parts = []
         for path in self._shards("jaket_edges"):
-            table = pq.read_table(path)
+            table = read_shard(path)
             ids = [
                 pc.index_in(table[name], values).fill_null(-1).to_numpy().astype(dtype)
                 for name, values, dtype in (

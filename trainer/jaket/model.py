@@ -18,6 +18,7 @@ from kgcorpus.contracts.errors import UsageError
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
 from trainer.models import PackedMaskedLM
+from trainer.pretrained import not_loaded
 from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ class JaketModel(PreTrainedModel):
                 f"{depth} layers cannot be split after {config.split_layer}", where="jaket.split_layer"
             )
         # A direct child, so that transformers ties its embeddings when it loads the whole.
-        self.lm = AutoModelForMaskedLM.from_config(lm_config, attn_implementation="sdpa")
+        self.lm = AutoModelForMaskedLM.from_config(
+            lm_config, attn_implementation="sdpa", trust_remote_code=False
+        )
         edge_kinds = (2 if config.directions == "both" else 1) * len(config.relations)
         self.knowledge = KnowledgeModule(
             hidden,
@@ -263,8 +266,8 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
     try:
         if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
-        model = JaketModel.from_pretrained(folder, use_safetensors=True)
         tokenizer = load_tokenizer(folder)
+        model = JaketModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
+        raise not_loaded(error, where=f"model {folder}") from None
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

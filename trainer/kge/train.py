@@ -53,6 +53,7 @@ def train_transe(
     corpus, out = Path(corpus), Path(out)
     options = config.transe
     manifest = load_manifest(corpus, required=True)
+    manifest.check_files(corpus, ("triples", "xlr"))
     tables = {
         name: manifest.tables[name].fingerprint for name in ("triples", "xlr") if name in manifest.tables
     }

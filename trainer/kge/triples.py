@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.shards import read_shard
 from trainer.checkpoint import write_folder
 from trainer.kge.embeddings import read_ids, write_ids
 
@@ -172,7 +172,7 @@ def _files(corpus: Path, table: str) -> list[Path]:
 def _tables(files: list[Path], columns: list[str]) -> Iterator[pa.Table]:
     """A shard at a time, not a row group: each search among the ids makes a hash table of them anew."""
     for path in files:
-        yield pq.ParquetFile(path).read(columns=columns)
+        yield read_shard(path, columns)
 
 
 def _write(folder: Path, triples: Triples) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import Manifest, load_manifest
+from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
 
 
@@ -145,9 +145,7 @@ def open_graph(corpus: Path, *, relation_names: bool) -> Graph:
 def _read(corpus: Path, manifest: Manifest, name: str, columns: Sequence[str]) -> pa.Table:
     if name not in manifest.tables:
         raise InputError(f"holds no table {name}", where=str(corpus), mend=f"Build the target {name}")
-    return pa.concat_tables(
-        pq.read_table(path, columns=list(columns)) for path in manifest.files(corpus, name)
-    )
+    return pa.concat_tables(read_shard(path, columns) for path in manifest.files(corpus, name))
 
 
 def _first_language(corpus: Path) -> str:

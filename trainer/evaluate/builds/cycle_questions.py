@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.splits import split_of_pair
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.tokens import LINK
@@ -131,5 +131,5 @@ def _records(corpus: Path, split: str) -> Iterator[pa.RecordBatch]:
         raise InputError("holds no reasoning shards", where=str(corpus), mend="Build the target reasoning")
     for file in entry.files:
         if file.split == split:
-            for batch in pq.ParquetFile(corpus / file.path).iter_batches(1000):
+            for batch in read_batches(corpus / file.path, rows=1000):
                 yield batch.filter(pc.equal(batch.column("kind"), "cycle3"))

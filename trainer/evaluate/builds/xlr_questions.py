@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.shards import read_shard
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.records.kmlm import Item, render_sentences
 
@@ -61,7 +61,7 @@ def read_questions(
     taken: Counter[str] = Counter()
     questions = []
     for file in entry.files:
-        rows = pq.read_table(corpus / file.path).to_pylist() if file.split == split else []
+        rows = read_shard(corpus / file.path).to_pylist() if file.split == split else []
         for row in rows:
             if languages is None or row["lang"] in languages:
                 taken[row["lang"]] += 1

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.shards import read_batches
 from trainer.evaluate.probe.probing import Query
 
 Fact = tuple[str, str, str]
@@ -48,7 +48,7 @@ def _present(corpus: Path, asked: set[Fact]) -> set[Fact]:
     heads, tails = (pa.array({fact[end] for fact in asked}, pa.string()) for end in (0, 2))
     found: set[Fact] = set()
     for path in manifest.files(corpus, "triples"):
-        for batch in pq.ParquetFile(path).iter_batches(columns=["h", "r", "t"]):
+        for batch in read_batches(path, ["h", "r", "t"]):
             near = pc.and_(pc.is_in(batch["h"], value_set=heads), pc.is_in(batch["t"], value_set=tails))
             rows = batch.filter(near).to_pylist()
             found |= asked.intersection((row["h"], row["r"], row["t"]) for row in rows)

@@ -19,6 +19,7 @@ from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.heads import Head
+from trainer.pretrained import not_loaded
 from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     where = f"model {model}"
     try:
         tokenizer = load_tokenizer(model)
-        encoder, loading = AutoModel.from_pretrained(model, use_safetensors=True, output_loading_info=True)
+        encoder, loading = AutoModel.from_pretrained(
+            model, use_safetensors=True, output_loading_info=True, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be loaded: {error}", where=where) from None
+        raise not_loaded(error, where=where) from None
     # A pooler is new in a checkpoint of a masked language model; no head here reads it.
     missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
     if missing:

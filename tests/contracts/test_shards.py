@@ -1,0 +1,39 @@
+"""A damaged file is told with its name and the mend."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.shards import read_batches, read_shard
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    path = tmp_path / "train-00000-of-00001.parquet"
+    pq.write_table(pa.table({"h": ["Q1"] * 9, "t": list("abcdefghi")}), path, compression="zstd")
+    return path
+
+
+def test_rows_and_columns(shard: Path) -> None:
+    assert read_shard(shard, ["t"], filters=[("t", "=", "c")]).to_pylist() == [{"t": "c"}]
+    assert [batch.num_rows for batch in read_batches(shard, rows=4)] == [4, 4, 1]
+
+
+@pytest.mark.parametrize("read", [read_shard, lambda path: list(read_batches(path))])
+@pytest.mark.parametrize("first", [4, -60])
+def test_damage_of_equal_length(shard: Path, read, first: int) -> None:
+    data = bytearray(shard.read_bytes())
+    data[first : first + 40] = bytes(40)
+    shard.write_bytes(data)
+    with pytest.raises(
+        InputError, match=rf"{shard.name}: cannot be read \(.*\)\. Delete it and run kgcorpus build"
+    ):
+        read(shard)
+
+
+def test_an_absent_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.parquet: is missing\. Run kgcorpus build-corpus"):
+        read_shard(tmp_path / "absent.parquet")
