@@ -84,6 +84,9 @@ def build(
         digests = SourceDigests(out)
         steps = plan(config, out, manifest=manifest, digests=digests, targets=targets, force=force)
         digests.save(out)
+        if any(step.action == "run" for step in steps):
+            # It speaks of a finished build; `publish` asks for it.
+            (out / "report.json").unlink(missing_ok=True)
         started = time.time()
         outcomes: list[Outcome] = []
         for step in steps:

@@ -62,7 +62,7 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON; equal builds give equal texts."""
+        """As JSON."""
         return {
             "format": FORMAT,
             "tables": {name: self.tables[name].to_dict() for name in sorted(self.tables)},
@@ -70,9 +70,13 @@ class Manifest:
             "versions": self.versions,
         }
 
+    def to_text(self) -> str:
+        """What OUT/manifest.json holds; equal builds give equal texts."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
+
     def save(self, out: Path) -> None:
         """Replace OUT/manifest.json in one step."""
-        write_text(out / "manifest.json", json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        write_text(out / "manifest.json", self.to_text())
 
     def files(self, out: str | Path, table: str) -> list[str]:
         """Absolute paths of a table's files that hold rows' schema, in shard order."""

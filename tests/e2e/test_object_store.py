@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from kgcorpus.config import load
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.stages import Source
@@ -16,13 +17,22 @@ from kgcorpus.inputs import open_input, open_slice
 from kgcorpus.mirror import copy_from, publish_to
 from pipelines.plan import SourceDigests
 from tests.e2e.commands import ONE_CORE, bytes_of, run, sets
+from trainer.config import TrainingConfig
 from trainer.metrics import read_metrics
+from trainer.run import train
 
 server = pytest.importorskip("moto.server", reason="no S3 server: pip install 'kgcorpus[dev]'")
 pytest.importorskip("s3fs", reason="no S3 client: pip install 'kgcorpus[s3]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 BUCKET = "s3://corpora"
-TRAINING = ("--max-steps", "3", *sets("records_per_step=8", "model.hidden=32"))
+SMALL = ("schedule_steps=3", "records_per_step=8", "model.hidden=32", "transe.steps=3")
+# What an objective reads beside tokens.
+KEPT = {
+    "kmlm": set(),
+    "trelm": {"triples", "entities", "xlr"},
+    "jaket": {"jaket_edges"},
+    "transe": {"triples", "xlr"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -106,16 +116,19 @@ def test_a_reader_is_told_of_a_file_that_is_not_the_manifests(
         s3.put_file(str(built / shard), f"{published}/{shard}")
 
 
+@pytest.mark.parametrize("objective", ["kmlm", "trelm", "jaket", "transe"])
 def test_training_from_s3_has_the_losses_of_training_from_the_folder(
-    published: str, built: Path, tmp_path: Path
+    published: str, built: Path, tmp_path: Path, objective: str
 ) -> None:
     losses = []
     for name, corpus in (("near", built), ("far", published)):
-        done = run("train", "kmlm", "--corpus", corpus, "--out", tmp_path / name, *TRAINING)
-        assert done.returncode == 0, done.stderr
+        train(
+            objective, corpus=corpus, out=tmp_path / name, config=load(TrainingConfig, None, overrides=SMALL)
+        )
         losses.append([line["loss"] for line in read_metrics(tmp_path / name / "metrics.jsonl")])
     assert losses[0] == losses[1]
-    # Of the corpus, the run holds what it reads and nothing else.
-    held = {path.parent.name for path in (tmp_path / "far" / "corpus").rglob("*.parquet")}
-    assert {"code_switched", "reasoning"} <= held
-    assert not held & {"trelm", "pages", "jaket_text"}
+    # Of the corpus the run holds what it reads, and no text.
+    corpus = tmp_path / "far" / "corpus"
+    parts = [path.relative_to(corpus).parts for path in corpus.rglob("*.parquet")]
+    held = {table for folder, table, *_ in parts if folder != "tokens"}
+    assert held == KEPT[objective]
