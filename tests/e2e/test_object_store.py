@@ -119,12 +119,12 @@ def test_training_from_s3_has_the_losses_of_training_from_the_folder(
 ) -> None:
     losses = []
     for name, corpus in (("near", built), ("far", published)):
-        # A process each: in one, the second run's sums may differ in the last bits.
         done = run("train", objective, "--corpus", corpus, "--out", tmp_path / name, *sets(*SMALL))
         assert done.returncode == 0, done.stderr
         metrics = read_metrics(tmp_path / name / "metrics.jsonl")
         losses.append([line["loss"] for line in metrics if "loss" in line])
-    assert losses[0] == losses[1]
+    # JAKET's sums differ in the last bits from run to run, also of the same folder.
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6 if objective == "jaket" else 0, abs=0)
     assert len(losses[0]) == 3
     # Of the corpus the run holds what it reads, and no text.
     corpus = tmp_path / "far" / "corpus"
