@@ -9,8 +9,8 @@ case "${1:-}" in
     ;;
   executor)
     shift
-    # Spark numbers its Java options: SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1 and so on.
-    env | sed -n 's/^SPARK_JAVA_OPT_[0-9]*=//p' > /tmp/java-options
+    # Spark numbers its Java options: SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1 and so on; Java wants them quoted.
+    env | sed -n 's/[\"]/\\&/g; s/^SPARK_JAVA_OPT_[0-9]*=\(.*\)/"\1"/p' > /tmp/java-options
     exec "$JAVA_HOME/bin/java" @/tmp/java-options -Xms"$SPARK_EXECUTOR_MEMORY" -Xmx"$SPARK_EXECUTOR_MEMORY" \
       -cp "$SPARK_HOME/jars/*" org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend \
       --driver-url "$SPARK_DRIVER_URL" --executor-id "$SPARK_EXECUTOR_ID" --cores "$SPARK_EXECUTOR_CORES" \

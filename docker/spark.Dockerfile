@@ -18,6 +18,7 @@ COPY pipelines pipelines
 COPY trainer trainer
 RUN pip install -c constraints.txt '.[spark,importance,report]'
 ENV SPARK_HOME=/usr/local/lib/python3.11/site-packages/pyspark \
+    SPARK_WORKER_DIR=/tmp/spark-work \
     PYSPARK_PYTHON=/usr/local/bin/python3
 
 COPY --chmod=755 docker/spark-entrypoint.sh /opt/entrypoint.sh

@@ -240,7 +240,9 @@ def package(
         str, typer.Option("--environment", help="image, pex, conda-pack or py-files; see docs/cluster.md.")
     ] = "pex",
     master: Annotated[str, typer.Option("--master", help="Spark's master URL.")] = "spark://HOST:7077",
-    image: Annotated[str, typer.Option("--image", help="The container image.")] = "kgcorpus-spark",
+    image: Annotated[
+        str, typer.Option("--image", help="The container image, to be built and pushed under this name.")
+    ] = "REGISTRY/kgcorpus-spark",
     config: Annotated[str, typer.Option("--config", help="The build's YAML file.")] = "config.yaml",
     out: Annotated[str, typer.Option("--out", help="The build's folder, seen by all nodes.")] = "/shared/out",
 ) -> None:
@@ -254,7 +256,7 @@ def package(
     made = make_package(to)
     arguments = ["--config", config, "--out", out]
     line = submit_command(made, environment=environment, master=master, image=image, arguments=arguments)
-    for command in (*recipe(made, environment), line):
+    for command in (*recipe(made, environment, image=image), line):
         stdout.print(command, markup=False, soft_wrap=True)
 
 

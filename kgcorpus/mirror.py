@@ -1,22 +1,29 @@
 """A build at a URL: published by its manifest, read back table by table.
 
-No object store renames, so nothing relies on it: files go up first, the manifest last, and what it names no
-more is removed after. Whoever reads meanwhile checks every file against the manifest he has.
+No object store renames, so nothing relies on it. A store with a manifest is whole: the manifest goes before
+the first file is replaced and comes back when all are there, and between the two readers are refused. What is
+there meanwhile stands in `publishing.json`, from which the same command goes on after a kill.
 """
 
+import contextlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.manifest import Manifest, load_manifest
+from kgcorpus.contracts.manifest import File, Manifest, load_manifest
 from kgcorpus.contracts.remote import fetch, told
-from kgcorpus.contracts.store import replacing, sha256_of
+from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
 
+_MANIFEST, _UNFINISHED = "manifest.json", "publishing.json"
+# Written when a build ends.
 _BESIDE = ("README.md", "config.yaml", "report.json")
+# In a copy: where the files are that it names and does not hold.
+_ORIGIN = "published/url"
 _log = logging.getLogger(__name__)
 
 
@@ -24,66 +31,181 @@ def publish_to(url: str, out: Path) -> int:
     """Make `url` hold what the build in `out` holds.
 
     Returns:
-        The number of files that were sent; those that are there already are not.
+        The number of files that were sent: those that the store's manifest does not name with their hash, or
+        that the store does not list with their size.
 
     Raises:
+        UsageError: a build is at work in `out`.
         InputError: no finished build, or the store refuses.
         EnvironmentLacksError: the store's package is not installed.
     """
-    manifest = load_manifest(out, required=True)
-    manifest.check_files(out, manifest.tables)
-    files = {file.path: file.sha256 for entry in manifest.tables.values() for file in entry.files}
-    with told(url):
-        store, root = fsspec.core.url_to_fs(url)
-        there = _names_there(store, f"{root}/manifest.json")
-        missing = [path for path, digest in files.items() if there.get(path) != digest]
-        for path in [*missing, *_BESIDE, "manifest.json"]:
-            store.makedirs(f"{root}/{path}".rpartition("/")[0], exist_ok=True)
-            store.put_file(str(out / path), f"{root}/{path}")
+    # A wrong folder is told before it is locked, which would make it.
+    load_manifest(out, required=True)
+    with folder_lock(out, "build"), told(url):
+        manifest = load_manifest(out, required=True)
+        if any(not (out / name).exists() for name in _BESIDE):
+            raise InputError(
+                "the build is not finished", where=str(out), mend="Run kgcorpus build-corpus, then publish it"
+            )
+        manifest.check_files(out, manifest.tables)
+        return _send(manifest, out, _Store(url))
+
+
+class _Store:
+    """The folder at a URL."""
+
+    def __init__(self, url: str) -> None:
+        self._files, self._root = fsspec.core.url_to_fs(url)
+        # A listing of an hour ago would hide what has changed since.
+        self._files.invalidate_cache()
+        found = self._files.find(self._root, detail=True).items()
+        self.sizes = {path.removeprefix(f"{self._root}/"): info["size"] for path, info in found}
+
+    def read(self, path: str) -> bytes:
+        """What a file holds; nothing if there is none."""
+        return bytes(self._files.cat_file(f"{self._root}/{path}")) if path in self.sizes else b""
+
+    def put(self, path: str, content: Path | bytes) -> None:
+        place = f"{self._root}/{path}"
+        self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
+        if isinstance(content, bytes):
+            self._files.pipe_file(place, content)
+        else:
+            self._files.put_file(str(content), place)
+        self.sizes[path] = -1
+
+    def remove(self, path: str) -> None:
+        if self.sizes.pop(path, None) is not None:
+            self._files.rm_file(f"{self._root}/{path}")
+
+
+def _send(manifest: Manifest, out: Path, store: _Store) -> int:
+    text, standing = manifest.to_text().encode(), store.read(_MANIFEST)
+    # Path -> hash of each file that is ours there; None while it is not known to be whole.
+    there = _named(standing) or _json(store.read(_UNFINISHED))
+    files = {file.path: file for entry in manifest.tables.values() for file in entry.files}
+    missing = [
+        path
+        for path, file in files.items()
+        if there.get(path) != file.sha256 or store.sizes.get(path) != file.bytes
+    ]
+    if missing or standing != text:
+        there = {path: None if path in missing else there.get(path) for path in {**there, **files}}
+        store.put(_UNFINISHED, json.dumps(there).encode())
+        for path in (_MANIFEST, "README.md"):
+            store.remove(path)
+        for entry in manifest.tables.values():
+            sent = [file for file in entry.files if file.path in missing]
+            for file in sent:
+                store.put(file.path, out / file.path)
+                there[file.path] = file.sha256
+            if sent:
+                store.put(_UNFINISHED, json.dumps(there).encode())
         for path in there.keys() - files.keys():
-            store.rm_file(f"{root}/{path}")
+            store.remove(path)
+    for name in _BESIDE:
+        store.put(name, out / name)
+    store.put(_MANIFEST, text)
+    store.remove(_UNFINISHED)
     return len(missing)
 
 
-def copy_from(url: str, folder: Path, tables: Iterable[str]) -> Path:
+def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Collection[str] = ()) -> Path:
     """Copy some tables of a published build, so that `folder` is a build of these alone.
 
     What is there already is not fetched again; every fetched file is compared with its hash.
+
+    Args:
+        folder: is written to by this process alone.
+        tables: are copied whole.
+        streamed: stay in the store; `borrowed` fetches their files one by one.
 
     Returns:
         `folder`.
 
     Raises:
-        InputError: no build there, or a file of other bytes than its manifest names.
+        InputError: no whole build there, or a file of other bytes than its manifest names.
         EnvironmentLacksError: the store's package is not installed.
     """
-    with replacing(folder / "published" / "manifest.json") as temporary:
-        fetch(f"{url}/manifest.json", temporary)
+    with replacing(folder / "published" / _MANIFEST) as temporary:
+        _refuse_unfinished(url)
+        fetch(f"{url}/{_MANIFEST}", temporary)
     whole = load_manifest(folder / "published", required=True)
-    names = [name for name in tables if name in whole.tables]
-    for file in (file for name in names for file in whole.tables[name].files):
+    # Of a process that was killed while it fetched or read one.
+    sweep_temporaries(folder)
+    for file in _files_of(whole, set(streamed) - set(tables)):
+        (folder / file.path).unlink(missing_ok=True)
+    for file in _files_of(whole, tables):
         target = folder / file.path
-        if target.exists() and target.stat().st_size == file.bytes and sha256_of(target) == file.sha256:
-            continue
-        _log.info("fetching %s", file.path)
-        with replacing(target) as temporary:
-            fetch(f"{url}/{file.path}", temporary)
-            if sha256_of(temporary) != file.sha256:
-                raise InputError(
-                    "its bytes are not those that the manifest names",
-                    where=f"{url}/{file.path}",
-                    mend="If it is being published anew, wait, then run this again; else publish it again",
-                )
+        if not (target.exists() and target.stat().st_size == file.bytes and sha256_of(target) == file.sha256):
+            _fetch_whole(url, file, target)
     with replacing(folder / "config.yaml") as temporary:
         fetch(f"{url}/config.yaml", temporary)
-    Manifest({name: whole.tables[name] for name in names}, whole.sources, whole.versions).save(folder)
+    write_text(folder / _ORIGIN, url)
+    named = {name: entry for name, entry in whole.tables.items() if name in {*tables, *streamed}}
+    Manifest(named, whole.sources, whole.versions).save(folder)
     return folder
 
 
-def _names_there(store: fsspec.AbstractFileSystem, path: str) -> dict[str, str]:
-    """Path -> hash of what a manifest at a store names."""
-    store.invalidate_cache()
-    if not store.exists(path):
-        return {}
-    tables = json.loads(store.cat_file(path))["tables"].values()
+@contextlib.contextmanager
+def borrowed(folder: Path, file: File) -> Iterator[Path]:
+    """A file that a build names, for as long as it is read.
+
+    In a copy, what stayed in the store is fetched and afterwards removed, so that one shard at most is there.
+
+    Raises:
+        InputError: the store has it not, or with other bytes than the manifest names.
+    """
+    path, origin = folder / file.path, folder / _ORIGIN
+    if path.exists() or not origin.exists():
+        yield path
+        return
+    try:
+        _fetch_whole(origin.read_text(encoding="utf-8"), file, path)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _files_of(manifest: Manifest, tables: Collection[str]) -> list[File]:
+    return [file for name, entry in manifest.tables.items() if name in tables for file in entry.files]
+
+
+def _fetch_whole(url: str, file: File, target: Path) -> None:
+    _log.info("fetching %s", file.path)
+    with replacing(target) as temporary:
+        fetch(f"{url}/{file.path}", temporary)
+        if sha256_of(temporary) != file.sha256:
+            raise InputError(
+                "its bytes are not those that the manifest names",
+                where=f"{url}/{file.path}",
+                mend="If it is being published anew, wait, then run this again; else delete it there and "
+                "publish the build again",
+            )
+
+
+def _refuse_unfinished(url: str) -> None:
+    with told(url):
+        store, root = fsspec.core.url_to_fs(url)
+        store.invalidate_cache()
+        unfinished = store.exists(f"{root}/{_UNFINISHED}") and not store.exists(f"{root}/{_MANIFEST}")
+    if unfinished:
+        raise InputError(
+            "is being published, or its publication was cut short",
+            where=url,
+            mend="Wait for it, or run the same kgcorpus publish again",
+        )
+
+
+def _named(manifest: bytes) -> dict[str, str | None]:
+    """Path -> hash of what a manifest names."""
+    tables = _json(manifest).get("tables", {}).values()
     return {file["path"]: file["sha256"] for entry in tables for file in entry["files"]}
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    """Empty of nothing, and of a file that a kill cut off where the store is a folder."""
+    try:
+        return dict(json.loads(content or b"{}"))
+    except ValueError:
+        return {}

@@ -21,6 +21,7 @@ _EXECUTOR_PACKAGES = ("kgcorpus", "pipelines")
 _EXECUTOR_EXTRAS = ("spark", "importance")
 # Where docker/spark.Dockerfile puts us.
 IMAGE_MAIN = "local:///opt/kgcorpus/pipelines/__main__.py"
+IMAGE_LOGGING = "/opt/kgcorpus/pipelines/log4j2.properties"
 # Zip knows no earlier time; a fixed one gives equal files.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MAIN = '''\
@@ -44,11 +45,13 @@ class Package:
     Attributes:
         code: our packages, for `--py-files`.
         main: the script that spark-submit runs.
+        logging: settings of the driver's log4j, so that a failed task's trace stays off the terminal.
         requirements: the libraries that executors need, each at the version installed here.
     """
 
     code: Path
     main: Path
+    logging: Path
     requirements: Path
 
 
@@ -59,11 +62,13 @@ def make_package(folder: Path) -> Package:
         EnvironmentLacksError: kgcorpus is not installed, so its requirements are unknown.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = Package(folder / "kgcorpus.zip", folder / "main.py", folder / "requirements.txt")
+    names = ("kgcorpus.zip", "main.py", "log4j2.properties", "requirements.txt")
+    made = Package(*(folder / name for name in names))
     with zipfile.ZipFile(made.code, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(_sources()):
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
     made.main.write_text(_MAIN, encoding="utf-8")
+    made.logging.write_bytes((files("pipelines") / made.logging.name).read_bytes())
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(requirements().items()))
     made.requirements.write_text(pins, encoding="utf-8")
     return made
@@ -104,7 +109,7 @@ def submit_command(
     *,
     environment: Environment,
     master: str,
-    image: str = "kgcorpus-spark",
+    image: str,
     arguments: Sequence[str] = (),
 ) -> str:
     """The spark-submit line, to be pasted into a shell.
@@ -117,11 +122,11 @@ def submit_command(
     """
     variables = {"PYSPARK_PYTHON": "python3"}
     options = ["--master", master, "--conf", "spark.executorEnv.NUMBA_CACHE_DIR=/tmp/numba"]
-    main = str(package.main)
+    main, logging = str(package.main), str(package.logging)
     if environment == "image":
         variables = {}
         options += ["--deploy-mode", "cluster", "--conf", f"spark.kubernetes.container.image={image}"]
-        main = IMAGE_MAIN
+        main, logging = IMAGE_MAIN, IMAGE_LOGGING
     else:
         options += ["--py-files", str(package.code)]
     if environment == "pex":
@@ -132,15 +137,20 @@ def submit_command(
         options += ["--archives", f"{package.code.with_name('environment.tar.gz')}#environment"]
         python = "./environment/bin/python"
         variables = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": python}
+    # The driver's JVM starts before our code does, so the build cannot say this to it.
+    options += ["--driver-java-options", f"-Dlog4j2.configurationFile={logging}"]
     named = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
     return " ".join([*named, shlex.join(["spark-submit", *options, main, *arguments])])
 
 
-def recipe(package: Package, environment: Environment) -> list[str]:
-    """The commands that make the environment, before the spark-submit line."""
+def recipe(package: Package, environment: Environment, *, image: str) -> list[str]:
+    """The commands that make the environment, before the spark-submit line; arguments as of that."""
     pins, version = package.requirements, f"{sys.version_info.major}.{sys.version_info.minor}"
     return {
-        "image": ["docker build -f docker/spark.Dockerfile -t kgcorpus-spark ."],
+        "image": [
+            f"docker build -f docker/spark.Dockerfile -t {shlex.quote(image)} .",
+            f"docker push {shlex.quote(image)}",
+        ],
         "pex": [f"pex -r {pins} --python python{version} -o {pins.with_name('environment.pex')}"],
         "conda-pack": [
             f"conda create -y -n kgcorpus python={version}",

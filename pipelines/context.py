@@ -1,7 +1,7 @@
 """What a stage is given: its declared params, inputs and sources, and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Context:
     Attributes:
         params: dotted config path -> value, as the stage declares them.
         inputs: table -> absolute paths of its shards; an optional table that is n/a is absent.
-        sources: the configured files and folders.
+        sources: the configured files and folders, `located`.
         partitions: how finely to spread work; never changes a result.
         colours: into how many parts the graph is cut for its cycles; likewise.
         scratch: a folder that all executors see, emptied before the stage and removed after it.
@@ -72,6 +72,15 @@ class Context:
             list(zip(paths, range(len(paths)), strict=True)), "path string, ordinal int"
         ).repartitionByRange(max(1, len(paths)), "ordinal")
         return map_rows(files, function, schema)
+
+
+def located(source: Source) -> Source:
+    """The source under a path that holds in every process: an executor has a working directory of its own.
+
+    A URL, and a name of a model hub, stay as they are.
+    """
+    path = Path(source.path)
+    return replace(source, path=str(path.absolute())) if path.exists() else source
 
 
 def on_bad(policy: str, tally: Tally) -> OnBad:

@@ -26,7 +26,7 @@ from kgcorpus.contracts.stages import Source, Stage, content_digest, library_ver
 from kgcorpus.contracts.store import folder_lock, publish, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.tables import Table, table
 from kgcorpus.report.write import write_report
-from pipelines.context import Context
+from pipelines.context import Context, located
 from pipelines.failures import SPARK_FAILURES, translated
 from pipelines.plan import (
     BY_TABLE,
@@ -78,6 +78,8 @@ def build(
     Raises:
         KgcorpusError: with the stage's name in `where`.
     """
+    # Executors have working directories of their own.
+    out = out.absolute()
     check_folder(out, {source for stage in STAGES for source in sources_of(config, stage.sources)})
     with folder_lock(out, "build"):
         sweep_temporaries(out)
@@ -172,7 +174,7 @@ def _context(stage: Stage, config: BuildConfig, out: Path, inputs: dict[str, lis
         seed=config.seed,
         params=params_of(config, stage),
         inputs=inputs,
-        sources=sources_of(config, stage.sources),
+        sources=[located(source) for source in sources_of(config, stage.sources)],
         partitions=config.spark.partitions,
         colours=config.spark.colours,
         scratch=out / "scratch" / stage.table,

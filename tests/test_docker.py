@@ -5,14 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
+import pyspark
 import pytest
 import yaml
 
-from kgcorpus.package import IMAGE_MAIN
+from kgcorpus.java import find_java
+from kgcorpus.package import IMAGE_LOGGING, IMAGE_MAIN
+from tests.trainer.toy import rows_of, write_corpus
 
 ROOT = Path(__file__).parents[1]
+ENTRYPOINT = ROOT / "docker" / "spark-entrypoint.sh"
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 
 
@@ -60,10 +65,19 @@ def test_what_an_image_copies_is_there_and_reaches_the_engine(file: Path) -> Non
         assert target.startswith(("/", ".")) or (ROOT / target).is_dir()
 
 
-def test_the_main_script_of_the_package_is_in_the_image() -> None:
+def test_the_files_that_a_submitted_line_names_are_in_the_image() -> None:
     (workdir, *_) = of_kind(ROOT / "docker" / "spark.Dockerfile", "WORKDIR")
-    inside = IMAGE_MAIN.removeprefix(f"local://{workdir}/")
-    assert (ROOT / inside).is_file()
+    for file in (IMAGE_MAIN.removeprefix("local://"), IMAGE_LOGGING):
+        assert (ROOT / file.removeprefix(f"{workdir}/")).is_file()
+
+
+def test_the_job_of_compose_names_what_the_image_holds_and_the_volume() -> None:
+    job = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]["job"]
+    words = shlex.split(job["command"])
+    assert IMAGE_MAIN.removeprefix("local://") in words
+    assert f"-Dlog4j2.configurationFile={IMAGE_LOGGING}" in words
+    ((_, volume),) = (mount.split(":") for mount in job["volumes"])
+    assert Path(words[words.index("--out") + 1]).is_relative_to(volume)
 
 
 def test_compose_starts_a_master_workers_and_a_job_that_the_images_know() -> None:
@@ -80,23 +94,87 @@ def test_compose_starts_a_master_workers_and_a_job_that_the_images_know() -> Non
 
 
 def test_the_entrypoint_is_a_shell_script_and_starts_other_words_as_a_command() -> None:
-    script = ROOT / "docker" / "spark-entrypoint.sh"
-    assert os.access(script, os.X_OK)
-    done = subprocess.run([script, "echo", "a b"], capture_output=True, text=True, check=True)
+    assert os.access(ENTRYPOINT, os.X_OK)
+    done = subprocess.run([ENTRYPOINT, "echo", "a b"], capture_output=True, text=True, check=True)
     assert done.stdout == "a b\n"
+
+
+def test_the_entrypoint_starts_a_driver_as_kubernetes_says_it(tmp_path: Path) -> None:
+    submit = tmp_path / "bin" / "spark-submit"
+    submit.parent.mkdir()
+    submit.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    submit.chmod(0o755)
+    words = ["--properties-file", "/opt/spark/conf/spark.properties", IMAGE_MAIN, "--out", "/a folder"]
+    variables = {"SPARK_HOME": str(tmp_path), "SPARK_DRIVER_BIND_ADDRESS": "10.0.0.7"}
+    done = subprocess.run(
+        [ENTRYPOINT, "driver", *words], env=os.environ | variables, capture_output=True, text=True, check=True
+    )
+    own = ["--conf", "spark.driver.bindAddress=10.0.0.7", "--deploy-mode", "client"]
+    assert done.stdout.splitlines() == own + words
+
+
+@pytest.mark.slow
+def test_the_entrypoint_starts_an_executor_that_takes_its_words(tmp_path: Path) -> None:
+    """It ends where it looks for its driver, of which there is none."""
+    variables = {
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "JAVA_HOME": str(find_java().home),
+        "SPARK_JAVA_OPT_0": "-XshowSettings:properties",
+        "SPARK_JAVA_OPT_1": '-Dkgcorpus.words=a "b" c\\d',
+        "SPARK_EXECUTOR_MEMORY": "100m",
+        "SPARK_EXECUTOR_CORES": "1",
+        "SPARK_EXECUTOR_ID": "1",
+        "SPARK_EXECUTOR_POD_IP": "127.0.0.1",
+        "SPARK_EXECUTOR_POD_NAME": "pod",
+        "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@127.0.0.1:1",
+        "SPARK_APPLICATION_ID": "spark-1",
+        "SPARK_RESOURCE_PROFILE_ID": "0",
+    }
+    done = subprocess.run(
+        [ENTRYPOINT, "executor"], env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    assert 'kgcorpus.words = a "b" c\\d' in said
+    assert "Connection refused: /127.0.0.1:1" in said
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_spark_image_s_install_step_works_in_a_clean_prefix(tmp_path: Path) -> None:
-    """Without the `importance` extra: torch alone is larger than everything else."""
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.stem)
+def test_an_image_s_install_step_works_in_a_clean_prefix(file: Path, tmp_path: Path) -> None:
+    """With the torch that runs the tests: it is larger than everything else, and no other is fetched."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    (step,) = re.findall(r"pip install (.*)", "\n".join(of_kind(ROOT / "docker" / "spark.Dockerfile", "RUN")))
-    words = shlex.split(step.replace("importance,", ""))
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *words], check=True, cwd=ROOT)
-    triples = tmp_path / "triples.txt"
-    triples.write_text("Q1\tP1\tQ2\nQ2\tP1\tQ3\nQ3\tP1\tQ1\n")
-    (tmp_path / "config.yaml").write_text(f"graph: {{triples: [{triples}]}}\nspark: {{master: 'local[1]'}}\n")
-    build = [python, "-I", ROOT / "pipelines" / "__main__.py", "cycles", "--config", tmp_path / "config.yaml"]
-    subprocess.run([*build, "--out", tmp_path / "OUT"], check=True, cwd=tmp_path)
+    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    torch = distribution("torch")
+    for top in {part.parts[0] for part in torch.files or ()} - {".."}:
+        (packages / top).symlink_to(str(torch.locate_file(top)))
+    (step,) = re.findall(r"pip install (.*)", "\n".join(of_kind(file, "RUN")))
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", *shlex.split(step)], check=True, cwd=ROOT, env=bare()
+    )
+    assert (packages / "torch").is_symlink()
+    _TRIED[file.stem](python, tmp_path)
+
+
+def bare() -> dict[str, str]:
+    """This environment without what would lead to the working copy."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def _build(python: Path, folder: Path) -> None:
+    (folder / "triples.txt").write_text("Q1\tP1\tQ2\nQ2\tP1\tQ3\nQ3\tP1\tQ1\n")
+    (folder / "config.yaml").write_text("graph: {triples: [triples.txt]}\nspark: {master: 'local[1]'}\n")
+    build = [python, "-I", ROOT / "pipelines" / "__main__.py", "cycles", "--config", "config.yaml"]
+    subprocess.run([*build, "--out", "OUT"], check=True, cwd=folder)
+    subprocess.run([python, "-I", "-c", "import kgcorpus.importance.encoder"], check=True, cwd=folder)
+
+
+def _train(python: Path, folder: Path) -> None:
+    corpus = write_corpus(folder / "corpus", rows_of(20))
+    words = ["train", "kmlm", "--corpus", corpus, "--out", "RUN", "--max-steps", "1"]
+    subprocess.run([python, "-I", "-m", "kgcorpus", *words], check=True, cwd=folder)
+
+
+_TRIED = {"spark": _build, "train": _train}

@@ -1,15 +1,22 @@
 """A published build, read back by URL. The store is a folder here: an object store is asked nothing else."""
 
+import contextlib
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus import mirror
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
-from kgcorpus.contracts.remote import describe, is_remote, sha256_of_url
-from kgcorpus.contracts.store import sha256_of
+from kgcorpus.contracts.remote import describe, fetch, is_remote, sha256_of_url
+from kgcorpus.contracts.store import folder_lock, sha256_of
 from kgcorpus.mirror import copy_from, publish_to
+from tests.e2e.commands import bytes_of
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.metrics import read_metrics
@@ -22,10 +29,17 @@ SMALL = TrainingConfig(
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    made = write_corpus(tmp_path / "out", rows_of(60))
+    return finished(write_corpus(tmp_path / "out", rows_of(60)))
+
+
+def finished(out: Path) -> Path:
     for name in ("README.md", "report.json"):
-        (made / name).write_text("{}")
-    return made
+        (out / name).write_text("{}")
+    return out
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss"] for line in read_metrics(run / "metrics.jsonl")]
 
 
 def names(folder: Path) -> set[str]:
@@ -39,9 +53,7 @@ def test_what_is_published_is_the_build_and_only_what_is_new_is_sent(out: Path, 
     assert names(store) == names(out)
     assert publish_to(url, out) == 0
     shutil.rmtree(out)
-    write_corpus(out, {"plain_text": rows_of(30, seed=1)["plain_text"]})
-    for name in ("README.md", "report.json"):
-        (out / name).write_text("{}")
+    finished(write_corpus(out, {"plain_text": rows_of(30, seed=1)["plain_text"]}))
     assert publish_to(url, out) == len(names(out))
     assert names(store) == names(out)
 
@@ -67,6 +79,131 @@ def test_a_file_that_is_not_the_manifests_is_refused(out: Path, tmp_path: Path) 
         copy_from(f"file://{tmp_path}/nothing", tmp_path / "copy", ["reasoning"])
     with pytest.raises(InputError, match="no finished build"):
         publish_to(f"file://{store}", tmp_path)
+    assert not (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"other"), Path.unlink])
+def test_what_was_damaged_in_the_store_is_mended_by_publishing_again(
+    out: Path, tmp_path: Path, damage
+) -> None:
+    store = tmp_path / "store"
+    publish_to(f"file://{store}", out)
+    damage(next((store / "data" / "reasoning").iterdir()))
+    assert publish_to(f"file://{store}", out) == 1
+    assert bytes_of(store) == bytes_of(out)
+
+
+def test_a_publication_that_is_cut_short_is_refused_and_the_same_command_ends_it(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    url = f"file://{store}"
+    publish_to(url, out)
+    shutil.rmtree(out)
+    rows = {**rows_of(30, seed=1), "plain_text": rows_of(60)["plain_text"]}
+    finished(write_corpus(out, rows))
+    changed = [name for name in names(out) if "/plain_text/" not in name]
+    put = LocalFileSystem.put_file
+    ended, steps = False, 0
+    # Cut at each file in turn; what was sent before the table that was cut is not sent again.
+    while not ended:
+        left = iter(range(steps))
+
+        def put_some(self, *words, left=left, **named):
+            if next(left, None) is None:
+                raise ConnectionError("cut")
+            return put(self, *words, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalFileSystem, "put_file", put_some)
+            with contextlib.suppress(InputError):
+                publish_to(url, out)
+                ended = True
+        if not ended:
+            with pytest.raises(InputError, match=r"being published.*or run the same kgcorpus publish again"):
+                copy_from(url, tmp_path / "copy", ["reasoning"])
+            assert not (store / "README.md").exists()
+        steps += 1
+    assert 1 < steps < len(changed)
+    assert bytes_of(store) == bytes_of(out)
+    assert not (store / "publishing.json").exists()
+    copy_from(url, tmp_path / "copy", ["reasoning"])
+
+
+def test_a_killed_publication_goes_on(out: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from fsspec.implementations.local import LocalFileSystem\n"
+        "from kgcorpus.mirror import publish_to\n"
+        "put = LocalFileSystem.put_file\n"
+        "def put_three(self, source, target, **named):\n"
+        "    if put_three.left == 0:\n"
+        "        Path(target).write_bytes(b'half')\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "    put_three.left -= 1\n"
+        "    return put(self, source, target, **named)\n"
+        "put_three.left = 3\n"
+        "LocalFileSystem.put_file = put_three\n"
+        "publish_to(sys.argv[1], Path(sys.argv[2]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, f"file://{store}", out], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(InputError, match="being published"):
+        copy_from(f"file://{store}", tmp_path / "copy", ["reasoning"])
+    publish_to(f"file://{store}", out)
+    assert bytes_of(store) == bytes_of(out)
+
+
+def test_a_build_at_work_and_one_that_has_not_ended_are_not_published(out: Path, tmp_path: Path) -> None:
+    url = f"file://{tmp_path / 'store'}"
+    with folder_lock(out, "build"), pytest.raises(UsageError, match="another build"):
+        publish_to(url, out)
+    (out / "report.json").unlink()
+    with pytest.raises(InputError, match=r"the build is not finished\. Run kgcorpus build-corpus"):
+        publish_to(url, out)
+    assert not (tmp_path / "store").exists()
+
+
+def test_texts_are_read_from_the_store_one_shard_at_a_time(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, run = "memory://store", tmp_path / "run"
+    publish_to(url, out)
+    held: list[int] = []
+
+    def fetch_and_weigh(url: str, target: Path) -> None:
+        fetch(url, target)
+        kept = [*(run / "corpus" / "data").rglob("*.parquet"), *(run / "corpus" / "data").rglob("*.tmp")]
+        held.append(sum(path.stat().st_size for path in kept))
+
+    monkeypatch.setattr(mirror, "fetch", fetch_and_weigh)
+    train("kmlm", corpus=url, out=run, config=SMALL, max_steps=2)
+    shards = [path.stat().st_size for path in (out / "data").rglob("train-*.parquet")]
+    assert max(held) == max(shards) < sum(shards)
+    assert not names(run / "corpus" / "data")
+    # A run that was killed while it read a shard leaves it; going on asks for no shard again.
+    left = run / "corpus" / load_manifest(out).tables["reasoning"].files[0].path
+    left.write_bytes(b"half")
+    held.clear()
+    train("kmlm", corpus=url, out=run, config=SMALL)
+    assert len(held) == len(["manifest.json", "config.yaml"])
+    assert not names(run / "corpus" / "data")
+    train("kmlm", corpus=out, out=tmp_path / "near", config=SMALL)
+    assert losses(run) == losses(tmp_path / "near")
+
+
+def test_a_shard_is_compared_with_its_hash_before_it_is_tokenised(out: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    publish_to(f"file://{store}", out)
+    shard = next(file for file in load_manifest(out).tables["reasoning"].files if file.split == "train")
+    (store / shard.path).write_bytes((store / shard.path).read_bytes()[::-1])
+    with pytest.raises(InputError, match="delete it there and publish the build again"):
+        train("kmlm", corpus=f"file://{store}", out=tmp_path / "run", config=SMALL)
+    (store / shard.path).unlink()
+    assert publish_to(f"file://{store}", out) == 1
+    train("kmlm", corpus=f"file://{store}", out=tmp_path / "run", config=SMALL)
 
 
 def test_a_run_on_a_url_has_the_losses_of_one_on_the_folder(out: Path, tmp_path: Path) -> None:
@@ -74,10 +211,7 @@ def test_a_run_on_a_url_has_the_losses_of_one_on_the_folder(out: Path, tmp_path:
     publish_to(url, out)
     for name, corpus in (("near", str(out)), ("far", url)):
         train("kmlm", corpus=corpus, out=tmp_path / name, config=SMALL)
-    near, far = (
-        [line["loss"] for line in read_metrics(tmp_path / x / "metrics.jsonl")] for x in ("near", "far")
-    )
-    assert near == far
+    assert losses(tmp_path / "near") == losses(tmp_path / "far")
 
 
 def test_a_remote_file_is_described_and_hashed(tmp_path: Path) -> None:

@@ -42,7 +42,11 @@ def test_the_requirements_hold_the_direct_ones_and_theirs() -> None:
 def test_the_line_is_one_that_a_shell_reads(tmp_path: Path, environment: str) -> None:
     made = make_package(tmp_path)
     line = submit_command(
-        made, environment=environment, master="k8s://https://h:6443", arguments=["--out", "/a folder"]
+        made,
+        environment=environment,
+        master="k8s://https://h:6443",
+        image="registry/spark:1",
+        arguments=["--out", "/a folder"],
     )
     words = shlex.split(line)
     submit = words.index("spark-submit")
@@ -51,4 +55,13 @@ def test_the_line_is_one_that_a_shell_reads(tmp_path: Path, environment: str) ->
     assert words[submit + 1 : submit + 3] == ["--master", "k8s://https://h:6443"]
     main = next(word for word in words if word.endswith("main.py") or word.endswith("__main__.py"))
     assert main.startswith("local:///") == (environment == "image")
-    assert recipe(made, environment)
+    assert recipe(made, environment, image="registry/spark:1")
+
+
+def test_the_image_that_is_built_and_pushed_is_the_one_that_the_cluster_runs(tmp_path: Path) -> None:
+    made, image = make_package(tmp_path), "registry/spark:1"
+    build, push = recipe(made, "image", image=image)
+    assert shlex.split(build)[-3:] == ["-t", image, "."]
+    assert shlex.split(push) == ["docker", "push", image]
+    line = submit_command(made, environment="image", master="k8s://https://h:6443", image=image)
+    assert f"spark.kubernetes.container.image={image}" in shlex.split(line)

@@ -13,6 +13,8 @@ STREAM_TABLES: dict[Stream, str] = {
     "code_switched": "code_switched",
     "reasoning": "reasoning",
 }
+# What TransE reads: the facts, and whose pairs are left out of them.
+TRANSE_TABLES = ("triples", "xlr")
 
 
 class ModelConfig(Section):

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgcorpus.contracts.errors import UsageError
-from kgcorpus.contracts.manifest import Manifest, load_manifest
+from kgcorpus.contracts.manifest import File, Manifest, load_manifest
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
-from kgcorpus.mirror import copy_from
+from kgcorpus.mirror import borrowed, copy_from
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim
-from trainer.config import STREAM_TABLES, TrainingConfig
+from trainer.config import STREAM_TABLES, TRANSE_TABLES, TrainingConfig
 from trainer.pretrained import not_loaded
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def train(
 
     Args:
         objective: a name in `OBJECTIVES`, or transe.
-        corpus: a finished build, by path; or by URL, and the tables that it reads are copied to RUN/corpus.
+        corpus: a finished build, by path; or by URL: its texts are tokenised shard by shard, and the other
+            tables that the objective reads are copied to RUN/corpus.
         out: the run's folder; a run that stands there is resumed.
         config: of the run.
         max_steps: end at exactly this step; no schedule depends on it.
@@ -63,6 +64,8 @@ def train(
         from trainer.kge.train import train_transe
 
         with folder_lock(Path(out), "run"):
+            if is_remote(str(corpus)):
+                corpus = copy_from(str(corpus), Path(out) / "corpus", TRANSE_TABLES)
             return train_transe(corpus, out, config, max_steps=max_steps)
     if objective not in OBJECTIVES:
         names = ", ".join(sorted([*OBJECTIVES, "transe"]))
@@ -78,18 +81,32 @@ def train(
     accelerator = Accelerator(mixed_precision="no")
     with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():
         with accelerator.main_process_first():
-            corpus = (
-                copy_from(str(corpus), out / "corpus", tables) if is_remote(str(corpus)) else Path(corpus)
-            )
-            manifest = load_manifest(corpus, required=True)
-            manifest.check_files(corpus, tables)
+            local, read = _on_this_disk(corpus, out, tables, fetches=accelerator.is_main_process)
+            manifest = load_manifest(local, required=True)
+            manifest.check_files(local, read)
             _claim(out, objective, config, manifest)
-            tokenizer = open_tokenizer(out / "tokenizer", corpus, manifest, config, tables=tables)
-            built = OBJECTIVES[objective].build(config, corpus, out, tokenizer, accelerator)
+            tokenizer = open_tokenizer(out / "tokenizer", local, manifest, config, tables=tables)
+            built = OBJECTIVES[objective].build(config, local, out, tokenizer, accelerator)
         if not loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
             _log.warning("stopped by SIGTERM; the same command goes on")
             raise SystemExit(143)
     return out / "model"
+
+
+def _on_this_disk(
+    corpus: str | Path, out: Path, tables: Collection[str], *, fetches: bool
+) -> tuple[Path, Collection[str]]:
+    """The corpus's folder, and which of the tables lie there whole.
+
+    Of a URL that is RUN/corpus: what is read as tokens alone stays in the store, the texts too that a
+    tokenizer is made from.
+    """
+    if not is_remote(str(corpus)):
+        return Path(corpus), tables
+    folder, read = out / "corpus", [name for name in tables if "text" not in TABLES[name].columns]
+    if fetches:
+        copy_from(str(corpus), folder, read, streamed={*STREAM_TABLES.values(), *tables}.difference(read))
+    return folder, read
 
 
 @dataclass(frozen=True)
@@ -136,7 +153,10 @@ def _jaket(
 
 
 def _trelm_tables(config: TrainingConfig) -> list[str]:
-    return ["trelm", "triples", "entities", *["relations"] * (config.trelm.provider == "shared")]
+    if config.trelm.provider == "shared":
+        return ["trelm", "triples", "entities", "relations"]
+    own = TRANSE_TABLES if config.trelm.kge is None else ()
+    return list(dict.fromkeys(["trelm", "triples", "entities", *own]))
 
 
 def _trelm(
@@ -192,15 +212,19 @@ def _texts(corpus: Path, manifest: Manifest, tables: Collection[str]) -> Iterato
     own = [name for name in tables if "text" in TABLES[name].columns]
     for name in dict.fromkeys([*STREAM_TABLES.values(), *own]):
         files = manifest.tables[name].files if name in manifest.tables else ()
-        batches = (
-            batch
+        texts = (
+            text.replace(LINK, " ")
             for file in files
             if file.split == "train"
-            for batch in read_batches(corpus / file.path, ["text"], rows=1000)
+            for text in _texts_in(corpus, file)
         )
-        texts = (text for batch in batches for text in batch.column("text").to_pylist())
-        for text in islice(texts, _TOKENIZER_TEXTS):
-            yield text.replace(LINK, " ")
+        yield from islice(texts, _TOKENIZER_TEXTS)
+
+
+def _texts_in(corpus: Path, file: File) -> Iterator[str]:
+    with borrowed(corpus, file) as path:
+        for batch in read_batches(path, ["text"], rows=1000):
+            yield from batch.column("text").to_pylist()
 
 
 def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest) -> None:

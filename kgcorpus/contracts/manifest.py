@@ -68,7 +68,7 @@ class Manifest:
     pending: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON; equal builds give equal texts."""
+        """As JSON."""
         pending = {"pending": sorted(self.pending)} if self.pending else {}
         return {
             "format": FORMAT,
@@ -78,9 +78,13 @@ class Manifest:
             **pending,
         }
 
+    def to_text(self) -> str:
+        """What OUT/manifest.json holds; equal builds give equal texts."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
+
     def save(self, out: Path) -> None:
         """Replace OUT/manifest.json in one step."""
-        write_text(out / "manifest.json", json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        write_text(out / "manifest.json", self.to_text())
 
     def files(self, out: str | Path, table: str) -> list[str]:
         """Absolute paths of a table's files that hold rows' schema, in shard order."""

@@ -14,6 +14,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import File, load_manifest
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.contracts.store import replacing, sha256_of
+from kgcorpus.mirror import borrowed
 from kgcorpus.tokens.mentions import token_lists, token_spans
 from kgcorpus.tokens.slots import LINK as LINK
 from kgcorpus.tokens.slots import encode_slots
@@ -44,7 +45,7 @@ def ensure_tokens(
     """Make the token files of a config's shards, where they are missing or of other bytes.
 
     Args:
-        out: a finished build.
+        out: a finished build, or a copy of a published one.
         config: a shard config with texts.
         tokenizer: the tokenizer, or its tokenizer.json; its padding and truncation are ignored.
         mask_token: what the tokenizer calls its mask; the records' links become it.
@@ -73,7 +74,8 @@ def ensure_tokens(
         if shard.split in found:
             target = folder / Path(shard.path).name
             if not _is_current(target, shard):
-                _tokenize_shard(out / shard.path, shard, target, tokenizer, mask_token)
+                with borrowed(out, shard) as source:
+                    _tokenize_shard(source, shard, target, tokenizer, mask_token)
             found[shard.split].append(target)
     return found
 

@@ -15,27 +15,52 @@ from pathlib import Path
 import pyspark
 
 from kgcorpus.java import find_java
+from kgcorpus.package import make_package, submit_command
 from tests.torture.kills import kill_tree
 
 LIMIT = 120.0
-_BIN = Path(pyspark.__file__).parent / "bin"
+_SETTINGS = """\
+spark.executor.memory 800m
+spark.executor.cores 1
+spark.ui.enabled false
+spark.driver.host 127.0.0.1
+"""
+BIN = Path(pyspark.__file__).parent / "bin"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster."""
+    """A running cluster.
+
+    Attributes:
+        master: its URL.
+        workers: their processes.
+        web: the port where the master tells of itself.
+        settings: a folder of Spark's settings for those who submit.
+    """
 
     master: str
     workers: list[subprocess.Popen[bytes]]
+    web: int
+    settings: Path
 
-    def submit(self, main: Path, *words: str | Path, code: Path | None = None) -> subprocess.Popen[str]:
-        """Start spark-submit with the line that `kgcorpus package` prints for --py-files."""
-        options = ["--master", self.master, "--executor-memory", "800m", "--executor-cores", "1"]
-        options += ["--conf", "spark.ui.enabled=false", "--conf", "spark.driver.host=127.0.0.1"]
-        options += ["--py-files", str(code)] if code else []
+    def submit(self, *words: str | Path, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+        """Package for --py-files into a folder of `cwd`, and give a shell there the line that is printed."""
+        with contextlib.chdir(cwd):
+            package = make_package(Path("package"))
+        line = submit_command(
+            package,
+            environment="py-files",
+            master=self.master,
+            image="",
+            arguments=[str(word) for word in words],
+        )
+        # What is this machine's own stands in Spark's settings, not in the line.
+        own = {"SPARK_CONF_DIR": str(self.settings), **variables}
         return subprocess.Popen(
-            [_BIN / "spark-submit", *options, main, *words],
-            env=environment(),
+            ["/bin/sh", "-c", line],
+            cwd=cwd,
+            env=environment() | own,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -43,11 +68,12 @@ class Cluster:
 
 
 def environment() -> dict[str, str]:
+    """Of every node: `python3` and `spark-submit` are those that run the tests."""
     return {
         **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "JAVA_HOME": str(find_java().home),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYSPARK_PYTHON": sys.executable,
     }
 
 
@@ -60,7 +86,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     def start(name: str, role: str, *words: str) -> subprocess.Popen[bytes]:
         with (folder / f"{name}.log").open("wb") as log:
             line = [
-                str(_BIN / "spark-class"),
+                str(BIN / "spark-class"),
                 f"org.apache.spark.deploy.{role}",
                 "--host",
                 "127.0.0.1",
@@ -80,8 +106,11 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             )
             for i in range(2)
         ]  # fmt: skip
-        _wait_for_workers(web, 2)
-        yield Cluster(master, workers)
+        wait_for_workers(web, 2)
+        settings = folder / "conf"
+        settings.mkdir()
+        (settings / "spark-defaults.conf").write_text(_SETTINGS)
+        yield Cluster(master, workers, web, settings)
     finally:
         for process in started:
             kill_tree(process.pid)
@@ -94,7 +123,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _wait_for_workers(web: int, n: int) -> None:
+def wait_for_workers(web: int, n: int) -> None:
+    """Return when the master at this port counts `n` workers."""
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{web}/json/") as answer:

@@ -469,6 +469,14 @@ def no_such_master(place: Place) -> Done:
     return place.build("triples", "--set", "spark.master=locl[2]")
 
 
+def unfinished(place: Place) -> Done:
+    place.copy()
+    assert latin1(place).returncode == 3
+    done = run("publish", "--out", place.out, "--to", f"file://{place.folder}/store")
+    assert not (place.folder / "store").exists()
+    return done
+
+
 def corpus_not_built(place: Place) -> Done:
     return place.train(place.folder)
 
@@ -596,6 +604,13 @@ FAULTS = (
     ),
     Fault("a damaged published shard", "all pages of one of `reasoning` zeroed", 3, damaged_published, SAME),
     Fault("no such Spark master", "`spark.master=locl[2]`", 4, no_such_master),
+    Fault(
+        "publishing a build that is not finished",
+        "one that bad input stopped, over a finished one",
+        3,
+        unfinished,
+        "nothing is sent",
+    ),
     Fault("training without a build", "`--corpus` an empty folder", 3, corpus_not_built, NO_MODEL),
     Fault("training on a truncated shard", "20 bytes cut off", 3, truncated_shard_in_training, NO_MODEL),
     Fault(

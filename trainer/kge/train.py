@@ -12,7 +12,7 @@ from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from trainer.checkpoint import Checkpoints, settle, write_folder
 from trainer.claim import claim
-from trainer.config import TrainingConfig
+from trainer.config import TRANSE_TABLES, TrainingConfig
 from trainer.determinism import deterministic_on_cpu
 from trainer.kge.batches import Batches
 from trainer.kge.embeddings import open_embeddings
@@ -53,10 +53,8 @@ def train_transe(
     corpus, out = Path(corpus), Path(out)
     options = config.transe
     manifest = load_manifest(corpus, required=True)
-    manifest.check_files(corpus, ("triples", "xlr"))
-    tables = {
-        name: manifest.tables[name].fingerprint for name in ("triples", "xlr") if name in manifest.tables
-    }
+    manifest.check_files(corpus, TRANSE_TABLES)
+    tables = {name: manifest.tables[name].fingerprint for name in TRANSE_TABLES if name in manifest.tables}
     settings = {"seed": config.seed, "transe": options.model_dump(mode="json", exclude={"steps"})}
     claim(out, {"objective": "transe", "config": settings, "corpus": tables})
     held_out = None if options.held_out is None else Path(options.held_out)
