@@ -186,7 +186,7 @@ def _merge_names(parts: list[Row], tally: Tally) -> list[dict[str, Any]]:
 
 ENTITIES = Stage(
     table="entities",
-    version=1,
+    version=2,
     run=run_entities,
     inputs=("triples",),
     sources=("graph.labels", "graph.descriptions", "graph.types"),
@@ -196,7 +196,7 @@ ENTITIES = Stage(
 
 RELATIONS = Stage(
     table="relations",
-    version=1,
+    version=2,
     run=run_relations,
     sources=("graph.relations",),
     needs=("graph.relations",),
