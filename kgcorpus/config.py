@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -13,41 +13,64 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kgcorpus.contracts.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-Lang = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[a-z]+)*$")]
+_UNSET = re.compile("\ue000(\\w+)\ue000")
+
+
+def _code(value: Any) -> Any:
+    if value is False:
+        raise ValueError('YAML takes a bare no for false: write "no", in quotes')
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Lang = Annotated[str, BeforeValidator(_code), Field(pattern=r"^(simple|[a-z]{2,3}(-[a-z]+)*)$")]
+Files = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+# What Spark and numba count in 32 bits.
+Count = Annotated[int, Field(le=2**31 - 1)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, unknown keys refused."""
+    """A part of the configuration: frozen, unknown keys refused; a key without a value is as if absent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_keys_without_a_value(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        means_something = {
+            name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)
+        }
+        return {
+            name: value
+            for name, value in data.items()
+            if value is not None or name in means_something or name not in cls.model_fields
+        }
+
 
 class GraphConfig(Section):
-    """The knowledge graph's files: plain, .gz, .bz2 or .xz, no headers; several are read as one.
+    """The knowledge graph's files: plain, .gz, .bz2 or .xz, no headers; of a list all are read as one.
 
     Each field also takes Wikidata's own dump, known by its name (`.json`, `.json.gz`, `.json.bz2`), and draws
     from it what the field is for. Name the dump in every field that it shall fill.
     """
 
-    triples: tuple[str, ...] = Field(
+    triples: Files = Field(
         (),
         description="lines `h r t`, tab-separated (Wikidata5M's transductive, inductive, all_triplet)",
     )
-    labels: tuple[str, ...] = Field(
+    labels: Files = Field(
         (), description="lines `QID lang label alias...`, or Wikidata5M's `QID alias...` (English)"
     )
-    relations: tuple[str, ...] = Field(
+    relations: Files = Field(
         (), description="lines `PID lang label description alias...`, or Wikidata5M's `PID name alias...`"
     )
-    descriptions: tuple[str, ...] = Field((), description="lines `QID text` (wikidata5m_text.txt)")
-    types: tuple[str, ...] = Field((), description="lines `QID typeQID...`; without it the P31 triples serve")
-
-
-def _listed(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value or ()
-
-
-Files = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+    descriptions: Files = Field((), description="lines `QID text` (wikidata5m_text.txt)")
+    types: Files = Field((), description="lines `QID typeQID...`; without it the P31 triples serve")
 
 
 class WikipediaConfig(Section):
@@ -100,7 +123,7 @@ class ExtractionConfig(Section):
 class LimitsConfig(Section):
     """What an input may ask for before it is taken for an attack or a fault."""
 
-    decompression_ratio: int = Field(
+    decompression_ratio: Count = Field(
         100, gt=0, description="unpacked bytes a packed byte, past the first 64 MiB of a file"
     )
     record_mib: int = Field(32, gt=0, le=1024, description="MiB of one page, line, SQL row or JSON entity")
@@ -112,13 +135,13 @@ class PassagesConfig(Section):
     tokenizer: str | None = Field(
         None, description="folder or hub id whose tokens are counted; default: the importance encoder's"
     )
-    trelm: int = Field(256, gt=0, description="tokens of a TRELM passage")
-    jaket: int = Field(512, gt=0, description="tokens of a JAKET passage")
-    plain: tuple[int, ...] = Field((128, 512), description="tokens of the plain-text passages")
-    min_entities: int = Field(
+    trelm: Count = Field(256, gt=0, description="tokens of a TRELM passage")
+    jaket: Count = Field(512, gt=0, description="tokens of a JAKET passage")
+    plain: tuple[Count, ...] = Field((128, 512), description="tokens of the plain-text passages")
+    min_entities: Count = Field(
         0, ge=0, description="linked entities a TRELM or JAKET passage needs (ERNIE: 3)"
     )
-    min_page_characters: int = Field(0, ge=0, description="characters a page needs (ERNIE: 100)")
+    min_page_characters: Count = Field(0, ge=0, description="characters a page needs (ERNIE: 100)")
 
 
 class LinkingConfig(Section):
@@ -133,11 +156,11 @@ class LinkingConfig(Section):
     min_link_probability: float = Field(
         0.001, ge=0, le=1, description="links over occurrences that a surface needs"
     )
-    window: int = Field(8, gt=0, description="tokens of the longest name; an ideograph is one")
+    window: Count = Field(8, gt=0, description="tokens of the longest name; an ideograph is one")
     nested_ratio: float = Field(
         5.0, gt=0, description="a shorter name wins at this many times the longer one's link probability"
     )
-    voters: int = Field(10, ge=0, description="names on either side that vote")
+    voters: Count = Field(10, ge=0, description="names on either side that vote")
     epsilon: float = Field(
         0.3, ge=0, le=1, description="tagme: of candidates this near to the highest vote the commonest wins"
     )
@@ -184,12 +207,12 @@ class CyclesConfig(Section):
     dedup: Literal["diamond", "cycle", "set"] = Field(
         "diamond", description="what counts as one length-4 sample: a complete graph of 4 gives 6, 3 or 1"
     )
-    wings_per_edge: int = Field(32, gt=0, description="common neighbours of an edge that may form diamonds")
-    pairs_per_edge: int = Field(16, gt=0, description="diamonds kept for one diagonal")
-    per_pair: int = Field(
+    wings_per_edge: Count = Field(32, gt=0, description="common neighbours of an edge that may form diamonds")
+    pairs_per_edge: Count = Field(16, gt=0, description="diamonds kept for one diagonal")
+    per_pair: Count = Field(
         4, gt=0, description="labelled versions of a cycle kept where pairs have several relations"
     )
-    per_combination: int = Field(
+    per_combination: Count = Field(
         50_000, gt=0, description="cycles kept, in expectation, for one set of relations"
     )
 
@@ -197,9 +220,9 @@ class CyclesConfig(Section):
 class XlrConfig(Section):
     """XLR's questions (KMLM, 4.5); their pairs leave all training data. Without any, no pair leaves."""
 
-    train: int = Field(0, ge=0, description="questions to fine-tune on (the paper: 3,000)")
-    validation: int = Field(0, ge=0, description="questions to choose a model by (1,000)")
-    test: int = Field(0, ge=0, description="questions to report (1,050)")
+    train: Count = Field(0, ge=0, description="questions to fine-tune on (the paper: 3,000)")
+    validation: Count = Field(0, ge=0, description="questions to choose a model by (1,000)")
+    test: Count = Field(0, ge=0, description="questions to report (1,050)")
 
     @property
     def asked(self) -> int:
@@ -210,13 +233,13 @@ class XlrConfig(Section):
 class RulesConfig(Section):
     """Which rules behind the cycles are measured."""
 
-    min_support: int = Field(10, gt=0, description="pairs of entities a rule must hold for")
+    min_support: Count = Field(10, gt=0, description="pairs of entities a rule must hold for")
 
 
 class TrelmConfig(Section):
     """TRELM's records."""
 
-    facts_per_entity: int = Field(16, gt=0, description="facts a mention carries at most, drawn by hash")
+    facts_per_entity: Count = Field(16, gt=0, description="facts a mention carries at most, drawn by hash")
 
 
 class JaketConfig(Section):
@@ -226,21 +249,21 @@ class JaketConfig(Section):
         ("page_head", "text_table", "first_mention"),
         description="sources of a description, the first that has one",
     )
-    description_tokens: int = Field(64, gt=0, description="tokens of a description")
+    description_tokens: Count = Field(64, gt=0, description="tokens of a description")
     category_relation: str = Field(
         "P31", description="the relation whose object is the category; left out of the edges"
     )
-    min_neighbours: int = Field(5, ge=0, description="an entity is kept with this many neighbours, or")
-    min_mentions: int = Field(5, ge=0, description="with this many mentions")
+    min_neighbours: Count = Field(5, ge=0, description="an entity is kept with this many neighbours, or")
+    min_mentions: Count = Field(5, ge=0, description="with this many mentions")
 
 
 class SparkConfig(Section):
     """How the build runs; never part of a fingerprint. A submitted master and conf win."""
 
     master: str = Field("local[*]", description="Spark master")
-    partitions: int = Field(8, gt=0, description="partitions of a shuffle")
+    partitions: Count = Field(8, gt=0, description="partitions of a shuffle")
     memory: str = Field("4g", description="driver memory in local mode")
-    colours: int = Field(
+    colours: Count = Field(
         1,
         gt=0,
         description="parts the graph is cut into for cycles: 1 in memory, more for less memory a task",
@@ -251,7 +274,7 @@ class SparkConfig(Section):
 class BuildConfig(Section):
     """Everything `kgcorpus build-corpus` reads."""
 
-    seed: int = Field(0, ge=0, description="the seed of every draw")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="the seed of every draw")
     languages: tuple[Lang, ...] = Field(
         ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh"),
         min_length=1,
@@ -352,7 +375,9 @@ def put(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:
     *parents, last = key.split(".")
     node = data
     for name in parents:
-        child = node.setdefault(name, {})
+        if node.get(name) is None:
+            node[name] = {}
+        child = node[name]
         if not isinstance(child, dict):
             raise UsageError(f"{key}: {name} is not a section", where=where)
         node = child
@@ -366,7 +391,9 @@ def to_yaml(config: BaseModel) -> str:
 
 def _read_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(_expand(file.read_text(encoding="utf-8"), variables, file))
+        loader = _Loader(_expand(file.read_text(encoding="utf-8"), variables))
+        loader.name = str(file)
+        data = loader.get_single_data()
     except FileNotFoundError:
         raise UsageError("no such config file", where=str(file), mend="Correct --config") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -378,20 +405,44 @@ def _read_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     return dict(data or {})
 
 
-def _expand(text: str, variables: Mapping[str, str], file: Path) -> str:
+def _expand(text: str, variables: Mapping[str, str]) -> str:
+    """The text with its variables in their places; one that is not set is marked as `_UNSET`."""
+
     def value(match: re.Match[str]) -> str:
         name, default = match.groups()
-        if name in variables:
-            return variables[name]
-        if default is None:
-            raise UsageError(
-                f"the variable {name} is not set",
-                where=str(file),
-                mend=f"Write ${{{name}:-default}} or set it",
-            )
-        return str(default)
+        unset = f"\ue000{name}\ue000" if default is None else str(default)
+        return variables.get(name, unset)
 
     return _VARIABLE.sub(value, text)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key stands twice, as the later would replace the earlier, and each variable is set."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise UsageError(
+                    f"the key {key.value} stands twice", where=self._line(key), mend="Join the two"
+                )
+            seen.add(key.value)
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        # Only here: in a comment a variable may be what it likes.
+        if unset := _UNSET.search(node.value):
+            raise UsageError(
+                f"the variable {unset[1]} is not set",
+                where=self._line(node),
+                mend=f"Write ${{{unset[1]}:-default}} or set it",
+            )
+        return node
+
+    def _line(self, node: yaml.Node) -> str:
+        return f"{self.name}:{node.start_mark.line + 1}"
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

@@ -1,5 +1,6 @@
 """What a stage is given: its declared params, inputs and sources, and nothing else."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import Limits, OnBad, refuse
 from pipelines.kernels import RowFunction, map_rows
+
+_WILD = re.compile(r"[\[\]{}*?\\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ class Context:
         if name not in self.inputs:
             raise KgcorpusError(f"the stage reads {name}, which it does not declare")
         schema = from_arrow_schema(table(name).schema)
-        frame = self.spark.read.schema(schema).parquet(*self.inputs[name])
+        frame = self.spark.read.schema(schema).parquet(*map(as_pattern, self.inputs[name]))
         return frame.select(*columns) if columns else frame
 
     def empty(self, name: str) -> DataFrame:
@@ -81,6 +84,11 @@ def located(source: Source) -> Source:
     """
     path = Path(source.path)
     return replace(source, path=str(path.absolute())) if path.exists() else source
+
+
+def as_pattern(path: str) -> str:
+    """The pattern that fits this path alone: Spark writes to paths, but reads from patterns."""
+    return _WILD.sub(r"\\\g<0>", path)
 
 
 def on_bad(policy: str, tally: Tally) -> OnBad:

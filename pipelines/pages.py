@@ -18,7 +18,7 @@ from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.plaintext import read_documents
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext.templates import read_templates
-from pipelines.context import Context, on_bad
+from pipelines.context import Context, as_pattern, on_bad
 from pipelines.kernels import Row, map_rows
 
 _PACKED_BYTES_A_PART = 32 << 20
@@ -137,7 +137,8 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
     # On disk for all executors: one that dies takes no part of a dump with it that is hours to unpack.
     split = str(context.scratch / "raw-pages")
     raw.repartition(context.partitions, "lang", "page_id").write.parquet(split)
-    return map_rows(context.spark.read.schema(raw.schema).parquet(split), parse, table("pages").schema)
+    read_back = context.spark.read.schema(raw.schema).parquet(as_pattern(split))
+    return map_rows(read_back, parse, table("pages").schema)
 
 
 STAGE = Stage(

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking import statistics
-from pipelines.context import Context
+from pipelines.context import Context, as_pattern
 from pipelines.kernels import Row, map_rows
 
 MAX_HOPS = 5
@@ -31,8 +31,9 @@ def run_surfaces(context: Context) -> DataFrame:
         .groupBy("lang", "surface", "target")
         .agg(F.count("*").alias("links"))
     )
-    links.write.parquet(str(context.scratch / "links"))
-    links = context.spark.read.parquet(str(context.scratch / "links"))
+    counted = str(context.scratch / "links")
+    links.write.parquet(counted)
+    links = context.spark.read.parquet(as_pattern(counted))
     known = links.select("lang", "surface")
     for names in _names(context):
         known = known.unionByName(names.select("lang", "surface"))

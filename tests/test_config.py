@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kgcorpus.config import BuildConfig, load, to_yaml
+from kgcorpus.config import BuildConfig, GraphConfig, load, to_yaml
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.wiki.site import LANGUAGE_CODES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +31,17 @@ def write(folder: Path, text: str) -> Path:
         ("a: [", "not valid YAML"),
         ("seed: ${NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE is not set"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("seed: 1\ngraph: {}\nseed: 2", r"c\.yaml:3: the key seed stands twice"),
+        ("cycles:\n  per_pair: 1\n  per_pair: 1", r"c\.yaml:3: the key per_pair stands twice"),
+        ("text: [{lang: de, lang: en, path: x}]", r"c\.yaml:1: the key lang stands twice"),
+        ("seed: 1\n[a]: 2", "not valid YAML"),
+        ("seed: 1\nlanguages: [en, '${NOT_SET}']", r"c\.yaml:2: the variable NOT_SET is not set"),
+        ("languages: [en, no]", 'languages.1: .*write "no", in quotes'),
+        ("text: [{lang: no, path: x}]", 'text.0.lang: .*write "no", in quotes'),
+        ("seed: 9223372036854775808", "seed: .*less than or equal to 9223372036854775807"),
+        ("linking: {window: 2147483648}", "linking.window: .*less than or equal to 2147483647"),
+        ("passages: {plain: [128, 99999999999]}", "passages.plain.1: .*less than or equal"),
+        ("wikipedia: [{lang: en, dump: }]", "wikipedia.0.dump: Field required"),
     ],
 )
 def test_a_wrong_config_is_refused_with_the_field_named(tmp_path: Path, text: str, message: str) -> None:
@@ -56,6 +68,46 @@ def test_variables_are_expanded_with_defaults(tmp_path: Path) -> None:
     path = write(tmp_path, 'graph: {triples: ["${WHERE:-here}/a", "${GIVEN}/b"]}')
     config = load(BuildConfig, path, variables={"GIVEN": "there"})
     assert config.graph.triples == ("here/a", "there/b")
+
+
+def test_a_comment_may_name_any_variable(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed: 3  # ${NOPE}\n# ${NOPE}\ngraph: {triples: [${GIVEN}/b, '#${GIVEN}']}")
+    config = load(BuildConfig, path, variables={"GIVEN": "there"})
+    assert (config.seed, config.graph.triples) == (3, ("there/b", "#there"))
+
+
+@pytest.mark.parametrize("key", BuildConfig.model_fields)
+def test_a_key_without_a_value_is_as_if_absent(tmp_path: Path, key: str) -> None:
+    assert load(BuildConfig, write(tmp_path, f"{key}:")) == BuildConfig()
+
+
+def test_an_override_goes_into_an_empty_section(tmp_path: Path) -> None:
+    config = load(BuildConfig, write(tmp_path, "cycles:\ngraph:"), overrides=["cycles.per_pair=2"])
+    assert config == BuildConfig.model_validate({"cycles": {"per_pair": 2}})
+
+
+@pytest.mark.parametrize("field", GraphConfig.model_fields)
+def test_one_file_of_the_graph_needs_no_list(tmp_path: Path, field: str) -> None:
+    config = load(BuildConfig, write(tmp_path, f"graph: {{{field}: a.txt}}"))
+    assert getattr(config.graph, field) == ("a.txt",)
+
+
+def test_every_wikipedia_has_a_language() -> None:
+    codes = tuple(sorted(LANGUAGE_CODES))
+    assert BuildConfig(languages=codes).languages == codes
+
+
+def test_every_count_has_an_end() -> None:
+    def endless(model: type, prefix: str) -> list[str]:
+        found = []
+        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+            if hasattr(field.annotation, "model_fields"):
+                found += endless(field.annotation, f"{prefix}{name}.")
+            elif field.annotation is int and not any(hasattr(limit, "le") for limit in field.metadata):
+                found.append(prefix + name)
+        return found
+
+    assert endless(BuildConfig, "") == []
 
 
 def test_a_missing_file_is_wrong_use() -> None:

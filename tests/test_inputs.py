@@ -117,6 +117,9 @@ def test_archives_are_refused_and_never_unpacked(tmp_path):
         ("x.7z", b"7z\xbc\xaf\x27\x1c" + bytes(30), "a 7z archive"),
         ("x.zst", b"\x28\xb5\x2f\xfd" + bytes(30), "packed by zstd"),
         ("x.txt", gzip.compress(b"x"), r"packed: call it \.gz"),
+        ("x.gz", bz2.compress(b"x"), r"packed: call it \.bz2"),
+        ("x.gz", b"\xfd7zXZ\x00" + bytes(30), "packed by xz"),
+        ("x.bz2", bz2.compress(gzip.compress(b"x")), "packed twice"),
     ]:
         with pytest.raises(InputError, match=f"{name}: the file is {what}"):
             content(written(tmp_path, data, name))
@@ -134,6 +137,21 @@ def test_a_missing_file_and_a_folder(tmp_path):
 def test_utf16_is_named(tmp_path, encoding):
     with pytest.raises(InputError, match="UTF-16"):
         list(read_lines(written(tmp_path, "Q1\tP1\tQ2\n".encode(encoding))))
+
+
+@pytest.mark.parametrize("data", [b"a\tb\rc\td\r", b"a\rb", b"\r\ra\r", b"a\r" * (1 << 20)])
+def test_lines_that_end_in_cr_alone_are_refused(tmp_path, data):
+    with pytest.raises(InputError, match=r"x\.tsv:1: the lines end in CR alone\. Convert their ends to LF"):
+        list(read_lines(written(tmp_path, data), limits=Limits(record_mib=1)))
+
+
+@pytest.mark.parametrize("data", [b"a\rb\nc\n", b"a\r\r\n", b"a\r", b"a\n\r\r", b"\r\r"])
+def test_a_cr_among_other_line_ends_is_the_parsers_matter(tmp_path, data):
+    assert b"".join(line for _, line in read_lines(written(tmp_path, data)))[:1] in (b"a", b"")
+
+
+def test_a_name_may_hold_what_chains_urls(tmp_path):
+    assert content(written(tmp_path, b"x", "a::b.txt")) == b"x"
 
 
 def test_a_line_without_end_is_refused(tmp_path):

@@ -18,20 +18,21 @@ def raw_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
     """Yield the lines of a UTF-8 file as they are, with their ends and a byte order mark.
 
     Raises:
-        InputError: as `open_input`; or the file is UTF-16, or a line is longer than the limit.
+        InputError: as `open_input`; or the file is UTF-16, its lines end in CR alone, or one is longer than
+            the limit.
     """
     most, number = limits.record_bytes, 0
     with open_input(path, limits=limits) as stream:
         while raw := stream.readline(most + 1):
             number += 1
+            if number == 1:
+                _refuse_other_texts(raw, path)
             if len(raw) > most:
                 raise InputError(
                     f"the line is longer than {limits.record_mib} MiB",
                     where=f"{path}:{number}",
                     mend="If that is no fault, raise limits.record_mib",
                 )
-            if number == 1:
-                _refuse_utf16(raw, path)
             yield raw
 
 
@@ -103,8 +104,11 @@ def decoded(raw: bytes) -> str:
         raise BadRecord(f"byte 0x{raw[error.start]:02x} at position {error.start} is not UTF-8") from error
 
 
-def _refuse_utf16(head: bytes, path: str) -> None:
-    if head.startswith(_UTF16_BOMS) or b"\0" in head:
+def _refuse_other_texts(first: bytes, path: str) -> None:
+    """Refuse by the first line what would be read as something else."""
+    if first.startswith(_UTF16_BOMS) or b"\0" in first[:2]:
         raise InputError(
             "this is not UTF-8 but looks like UTF-16", where=f"{path}:1", mend="Save the file as UTF-8"
         )
+    if not first.endswith(b"\n") and b"\r" in first.rstrip(b"\r"):
+        raise InputError("the lines end in CR alone", where=f"{path}:1", mend="Convert their ends to LF")

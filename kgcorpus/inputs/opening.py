@@ -17,6 +17,7 @@ _FORMATS = (
     (b"\x28\xb5\x2f\xfd", "packed by zstd"),
     (b"PAR1", "a Parquet file"),
 )
+_PACKED = tuple((magic, f"packed: call it {suffix}") for suffix, magic in MAGIC.items())
 _PACKED_CHUNK = 1 << 18
 _TAR_MAGIC = slice(257, 262)
 
@@ -54,14 +55,14 @@ def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
     suffix = next((suffix for suffix in MAGIC if path.endswith(suffix)), None)
     head = raw.read(512)
     raw.seek(0)
+    if suffix is None or not head.startswith(MAGIC[suffix]):
+        _refuse_formats(head, path, _FORMATS + _PACKED)
     if suffix is None:
-        packed = tuple((magic, f"packed: call it {end}") for end, magic in MAGIC.items())
-        _refuse_formats(head, path, _FORMATS + packed)
         return raw
     if head and not head.startswith(MAGIC[suffix]):
         raise _refused(f"not packed, though its name ends in {suffix}", path)
     stream = unpacked(raw, suffix, name=path, limits=limits)
-    _refuse_formats(stream.peek(512), path, _FORMATS)
+    _refuse_formats(stream.peek(512), path, _FORMATS + tuple((magic, "packed twice") for magic, _ in _PACKED))
     return stream
 
 
@@ -83,9 +84,9 @@ def size_of(path: str) -> int:
 
 def _open_raw(path: str) -> BinaryIO:
     try:
-        opened = fsspec.open(path, "rb").open()
-        # A remote file reads lines of any length only.
-        return cast(BinaryIO, io.BufferedReader(opened) if is_remote(path) else opened)
+        # fsspec would split a local path at `::`; its remote files read lines of any length only.
+        opened = io.BufferedReader(fsspec.open(path, "rb").open()) if is_remote(path) else open(path, "rb")  # noqa: SIM115
+        return cast(BinaryIO, opened)
     except FileNotFoundError as fault:
         raise InputError("no such file", where=path, mend="Check the path in the configuration") from fault
     except (IsADirectoryError, PermissionError) as fault:

@@ -12,11 +12,13 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, read_lines
 
 _LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(-[a-z]+)*")
+_NO_TEXT = re.compile("[\r\0]")
 _SNIFFED_LINES = 50
-# The last two are KGTK's, whose columns differ.
+# Casefolded; the last two are KGTK's, whose columns differ.
 _HEADERS = frozenset(
     {
         ("head", "relation", "tail"),
+        ("h", "r", "t"),
         ("subject", "predicate", "object"),
         ("node1", "label", "node2"),
         ("id", "node1", "label"),
@@ -65,7 +67,7 @@ class TitleRow(NamedTuple):
 def parse_triple(line: str) -> TripleRow:
     """`h r t`."""
     triple = TripleRow(*_fields(line, "a triple (h, r, t)", 3)[:3])
-    if triple in _HEADERS:
+    if tuple(map(str.casefold, triple)) in _HEADERS:
         raise BadRecord("this is a header, which files of triples do not have here")
     return triple
 
@@ -136,6 +138,8 @@ def sniff_names(
 
 
 def _fields(line: str, what: str, needed: int, *, may_be_empty: int = -1) -> list[str]:
+    if control := _NO_TEXT.search(line):
+        raise BadRecord(f"the character {control[0]!r} stands within the line")
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) < needed:
         raise BadRecord(f"{what} has at least {needed} tab-separated columns, here {len(fields)}")

@@ -16,6 +16,7 @@ from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, r
 from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
 
 _ID = re.compile(r"[QPL][1-9]\d{0,17}")
+_PROPERTY = re.compile(r"P[1-9]\d{0,17}")
 _CLASS = "P31"
 Entity = dict[str, Any]
 
@@ -41,18 +42,18 @@ def entity_lines(path: str, *, on_bad: OnBad, limits: Limits = DEFAULT_LIMITS) -
     Raises:
         InputError: as `inputs.read_lines`; or the list has no end.
     """
-    line, opened = b"", False
+    opened = False
     for number, raw in read_lines(path, limits=limits):
         line = raw.strip().removesuffix(b",")
         if line in (b"[", b"]", b""):
-            opened = opened or line == b"["
+            opened = line == b"[" or (opened and not line)
             continue
         try:
             yield Line(number, decoded(line))
         except BadRecord as bad:
             bad.where, bad.text = f"{PurePosixPath(path).name}:{number}", line.decode("utf-8", "replace")
             on_bad(bad)
-    if opened and line not in (b"]", b""):
+    if opened:
         raise InputError("the list has no end `]`", where=path, mend="It is truncated: fetch it again")
 
 
@@ -133,6 +134,8 @@ def facts_in(entity: Entity) -> Iterator[TripleRow]:
         BadRecord: they are not in the dump's form.
     """
     for relation, statements in _mapping(entity, "claims").items():
+        if not _PROPERTY.fullmatch(relation):
+            raise BadRecord(f"{relation[:40]!r} among the claims is no property's id")
         ranked = [_mapping(statement) for statement in _sequence(statements)]
         preferred = [statement for statement in ranked if statement.get("rank") == "preferred"]
         for statement in preferred or ranked:
@@ -169,7 +172,7 @@ def _sequence(value: Any) -> list[Any]:
 
 
 def _value(term: Any) -> str:
-    value = _mapping(term).get("value")
+    value = term.get("value") if isinstance(term, dict) else None
     if not isinstance(value, str):
         raise BadRecord(f"{str(term)[:40]} has no text as its value")
     return value

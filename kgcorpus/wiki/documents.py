@@ -19,7 +19,7 @@ from kgcorpus.wiki.site import Site
 ITEM_PREFIX = "d:"
 _FORMATS = (".jsonl", ".ndjson", ".json")
 _QID = re.compile(r"Q[1-9]\d{0,17}")
-_LANG = re.compile(r"[a-z]{2,3}(-[a-z]+)*")
+_LANG = re.compile(r"simple|[a-z]{2,3}(-[a-z]+)*")
 
 
 def is_json_lines(path: str) -> bool:

@@ -1,7 +1,7 @@
 """MediaWiki XML dumps, read as a stream of raw pages in constant memory."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 from xml.parsers import expat
@@ -12,6 +12,7 @@ from kgcorpus.wiki.site import Site
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
+_ROOT = "mediawiki"
 _HEAD_LINE, _HEAD_LINES = 1 << 16, 1 << 12
 # What the columns of table `pages` hold.
 _IDS, _NAMESPACES = 1 << 63, 1 << 31
@@ -31,13 +32,13 @@ class RawPage:
 
     Attributes:
         page_id: the page's id, not the revision's.
-        ns: namespace number.
+        ns: namespace number; None in dumps older than that element, where the title alone tells it.
         redirect: title of `<redirect>`, None for any other page (and in dumps older than that element).
         wikitext: of the last revision; empty without a `<text>`.
     """
 
     page_id: int
-    ns: int
+    ns: int | None
     title: str
     redirect: str | None
     wikitext: str
@@ -57,9 +58,7 @@ class _Pages:
         self._redirect: str | None = None
         self._text: list[str] = []
         self._room = 0
-        self.parser = _strict_parser(where=where)
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
+        self.parser = _strict_parser(where=where, start=self._start, end=self._end)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth < 0:
@@ -94,8 +93,9 @@ class _Pages:
         try:
             if self._room < 0:
                 raise ValueError(f"it is longer than {self._limits.record_mib} MiB")
-            page_id, ns, title = int(values["id"]), int(values.get("ns", 0)), values["title"]
-            if not 0 <= page_id < _IDS or abs(ns) >= _NAMESPACES:
+            page_id, title = int(values["id"]), values["title"]
+            ns = int(values["ns"]) if "ns" in values else None
+            if not 0 <= page_id < _IDS or abs(ns or 0) >= _NAMESPACES:
                 raise ValueError(f"id {page_id} in namespace {ns}")
         except (KeyError, ValueError) as fault:
             line = self.parser.CurrentLineNumber
@@ -111,20 +111,37 @@ class _Pages:
             self.ready.append(RawPage(page_id, ns, title, self._redirect, values.get("text", "")))
 
 
-def _strict_parser(*, where: str) -> expat.XMLParserType:
+def _strict_parser(
+    *, where: str, start: Callable[[str, dict[str, str]], None], end: Callable[[str], None]
+) -> expat.XMLParserType:
+    """A parser of one `<mediawiki>`, which calls `start` for the elements within."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.buffer_size = _CHUNK
 
-    def refuse(*_: object) -> None:
+    def line() -> str:
+        return f"{where}, line {parser.CurrentLineNumber}"
+
+    def root(name: str, _: dict[str, str]) -> None:
+        if name != _ROOT:
+            raise InputError(
+                f"the XML is a <{name}>, not a <{_ROOT}>",
+                where=line(),
+                mend="The file is no MediaWiki export: fetch ...-pages-articles.xml.bz2",
+            )
+        parser.StartElementHandler = start
+
+    def refuse_doctype(name: str, *_: object) -> None:
+        root(name, {})
         # A DTD may declare entities that expand without bound; no dump has one.
         raise InputError(
             "a document type declaration is not allowed in a dump",
-            where=f"{where}, line {parser.CurrentLineNumber}",
+            where=line(),
             mend="Remove the <!DOCTYPE ...>",
         )
 
-    parser.StartDoctypeDeclHandler = refuse
+    parser.StartDoctypeDeclHandler = refuse_doctype
+    parser.StartElementHandler, parser.EndElementHandler = root, end
     return parser
 
 
@@ -155,8 +172,8 @@ def read_pages(
         on_bad: told of a page without a proper id, namespace or title, or longer than the limit.
 
     Raises:
-        InputError: broken XML, a document type declaration, or a tag longer than a record may be; the pages
-            before it have been given.
+        InputError: broken XML, another root than `<mediawiki>`, a document type declaration, or a tag longer
+            than a record may be; the pages before it have been given.
     """
     pages = _Pages(where=where, limits=limits, on_bad=on_bad)
     fault: InputError | None = None
@@ -192,10 +209,10 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
     An export of an English wiki may lack it, as the names that every wiki understands are English.
 
     Raises:
-        InputError: broken XML, or no `<siteinfo>` in a dump of another language.
+        InputError: broken XML, another root than `<mediawiki>`, or no `<siteinfo>` in a dump of another
+            language.
     """
     where = str(getattr(stream, "name", "") or "dump")
-    parser = _strict_parser(where=where)
     values: dict[str, str] = {}
     names: dict[str, int] = {}
     text: list[str] = []
@@ -220,7 +237,7 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
         elif name == "siteinfo":
             done = True
 
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser = _strict_parser(where=where, start=start, end=end)
     parser.CharacterDataHandler = text.append
     try:
         # By lines, so that nothing behind the head of a multistream dump is unpacked.

@@ -23,10 +23,12 @@ def page_rows(
             than `wikitext` looks.
     """
     for page in pages:
-        if page.ns != 0:
+        ns = site.namespace_of(page.title) if page.ns is None else page.ns
+        if ns != 0:
             tally.drop("other_namespace")
             continue
-        redirect = site.redirect_target(page.wikitext)
+        # `<redirect>` names no section: only the text does.
+        redirect = site.redirect_target(page.wikitext, known=page.redirect is not None)
         if redirect is None and page.redirect is not None:
             redirect = site.normalise_title(page.redirect) or None
         row = _row(page, lang=site.lang)

@@ -57,7 +57,16 @@ _REDIRECT_WORDS = (
     "REDIRECT|REDIRECTION|WEITERLEITUNG|DOORVERWIJZING|RINVIA|RINVIO|RIMANDO|REDIRECCIÓN|REDIRECCION"
     "|転送|リダイレクト|넘겨주기|重定向|重新導向|đổi"
 )
-_REDIRECT = re.compile(rf"\s*[#＃](?:{_REDIRECT_WORDS})\s*:?\s*\[\[([^\[\]|]+)", re.IGNORECASE)
+_TARGET = r"\[\[([^\[\]|]+)"
+_REDIRECT = re.compile(rf"\s*[#＃](?:{_REDIRECT_WORDS})\s*:?\s*{_TARGET}", re.IGNORECASE)
+_REDIRECT_BY_ANY_WORD = re.compile(rf"\s*[#＃][^\[]*+{_TARGET}")
+
+
+def _without_entities(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # a number of thousands of digits, which is no character's
+        return text
 
 
 def _words(text: str) -> frozenset[str]:
@@ -142,7 +151,7 @@ class Site:
         """
         title = raw
         if "&" in title:
-            title = html.unescape(title)
+            title = _without_entities(title)
         if "%" in title and _PERCENT.search(title):
             title = unquote(title, errors="replace")
         title = title.partition("#")[0]
@@ -183,14 +192,17 @@ class Site:
             return None
         return title
 
-    def redirect_target(self, wikitext: str) -> str | None:
+    def redirect_target(self, wikitext: str, *, known: bool = False) -> str | None:
         """Normalised target of a redirect page, None for any other page.
 
         A redirect to a section keeps it, as in `Title#Section`: that is not the entity of `Title`.
+
+        Args:
+            known: the page is known for a redirect, so its word need not be one of those listed here.
         """
-        found = _REDIRECT.match(wikitext)
+        found = (_REDIRECT_BY_ANY_WORD if known else _REDIRECT).match(wikitext)
         if found is None:
             return None
         title = self.normalise_title(found[1])
-        section = " ".join(html.unescape(found[1]).partition("#")[2].replace("_", " ").split())
+        section = " ".join(_without_entities(found[1]).partition("#")[2].replace("_", " ").split())
         return f"{title}#{section}" if title and section else title or None

@@ -1,4 +1,4 @@
-"""MySQL dumps of MediaWiki's tables: the rows of their `INSERT` statements, as a stream.
+"""MySQL dumps of MediaWiki's tables: the rows of their `INSERT` and `REPLACE` statements, as a stream.
 
 A grammar is followed from the first byte to the last, so nothing inside a quoted value (a statement, a
 comment, a row's end) is ever taken for syntax, and a byte that the grammar does not allow stops the reader.
@@ -16,7 +16,9 @@ _CHUNK = 1 << 20
 # Groups are made possessive as (?>(?:...)*): see wikitext/markup.py.
 _QUOTED = r"'[^'\\]*+(?>(?:(?:\\.|'')[^'\\]*+)*)'"
 _VALUE = rf"(?:{_QUOTED}|[-+.\w]++)"  # a number, NULL or 0xFF
-_COMMENT = r"(?:--(?:[^\S\n][^\n]*+)?\n|\#[^\n]*+\n|/\*(?>(?:[^*]++|\*(?!/))*)\*/)"
+# MySQL runs what stands in /*!...*/: one with rows is left to no pattern, so that it is refused.
+_ROWS = r"(?i:INSERT|REPLACE)\b"
+_COMMENT = rf"(?:--(?:[^\S\n][^\n]*+)?\n|\#[^\n]*+\n|/\*(?!!\d*+\s*+{_ROWS})(?>(?:[^*]++|\*(?!/))*)\*/)"
 
 
 def _compiled(pattern: str) -> re.Pattern[bytes]:
@@ -28,13 +30,14 @@ _STATEMENT = _compiled(
     rf"(?>(?:[^;'\"`\-\#/]++|{_QUOTED}|\"(?>(?:[^\"\\]++|\\.)*)\"|`[^`]*+`|{_COMMENT}|-(?!-\s)|/(?!\*))*);"
 )
 _INSERT = _compiled(
-    r"(?i:INSERT\s++(?:IGNORE\s++)?INTO\s++`(\w++)`\s*+(?:\(([^()]*+)\)\s*+)?VALUES)\s*+(?=\()"
+    r"(?i:(?:INSERT|REPLACE)\s++(?:IGNORE\s++)?INTO\s++`(\w++)`\s*+(?:\(([^()]*+)\)\s*+)?VALUES)\s*+(?=\()"
 )
-_INSERT_WORD = _compiled(r"(?i:INSERT)\b")
+_INSERT_WORD = _compiled(_ROWS)
 _CREATE = _compiled(r"(?i:CREATE\s++TABLE\s++(?:IF\s++NOT\s++EXISTS\s++)?)`(\w++)`\s*+\(")
 _COLUMN = re.compile(rb"^[ \t]*+`(\w++)`\s", re.MULTILINE)
 _NAME = re.compile(rb"`(\w++)`")
 
+_HEX = re.compile(rb"0x((?:[0-9A-Fa-f]{2})*)")
 _ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
 _ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
 
@@ -59,9 +62,11 @@ def read_rows(
 
 
 def unquoted(value: bytes) -> bytes:
-    """What a value stands for; NULL is empty, a number is its digits."""
+    """What a value stands for; NULL is empty, a number is its digits, 0x4142 is AB."""
     if value[:1] != b"'":
-        return b"" if value == b"NULL" else value
+        if found := _HEX.fullmatch(value):
+            return bytes.fromhex(found[1].decode())
+        return b"" if value.upper() == b"NULL" else value
     inner = value[1:-1]
     return _ESCAPE.sub(_unescaped, inner) if b"\\" in inner or b"'" in inner else inner
 

@@ -98,10 +98,10 @@ def join_facts(facts: list[Fact], tally: Tally) -> Iterator[Fact]:
 
 
 def _of_page(table: str, values: Values) -> Fact | None:
-    page_id = _number(values[0])
+    page_id = _number(unquoted(values[0]))
     match table:
         case "page":
-            return {"page_id": page_id, "title": _title(values[2])} if values[1] == b"0" else None
+            return {"page_id": page_id, "title": _title(values[2])} if unquoted(values[1]) == b"0" else None
         case "redirect":
             return {"page_id": page_id, "target": _target(values)}
     match unquoted(values[1]):
@@ -114,7 +114,7 @@ def _of_page(table: str, values: Values) -> Fact | None:
 
 def _target(values: Values) -> str:
     _, namespace, title, interwiki, fragment = values
-    if namespace != b"0" or unquoted(interwiki):
+    if unquoted(namespace) != b"0" or unquoted(interwiki):
         return ""
     section = _title(fragment)
     return f"{_title(title)}#{section}" if section else _title(title)
@@ -125,7 +125,7 @@ def _sitelink(values: Values, by_name: Mapping[str, Site]) -> Fact | None:
     if site is None:
         return None
     title = site.article(_title(values[2]))
-    return {"lang": site.lang, "title": title, "qid": _qid(b"Q" + values[0])} if title else None
+    return {"lang": site.lang, "title": title, "qid": _qid(b"Q" + unquoted(values[0]))} if title else None
 
 
 def _number(value: bytes) -> int:

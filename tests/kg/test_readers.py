@@ -51,6 +51,24 @@ def test_malformed_lines(parser, line):
         parser(line)
 
 
+@given(
+    st.sampled_from("\r\0"),
+    st.integers(0, 9),
+    st.sampled_from(
+        [readers.parse_triple, readers.parse_names, readers.parse_title, readers.parse_description]
+    ),
+)
+def test_no_control_character_comes_into_a_row(control, at, parser):
+    with pytest.raises(BadRecord, match="stands within the line"):
+        parser("Q1\ten\txyz\ta"[:at] + control + "Q1\ten\txyz\ta"[at:])
+
+
+@pytest.mark.parametrize("line", ["h\tr\tt", "Head\tRelation\tTail", "SUBJECT\tpredicate\tobject\trank"])
+def test_a_header_is_no_triple(line):
+    with pytest.raises(BadRecord, match="header"):
+        readers.parse_triple(line)
+
+
 @given(FIELD, FIELD, FIELD, st.lists(FIELD, unique=True))
 def test_any_text_survives_a_row_of_names(ident, lang, label, aliases):
     row = readers.parse_names("\t".join([ident, lang, label, *aliases]))

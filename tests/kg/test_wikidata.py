@@ -84,9 +84,10 @@ def test_lines_of_a_dump(tmp_path, pack):
     assert [record.where for record in bad] == [f"{path.name}:3"]
 
 
-def test_a_dump_cut_short_is_refused(tmp_path):
+@pytest.mark.parametrize("end", ["", "\n", "\r\n\r\n", "[\n", ",\n"])
+def test_a_dump_cut_short_is_refused(tmp_path, end):
     path = tmp_path / "x.json"
-    path.write_text('[\n{"id":"Q1"},\n')
+    path.write_text('[\n{"id":"Q1"},\n' + end)
     with pytest.raises(InputError, match=r"x\.json: the list has no end"):
         list(entity_lines(str(path), on_bad=refuse))
 
@@ -106,6 +107,14 @@ def test_a_dump_cut_short_is_refused(tmp_path):
 def test_what_is_no_entity(line, reason):
     with pytest.raises(BadRecord, match=reason):
         parse_entity(line)
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(BadRecord, match="None has no text as its value"):
+        drawn({**ENTITY, "labels": {"en": None}}, "labels")
+    for relation in ("", "a\tb", "Q5", "P0"):
+        with pytest.raises(BadRecord, match="among the claims is no property's id"):
+            list(facts_in({**ENTITY, "claims": {relation: []}}))
 
 
 junk = st.recursive(

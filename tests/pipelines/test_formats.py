@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.slow
+# Spark would read a path with these as a pattern, fsspec one with `::` as a chain.
+WILD = "[1] {a,b}*?"
 
 HEAD = """<mediawiki><siteinfo><dbname>{lang}wiki</dbname><case>first-letter</case><namespaces>
 <namespace key="14" case="first-letter">{category}</namespace></namespaces></siteinfo>
@@ -55,7 +57,7 @@ def write_sql(folder: Path, table: str, columns: str, *rows: str) -> str:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
-    folder = tmp_path_factory.mktemp("formats")
+    folder = tmp_path_factory.mktemp(f"formats {WILD} x::y")
     first = [[(1, "Rome", "A [[city]] of [[Italy]]."), (2, "City", "#REDIRECT [[Town]]")]]
     first += [[(n, f"Page {n}", f"It names [[Rome]] {n} times.")] for n in range(10, 20)]
     second = [
@@ -177,7 +179,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def read_pages(spark: "SparkSession", config: BuildConfig, tmp_path_factory: pytest.TempPathFactory) -> list:
-    return run(spark, pages.STAGE, config, tmp_path_factory.mktemp("pages"))
+    return run(spark, pages.STAGE, config, tmp_path_factory.mktemp(f"pages {WILD}"))
 
 
 def test_pages_of_two_indexed_parts_another_language_and_text(read_pages: list) -> None:

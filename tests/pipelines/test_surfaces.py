@@ -83,6 +83,8 @@ def build(spark, folder: Path, stage, *, partitions: int) -> list[dict]:
 @pytest.mark.slow
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_surfaces_and_in_links(spark, tmp_path, partitions):
+    tmp_path /= r"a [1]{b,c}*?\d é%20"
+    tmp_path.mkdir()
     rows = {row["surface"]: row for row in build(spark, tmp_path, surfaces.SURFACES, partitions=partitions)}
     assert all(row["lang"] == "en" for row in rows.values())
     assert rows["New York"]["targets"] == [{"target": "Q60", "links": 2}]  # two redirects, and one direct

@@ -51,8 +51,14 @@ def test_a_document_with_links(tmp_path):
 
 def test_its_own_language_wins_and_empty_text_is_dropped(tmp_path):
     tally = Tally()
-    rows = read(tmp_path, ['{"text": "a", "lang": "de"}', '{"text": " "}', '{"text": "b"}'], tally=tally)
-    assert [row["lang"] for row in rows] == ["de", "en"]
+    lines = [
+        '{"text": "a", "lang": "de"}',
+        '{"text": " "}',
+        '{"text": "b"}',
+        '{"text": "c", "lang": "simple"}',
+    ]
+    rows = read(tmp_path, lines, tally=tally)
+    assert [row["lang"] for row in rows] == ["de", "en", "simple"]
     assert tally.drops["no_text"] == 1
 
 

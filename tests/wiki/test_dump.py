@@ -72,9 +72,28 @@ def test_a_page_without_an_id(xml):
         read(xml)
 
 
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"<html><head><title>404</title></head></html>",
+        b"<!DOCTYPE html><html></html>",
+        b"<feed><doc><title>A</title></doc></feed>",
+        b'<m:mediawiki xmlns:m="x"></m:mediawiki>',
+    ],
+)
+def test_another_root_is_refused(xml):
+    for reader in (read, lambda xml: read_site(io.BytesIO(xml), lang="en")):
+        with pytest.raises(InputError, match=r"line 1: the XML is a <(html|feed|m:mediawiki)>"):
+            reader(xml)
+
+
+def test_a_page_of_an_old_dump_has_no_namespace():
+    assert read(HEAD + page().replace("<ns>0</ns>", "") + "</mediawiki>")[0].ns is None
+
+
 def test_entity_expansion_is_refused():
     with pytest.raises(InputError, match="document type"):
-        read('<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><mediawiki>&b;</mediawiki>')
+        read('<!DOCTYPE mediawiki [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><mediawiki>&b;</mediawiki>')
 
 
 def test_memory_does_not_grow_with_the_dump():

@@ -1,4 +1,5 @@
 import pyarrow as pa
+import pytest
 
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tally import Tally
@@ -34,6 +35,27 @@ def test_what_becomes_a_row_and_what_is_counted(german):
         "count.articles": 2,
         "count.links": 2,
     }
+
+
+def test_without_ns_the_title_tells_the_namespace(german):
+    titles = ["A", "Diskussion:A", "User:B", "Alien: Covenant"]
+    made, tally = rows(*(RawPage(n, None, title, None, "x") for n, title in enumerate(titles)), site=german)
+    assert [row["title"] for row in made] == ["A", "Alien: Covenant"]
+    assert tally["drop.other_namespace"] == 2
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["перенаправление", "PATRZ", "REDIRECIONAMENTO", "OMDIRIGERING", "تحويل", "YÖNLENDİRME", "đổi hướng:"],
+)
+def test_a_redirect_to_a_section_keeps_it_in_any_language(german, word):
+    made, _ = rows(RawPage(1, 0, "A", "B c", f" #{word} [[b c#Teil_1|x]]"), site=german)
+    assert made[0]["redirect"] == "B c#Teil 1"
+
+
+def test_a_redirect_whose_text_tells_no_target_goes_where_the_dump_says(german):
+    made, _ = rows(RawPage(1, 0, "A", "B", "#X [http://c] [[#Teil]]"), site=german)
+    assert made[0]["redirect"] == "B"
 
 
 def test_rows_fit_the_table(demo):

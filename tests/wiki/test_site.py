@@ -18,6 +18,7 @@ ENGLISH = Site.of("en", names={"Portal": 100})
         (":Berlin", "Berlin"),
         ("Berlin#History", "Berlin"),
         ("#History", ""),
+        (f"&#{'9' * 5000};", "&"),
         ("AT&amp;T", "AT&T"),
         ("Caf%C3%A9", "Café"),
         ("100% pure", "100% pure"),

@@ -69,6 +69,11 @@ def test_hostile_values_are_values(tmp_path):
     assert read(tmp_path, dumped(HOSTILE)) == list(enumerate(HOSTILE, start=1))
 
 
+@pytest.mark.parametrize("word", [b"REPLACE", b"replace", b"INSERT IGNORE"])
+def test_every_statement_that_brings_rows_is_read(tmp_path, word):
+    assert read(tmp_path, dumped([b"a", b"b"]).replace(b"INSERT", word)) == [(1, b"a"), (2, b"b")]
+
+
 titles = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from(HOSTILE)), min_size=1, max_size=9)
 
 
@@ -90,6 +95,9 @@ def test_any_value_survives_wherever_the_buffer_ends(tmp_path_factory, titles, r
         (rb"'\\n'", b"\\n"),
         (rb"'\%\_'", b"%_"),
         (b"NULL", b""),
+        (b"null", b""),
+        (b"0x4a4B00ff", b"JK\x00\xff"),
+        (b"0x", b""),
         (b"-12", b"-12"),
     ],
 )
@@ -112,6 +120,10 @@ def test_a_column_list_in_the_statement_wins(tmp_path):
         (dumped([b"a"]).replace(b",-0.5e-3", b""), "no row of table page begins here"),
         (dumped([b"a"], create=""), "table page is not said to have a column page_id"),
         (dumped([b"a"]).replace(b"`page`", b"`links`"), "the file holds table links, not page"),
+        (
+            dumped([b"a"]).replace(b"INSERT", b"/*!50000 insert").replace(b";\n--", b"*/;\n--"),
+            "no SQL statement",
+        ),
         (b"-- nothing\n", "the file holds no table, not page"),
         (b"title\tQ1\n", "no SQL statement"),
         (CREATE.encode()[:-30], "no SQL statement"),

@@ -62,6 +62,14 @@ def test_the_four_tables(tmp_path):
     assert tally.counts["sql_row_of_no_use"] == 4
 
 
+def test_numbers_may_be_quoted_and_texts_hexadecimal(tmp_path):
+    assert facts(dump(tmp_path, "page", "('1','0',0x526F6D655F41)")) == [
+        {"lang": "en", "page_id": 1, "title": "Rome A"}
+    ]
+    assert facts(dump(tmp_path, "redirect", "('3','0','Rome',null,null)"))[0]["target"] == "Rome"
+    assert facts(dump(tmp_path, "wb_items_per_site", "('220','enwiki','Rome')"))[0]["qid"] == "Q220"
+
+
 @pytest.mark.parametrize(
     ("table", "row", "reason"),
     [

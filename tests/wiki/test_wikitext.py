@@ -11,7 +11,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import Limits
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import is_disambiguation, parse
-from kgcorpus.wiki.wikitext.templates import read_templates
+from kgcorpus.wiki.wikitext.templates import read_templates, renderers
 
 SITES = {
     "en": Site.of("en", names={"Portal": 100}),
@@ -342,6 +342,20 @@ HOSTILE = [
     "[[File:a|thumb" + "|a" * 100_000 + "]]",
     "[[File:a|thumb|" + "a" * 200_000 + "=]]",
 ]
+
+
+@pytest.mark.parametrize("lang", SITES)
+@pytest.mark.parametrize("digits", ["1" * 4301, "٣" * 4301, "0" * 4301, "²"])
+def test_numbers_of_any_length_break_no_template(lang, digits):
+    for name in (*renderers(lang), "lang-xx", "formatnum:1"):
+        text(f"{{{{{name}|{digits}|{digits}|{digits}|{digits}={digits}|e={digits}}}}} [[&#{digits};]]", lang)
+
+
+def test_a_users_template_may_name_any_argument(tmp_path):
+    path = tmp_path / "templates.tsv"
+    path.write_text(f"x\t{{1}}{{0}}{{{'9' * 5000}}}{{2}}.\n")
+    site = replace(SITES["en"], templates=read_templates(str(path), "en"))
+    assert parse("{{x|b|c}}", site).text == "bc."
 
 
 @pytest.mark.parametrize("wikitext", HOSTILE, ids=lambda wikitext: repr(wikitext[:12]))

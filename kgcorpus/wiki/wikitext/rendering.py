@@ -8,6 +8,9 @@ _PART = re.compile(r"\|((?>(?:[^|\[]++|\[\[[^\[\]]*+\]\]|\[)*))")  # a link's ow
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _KEY = re.compile(r"[\w\- ]+")
 _NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:/\d+)?")
+# Few digits: Python refuses to convert thousands of them, and a page may hold any.
+_POSITION = re.compile(r"[1-9]\d{0,3}")
+_MONTH = re.compile(r"0?[1-9]|1[0-2]")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -32,7 +35,7 @@ class Arguments:
 
     def of(self, key: str) -> str:
         """The argument of a number or name; empty if absent."""
-        return self[int(key)] if key.isdecimal() else self.named.get(key, "")
+        return self[int(key)] if _POSITION.fullmatch(key) else self.named.get(key, "")
 
 
 Renderer = Callable[[Arguments], str]
@@ -162,7 +165,7 @@ def as_of(given: Arguments) -> str:
 
 def _date(given: Arguments, *, day_first: bool) -> str:
     year, month, day = given[1], given[2], given[3]
-    if month.isdecimal() and 1 <= int(month) <= 12:
+    if _MONTH.fullmatch(month):
         month = _MONTHS[int(month) - 1]
     if day and not day_first:
         return f"{month} {day}, {year}"
