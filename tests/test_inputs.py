@@ -118,7 +118,7 @@ def test_archives_are_refused_and_never_unpacked(tmp_path):
         ("x.zst", b"\x28\xb5\x2f\xfd" + bytes(30), "packed by zstd"),
         ("x.txt", gzip.compress(b"x"), r"packed: call it \.gz"),
         ("x.gz", bz2.compress(b"x"), r"packed: call it \.bz2"),
-        ("x.gz", b"\xfd7zXZ\x00" + bytes(30), "packed by xz"),
+        ("x.gz", lzma.compress(b"x"), r"packed: call it \.xz"),
         ("x.bz2", bz2.compress(gzip.compress(b"x")), "packed twice"),
     ]:
         with pytest.raises(InputError, match=f"{name}: the file is {what}"):
