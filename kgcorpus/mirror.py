@@ -4,7 +4,6 @@ No object store renames, so nothing relies on it: files go up first, the manifes
 more is removed after. Whoever reads meanwhile checks every file against the manifest he has.
 """
 
-import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import fsspec
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.manifest import Manifest, load_manifest
+from kgcorpus.contracts.manifest import Manifest, load_manifest, parse_manifest
 from kgcorpus.contracts.remote import fetch, told
 from kgcorpus.contracts.store import replacing, sha256_of
 
@@ -85,5 +84,5 @@ def _names_there(store: fsspec.AbstractFileSystem, path: str) -> dict[str, str]:
     store.invalidate_cache()
     if not store.exists(path):
         return {}
-    tables = json.loads(store.cat_file(path))["tables"].values()
-    return {file["path"]: file["sha256"] for entry in tables for file in entry["files"]}
+    tables = parse_manifest(store.cat_file(path), where=path).tables.values()
+    return {file.path: file.sha256 for entry in tables for file in entry.files}

@@ -1,5 +1,6 @@
 """A published build, read back by URL. The store is a folder here: an object store is asked nothing else."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -67,6 +68,23 @@ def test_a_file_that_is_not_the_manifests_is_refused(out: Path, tmp_path: Path) 
         copy_from(f"file://{tmp_path}/nothing", tmp_path / "copy", ["reasoning"])
     with pytest.raises(InputError, match="no finished build"):
         publish_to(f"file://{store}", tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../victim", "{there}/victim"])
+def test_a_manifest_touches_nothing_outside_its_build(out: Path, tmp_path: Path, path: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    path = path.format(there=tmp_path)
+    hostile = load_manifest(out).to_dict()
+    hostile["tables"]["reasoning"]["files"] = [{"path": path, "rows": 0, "bytes": 0, "sha256": ""}]
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "manifest.json").write_text(json.dumps(hostile))
+    with pytest.raises(InputError, match="no file under tables/ or data/"):
+        copy_from(f"file://{store}", tmp_path / "copy", ["reasoning"])
+    with pytest.raises(InputError, match="no file under tables/ or data/"):
+        publish_to(f"file://{store}", out)
+    assert victim.read_text() == "mine"
 
 
 def test_a_run_on_a_url_has_the_losses_of_one_on_the_folder(out: Path, tmp_path: Path) -> None:
