@@ -1,19 +1,26 @@
 """Masked language models of transformers, run on packed rows with logits at the predicted tokens only."""
 
+import logging
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import InputError, UsageError
 from trainer.config import TrainingConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+# What transformers raises for a file of weights that is cut, or of other shapes than its config.json.
+DAMAGED_WEIGHTS = (SafetensorError, RuntimeError)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ _FAMILIES = {
     "roberta": _Family("roberta", "lm_head", shifted=True),
     "xlm-roberta": _Family("roberta", "lm_head", shifted=True),
 }
+_HEADS = tuple(f"{family.head}." for family in _FAMILIES.values())
 
 
 class PackedMaskedLM(nn.Module):
@@ -152,19 +160,33 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
 
     Raises:
         UsageError: `base_model` cannot be read, or its positions do not reach the records' length.
+        InputError: its weights are damaged or incomplete.
     """
     from transformers import AutoModelForMaskedLM, BertConfig
 
+    torch.manual_seed(hash64(config.seed, "model"))
     if config.base_model is not None:
+        where = f"base_model {config.base_model}"
         try:
-            lm = AutoModelForMaskedLM.from_pretrained(
-                config.base_model, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
-            ).float()
+            lm, loading = AutoModelForMaskedLM.from_pretrained(
+                config.base_model,
+                attn_implementation="sdpa",
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
         except (OSError, ValueError) as error:
-            raise UsageError(f"cannot be loaded: {error}", where=f"base_model {config.base_model}") from None
+            raise UsageError(f"cannot be loaded: {error}", where=where) from None
+        except DAMAGED_WEIGHTS as error:
+            raise damaged_weights(error, where) from None
+        # A plain encoder has no head; a new one is trained.
+        head = {name for name in loading["missing_keys"] if name.startswith(_HEADS)}
+        check_weights(loading["missing_keys"] - head, where=where)
+        if head:
+            _log.info("%s has no whole head: a new one is trained", where)
+        lm = lm.float()
     else:
         small = config.model
-        torch.manual_seed(hash64(config.seed, "model"))
         lm = AutoModelForMaskedLM.from_config(
             BertConfig(
                 vocab_size=len(tokenizer),
@@ -190,20 +212,49 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
     return model
 
 
+def check_weights(missing: Collection[str], *, where: str) -> None:
+    """Refuse a checkpoint without some weights, which transformers would draw at random.
+
+    Args:
+        missing: their names, `missing_keys` of transformers' loading info.
+        where: the model, for the error.
+
+    Raises:
+        InputError: there are any.
+    """
+    # A pooler is new in a checkpoint of a masked language model; nothing here reads it.
+    missing = sorted(name for name in missing if "pooler" not in name)
+    if missing:
+        raise InputError(
+            f"lacks the weights {', '.join(missing[:3])}", where=where, mend="Use a complete checkpoint"
+        )
+
+
+def damaged_weights(error: Exception, where: str) -> InputError:
+    """One of `DAMAGED_WEIGHTS`, as a user shall read it."""
+    told = " ".join(str(error).split())[:300]
+    return InputError(f"its weights cannot be read ({told})", where=where, mend="Copy or train it again")
+
+
 def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFast"]:
     """A trained model and its tokenizer, in evaluation mode, on a GPU where there is one.
 
     Raises:
         UsageError: the folder holds none.
+        InputError: its weights are damaged or incomplete.
     """
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+    where = f"model {folder}"
     try:
-        lm = AutoModelForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", use_safetensors=True
-        ).float()
+        lm, loading = AutoModelForMaskedLM.from_pretrained(
+            folder, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True
+        )
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
+        raise UsageError(f"cannot be loaded: {error}", where=where) from None
+    except DAMAGED_WEIGHTS as error:
+        raise damaged_weights(error, where) from None
+    check_weights(loading["missing_keys"], where=where)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return PackedMaskedLM(lm).eval().to(device), tokenizer
+    return PackedMaskedLM(lm.float()).eval().to(device), tokenizer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.store import folder_lock
@@ -165,7 +165,7 @@ def open_tokenizer(
 
     Raises:
         UsageError: the base model's cannot be read, is not a fast one or has no mask.
-        InputError: the corpus has no text.
+        InputError: the corpus has no text, or the run's tokenizer is damaged.
     """
     from transformers import AutoTokenizer
 
@@ -174,7 +174,16 @@ def open_tokenizer(
 
     tokenizer: Any
     if folder.exists():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            if tokenizer.mask_token is None:
+                raise ValueError("no mask token")
+        except Exception as error:  # the library's own errors are of no common kind
+            raise InputError(
+                f"cannot be read ({' '.join(str(error).split())[:300]})",
+                where=str(folder),
+                mend="Copy it from a checkpoint of the run, or delete it and the run's checkpoints",
+            ) from None
         return tokenizer
     if config.base_model is None:
         texts = islice(_texts(corpus, manifest, tables), 3 * _TOKENIZER_TEXTS)

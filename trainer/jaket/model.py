@@ -18,7 +18,7 @@ from transformers import (
 from kgcorpus.contracts.errors import UsageError
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
-from trainer.models import PackedMaskedLM
+from trainer.models import DAMAGED_WEIGHTS, PackedMaskedLM, check_weights, damaged_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -259,12 +259,17 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
 
     Raises:
         UsageError: the folder holds none.
+        InputError: its weights are damaged or incomplete.
     """
+    where = f"model {folder}"
     try:
         if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
-        model = JaketModel.from_pretrained(folder, use_safetensors=True)
+        model, loading = JaketModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be loaded: {error}", where=f"model {folder}") from None
+        raise UsageError(f"cannot be loaded: {error}", where=where) from None
+    except DAMAGED_WEIGHTS as error:
+        raise damaged_weights(error, where) from None
+    check_weights(loading["missing_keys"], where=where)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

@@ -18,6 +18,7 @@ from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.heads import Head
+from trainer.models import DAMAGED_WEIGHTS, check_weights, damaged_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -54,7 +55,8 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     Weights are read from safetensors alone, for other formats can run code.
 
     Raises:
-        UsageError: it cannot be loaded, lacks weights or has no fast tokenizer.
+        UsageError: it cannot be loaded or has no fast tokenizer.
+        InputError: its weights are damaged or incomplete.
     """
     from transformers import AutoModel, AutoTokenizer
 
@@ -64,10 +66,9 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
         encoder, loading = AutoModel.from_pretrained(model, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=where) from None
-    # A pooler is new in a checkpoint of a masked language model; no head here reads it.
-    missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
-    if missing:
-        raise UsageError(f"lacks the weights {', '.join(missing[:3])}", where=where)
+    except DAMAGED_WEIGHTS as error:
+        raise damaged_weights(error, where) from None
+    check_weights(loading["missing_keys"], where=where)
     if not tokenizer.is_fast:
         raise UsageError("needs a fast tokenizer (tokenizer.json)", where=where)
     if markers:
