@@ -148,8 +148,10 @@ def parse_manifest(text: bytes, *, where: str) -> Manifest:
                 where=where,
                 mend="Build into a new folder, or install the version that wrote it",
             )
-        return _adapter().validate_python({key: data[key] for key in ("tables", "sources", "versions")})
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if lacking := {"tables", "sources", "versions"} - data.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+        return _adapter().validate_python(data)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"is not a manifest ({_first_fault(error)})", where=where, mend="Delete it to build again"
         ) from None

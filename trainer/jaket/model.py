@@ -265,11 +265,13 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
     try:
         if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
-        model, loading = JaketModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+        # With loading info it is a pair, which transformers' types do not tell.
+        loaded: Any = JaketModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be loaded: {error}", where=where) from None
     except DAMAGED_WEIGHTS as error:
         raise damaged_weights(error, where) from None
+    model, loading = loaded
     check_weights(loading["missing_keys"], where=where)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
