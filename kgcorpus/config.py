@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kgcorpus.contracts.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-Lang = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[a-z]+)*$")]
+LANG_PATTERN = r"^[a-z]{2,3}(-[a-z]+)*$"
+Lang = Annotated[str, Field(pattern=LANG_PATTERN)]
 
 
 class Section(BaseModel):
