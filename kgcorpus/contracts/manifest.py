@@ -21,9 +21,14 @@ FORMAT = 1
 _INSIDE = re.compile(r"(tables|data)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
 
 
+def is_inside(path: str) -> bool:
+    """Is it a file under tables/ or data/, and so one that a build may write and delete?"""
+    return _INSIDE.fullmatch(path) is not None
+
+
 def _inside(path: str) -> str:
-    # A manifest may come from anyone's URL, and its paths are written to and deleted.
-    if not _INSIDE.fullmatch(path):
+    # A manifest may come from anyone's URL.
+    if not is_inside(path):
         raise ValueError(f"{path!r} is no file under tables/ or data/")
     return path
 
