@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kgcorpus import __version__
 from kgcorpus.contracts.errors import UsageError, as_error
-from kgcorpus.contracts.remote import local_folder
+from kgcorpus.contracts.remote import given, given_path, local_folder
 from kgcorpus.report.visible import visible
 
 stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -20,7 +20,7 @@ stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
 Config = Annotated[
     Path | None, typer.Option("--config", help="YAML file; without one, the embedded world is built.")
 ]
-Out = Annotated[Path, typer.Option("--out", help="The build's folder.", callback=local_folder)]
+Out = Annotated[Path, typer.Option("--out", help="The build's folder.", metavar="PATH", parser=local_folder)]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="Override a config field (repeatable).")
 ]
@@ -28,13 +28,28 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing el
 Targets = Annotated[
     list[str] | None, typer.Argument(metavar="[TARGET]...", help="Tables or shard configs; default: all.")
 ]
-Corpus = Annotated[str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.")]
+Corpus = Annotated[
+    str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.", callback=given)
+]
 TrainingFile = Annotated[
     Path | None, typer.Option("--config", help="YAML file; trainer/config.py has its keys.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
 
+
+class Commands(typer.core.TyperGroup):
+    """Ours alone: no command asks anything, so the end of a file is no Ctrl-D, as which click takes it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise as_error(error) from error
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Wikipedia and Wikidata to pretraining shards, and models trained on them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -174,7 +189,9 @@ def report(out: Out = Path("out")) -> None:
     from kgcorpus.contracts.manifest import load_manifest
     from kgcorpus.report.write import write_report
 
-    write_report(out, load_manifest(out, required=True))
+    manifest = load_manifest(out, required=True)
+    manifest.check_files(out, manifest.tables)
+    write_report(out, manifest)
     stdout.print(f"report: {out / 'report.json'}", markup=False, soft_wrap=True)
 
 
@@ -198,7 +215,9 @@ def link(
     text_or_file: Annotated[
         str, typer.Argument(help="A text; or a file: .jsonl with `text` a line, else one text.")
     ],
-    corpus: Annotated[Path, typer.Option("--corpus", help="A build's folder.")],
+    corpus: Annotated[
+        Path, typer.Option("--corpus", help="A build's folder.", metavar="PATH", parser=given_path)
+    ],
     lang: Annotated[str, typer.Option("--lang", help="Language of the text.")] = "en",
     set_: Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a text and line.")] = False,
@@ -224,7 +243,7 @@ def link(
 
 @app.command()
 def publish(
-    to: Annotated[str, typer.Option("--to", help="A URL, e.g. s3://bucket/corpus.")],
+    to: Annotated[str, typer.Option("--to", help="A URL, e.g. s3://bucket/corpus.", callback=given)],
     out: Out = Path("out"),
 ) -> None:
     """Send a finished build to an object store; files that are there already are not sent again."""
@@ -235,7 +254,9 @@ def publish(
 
 @app.command()
 def package(
-    to: Annotated[Path, typer.Option("--to", help="The folder to write to.")] = Path("package"),
+    to: Annotated[
+        Path, typer.Option("--to", help="The folder to write to.", metavar="PATH", parser=given_path)
+    ] = Path("package"),
     environment: Annotated[
         str, typer.Option("--environment", help="image, pex, conda-pack or py-files; see docs/cluster.md.")
     ] = "pex",
@@ -244,7 +265,9 @@ def package(
         str, typer.Option("--image", help="The container image, to be built and pushed under this name.")
     ] = "REGISTRY/kgcorpus-spark",
     config: Annotated[str, typer.Option("--config", help="The build's YAML file.")] = "config.yaml",
-    out: Annotated[str, typer.Option("--out", help="The build's folder, seen by all nodes.")] = "/shared/out",
+    out: Annotated[
+        str, typer.Option("--out", help="The build's folder, seen by all nodes.", callback=given)
+    ] = "/shared/out",
 ) -> None:
     """Write what a cluster's executors need, and print the commands that submit a build."""
     from kgcorpus.package import ENVIRONMENTS, make_package, recipe, submit_command
@@ -265,7 +288,10 @@ def train(
     objective: Annotated[str, typer.Argument(help="kmlm, trelm, jaket or transe.")],
     corpus: Corpus,
     out: Annotated[
-        Path, typer.Option("--out", help="The run's folder; the same again resumes.", callback=local_folder)
+        Path,
+        typer.Option(
+            "--out", help="The run's folder; the same again resumes.", metavar="PATH", parser=local_folder
+        ),
     ],
     config: TrainingFile = None,
     set_: Set = None,
@@ -290,7 +316,10 @@ def sweep(
     ],
     corpus: Corpus,
     out: Annotated[
-        Path, typer.Option("--out", help="Holds the runs; the same again goes on.", callback=local_folder)
+        Path,
+        typer.Option(
+            "--out", help="Holds the runs; the same again goes on.", metavar="PATH", parser=local_folder
+        ),
     ],
     config: TrainingFile = None,
     set_: Set = None,
@@ -308,7 +337,9 @@ def sweep(
 @app.command()
 def evaluate(
     benchmark: Annotated[str, typer.Argument(help="The benchmark's name, e.g. xlr; a wrong one lists all.")],
-    out: Annotated[Path, typer.Option("--out", help="The JSON file to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The JSON file to write.", metavar="PATH", parser=given_path)
+    ],
     model: Annotated[
         Path | None,
         typer.Option("--model", help="RUN/model, any checkpoint, or RUN/checkpoints for all of them."),
@@ -322,7 +353,10 @@ def evaluate(
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
     set_: Set = None,
-    corpus: Annotated[Path | None, typer.Option("--corpus", help="linking: a build's folder.")] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option("--corpus", help="linking: a build's folder.", metavar="PATH", parser=given_path),
+    ] = None,
     lang: Annotated[str, typer.Option("--lang", help="linking: the texts' language.")] = "en",
     exclude_names: Annotated[
         Path | None, typer.Option("--exclude-names", help="linking: QIDs whose names are left out.")

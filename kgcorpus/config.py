@@ -14,6 +14,7 @@ from kgcorpus.contracts.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 _UNSET = re.compile("\ue000(\\w+)\ue000")
+LANG_PATTERN = r"^(simple|[a-z]{2,3}(-[a-z]+)*)$"
 
 
 def _code(value: Any) -> Any:
@@ -26,7 +27,7 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Lang = Annotated[str, BeforeValidator(_code), Field(pattern=r"^(simple|[a-z]{2,3}(-[a-z]+)*)$")]
+Lang = Annotated[str, BeforeValidator(_code), Field(pattern=LANG_PATTERN)]
 Files = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 # What Spark and numba count in 32 bits.
 Count = Annotated[int, Field(le=2**31 - 1)]

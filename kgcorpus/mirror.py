@@ -15,7 +15,7 @@ from typing import Any
 import fsspec
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.manifest import File, Manifest, load_manifest
+from kgcorpus.contracts.manifest import File, Manifest, is_inside, load_manifest, parse_manifest
 from kgcorpus.contracts.remote import fetch, told
 from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
 
@@ -101,7 +101,8 @@ def _send(manifest: Manifest, out: Path, store: _Store) -> int:
                 there[file.path] = file.sha256
             if sent:
                 store.put(_UNFINISHED, json.dumps(there).encode())
-        for path in there.keys() - files.keys():
+        # What another build had; a manifest that anyone may have written there does not say what to delete.
+        for path in filter(is_inside, there.keys() - files.keys()):
             store.remove(path)
     for name in _BESIDE:
         store.put(name, out / name)
@@ -198,9 +199,12 @@ def _refuse_unfinished(url: str) -> None:
 
 
 def _named(manifest: bytes) -> dict[str, str | None]:
-    """Path -> hash of what a manifest names."""
-    tables = _json(manifest).get("tables", {}).values()
-    return {file["path"]: file["sha256"] for entry in tables for file in entry["files"]}
+    """Path -> hash of what a manifest names; nothing if it is none of ours."""
+    try:
+        tables = parse_manifest(manifest, where=_MANIFEST).tables.values()
+    except InputError:
+        return {}
+    return {file.path: file.sha256 for entry in tables for file in entry.files}
 
 
 def _json(content: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from packaging.requirements import Requirement
 
-from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
 
 Environment = Literal["image", "pex", "conda-pack", "py-files"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
@@ -59,8 +59,10 @@ def make_package(folder: Path) -> Package:
     """Write the package into `folder`; equal installations give equal bytes.
 
     Raises:
+        UsageError: a file stands there that is of no package of ours.
         EnvironmentLacksError: kgcorpus is not installed, so its requirements are unknown.
     """
+    _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     names = ("kgcorpus.zip", "main.py", "log4j2.properties", "requirements.txt")
     made = Package(*(folder / name for name in names))
@@ -72,6 +74,20 @@ def make_package(folder: Path) -> Package:
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(requirements().items()))
     made.requirements.write_text(pins, encoding="utf-8")
     return made
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A project of the user's own may have files of the same names; a package has our main.py."""
+    main = folder / "main.py"
+    if main.is_file() and main.read_bytes() == _MAIN.encode():
+        return
+    for name in ("kgcorpus.zip", "main.py", "requirements.txt"):
+        if (folder / name).exists():
+            raise UsageError(
+                f"holds a {name} that is not of kgcorpus package",
+                where=str(folder),
+                mend="Choose another --to",
+            )
 
 
 def requirements() -> dict[str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kgcorpus.cli import app, run_app
+
 HEAVY = {"torch", "pyspark", "spacy", "transformers", "numba", "matplotlib"}
 
 
@@ -57,6 +59,14 @@ def test_a_target_whose_inputs_are_not_configured_is_left_out_with_one_warning(t
         (["plan", "--out", "broken"], 3, "is not a manifest"),
         (["nonsense"], 2, "No such command"),
         (["train", "nonsense", "--corpus", "empty", "--out", "r"], 2, "nonsense"),
+        (["train", "kmlm", "--corpus", "", "--out", "r"], 2, "an option's path is empty"),
+        (["train", "kmlm", "--corpus", "c", "--out", ""], 2, "an option's path is empty"),
+        (["status", "--out", ""], 2, "an option's path is empty"),
+        (["publish", "--to", ""], 2, "an option's path is empty"),
+        (["package", "--to", ""], 2, "an option's path is empty"),
+        (["link", "a text", "--corpus", ""], 2, "an option's path is empty"),
+        (["evaluate", "linking", "--corpus", "", "--out", "f"], 2, "an option's path is empty"),
+        (["status", "--out", "s3://bucket/a"], 2, "s3://bucket/a: this must be a folder of a file system"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(
@@ -72,6 +82,19 @@ def test_what_goes_wrong_is_said_in_one_line(
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_the_end_of_a_file_is_no_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(out: Path, *, required: bool) -> None:
+        raise EOFError("no data left in file")
+
+    monkeypatch.setattr("kgcorpus.contracts.manifest.load_manifest", read)
+    assert run_app(lambda: app(["status", "--out", str(tmp_path)])) == 1
+    said = capsys.readouterr().err
+    assert "Abort" not in said
+    assert "no data left in file" in said
 
 
 def test_the_surface_is_frozen(tmp_path: Path) -> None:

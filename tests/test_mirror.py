@@ -1,6 +1,7 @@
 """A published build, read back by URL. The store is a folder here: an object store is asked nothing else."""
 
 import contextlib
+import json
 import shutil
 import signal
 import subprocess
@@ -204,6 +205,22 @@ def test_a_shard_is_compared_with_its_hash_before_it_is_tokenised(out: Path, tmp
     (store / shard.path).unlink()
     assert publish_to(f"file://{store}", out) == 1
     train("kmlm", corpus=f"file://{store}", out=tmp_path / "run", config=SMALL)
+
+
+@pytest.mark.parametrize("path", ["../victim", "{there}/victim"])
+def test_a_manifest_touches_nothing_outside_its_build(out: Path, tmp_path: Path, path: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    path = path.format(there=tmp_path)
+    hostile = load_manifest(out).to_dict()
+    hostile["tables"]["reasoning"]["files"] = [{"path": path, "rows": 0, "bytes": 0, "sha256": ""}]
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "manifest.json").write_text(json.dumps(hostile))
+    with pytest.raises(InputError, match="no file under tables/ or data/"):
+        copy_from(f"file://{store}", tmp_path / "copy", ["reasoning"])
+    publish_to(f"file://{store}", out)
+    assert victim.read_text() == "mine"
 
 
 def test_a_run_on_a_url_has_the_losses_of_one_on_the_folder(out: Path, tmp_path: Path) -> None:

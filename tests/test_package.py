@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kgcorpus.contracts.errors import UsageError
 from kgcorpus.package import ENVIRONMENTS, make_package, recipe, requirements, submit_command
 
 
@@ -16,6 +17,20 @@ def test_equal_installations_give_equal_packages(tmp_path: Path) -> None:
     assert one.code.read_bytes() == two.code.read_bytes()
     assert one.code.stat().st_size < 1 << 20
     assert one.requirements.read_text() == two.requirements.read_text()
+
+
+@pytest.mark.parametrize("name", ["main.py", "requirements.txt", "kgcorpus.zip"])
+def test_a_users_own_file_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"holds a {name} that is not of kgcorpus package"):
+        make_package(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_package_is_made_anew(tmp_path: Path) -> None:
+    make_package(tmp_path).requirements.write_text("old")
+    assert "pyspark==" in make_package(tmp_path).requirements.read_text()
 
 
 def test_the_code_imports_from_the_zip_alone(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -160,6 +162,17 @@ def test_the_cache_is_kept_until_its_shard_changes(tmp_path):
     second = ensure_tokens(corpus, "code_switched", path, mask_token="[MASK]", splits=["train"])
     again = [row["id"] for file in second["train"] for row in pq.read_table(file).to_pylist()]
     assert again == ["new" + name for name in ids]
+
+
+@pytest.mark.parametrize("length", [0, -20])
+def test_a_damaged_file_of_the_cache_is_made_again(tmp_path, length):
+    corpus = write_corpus(tmp_path, rows_of(30))
+    ask = partial(ensure_tokens, corpus, "reasoning", tokenizer_of("words"), mask_token="[MASK]")
+    file, *others = ask(splits=["train"])["train"]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:length])
+    assert ask(splits=["train"])["train"] == [file, *others]
+    assert file.read_bytes() == whole
 
 
 def test_a_config_that_was_not_built_has_no_files_and_a_lost_shard_is_an_error(tmp_path):

@@ -15,7 +15,11 @@ from safetensors import SafetensorError
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.store import temporary_name
 
-_DAMAGED = (OSError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError)
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError),
+    # A state.json of another shape.
+    *(KeyError, IndexError, TypeError, AttributeError),
+)
 _log = logging.getLogger(__name__)
 
 
@@ -95,15 +99,16 @@ class Checkpoints:
             state: dict[str, Any] = json.loads((newest / "state.json").read_text(encoding="utf-8"))
             moments = torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True)
             objective.load(newest)
+            objective.load_state(state["objective"])
+            step = int(state["step"])
         except _DAMAGED as error:
             raise InputError(
-                f"cannot be read ({' '.join(str(error).split())})",
+                f"cannot be read ({' '.join(repr(error).split())})",
                 where=str(newest),
                 mend="Delete it, and the same command goes on from the checkpoint before",
             ) from error
-        objective.load_state(state["objective"])
         _log.info("resuming from %s", newest)
-        return int(state["step"]), moments
+        return step, moments
 
     def _all(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"))

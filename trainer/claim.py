@@ -9,6 +9,9 @@ from typing import Any
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.store import write_text
 
+# What a run writes first and replaces whole.
+_WRITTEN = ("model", "tokenizer", "checkpoints")
+
 
 def claim(out: Path, identity: dict[str, Any]) -> None:
     """Write RUN/run.json, or check that the folder's run is this one.
@@ -18,18 +21,29 @@ def claim(out: Path, identity: dict[str, Any]) -> None:
         identity: all that the result depends on, as JSON; versions are added, and not compared.
 
     Raises:
-        UsageError: the folder holds another run.
+        UsageError: the folder holds another run, or what a run would replace and is none.
         InputError: its run.json is damaged.
     """
     path = out / "run.json"
     if not path.exists():
+        foreign = [name for name in _WRITTEN if (out / name).exists()]
+        if foreign:
+            raise UsageError(
+                f"holds {', '.join(foreign)} but no run.json, so it is no run of ours",
+                where=str(out),
+                mend="Choose another --out",
+            )
         versions = {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")}
         write_text(path, json.dumps({**identity, "versions": versions}, indent=1) + "\n")
         return
     try:
         before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise InputError("is not JSON", where=str(path)) from None
+        if not isinstance(before, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise InputError(
+            "is not what a run was started with", where=str(path), mend="Choose another --out"
+        ) from None
     differing = list(_differences(before, identity))
     if differing:
         raise UsageError(

@@ -5,16 +5,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.store import write_text
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; a last line that a kill tore is left out."""
+    """The lines of a metrics file; a last line that a kill tore is left out.
+
+    Raises:
+        InputError: another line is damaged.
+    """
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     # What follows the last newline is empty, or torn.
-    return [json.loads(line) for line in lines[:-1]]
+    return [_line(line, where=f"{path}, line {number}") for number, line in enumerate(lines[:-1], start=1)]
+
+
+def _line(text: str, *, where: str) -> dict[str, Any]:
+    try:
+        line: Any = json.loads(text)
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            return line
+    except (ValueError, RecursionError):
+        pass
+    raise InputError("is not a line of metrics", where=where, mend="Delete the line")
 
 
 class Metrics:

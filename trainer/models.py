@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from trainer.config import TrainingConfig
-from trainer.pretrained import not_loaded
+from trainer.pretrained import load_model, not_loaded
 from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -154,19 +154,22 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
 
     Raises:
         UsageError: `base_model` cannot be read, or its positions do not reach the records' length.
+        InputError: its weights are damaged or incomplete.
     """
     from transformers import AutoModelForMaskedLM, BertConfig
 
+    torch.manual_seed(hash64(config.seed, "model"))
     if config.base_model is not None:
-        try:
-            lm = AutoModelForMaskedLM.from_pretrained(
-                config.base_model, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
-            ).float()
-        except (OSError, ValueError) as error:
-            raise not_loaded(error, where=f"base_model {config.base_model}") from None
+        lm = load_model(
+            AutoModelForMaskedLM,
+            config.base_model,
+            where=f"base_model {config.base_model}",
+            # A plain encoder has no head; a new one is trained.
+            new=tuple(f"{family.head}." for family in _FAMILIES.values()),
+            attn_implementation="sdpa",
+        ).float()
     else:
         small = config.model
-        torch.manual_seed(hash64(config.seed, "model"))
         lm = AutoModelForMaskedLM.from_config(
             BertConfig(
                 vocab_size=len(tokenizer),
@@ -197,15 +200,15 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
 
     Raises:
         UsageError: the folder holds none.
+        InputError: its weights are damaged or incomplete.
     """
     from transformers import AutoModelForMaskedLM
 
+    where = f"model {folder}"
     try:
-        lm = AutoModelForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
-        ).float()
         tokenizer = load_tokenizer(folder)
     except (OSError, ValueError) as error:
-        raise not_loaded(error, where=f"model {folder}") from None
+        raise not_loaded(error, where=where) from None
+    lm = load_model(AutoModelForMaskedLM, folder, where=where, attn_implementation="sdpa")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return PackedMaskedLM(lm).eval().to(device), tokenizer
+    return PackedMaskedLM(lm.float()).eval().to(device), tokenizer

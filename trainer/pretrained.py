@@ -1,7 +1,14 @@
-"""What transformers says of a folder or hub id that it cannot load, as one line."""
+"""Models of transformers, loaded whole and without code of their own, or refused in one line."""
 
-from kgcorpus.contracts.errors import UsageError
+import logging
+from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
+
+from kgcorpus.contracts.errors import InputError, UsageError
+
+_log = logging.getLogger(__name__)
 # It advises trust_remote_code=True, which runs whatever code came with the weights.
 _OWN_CODE = "custom code"
 
@@ -22,3 +29,42 @@ def not_loaded(error: Exception, *, where: str) -> UsageError:
         where=where,
         mend="Name a folder, or a hub id, with config.json, model.safetensors and tokenizer.json",
     )
+
+
+def load_model(
+    kind: Any, source: str | Path, *, where: str, new: tuple[str, ...] = (), **settings: Any
+) -> Any:
+    """What `kind.from_pretrained` loads from safetensors; other formats can run code.
+
+    Args:
+        kind: a class of transformers, or one of its `AutoModel...`.
+        source: a folder or hub id.
+        where: the setting and its value, for errors.
+        new: how the names of weights begin that may be missing; they are drawn. A pooler always may: a masked
+            language model has none, and nothing here reads it.
+        settings: of `from_pretrained`.
+
+    Raises:
+        UsageError: it cannot be loaded.
+        InputError: its weights are damaged, or some are missing, which transformers would draw.
+    """
+    try:
+        model, loading = kind.from_pretrained(
+            source, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **settings
+        )
+    except (OSError, ValueError) as error:
+        raise not_loaded(error, where=where) from None
+    except (SafetensorError, RuntimeError) as error:
+        # A file that is cut, or of other shapes than its config.json.
+        told = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"its weights cannot be read ({told})", where=where, mend="Copy or train it again"
+        ) from None
+    missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
+    if lacking := [name for name in missing if not name.startswith(new)]:
+        raise InputError(
+            f"lacks the weights {', '.join(lacking[:3])}", where=where, mend="Use a complete checkpoint"
+        )
+    if missing:
+        _log.info("%s: %s, ... are new", where, missing[0])
+    return model

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import read_batches
@@ -185,13 +185,23 @@ def open_tokenizer(
 
     Raises:
         UsageError: the base model's cannot be read, is not a fast one or has no mask.
-        InputError: the corpus has no text.
+        InputError: the corpus has no text, or the run's tokenizer is damaged.
     """
     from trainer.checkpoint import write_folder
     from trainer.tokenizer import load_tokenizer, make_tokenizer
 
     if folder.exists():
-        return load_tokenizer(folder)
+        try:
+            tokenizer = load_tokenizer(folder)
+            if tokenizer.mask_token is None:
+                raise ValueError("no mask token")
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"cannot be read ({' '.join(str(error).split())[:300]})",
+                where=str(folder),
+                mend="Copy it from a checkpoint of the run, or delete it and the run's checkpoints",
+            ) from None
+        return tokenizer
     if config.base_model is None:
         texts = islice(_texts(corpus, manifest, tables), 3 * _TOKENIZER_TEXTS)
         tokenizer = make_tokenizer(texts, vocab_size=config.model.vocab_size, max_length=config.max_length)

@@ -136,10 +136,17 @@ class ShardStream(Generic[RecordT]):
         return {"epoch": self._epoch, "group": self._group, "record": self._record}
 
     def load_state(self, state: dict[str, int]) -> None:
-        """Go on exactly where `state` was taken."""
-        self._epoch, self._group = state["epoch"], state["group"]
+        """Go on exactly where `state` was taken.
+
+        Raises:
+            ValueError: there is no such place.
+        """
+        self._epoch, self._group, self._record = (state[name] for name in ("epoch", "group", "record"))
+        if not 0 <= self._group < max(1, len(self._groups)):
+            raise ValueError(f"the stream {self._name} has no row group {self._group}")
         self._enter_group()
-        self._record = state["record"]
+        if not 0 <= self._record <= len(self._order):
+            raise ValueError(f"the stream {self._name} has no record {self._record} in its row group")
 
     def _next_group(self) -> None:
         self._group += 1

@@ -102,7 +102,12 @@ def load_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
     """
     from transformers import AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # of damaged files: KeyError, AttributeError and bare ones
+        raise ValueError(f"its tokenizer is damaged ({error!r})") from error
     for how in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(how, None)
     return tokenizer

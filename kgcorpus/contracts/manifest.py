@@ -1,28 +1,48 @@
 """The manifest: what a build holds. Written last, it is the pointer to the current files of every table."""
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import AfterValidator, NonNegativeInt, Strict, TypeAdapter, ValidationError
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.store import write_text
 from kgcorpus.contracts.tables import table
 
 FORMAT = 1
+# No part begins with a dot, so none leads out of the folder.
+_INSIDE = re.compile(r"(tables|data)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
+
+
+def is_inside(path: str) -> bool:
+    """Is it a file under tables/ or data/, and so one that a build may write and delete?"""
+    return _INSIDE.fullmatch(path) is not None
+
+
+def _inside(path: str) -> str:
+    # A manifest may come from anyone's URL.
+    if not is_inside(path):
+        raise ValueError(f"{path!r} is no file under tables/ or data/")
+    return path
+
+
+Count = Annotated[NonNegativeInt, Strict()]
 
 
 @dataclass(frozen=True)
 class File:
     """One Parquet file; `path` is relative to the build's folder."""
 
-    path: str
-    rows: int
-    bytes: int
+    path: Annotated[str, AfterValidator(_inside)]
+    rows: Count
+    bytes: Count
     sha256: str
 
     @property
@@ -38,19 +58,14 @@ class TableEntry:
     stage: str
     fingerprint: str
     digest: str
-    rows: int
-    drops: dict[str, int]
-    counts: dict[str, int]
+    rows: Count
+    drops: dict[str, Count]
+    counts: dict[str, Count]
     files: tuple[File, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {**vars(self), "files": [vars(file) for file in self.files]}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "TableEntry":
-        """From JSON."""
-        return cls(**{**data, "files": tuple(File(**file) for file in data["files"])})
 
 
 @dataclass
@@ -126,7 +141,7 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
     """Read OUT/manifest.json; an absent one is an empty manifest unless `required`.
 
     Raises:
-        InputError: absent though required, not JSON, or of another format.
+        InputError: absent though required, or no manifest (`parse_manifest`).
     """
     path = out / "manifest.json"
     if not path.exists():
@@ -135,21 +150,43 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
                 "holds no finished build (no manifest.json)", where=str(out), mend="Run kgcorpus build-corpus"
             )
         return Manifest()
+    return parse_manifest(path.read_bytes(), where=str(path))
+
+
+def parse_manifest(text: bytes, *, where: str) -> Manifest:
+    """A manifest's JSON, every type and every path of it checked.
+
+    Args:
+        text: the file's bytes.
+        where: it lies, for the error.
+
+    Raises:
+        InputError: not JSON, of another format, of wrong types, or it names a file outside tables/ and data/.
+    """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(text)
         if data["format"] != FORMAT:
             raise InputError(
                 f"was written in format {data['format']}, this version reads {FORMAT}",
-                where=str(path),
+                where=where,
                 mend="Build into a new folder, or install the version that wrote it",
             )
-        return Manifest(
-            {name: TableEntry.from_dict(entry) for name, entry in data["tables"].items()},
-            data["sources"],
-            data["versions"],
-            frozenset(data.get("pending", ())),
-        )
+        if lacking := {"tables", "sources", "versions"} - data.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+        return _adapter().validate_python(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"is not a manifest ({error})", where=str(path), mend="Delete it to build again"
+            f"is not a manifest ({_first_fault(error)})", where=where, mend="Delete it to build again"
         ) from None
+
+
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)
+
+
+def _first_fault(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"

@@ -13,7 +13,7 @@ import fsspec
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
 
 _CHUNK = 1 << 20
-_URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://")
 # What the stores call the hash or the time of a file.
 _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
 
@@ -23,19 +23,35 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def local_folder(path: Path) -> Path:
-    """The path, if files can be renamed and locked there.
+def given(place: str) -> str:
+    """A path or URL as an option gives it.
 
     Raises:
-        UsageError: it is a URL, which a `Path` holds with one slash.
+        UsageError: it is empty. A `Path` would take that for the working directory.
     """
-    if _URL.match(str(path)):
+    if not place:
+        raise UsageError("an option's path is empty", mend="See whether a variable of the command is unset")
+    return place
+
+
+def given_path(place: str | Path) -> Path:
+    """The same of a file system."""
+    return Path(given(str(place)))
+
+
+def local_folder(place: str | Path) -> Path:
+    """The same, where files can be renamed and locked.
+
+    Raises:
+        UsageError: it is empty, or a URL.
+    """
+    if _URL.match(str(place)):
         raise UsageError(
             "this must be a folder of a file system, which can rename and lock; a URL cannot",
-            where=str(path).replace(":/", "://", 1),
+            where=str(place),
             mend="Name a folder; kgcorpus publish --to URL sends a finished build on",
         )
-    return path
+    return given_path(place)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`kgcorpus evaluate linking`: hidden hyperlinks of a build's held-out pages, or texts with gold mentions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from kgcorpus.config import BuildConfig, load
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import write_text
-from kgcorpus.inputs import raw_lines
+from kgcorpus.inputs import read_lines
 from kgcorpus.linking.gold import read_gold, score_gold
 from kgcorpus.linking.hidden_links import (
     answers,
@@ -40,13 +40,23 @@ def evaluate(
     Raises:
         InputError: no build, no pages with links, or a malformed file.
     """
-    lines = raw_lines(str(exclude_names)) if exclude_names else ()
-    without = frozenset(line.split()[0].decode() for line in lines if line.strip())
+    without = frozenset(_first_words(exclude_names)) if exclude_names else frozenset()
     linker = Linker.open(corpus, lang, overrides=overrides, without=without)
     found = score_gold(linker, list(read_gold(data))) if data else _hidden(corpus, linker, lang)
     config = linker.config.model_dump(mode="json")
     result: dict[str, Any] = {"benchmark": "linking", "lang": lang, "config": config, **found}
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+def _first_words(path: Path) -> Iterator[str]:
+    for number, line in read_lines(str(path)):
+        try:
+            words = line.decode("utf-8").split()
+        except UnicodeDecodeError:
+            raise InputError(
+                "is not UTF-8", where=f"{path}:{number}", mend="Save the file as UTF-8"
+            ) from None
+        yield from words[:1]
 
 
 def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kgcorpus.config import BuildConfig, LinkingConfig, load
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.config import LANG_PATTERN, BuildConfig, LinkingConfig, load
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches, read_shard
 from kgcorpus.contracts.store import write_text
@@ -30,6 +32,8 @@ _NAMES = pa.schema(
     [("lang", pa.string()), ("surface", pa.string()), ("target", pa.string()), ("titled", pa.bool_())]
 )
 _BATCH = 50_000
+_LANG = re.compile(LANG_PATTERN)
+_log = logging.getLogger(__name__)
 
 
 class Mention(NamedTuple):
@@ -65,7 +69,13 @@ class Linker:
 
         Raises:
             InputError: the folder holds no build, or none with links or names of entities.
+            UsageError: the build has no name in that language.
         """
+        # It names a folder of the cache.
+        if not _LANG.fullmatch(lang):
+            raise UsageError(
+                "is no language code", where=f"lang {lang}", mend="Give one such as en or zh-yue"
+            )
         manifest = load_manifest(corpus, required=True)
         manifest.check_files(corpus, TABLES)
         paths = {name: manifest.files(corpus, name) for name in TABLES if name in manifest.tables}
@@ -76,7 +86,14 @@ class Linker:
                 mend="Run kgcorpus build-corpus surfaces in_links entities",
             )
         config = load(BuildConfig, corpus / "config.yaml", overrides=overrides).linking
-        return cls.of_tables(paths, corpus / "cache" / "linker", lang, config=config, without=without)
+        linker = cls.of_tables(paths, corpus / "cache" / "linker", lang, config=config, without=without)
+        if len(linker.lexicon.senses.offsets) < 2:
+            raise UsageError(
+                f"has no name in the language {lang}",
+                where=str(corpus),
+                mend="Build it with labels or a dump in that language, or choose another --lang",
+            )
+        return linker
 
     @classmethod
     def of_tables(
@@ -211,7 +228,10 @@ def _open_lexicon(
     folder = cache / key[:12] / lang
     try:
         return Lexicon.open(folder)
-    except FileNotFoundError:
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        # Not made yet, or damaged: numpy has an error for each kind of damage.
+        if not isinstance(error, FileNotFoundError):
+            _log.warning("%s is damaged (%r) and is made again", folder, error)
         # Of which tables it is, for the sweep of a build that has newer ones.
         write_text(folder.parent / "tables.json", json.dumps(tables))
         _build(paths, lang, config, without).save(folder)

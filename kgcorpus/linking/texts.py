@@ -1,12 +1,16 @@
 """What `kgcorpus link` reads and writes: a text, a text file or JSON lines; mentions as rows."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.linking.linker import Linker, Mention
+
+# JSON's escapes, and an argument that is not UTF-8, can hold one alone; no output can.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
@@ -16,7 +20,7 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
 
     Raises:
         UsageError: nothing is given.
-        InputError: the file is not UTF-8, or a line is not such an object.
+        InputError: the file is not UTF-8, a line is not such an object, or its text no Unicode.
     """
     if not text_or_file.strip():
         raise UsageError("there is no text", mend="Give a text, or the path of a file")
@@ -26,7 +30,7 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
     except OSError:  # a text too long to be a path
         is_file = False
     if not is_file:
-        yield {"id": "0", "text": text_or_file}
+        yield _whole({"id": "0", "text": text_or_file}, where="the text")
         return
     try:
         content = path.read_text(encoding="utf-8-sig")
@@ -43,11 +47,19 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
 def _row(line: str, *, where: str, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", where=where) from None
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise InputError("has no string `text`", where=where)
-    return {"id": str(row.get("id", number)), "text": row["text"]}
+    return _whole({"id": str(row.get("id", number)), "text": row["text"]}, where=where)
+
+
+def _whole(row: dict[str, Any], *, where: str) -> dict[str, Any]:
+    if any(map(_SURROGATE.search, row.values())):
+        raise InputError(
+            "holds half of a character (a surrogate)", where=where, mend="Write whole characters"
+        )
+    return row
 
 
 def describe(linker: Linker, row: dict[str, Any], *, label_of: Callable[[str], str | None]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.store import write_text
 from kgcorpus.report.card import render_card
@@ -11,9 +12,16 @@ from kgcorpus.report.statistics import build_report
 
 
 def write_report(out: Path, manifest: Manifest) -> None:
-    """Write OUT/report.json and OUT/README.md from the manifest and OUT/config.yaml."""
+    """Write OUT/report.json and OUT/README.md from the manifest and OUT/config.yaml.
+
+    Raises:
+        InputError: config.yaml is missing.
+    """
+    config = out / "config.yaml"
+    if not config.is_file():
+        raise InputError("is missing", where=str(config), mend="Run kgcorpus build-corpus again")
     data = manifest.to_dict()
-    resolved = (out / "config.yaml").read_text(encoding="utf-8")
+    resolved = config.read_text(encoding="utf-8")
     report = build_report(data)
     read = reader_of({name: manifest.files(out, name) for name in manifest.tables})
     for name in DISTRIBUTIONS.keys() & manifest.tables.keys():

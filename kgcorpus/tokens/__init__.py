@@ -83,7 +83,10 @@ def ensure_tokens(
 def _is_current(target: Path, shard: File) -> bool:
     if not target.exists():
         return False
-    metadata = pq.read_schema(target).metadata or {}
+    try:
+        metadata = pq.read_schema(target).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return False  # damaged: a cache is made again
     return (
         metadata.get(b"source_sha256") == shard.sha256.encode()
         and metadata.get(b"version") == _VERSION.encode()

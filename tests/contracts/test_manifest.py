@@ -1,11 +1,79 @@
-"""A manifest is a file that anyone may have written; it says whether its tables go together."""
+"""A manifest may come from anyone's URL: what it says is checked. It tells which tables go together."""
 
+import json
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.manifest import Manifest, load_manifest
+from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest, parse_manifest
+
+WHOLE = Manifest(
+    {
+        "triples": TableEntry(
+            stage="triples",
+            fingerprint="f" * 64,
+            digest="d" * 64,
+            rows=3,
+            drops={"bad_input": 1},
+            counts={},
+            files=(File("tables/triples/ffffffffffff/part-00000-of-00001.parquet", 3, 100, "a" * 64),),
+        )
+    },
+    [{"role": "graph.triples", "file": "t.txt"}],
+    {"pyarrow": "1"},
+)
+
+
+def parse(data: Any) -> Manifest:
+    return parse_manifest(json.dumps(data).encode(), where="OUT/manifest.json")
+
+
+def test_what_is_written_is_read_back() -> None:
+    assert parse(WHOLE.to_dict()) == WHOLE
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "a",
+        "/etc/x",
+        "../x",
+        "tables",
+        "tables/../../x",
+        "data/./x",
+        "data//x",
+        "C:/x",
+        "data/a\\..\\x",
+        "data/x\n",
+    ],
+)
+def test_a_path_that_leads_out_of_the_build_is_refused(path: str) -> None:
+    data = deepcopy(WHOLE.to_dict())
+    data["tables"]["triples"]["files"][0]["path"] = path
+    with pytest.raises(InputError, match="is no file under tables/ or data/"):
+        parse(data)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("rows", None), ("bytes", "5"), ("bytes", -1), ("rows", True), ("sha256", None)]
+)
+def test_a_file_with_a_value_of_the_wrong_type_is_named(key: str, value: Any) -> None:
+    data = deepcopy(WHOLE.to_dict())
+    data["tables"]["triples"]["files"][0][key] = value
+    with pytest.raises(InputError, match=rf"is not a manifest \(tables\.triples\.files\.0\.{key}: "):
+        parse(data)
+
+
+@pytest.mark.parametrize(
+    "data", [[], 5, {}, {"format": 1}, {"format": 1, "tables": [], "sources": [], "versions": {}}]
+)
+def test_other_json_is_refused(data: Any) -> None:
+    with pytest.raises(InputError, match="is not a manifest"):
+        parse(data)
 
 
 @pytest.mark.parametrize(

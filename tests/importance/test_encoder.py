@@ -56,6 +56,12 @@ def test_incomplete_weights(folder):
         load_encoder(str(folder))
 
 
+def test_junk_for_weights(folder):
+    (folder / "model.safetensors").write_bytes(b"junk")
+    with pytest.raises(InputError, match="the encoder cannot be opened"):
+        load_encoder(str(folder))
+
+
 def test_a_tokenizer_without_a_mask(folder):
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text())

@@ -72,6 +72,22 @@ def test_names_can_be_excluded(corpus, tmp_path):
         overrides=["linking.min_confidence=0"],
     )
     assert result["strict"]["predicted"] == 2
+    excluded.write_bytes(b"\xef\xbb\xbfQ42\n\xff\n")
+    with pytest.raises(InputError, match=r"qids\.txt:2: is not UTF-8"):
+        result_of(corpus, tmp_path, data=gold_file(tmp_path, GOLD), exclude_names=excluded)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(corpus, tmp_path):
+    excluded = tmp_path / "qids.txt"
+    excluded.write_bytes(b"\xef\xbb\xbfQ42\tDouglas Adams\n")
+    result = result_of(
+        corpus,
+        tmp_path,
+        data=gold_file(tmp_path, GOLD),
+        exclude_names=excluded,
+        overrides=["linking.min_confidence=0"],
+    )
+    assert result["strict"]["predicted"] == 2
 
 
 def test_packed_gold_and_its_evaluation_span(tmp_path):

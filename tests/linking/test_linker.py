@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.linking.linker import Linker
 from pipelines.sweep import remove_superseded
+from tests.linking.conftest import ROWS, write_build
 
 TEXT = "Both Mercury and Venus are hot. "
 
@@ -67,8 +68,30 @@ def test_given_spans(corpus):
     assert linker.in_links("Q42000") == 0
 
 
-def test_another_language_knows_no_english_name(corpus):
-    assert Linker.open(corpus, "nl").link(TEXT) == []
+def test_a_language_without_names_is_refused(corpus):
+    with pytest.raises(UsageError, match="has no name in the language nl"):
+        Linker.open(corpus, "nl")
+
+
+@pytest.mark.parametrize("lang", ["", "../../x", "EN", "en/x", "en\n"])
+def test_what_is_no_language_code_makes_no_folder(corpus, lang):
+    with pytest.raises(UsageError, match="is no language code"):
+        Linker.open(corpus, lang)
+    assert not (corpus / "x").exists()
+
+
+@pytest.mark.parametrize("length", [0, 100, None])
+def test_a_damaged_cache_is_made_again(tmp_path, length):
+    corpus = write_build(tmp_path, ROWS)
+    expected = Linker.open(corpus, "en").link(TEXT)
+    for file in (corpus / "cache").rglob("*.npy"):
+        whole = file.read_bytes()
+        if length is None:
+            file.unlink()
+        else:
+            file.write_bytes(whole[:length])
+        assert Linker.open(corpus, "en").link(TEXT) == expected, file
+        assert file.read_bytes() == whole
 
 
 def test_a_folder_without_names_is_refused(tmp_path):

@@ -22,12 +22,19 @@ def test_a_text_a_file_or_json_lines(tmp_path):
     assert len(list(read_texts("long " * 5000))) == 1
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"id": 1}'])
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"id": 1}', '{"text": "a\\ud800"}', '{"text": "a", "id": "\\udc00"}', "[" * 200_000]
+)
 def test_a_bad_line_is_named(tmp_path, line):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": ""}\n' + line)
     with pytest.raises(InputError, match="line 2"):
         list(read_texts(str(path)))
+
+
+def test_an_argument_that_is_no_unicode_is_refused():
+    with pytest.raises(InputError, match="half of a character"):
+        list(read_texts("a\udcff"))
 
 
 def test_nothing_is_refused():

@@ -1,6 +1,9 @@
 import json
 import shutil
 
+import pytest
+
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.report.write import write_report
 
 
@@ -13,3 +16,6 @@ def test_report_and_card_lie_beside_the_manifest(build, tmp_path):
     assert tables["plain_text"]["rows"] == 6
     assert tables["triples"]["distributions"] == {"relations": {"P36": 1}}
     assert "seed: 7" in (out / "README.md").read_text()
+    (out / "config.yaml").unlink()
+    with pytest.raises(InputError, match=r"config\.yaml: is missing"):
+        write_report(out, manifest)

@@ -80,3 +80,58 @@ def test_a_damaged_checkpoint_is_named_and_without_it_the_run_goes_on(
         train("kmlm", corpus=corpus, out=out, config=SMALL)
     (newest / name).write_bytes(whole)
     train("kmlm", corpus=corpus, out=out, config=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "'objective'"),
+        ("[]", "list indices"),
+        ('{"objective": {}}', "'plain'"),
+        ('{"objective": {"plain": {"epoch": 0, "group": 99, "record": 0}}}', "no row group 99"),
+        ('{"objective": {"plain": {"epoch": 0, "group": 0, "record": 999999}}}', "no record 999999"),
+    ],
+)
+def test_a_state_of_another_shape_is_named(run: tuple[Path, Path], text: str, said: str) -> None:
+    corpus, out = run
+    state = max((out / "checkpoints").iterdir()) / "state.json"
+    whole = state.read_text()
+    state.write_text(text)
+    with pytest.raises(InputError, match=f"step-00000006: cannot be read.*{said}"):
+        train("kmlm", corpus=corpus, out=out, config=SMALL)
+    state.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("run.json", "[]", r"run\.json: is not what a run was started with"),
+        ("metrics.jsonl", "x\n", r"metrics\.jsonl, line 1: is not a line of metrics"),
+        ("metrics.jsonl", '{"loss": 1}\n', r"metrics\.jsonl, line 1: is not a line of metrics"),
+        ("tokenizer/tokenizer.json", "x", "tokenizer: cannot be read"),
+        ("tokenizer/tokenizer.json", "{}", "tokenizer: cannot be read"),
+        ("tokenizer/tokenizer.json", None, "tokenizer: cannot be read"),
+        ("tokenizer/tokenizer_config.json", None, "tokenizer: cannot be read"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(
+    run: tuple[Path, Path], name: str, text: str | None, said: str
+) -> None:
+    corpus, out = run
+    whole = (out / name).read_bytes()
+    if text is None:
+        (out / name).unlink()
+    else:
+        (out / name).write_text(text)
+    with pytest.raises(InputError, match=said):
+        train("kmlm", corpus=corpus, out=out, config=SMALL)
+    (out / name).write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["model", "tokenizer", "checkpoints"])
+def test_a_folder_that_no_run_made_is_left_alone(run: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine").write_text("mine")
+    with pytest.raises(UsageError, match=f"holds {name} but no run.json"):
+        train("kmlm", corpus=run[0], out=tmp_path, config=SMALL)
+    assert (tmp_path / name / "mine").read_text() == "mine"

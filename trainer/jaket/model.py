@@ -18,7 +18,7 @@ from kgcorpus.contracts.errors import UsageError
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
 from trainer.models import PackedMaskedLM
-from trainer.pretrained import not_loaded
+from trainer.pretrained import load_model, not_loaded
 from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -262,12 +262,14 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
 
     Raises:
         UsageError: the folder holds none.
+        InputError: its weights are damaged or incomplete.
     """
+    where = f"model {folder}"
     try:
         if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
         tokenizer = load_tokenizer(folder)
-        model = JaketModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise not_loaded(error, where=f"model {folder}") from None
+        raise not_loaded(error, where=where) from None
+    model: JaketModel = load_model(JaketModel, folder, where=where)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertConfig, BertForMaskedLM, RobertaConfig, RobertaForMaskedLM
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import InputError, UsageError
 from trainer.config import JaketConfig
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, open_jaket
@@ -109,6 +110,20 @@ def test_a_saved_model_is_read_back_whole(tasks, jaket, records, vocabulary, jak
         assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
     assert loaded.config.categories == tasks.entities.category_names
     assert loaded.config.relations == tasks.entities.relation_names
+
+
+def test_a_model_without_some_weights_is_refused(jaket, jaket_tokenizer, tmp_path):
+    jaket.save_pretrained(tmp_path)
+    jaket_tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    lost = next(name for name in weights if "gat" in name or "knowledge" in name)
+    save_file({name: weights[name] for name in weights if name != lost}, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match="lacks the weights"):
+        open_jaket(tmp_path)
+    file.write_bytes(b"junk")
+    with pytest.raises(InputError, match="its weights cannot be read"):
+        open_jaket(tmp_path)
 
 
 def test_another_model_is_refused(jaket, tmp_path):

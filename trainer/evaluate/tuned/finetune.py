@@ -19,7 +19,7 @@ from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.heads import Head
-from trainer.pretrained import not_loaded
+from trainer.pretrained import load_model, not_loaded
 from trainer.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -57,22 +57,17 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     Weights are read from safetensors alone, for other formats can run code.
 
     Raises:
-        UsageError: it cannot be loaded, lacks weights or has no fast tokenizer.
+        UsageError: it cannot be loaded or has no fast tokenizer.
+        InputError: its weights are damaged or incomplete.
     """
     from transformers import AutoModel
 
     where = f"model {model}"
     try:
         tokenizer = load_tokenizer(model)
-        encoder, loading = AutoModel.from_pretrained(
-            model, use_safetensors=True, output_loading_info=True, trust_remote_code=False
-        )
     except (OSError, ValueError) as error:
         raise not_loaded(error, where=where) from None
-    # A pooler is new in a checkpoint of a masked language model; no head here reads it.
-    missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
-    if missing:
-        raise UsageError(f"lacks the weights {', '.join(missing[:3])}", where=where)
+    encoder = load_model(AutoModel, model, where=where)
     if not tokenizer.is_fast:
         raise UsageError("needs a fast tokenizer (tokenizer.json)", where=where)
     if markers:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kgcorpus.contracts.draws import Draw
-from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from kgcorpus.contracts.errors import InputError, KgcorpusError, UsageError
 from tests.trainer.evaluate.settings import QUICK, THOROUGH
 from trainer.evaluate.tuned.examples import NO_LABEL, Example, Row, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.finetune import finetune, open_base, predict, scores_by_seed
@@ -122,7 +122,10 @@ def test_what_cannot_be_opened_is_told(bert, tmp_path):
     weights = load_file(tmp_path / "model.safetensors")
     del weights["encoder.layer.1.output.dense.weight"]
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UsageError, match=r"lacks the weights encoder\.layer\.1"):
+    with pytest.raises(InputError, match=r"lacks the weights encoder\.layer\.1"):
+        open_base(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"junk")
+    with pytest.raises(InputError, match="its weights cannot be read"):
         open_base(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
