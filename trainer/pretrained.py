@@ -66,5 +66,5 @@ def load_model(
             f"lacks the weights {', '.join(lacking[:3])}", where=where, mend="Use a complete checkpoint"
         )
     if missing:
-        _log.info("%s: %s, ... are new", where, missing[0])
+        _log.info("%s lacks %s and draws them", where, ", ".join(missing[:3]))
     return model
