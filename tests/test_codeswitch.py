@@ -252,7 +252,7 @@ def tables_of(key, ids):
 IDS = ["Q1", "Q2", "Q1234567890", "é🗺"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     tables_of("qid", IDS),
     tables_of("pid", ["P1", "P2"]),

@@ -39,7 +39,7 @@ def test_lines_are_numbered_whatever_the_packing_and_line_ends(tmp_path, suffix)
     assert list(read_lines(path)) == [(1, b"Q1\tP1\tQ2"), (2, "Q1\tx\u2028y\x85".encode())]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6), st.sampled_from([*PACKERS][1:]))
 def test_streams_on_end_are_read_as_one(tmp_path_factory, rest, cuts, suffix):
     # What begins like an archive is refused.

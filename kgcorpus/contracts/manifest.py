@@ -111,9 +111,10 @@ class Manifest:
         Raises:
             InputError: a table is pending, or a file is missing, cut short or without some column.
         """
-        if waiting := self.pending & set(tables):
+        if waiting := sorted(self.pending & set(tables)):
+            more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
             raise InputError(
-                f"the last build has not come to the tables {', '.join(sorted(waiting))}",
+                f"the last build has not come to the tables {', '.join(waiting[:3])}{more}",
                 where=str(out),
                 mend="Wait for it, or run the same kgcorpus build-corpus again",
             )

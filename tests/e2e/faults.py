@@ -469,10 +469,20 @@ def no_such_master(place: Place) -> Done:
     return place.build("triples", "--set", "spark.master=locl[2]")
 
 
-def unfinished(place: Place) -> Done:
-    place.copy()
-    assert latin1(place).returncode == 3
-    done = run("publish", "--out", place.out, "--to", f"file://{place.folder}/store")
+def _cut_short(place: Place) -> Path:
+    """A finished build, and over it one that made other triples before it met bad input."""
+    out = place.copy()
+    triples = place.folder / "triples.txt"
+    labels = place.folder / "labels.tsv"
+    triples.write_text("Q1\tP1\tQ2\n")
+    labels.write_text("Q1\tde\tKöln\n", encoding="latin-1")
+    failed = place.build_from(f"graph: {{triples: [{triples}], labels: [{labels}]}}\n")
+    assert failed.returncode == InputError.exit_code, failed.stderr
+    return out
+
+
+def publishing_after_a_build_cut_short(place: Place) -> Done:
+    done = run("publish", "--out", _cut_short(place), "--to", f"file://{place.folder}/store")
     assert not (place.folder / "store").exists()
     return done
 
@@ -495,16 +505,7 @@ def damaged_shard_in_training(place: Place) -> Done:
 
 
 def training_after_a_build_cut_short(place: Place) -> Done:
-    out = place.copy()
-    triples = place.folder / "triples.txt"
-    labels = place.folder / "labels.tsv"
-    triples.write_text("Q1\tP1\tQ2\n")
-    labels.write_text("Q1\tde\tKöln\n", encoding="latin-1")
-    failed = place.build_from(f"graph: {{triples: [{triples}], labels: [{labels}]}}\n")
-    assert failed.returncode == InputError.exit_code, failed.stderr
-    published = run("publish", "--out", out, "--to", f"file://{place.folder}/published")
-    assert published.returncode == InputError.exit_code, published.stderr
-    done = place.train(out)
+    done = place.train(_cut_short(place))
     # The former build's inputs, and its end.
     place.ends_alike()
     return done
@@ -605,10 +606,10 @@ FAULTS = (
     Fault("a damaged published shard", "all pages of one of `reasoning` zeroed", 3, damaged_published, SAME),
     Fault("no such Spark master", "`spark.master=locl[2]`", 4, no_such_master),
     Fault(
-        "publishing a build that is not finished",
-        "one that bad input stopped, over a finished one",
+        "publishing after a build cut short",
+        "other triples built, then labels that are not UTF-8",
         3,
-        unfinished,
+        publishing_after_a_build_cut_short,
         "nothing is sent",
     ),
     Fault("training without a build", "`--corpus` an empty folder", 3, corpus_not_built, NO_MODEL),

@@ -2,7 +2,7 @@ from itertools import product
 
 import networkx as nx
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.kg.colours import Colouring, count_triangles
@@ -16,7 +16,6 @@ def edges(seed: int):
 
 
 @given(st.builds(edges, st.integers(0, 2**32)), st.integers(1, 5))
-@settings(deadline=None)
 def test_triangles_equal_networkx_for_any_colours(graph, colours):
     n, u, v = graph
     oracle = nx.Graph((a, b) for a, b in zip(u.tolist(), v.tolist(), strict=True) if a != b)
@@ -24,7 +23,6 @@ def test_triangles_equal_networkx_for_any_colours(graph, colours):
 
 
 @given(st.builds(edges, st.integers(0, 2**32)), st.integers(1, 5))
-@settings(deadline=None)
 def test_every_edge_lies_in_one_block_and_points_up(graph, colours):
     n, u, v = graph
     colouring = Colouring.of(u, v, entities=n, colours=colours)

@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.draws import mix64
@@ -76,7 +76,6 @@ def cycle_of(row):
 
 
 @given(multigraphs())
-@settings(deadline=None)
 def test_counts_and_uncapped_cycles_equal_brute_force(triples):
     truth = BruteForce(triples)
     graph = as_graph(triples)
@@ -94,7 +93,6 @@ def test_counts_and_uncapped_cycles_equal_brute_force(triples):
 
 
 @given(multigraphs())
-@settings(deadline=None)
 def test_dedup_keeps_one_diamond_of_each_cycle_or_set(triples):
     truth = BruteForce(triples)
     for dedup, name, expected in (
@@ -121,7 +119,6 @@ def test_four_entities_all_connected(dedup, kept):
 
 
 @given(multigraphs(), st.randoms(use_true_random=False), st.sampled_from(["diamond", "cycle", "set"]))
-@settings(deadline=None)
 def test_a_capped_sample_does_not_depend_on_the_order_of_the_triples(triples, random, dedup):
     caps = {"wings_per_edge": 3, "pairs_per_edge": 2, "per_pair": 2, "per_combination": 2}
     expected, tally = mined(triples, dedup=dedup, **caps)
@@ -212,7 +209,6 @@ def test_colours_and_files_change_nothing(load_triples, tmp_path):
 
 
 @given(multigraphs(), st.integers(2, 5))
-@settings(deadline=None)
 def test_counts_do_not_depend_on_the_colours(triples, colours):
     graph = as_graph(triples)
     assert counts_of(graph, colours=colours) == counts_of(graph)

@@ -1,6 +1,6 @@
 import networkx as nx
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.graph import Graph
@@ -15,7 +15,6 @@ def in_order(ident: str):
 
 
 @given(multigraphs())
-@settings(deadline=None)
 def test_the_graph_holds_the_triples_and_their_simple_graph(triples):
     tally = Tally()
     graph = Graph.from_arrow(as_table(triples), tally=tally)

@@ -4,7 +4,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.tables import table
@@ -23,7 +23,6 @@ ROWS = st.dictionaries(TEXT, st.lists(NAME, unique_by=lambda name: name["lang"])
 )
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(0, 6))
 def test_names_are_those_of_the_rows(rows, cut):
     schema = pa.schema([("qid", pa.string()), table("entities").schema.field("names")])

@@ -51,7 +51,7 @@ def by_definition(triples):
     return expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(multigraphs())
 def test_measures_are_those_of_the_definition(triples):
     found = {

@@ -2,14 +2,13 @@ from collections import Counter
 from itertools import chain
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.kg.sums import Sizes
 
 
 @given(st.lists(st.lists(st.integers(0, 20))))
-@settings(deadline=None)
 def test_sizes_are_those_of_a_counter(parts):
     sizes = Sizes()
     for part in parts:

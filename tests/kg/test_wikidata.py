@@ -129,7 +129,7 @@ junk = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["labels", "aliases", "descriptions", "claims"]), junk, st.sampled_from("QP"))
 def test_any_json_is_drawn_or_a_bad_record(field, value, kind):
     entity = parse_entity(json.dumps({**ENTITY, "id": f"{kind}1", field: value}))

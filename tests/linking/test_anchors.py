@@ -242,7 +242,7 @@ _PIECE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_PIECE, max_size=25), st.sampled_from(["en", "ko", "zh", "de"]))
 def test_mentions_are_sorted_disjoint_and_inside_and_links_survive(pieces, lang):
     marked = " ".join(

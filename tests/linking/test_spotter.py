@@ -46,7 +46,7 @@ def texts_and_names(draw):
     return text, sorted({normalise(part) for part in parts} - {""})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(texts_and_names())
 def test_spots_are_those_of_brute_force(case):
     text, names = case
@@ -102,7 +102,7 @@ def test_korean_names_stand_before_particles(text, found):
     assert spotted(text, "서울") == found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet="aeo\u0301\u0323 đ.", max_size=20))
 def test_decomposed_text_gives_the_same_names_at_its_own_places(text):
     text = unicodedata.normalize("NFC", text)

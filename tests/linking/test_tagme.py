@@ -87,7 +87,7 @@ def published(links, senses, probabilities, names):
     return votes, chosen, rho
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_votes_choices_and_rho_are_the_papers(case):
     links, senses, probabilities, names = case
@@ -103,7 +103,6 @@ def test_votes_choices_and_rho_are_the_papers(case):
         np.testing.assert_allclose(choices.rho, rho, atol=1e-4)
 
 
-@settings(deadline=None)
 @given(pages, pages)
 def test_relatedness_is_symmetric_and_within_bounds(a, b):
     sets = sets_of([a, b], PAGES)

@@ -169,7 +169,7 @@ CYCLES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(CYCLES, st.integers(0, 6), st.integers(0, 2**40))
 def test_every_record_is_what_the_rule_says_whatever_the_batches(found, cut, seed):
     cycles = [

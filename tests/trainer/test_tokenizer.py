@@ -40,7 +40,7 @@ def test_the_same_texts_give_the_same_file_in_another_process(tokenizer):
     assert done.stdout.decode() == tokenizer.backend_tokenizer.to_str()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(TEXTS))
 def test_every_visible_character_lies_in_a_token_and_comes_back(tokenizer, text):
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)

@@ -99,7 +99,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(values, max_size=3))
 def test_any_json_gives_rows_or_bad_records(tmp_path_factory, values):
     bad: list[BadRecord] = []

@@ -77,7 +77,7 @@ def test_every_statement_that_brings_rows_is_read(tmp_path, word):
 titles = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from(HOSTILE)), min_size=1, max_size=9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(titles, st.integers(1, 5), st.integers(1, 90))
 def test_any_value_survives_wherever_the_buffer_ends(tmp_path_factory, titles, rows_a_statement, chunk):
     with pytest.MonkeyPatch.context() as patch:

@@ -281,7 +281,7 @@ MARKS = [
 SOUP = st.lists(st.sampled_from(MARKS) | st.text(max_size=3), max_size=60)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(SOUP, st.sampled_from(sorted(SITES)), st.sets(st.sampled_from(["cell", "caption"])))
 def test_spans_fit_in_any_soup_of_markup(soup, lang, keep):
     article = parse("".join(soup), SITES[lang], keep=keep)

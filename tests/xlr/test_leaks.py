@@ -12,7 +12,7 @@ from .knowledge import LANGUAGES, check_questions, random_knowledge
 
 
 @given(st.integers(0, 40))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_no_name_in_any_language_states_a_question_pair_in_training(seed):
     knowledge = random_knowledge(seed)
     questions = knowledge.choose()

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.xlr.relations import RelationFacts
@@ -20,7 +20,6 @@ def _multigraph(seed):
 
 
 @given(st.builds(_multigraph, st.integers(0, 2**32)))
-@settings(deadline=None)
 def test_facts_of_relations_equal_brute_force(triples):
     graph = graph_of(triples)
     facts = RelationFacts(graph)

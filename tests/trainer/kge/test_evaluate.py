@@ -29,7 +29,7 @@ def naive_ranks(embeddings: Embeddings, facts, known, norm: int) -> list[float]:
     return ranks
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.sampled_from([1, 2]))
 def test_ranks_are_filtered_and_ties_count_half(data, norm):
     # Small whole numbers give many equal distances, and no rounding.

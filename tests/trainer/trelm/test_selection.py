@@ -40,7 +40,7 @@ def test_scores_without_a_positive_one_select_nothing():
     assert select(-torch.ones(2, 10), share=0.5) == {}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.integers(1, 6),
     st.integers(16, 300),
