@@ -15,6 +15,8 @@ from kgcorpus.contracts.stages import Source
 
 # Folders of OUT that are a build's alone.
 _OWN = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
+# What it removes or writes over.
+_AT_RISK = ("data", "tables", "README.md", "config.yaml", "report.json")
 # A build leaves the second one before it writes its first shard, the first when a stage ends.
 _SIGNS = ("manifest.json", ".sources.json")
 
@@ -23,15 +25,13 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
     """See that nothing of the user's lies where a build removes files.
 
     Raises:
-        UsageError: data/ or tables/ hold something that no build made, or an input lies in a build's folders.
+        UsageError: OUT holds such things that no build made, or an input lies in a build's folders.
     """
     if not any((out / sign).exists() for sign in _SIGNS):
-        for folder in (out / "data", out / "tables"):
-            if folder.is_dir() and any(folder.iterdir()):
+        for path in (out / name for name in _AT_RISK):
+            if path.is_file() or (path.is_dir() and any(path.iterdir())):
                 raise UsageError(
-                    "holds files, and no build made them: a build would remove them",
-                    where=str(folder),
-                    mend="Choose another --out",
+                    "no build made it, and one would remove it", where=str(path), mend="Choose another --out"
                 )
     for source in sources:
         path = Path(source.path).resolve()
