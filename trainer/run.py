@@ -1,5 +1,6 @@
 """One training run: what it was started with, its tokenizer, its records, then the loop."""
 
+import atexit
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -79,6 +80,7 @@ def train(
     disable_progress_bar()
     out, tables = Path(out), OBJECTIVES[objective].tables(config)
     accelerator = Accelerator(mixed_precision="no")
+    atexit.register(_leave_group)
     with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():
         with accelerator.main_process_first():
             local, read = _on_this_disk(corpus, out, tables, fetches=accelerator.is_main_process)
@@ -91,6 +93,14 @@ def train(
             _log.warning("stopped by SIGTERM; the same command goes on")
             raise SystemExit(143)
     return out / "model"
+
+
+def _leave_group() -> None:
+    """Leave the other processes before the interpreter ends, which the group's threads would abort at times."""
+    import torch.distributed as group
+
+    if group.is_available() and group.is_initialized():
+        group.destroy_process_group()
 
 
 def _on_this_disk(
