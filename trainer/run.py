@@ -96,7 +96,7 @@ def train(
 
 
 def _leave_group() -> None:
-    """Leave the other processes before the interpreter ends, which the group's threads would abort at times."""
+    """Leave the other processes before the interpreter ends: the group's threads would abort it at times."""
     import torch.distributed as group
 
     if group.is_available() and group.is_initialized():
