@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from kgcorpus.contracts.draws import Draw
+from kgcorpus.contracts.manifest import load_manifest
 from pipelines.stages import STAGES
 from tests.e2e.commands import bytes_of, command, run, sets
 
@@ -142,9 +143,12 @@ def torture_build(out: Path, reference: Path, *, seed: int) -> Iterator[tuple[st
             place = _place(out, stage.table, len(entry["files"]))
             if killed and place:
                 break
-            # The kill came too late, the stage is in the manifest: without its files it is built anew.
+            # The kill came too late: as if the stage had not been built.
             assert moment.delay is not None, f"{moment} never came"
             assert moment.delay > 0.01, f"{moment} always comes too late"
+            manifest = load_manifest(out)
+            del manifest.tables[stage.table]
+            manifest.save(out)
             shutil.rmtree(out / "tables" / stage.table)
             moment = replace(moment, delay=moment.delay / 2)
         yield stage.table, place
@@ -155,8 +159,7 @@ def torture_build(out: Path, reference: Path, *, seed: int) -> Iterator[tuple[st
 
 def _place(out: Path, stage: str, shards: int) -> str | None:
     """Where the stage stands; None if the manifest names it."""
-    manifest = out / "manifest.json"
-    if manifest.exists() and stage in json.loads(manifest.read_text())["tables"]:
+    if stage in load_manifest(out).tables:
         return None
     there = len(list((out / "tables" / stage).glob("*/*.parquet")))
     return PLACES[0] if not there else PLACES[1] if there < shards else PLACES[2]
