@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from trainer.config import TrainingConfig
-from trainer.pretrained import load_model, not_loaded
-from trainer.tokenizer import load_tokenizer
+from trainer.pretrained import load_model, load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -205,10 +204,7 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
     from transformers import AutoModelForMaskedLM
 
     where = f"model {folder}"
-    try:
-        tokenizer = load_tokenizer(folder)
-    except (OSError, ValueError) as error:
-        raise not_loaded(error, where=where) from None
+    tokenizer = load_tokenizer(folder, where=where)
     lm = load_model(AutoModelForMaskedLM, folder, where=where, attn_implementation="sdpa")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return PackedMaskedLM(lm.float()).eval().to(device), tokenizer

@@ -2,11 +2,15 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from trainer.tokenizer import read_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
 # It advises trust_remote_code=True, which runs whatever code came with the weights.
@@ -29,6 +33,22 @@ def not_loaded(error: Exception, *, where: str) -> UsageError:
         where=where,
         mend="Name a folder, or a hub id, with config.json, model.safetensors and tokenizer.json",
     )
+
+
+def load_tokenizer(source: str | Path, *, where: str) -> "PreTrainedTokenizerFast":
+    """A model's tokenizer.
+
+    Args:
+        source: a folder or hub id.
+        where: the setting and its value, for errors.
+
+    Raises:
+        UsageError: it cannot be loaded.
+    """
+    try:
+        return read_tokenizer(source)
+    except (OSError, ValueError) as error:
+        raise not_loaded(error, where=where) from None
 
 
 def load_model(

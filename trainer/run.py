@@ -19,7 +19,7 @@ from kgcorpus.mirror import borrowed, copy_from
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim
 from trainer.config import STREAM_TABLES, TRANSE_TABLES, TrainingConfig
-from trainer.pretrained import not_loaded
+from trainer.pretrained import load_tokenizer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -198,11 +198,11 @@ def open_tokenizer(
         InputError: the corpus has no text, or the run's tokenizer is damaged.
     """
     from trainer.checkpoint import write_folder
-    from trainer.tokenizer import load_tokenizer, make_tokenizer
+    from trainer.tokenizer import make_tokenizer, read_tokenizer
 
     if folder.exists():
         try:
-            tokenizer = load_tokenizer(folder)
+            tokenizer = read_tokenizer(folder)
             if tokenizer.mask_token is None:
                 raise ValueError("no mask token")
         except (OSError, ValueError) as error:
@@ -217,10 +217,7 @@ def open_tokenizer(
         tokenizer = make_tokenizer(texts, vocab_size=config.model.vocab_size, max_length=config.max_length)
     else:
         where = f"base_model {config.base_model}"
-        try:
-            tokenizer = load_tokenizer(config.base_model)
-        except (OSError, ValueError) as error:
-            raise not_loaded(error, where=where) from None
+        tokenizer = load_tokenizer(config.base_model, where=where)
         if not tokenizer.is_fast or tokenizer.mask_token is None:
             raise UsageError("needs a fast tokenizer (tokenizer.json) with a mask token", where=where)
     write_folder(folder, tokenizer.save_pretrained)

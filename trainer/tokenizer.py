@@ -90,7 +90,7 @@ def make_tokenizer(
     )
 
 
-def load_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
+def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
     """A tokenizer of a folder or a hub, without code of its own.
 
     Saved again it gives the files it was read from: transformers adds to its settings how it was loaded, so

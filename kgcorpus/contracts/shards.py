@@ -44,12 +44,12 @@ def damage_named(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        # With a number it is the system's: no right to it, a bad disk. Arrow's own errors have none.
-        if isinstance(error, OSError) and error.errno:
-            raise
         if isinstance(error, FileNotFoundError):
             mend = "Run kgcorpus build-corpus again"
             raise InputError("is missing", where=str(path), mend=mend) from error
+        # With a number it is the system's: no right to it, a bad disk. Arrow's own errors have none.
+        if isinstance(error, OSError) and error.errno:
+            raise
         raise InputError(
             f"cannot be read ({' '.join(str(error).split())})",
             where=str(path),

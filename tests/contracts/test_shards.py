@@ -34,6 +34,7 @@ def test_damage_of_equal_length(shard: Path, read, first: int) -> None:
         read(shard)
 
 
-def test_an_absent_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [read_shard, lambda path: list(read_batches(path))])
+def test_an_absent_file(tmp_path: Path, read) -> None:
     with pytest.raises(InputError, match=r"absent\.parquet: is missing\. Run kgcorpus build-corpus"):
-        read_shard(tmp_path / "absent.parquet")
+        read(tmp_path / "absent.parquet")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.tokenizer import load_tokenizer, make_tokenizer
+from trainer.tokenizer import make_tokenizer, read_tokenizer
 
 TEXTS = [
     "Marie Curie was born in Warsaw. Marie Curie worked in Paris, the capital of France.",
@@ -32,7 +32,7 @@ def tokenizer():
 
 def test_the_same_texts_give_the_same_file_in_another_process(tokenizer):
     code = (
-        "import sys; from trainer.tokenizer import load_tokenizer, make_tokenizer\n"
+        "import sys; from trainer.tokenizer import read_tokenizer, make_tokenizer\n"
         f"tok = make_tokenizer({TEXTS!r}, vocab_size=400, max_length=128)\n"
         "sys.stdout.buffer.write(tok.backend_tokenizer.to_str().encode())\n"
     )
@@ -112,7 +112,7 @@ def test_opens_with_bare_transformers_beside_a_model(tokenizer, tmp_path):
 
 def test_loaded_and_saved_again_it_is_the_same_files(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path / "made")
-    load_tokenizer(tmp_path / "made").save_pretrained(tmp_path / "again")
+    read_tokenizer(tmp_path / "made").save_pretrained(tmp_path / "again")
     for path in (tmp_path / "made").iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 

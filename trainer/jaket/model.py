@@ -18,8 +18,7 @@ from kgcorpus.contracts.errors import UsageError
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
 from trainer.models import PackedMaskedLM
-from trainer.pretrained import load_model, not_loaded
-from trainer.tokenizer import load_tokenizer
+from trainer.pretrained import load_model, load_tokenizer, not_loaded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -268,8 +267,8 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
     try:
         if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
-        tokenizer = load_tokenizer(folder)
     except (OSError, ValueError) as error:
         raise not_loaded(error, where=where) from None
+    tokenizer = load_tokenizer(folder, where=where)
     model: JaketModel = load_model(JaketModel, folder, where=where)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

@@ -19,8 +19,7 @@ from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.heads import Head
-from trainer.pretrained import load_model, not_loaded
-from trainer.tokenizer import load_tokenizer
+from trainer.pretrained import load_model, load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -63,10 +62,7 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     from transformers import AutoModel
 
     where = f"model {model}"
-    try:
-        tokenizer = load_tokenizer(model)
-    except (OSError, ValueError) as error:
-        raise not_loaded(error, where=where) from None
+    tokenizer = load_tokenizer(model, where=where)
     encoder = load_model(AutoModel, model, where=where)
     if not tokenizer.is_fast:
         raise UsageError("needs a fast tokenizer (tokenizer.json)", where=where)
