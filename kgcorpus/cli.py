@@ -434,7 +434,10 @@ def _build_config(file: Path | None, out: Path, overrides: list[str]) -> Any:
 
     if file is None:
         from kgcorpus.demo.embedded import demo_config
+        from pipelines.sweep import check_folder
 
+        # Before the world's dumps are written there.
+        check_folder(out, ())
         path, variables = demo_config(out)
         return load(BuildConfig, path, overrides=overrides, variables=variables)
     return load(BuildConfig, file, overrides=overrides)

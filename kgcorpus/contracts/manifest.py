@@ -105,6 +105,19 @@ class Manifest:
         """Absolute paths of a table's files that hold rows' schema, in shard order."""
         return [str(Path(out) / file.path) for file in self.tables[table].files]
 
+    def built(self, out: Path, name: str) -> TableEntry:
+        """The entry of a table that the caller cannot do without.
+
+        Raises:
+            InputError: it is not built, pending, or not whole (`check_files`).
+        """
+        if name not in self.tables:
+            raise InputError(
+                f"holds no table {name}", where=str(out), mend=f"Run kgcorpus build-corpus {name}"
+            )
+        self.check_files(out, (name,))
+        return self.tables[name]
+
     def check_files(self, out: Path, tables: Collection[str]) -> None:
         """See that these tables are of one build, and the files of those that are built whole.
 

@@ -77,7 +77,7 @@ def test_what_cannot_be_evaluated_is_told(run, corpus, tmp_path):
     with pytest.raises(InputError):
         evaluate(run, tmp_path)
     plain = write_corpus(tmp_path, {"plain_text": rows_of(5)["plain_text"]})
-    with pytest.raises(InputError, match="no reasoning shards"):
+    with pytest.raises(InputError, match="holds no table reasoning"):
         evaluate(run, plain)
 
 

@@ -157,7 +157,7 @@ class GraphStore:
         }
 
     def _relation_names(self) -> Iterable[str]:
-        for path in self._shards("jaket_edges"):
+        for path in self._edge_shards():
             yield from pc.unique(read_shard(path, ["r"])["r"]).to_pylist()
 
     def _edges(self, entities: Entities) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int32]]:
@@ -165,7 +165,7 @@ class GraphStore:
         qids = pa.array(entities.qids.astype(str))
         relations = pa.array(entities.relation_names, pa.string())
         parts = []
-        for path in self._shards("jaket_edges"):
+        for path in self._edge_shards():
             table = read_shard(path)
             ids = [
                 pc.index_in(table[name], values).fill_null(-1).to_numpy().astype(dtype)
@@ -180,10 +180,8 @@ class GraphStore:
         heads, kinds, tails = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return heads, kinds, tails
 
-    def _shards(self, name: str) -> list[Path]:
-        entry = load_manifest(self.corpus, required=True).tables.get(name)
-        if entry is None:
-            raise InputError(f"has no table {name}", where=str(self.corpus), mend=f"Build the target {name}")
+    def _edge_shards(self) -> list[Path]:
+        entry = load_manifest(self.corpus, required=True).built(self.corpus, "jaket_edges")
         return [self.corpus / file.path for file in entry.files]
 
     def _key(self, *parts: int | str) -> str:

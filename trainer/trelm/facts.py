@@ -143,9 +143,8 @@ def open_graph(corpus: Path, *, relation_names: bool) -> Graph:
 
 
 def _read(corpus: Path, manifest: Manifest, name: str, columns: Sequence[str]) -> pa.Table:
-    if name not in manifest.tables:
-        raise InputError(f"holds no table {name}", where=str(corpus), mend=f"Build the target {name}")
-    return pa.concat_tables(read_shard(path, columns) for path in manifest.files(corpus, name))
+    files = manifest.built(corpus, name).files
+    return pa.concat_tables(read_shard(corpus / file.path, columns) for file in files)
 
 
 def _first_language(corpus: Path) -> str:

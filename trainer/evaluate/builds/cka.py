@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.tokens import ensure_tokens
 from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.builds.cka_arms import make_arms
@@ -182,6 +183,7 @@ def _records(files: Sequence[Path], length: int, limit: int | None, seed: int) -
 
 
 def _token_files(corpus: Path, tokenizer: "PreTrainedTokenizerFast") -> dict[str, list[Path]]:
+    load_manifest(corpus, required=True).built(corpus, "trelm")
     mask = str(tokenizer.mask_token)
     return ensure_tokens(corpus, "trelm", tokenizer.backend_tokenizer, mask_token=mask)
 

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import Draw
-from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.splits import split_of_pair
@@ -126,10 +125,7 @@ def _question(
 
 def _records(corpus: Path, split: str) -> Iterator[pa.RecordBatch]:
     """The length-3 records of a split."""
-    entry = load_manifest(corpus, required=True).tables.get("reasoning")
-    if entry is None:
-        raise InputError("holds no reasoning shards", where=str(corpus), mend="Build the target reasoning")
-    for file in entry.files:
+    for file in load_manifest(corpus, required=True).built(corpus, "reasoning").files:
         if file.split == split:
             for batch in read_batches(corpus / file.path, rows=1000):
                 yield batch.filter(pc.equal(batch.column("kind"), "cycle3"))

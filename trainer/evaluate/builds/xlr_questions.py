@@ -53,11 +53,7 @@ def read_questions(
         InputError: no finished build, one without the table `xlr`, or (if `required`) no question.
     """
     corpus = Path(corpus)
-    entry = load_manifest(corpus, required=True).tables.get("xlr")
-    if entry is None:
-        raise InputError(
-            "holds no xlr shards", where=str(corpus), mend="Configure `xlr` and build that target"
-        )
+    entry = load_manifest(corpus, required=True).built(corpus, "xlr")
     taken: Counter[str] = Counter()
     questions = []
     for file in entry.files:

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches
 from trainer.evaluate.probe.probing import Query
@@ -42,13 +41,11 @@ def unseen(queries: Sequence[Query], corpus: str | None) -> tuple[list[Query], d
 
 
 def _present(corpus: Path, asked: set[Fact]) -> set[Fact]:
-    manifest = load_manifest(corpus, required=True)
-    if "triples" not in manifest.tables:
-        raise InputError("holds no triples", where=str(corpus), mend="Build the target triples")
+    entry = load_manifest(corpus, required=True).built(corpus, "triples")
     heads, tails = (pa.array({fact[end] for fact in asked}, pa.string()) for end in (0, 2))
     found: set[Fact] = set()
-    for path in manifest.files(corpus, "triples"):
-        for batch in read_batches(path, ["h", "r", "t"]):
+    for file in entry.files:
+        for batch in read_batches(corpus / file.path, ["h", "r", "t"]):
             near = pc.and_(pc.is_in(batch["h"], value_set=heads), pc.is_in(batch["t"], value_set=tails))
             rows = batch.filter(near).to_pylist()
             found |= asked.intersection((row["h"], row["r"], row["t"]) for row in rows)

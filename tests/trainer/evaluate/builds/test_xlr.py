@@ -178,5 +178,5 @@ def test_a_corpus_without_questions_is_told(bert, corpus, tmp_path):
     with pytest.raises(InputError, match="validation split has no XLR question"):
         evaluate(bert, corpus, QUICK, split="validation")
     Manifest().save(tmp_path)
-    with pytest.raises(InputError, match="no xlr shards"):
+    with pytest.raises(InputError, match="holds no table xlr"):
         evaluate(bert, tmp_path, QUICK)
