@@ -3,7 +3,8 @@
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,10 +43,25 @@ class Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
+        with _end_of_file_told():
             return super().invoke(ctx)
-        except EOFError as error:
-            raise as_error(error) from error
+
+
+class Command(typer.core.TyperCommand):
+    """As `Commands`, where one command stands alone."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with _end_of_file_told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _end_of_file_told() -> Iterator[None]:
+    try:
+        yield
+    except EOFError as error:
+        raise as_error(error) from error
 
 
 app = typer.Typer(
@@ -425,7 +441,7 @@ def entry() -> None:
 def build_app() -> int:
     """build-corpus alone, for spark-submit."""
     alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    alone.command()(build_corpus)
+    alone.command(cls=Command)(build_corpus)
     return run_app(alone)
 
 

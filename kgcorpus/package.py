@@ -24,8 +24,10 @@ IMAGE_MAIN = "local:///opt/kgcorpus/pipelines/__main__.py"
 IMAGE_LOGGING = "/opt/kgcorpus/pipelines/log4j2.properties"
 # Zip knows no earlier time; a fixed one gives equal files.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_MAIN = '''\
-"""A build on a cluster: hand this file to spark-submit."""
+_NAMES = ("kgcorpus.zip", "main.py", "log4j2.properties", "requirements.txt")
+_SIGN = '"""A build by kgcorpus on a cluster: hand this file to spark-submit."""'
+_MAIN = f"""\
+{_SIGN}
 
 import sys
 
@@ -35,7 +37,7 @@ sys.path.sort(key=lambda place: place.endswith("kgcorpus.zip"))
 from kgcorpus.cli import build_app
 
 sys.exit(build_app())
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,12 @@ def make_package(folder: Path) -> Package:
     """
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("kgcorpus.zip", "main.py", "log4j2.properties", "requirements.txt")
-    made = Package(*(folder / name for name in names))
+    made = Package(*(folder / name for name in _NAMES))
+    # The sign of a package comes first: one that was cut short is made again.
+    made.main.write_text(_MAIN, encoding="utf-8")
     with zipfile.ZipFile(made.code, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(_sources()):
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
-    made.main.write_text(_MAIN, encoding="utf-8")
     made.logging.write_bytes((files("pipelines") / made.logging.name).read_bytes())
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(requirements().items()))
     made.requirements.write_text(pins, encoding="utf-8")
@@ -79,9 +81,9 @@ def make_package(folder: Path) -> Package:
 def _refuse_foreign(folder: Path) -> None:
     """A project of the user's own may have files of the same names; a package has our main.py."""
     main = folder / "main.py"
-    if main.is_file() and main.read_bytes() == _MAIN.encode():
+    if main.is_file() and main.read_bytes().startswith(_SIGN.encode()):
         return
-    for name in ("kgcorpus.zip", "main.py", "requirements.txt"):
+    for name in _NAMES:
         if (folder / name).exists():
             raise UsageError(
                 f"holds a {name} that is not of kgcorpus package",

@@ -80,7 +80,7 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
         tokenizer: folder or hub id; None counts words, punctuation marks and ideographs.
 
     Raises:
-        InputError: the folder holds no tokenizer.json.
+        InputError: the folder holds no tokenizer.json, or a damaged one.
     """
     if tokenizer is None:
         return lambda texts: [len(_WORDS.findall(text)) for text in texts]
@@ -93,7 +93,14 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
             where=tokenizer,
             mend="Save it as a fast tokenizer: AutoTokenizer...save_pretrained",
         )
-    loaded = Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(tokenizer)
+    try:
+        loaded = Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(tokenizer)
+    except Exception as error:  # The library raises nothing narrower.
+        raise InputError(
+            f"cannot be read as a tokenizer ({error})",
+            where=str(file) if file.exists() else tokenizer,
+            mend="Save it again, or name another in passages.tokenizer",
+        ) from None
     loaded.no_truncation()
     loaded.no_padding()
     return lambda texts: [len(item.ids) for item in loaded.encode_batch(texts, add_special_tokens=False)]

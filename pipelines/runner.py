@@ -44,6 +44,8 @@ from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 from pipelines.writer import read_counters, shard_names, write_shards
 
 log = logging.getLogger(__name__)
+# Pending until what stands beside the tables (config.yaml, report.json, the card) goes with them.
+_BESIDE = "report"
 
 
 @dataclass(frozen=True)
@@ -107,15 +109,15 @@ def build(
 def _pending(manifest: Manifest, steps: Sequence[Step], *, complete: bool) -> frozenset[str]:
     """The tables that do not go with the others until the build has come to them.
 
-    They reach the disk with the first table that is committed: before that the former build stands.
+    They reach the disk before a file of the former build goes: until then it stands whole.
     """
     run, current, left_out = (
         {step.stage for step in steps if step.action == action} for action in ("run", "skip", "n/a")
     )
     if complete:
         # The end forgets the tables that the configuration makes no more.
-        return frozenset(run | left_out & manifest.tables.keys())
-    return (manifest.pending - current) | run
+        return frozenset({_BESIDE} | run | left_out & manifest.tables.keys())
+    return frozenset({_BESIDE} | run | (manifest.pending - current))
 
 
 def _run(
@@ -130,6 +132,9 @@ def _run(
         return Outcome(stage.table, "unchanged", "its inputs came out the same", entry.rows)
     made = table(stage.table)
     folder = out / "tables" / stage.table / print_[:12]
+    if redo:
+        # Its files go now.
+        manifest.save(out)
     if forced:
         shutil.rmtree(folder, ignore_errors=True)
     inputs = {name: manifest.files(out, name) for name in available_inputs(stage, config)}
@@ -158,6 +163,9 @@ def _run(
     except SPARK_FAILURES as error:
         read = [file for name in inputs for file in manifest.tables[name].files]
         raise translated(error, stage.table, out=out, inputs=read) from None
+    if made.published:
+        # The former build's files go now.
+        manifest.save(out)
     for file in entry.files if made.published else ():
         publish(folder / Path(file.path).name, out / file.path)
     manifest.tables[stage.table] = entry
@@ -254,7 +262,7 @@ def _finish(
     if complete:
         made = {stage.table for stage in STAGES if not unavailable(stage, config)}
         manifest.tables = {name: entry for name, entry in manifest.tables.items() if name in made}
-        manifest.pending = frozenset()
+        manifest.pending = frozenset({_BESIDE})
     read = (stage for stage in STAGES if stage.table in manifest.tables)
     sources = {source for stage in read for source in sources_of(config, stage.sources)}
     manifest.sources = sorted(
@@ -270,7 +278,9 @@ def _finish(
     if complete:
         remove_superseded(out, manifest)
     write_text(out / "config.yaml", configuration.to_yaml(config))
+    manifest.pending -= {_BESIDE}
     write_report(out, manifest)
+    manifest.save(out)
 
 
 def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:

@@ -16,7 +16,7 @@ from kgcorpus.contracts.stages import Source
 # Folders of OUT that are a build's alone.
 _OWN = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
 # What it removes or writes over.
-_AT_RISK = ("data", "tables", "README.md", "config.yaml", "report.json")
+_AT_RISK = (*_OWN, "README.md", "config.yaml", "report.json", "run.json", "spark.log")
 # A build leaves the second one before it writes its first shard, the first when a stage ends.
 _SIGNS = ("manifest.json", ".sources.json")
 
@@ -74,4 +74,8 @@ def _owned(out: Path) -> Iterator[tuple[Path, set[tuple[str, str]]]]:
         table, _, fingerprint = path.name.rpartition("-")
         yield path, {(table, fingerprint)}
     for path in out.glob("cache/linker/*/tables.json"):
-        yield path.parent, {(table, fingerprint) for table, fingerprint in json.loads(path.read_text())}
+        try:
+            yield path.parent, {(table, fingerprint) for table, fingerprint in json.loads(path.read_text())}
+        except (ValueError, TypeError):
+            # Cut off by a crash: it is of no table, and is made anew.
+            yield path.parent, {("", "")}

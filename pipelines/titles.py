@@ -72,26 +72,26 @@ def _given(context: Context) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
     sources = context.of_role("wikipedia.titles")
     sites = sites_of(context.of_role("wikipedia.dump"), limits)
-    # A file of all wikis may be named once for each: it is read once, for the first.
-    languages: dict[str, str] = {}
+    # One file may be named for several wikis.
+    languages: dict[str, list[str]] = {}
     for source in sources:
-        languages.setdefault(source.path, source.lang)
+        languages.setdefault(source.path, []).append(source.lang)
 
     def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for file in files:
-            path, lang = file["path"], languages[file["path"]]
+            path, langs = file["path"], languages[file["path"]]
             bad = on_bad(policy, tally)
             if is_sql(path):
                 for fact in read_title_facts(
-                    path, lang=lang, sites=sites, tally=tally, on_bad=bad, limits=limits
+                    path, langs=langs, sites=sites, tally=tally, on_bad=bad, limits=limits
                 ):
                     yield {"via": "item", "disambiguation": False, **fact}
-            else:
-                for row in read_records(path, parse_title, tally=tally, on_bad=bad, limits=limits):
-                    title = sites[lang].normalise_title(row.title)
+                continue
+            for row in read_records(path, parse_title, tally=tally, on_bad=bad, limits=limits):
+                for lang in langs:
                     yield {
                         "lang": lang,
-                        "title": title,
+                        "title": sites[lang].normalise_title(row.title),
                         "qid": row.qid,
                         "via": "item",
                         "disambiguation": False,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kgcorpus.cli import app, run_app
+from kgcorpus.cli import app, build_app, run_app
 
 HEAVY = {"torch", "pyspark", "spacy", "transformers", "numba", "matplotlib"}
 
@@ -95,6 +95,25 @@ def test_the_end_of_a_file_is_no_interrupt(
     said = capsys.readouterr().err
     assert "Abort" not in said
     assert "no data left in file" in said
+
+
+def test_the_end_of_a_file_is_no_interrupt_under_spark_submit_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(*arguments: object, **options: object) -> None:
+        raise EOFError("no data left in file")
+
+    monkeypatch.setattr("pipelines.runner.build", build)
+    monkeypatch.setattr(sys, "argv", ["main.py", "--out", str(tmp_path)])
+    assert build_app() == 1
+    assert "no data left in file" in capsys.readouterr().err
+
+
+def test_a_folder_of_others_is_left_as_it_is_by_the_demo_too(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    done = run("build-corpus", "--out", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
 def test_the_surface_is_frozen(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_equal_installations_give_equal_packages(tmp_path: Path) -> None:
     assert one.requirements.read_text() == two.requirements.read_text()
 
 
-@pytest.mark.parametrize("name", ["main.py", "requirements.txt", "kgcorpus.zip"])
+@pytest.mark.parametrize("name", ["main.py", "requirements.txt", "kgcorpus.zip", "log4j2.properties"])
 def test_a_users_own_file_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(UsageError, match=f"holds a {name} that is not of kgcorpus package"):
@@ -31,6 +32,15 @@ def test_a_users_own_file_stays(tmp_path: Path, name: str) -> None:
 def test_a_package_is_made_anew(tmp_path: Path) -> None:
     make_package(tmp_path).requirements.write_text("old")
     assert "pyspark==" in make_package(tmp_path).requirements.read_text()
+
+
+def test_a_package_that_was_cut_short_or_is_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
+    made = make_package(tmp_path)
+    made.requirements.unlink()
+    made.code.write_bytes(b"half")
+    sign, _, _ = made.main.read_text().partition("\n")
+    made.main.write_text(f"{sign}\nprint('older')\n")
+    assert zipfile.is_zipfile(make_package(tmp_path).code)
 
 
 def test_the_code_imports_from_the_zip_alone(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def dump(path: str) -> int:
 
 def sql(path: str) -> int:
     sites = {"en": Site.of("en", names={})}
-    return sum(1 for _ in read_title_facts(path, lang="en", sites=sites, tally=Tally(), on_bad=refuse))
+    return sum(1 for _ in read_title_facts(path, langs=["en"], sites=sites, tally=Tally(), on_bad=refuse))
 
 
 def wikidata(path: str) -> int:

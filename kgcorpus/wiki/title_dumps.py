@@ -4,10 +4,11 @@ A wiki's own tables tell the entity of a page (`page_props`), its title (`page`)
 (`redirect`) by page id; Wikidata's `wb_items_per_site` tells title and entity of every wiki at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded
@@ -32,7 +33,7 @@ def is_sql(path: str) -> bool:
 def read_title_facts(
     path: str,
     *,
-    lang: str,
+    langs: Sequence[str],
     sites: Mapping[str, Site],
     tally: Tally,
     on_bad: OnBad,
@@ -41,7 +42,8 @@ def read_title_facts(
     """What an SQL dump says of the main namespace's titles, one fact a row.
 
     Args:
-        lang: of the wiki whose tables these are; `wb_items_per_site` gives facts of every configured one.
+        langs: for which wikis the file is named: a single one whose table this is, unless it is
+            `wb_items_per_site`, which gives facts of every configured one.
         sites: the configured wikis by language.
         on_bad: told of a row whose values are not what its columns hold.
 
@@ -50,7 +52,7 @@ def read_title_facts(
         is where a redirect leads, as in `Title#Section`, and empty if that is no article of this wiki.
 
     Raises:
-        InputError: as `sql.read_rows`.
+        InputError: as `sql.read_rows`; the table of one wiki is named for several.
     """
     by_name = {site.dbname: site for site in sites.values()}
     for number, (table, values) in enumerate(read_rows(path, COLUMNS, limits=limits), start=1):
@@ -59,7 +61,7 @@ def read_title_facts(
                 fact = _sitelink(values, by_name)
             else:
                 fact = _of_page(table, values)
-                fact = fact and {"lang": lang, **fact}
+                fact = fact and {"lang": _only(langs, path, table), **fact}
         except BadRecord as bad:
             where = f"{PurePosixPath(path).name}, row {number}"
             on_bad(BadRecord(f"row of {table}: {bad}", where=where, text=str(values)))
@@ -69,6 +71,16 @@ def read_title_facts(
             yield fact
         else:
             tally.count("sql_row_of_no_use")
+
+
+def _only(langs: Sequence[str], path: str, table: str) -> str:
+    if len(langs) > 1:
+        raise InputError(
+            f"the table {table} is of one wiki, but is named for {', '.join(langs)}",
+            where=path,
+            mend="Name it in wikipedia.titles of its own language alone",
+        )
+    return langs[0]
 
 
 def join_facts(facts: list[Fact], tally: Tally) -> Iterator[Fact]:

@@ -104,7 +104,7 @@ def target_index(path: str) -> None:
 
 def target_sql(path: str) -> None:
     facts = read_title_facts(
-        path, lang="de", sites={"de": SITE}, tally=Tally(), on_bad=ignored, limits=LIMITS
+        path, langs=["de"], sites={"de": SITE}, tally=Tally(), on_bad=ignored, limits=LIMITS
     )
     blank = dict.fromkeys(("page_id", "title", "qid", "target", "disambiguation"))
     used(join_facts([{**blank, **fact} for fact in facts] or [{**blank, "lang": "de"}], Tally()))

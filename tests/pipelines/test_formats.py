@@ -223,7 +223,7 @@ def test_titles_from_sql_dumps(
     ]
 
 
-def test_a_file_named_for_two_wikis_shifts_no_other_wikis_language(
+def test_a_file_named_for_two_wikis_serves_both_and_shifts_no_others_language(
     spark: "SparkSession", tmp_path: Path
 ) -> None:
     shared = write_sql(
@@ -232,17 +232,21 @@ def test_a_file_named_for_two_wikis_shifts_no_other_wikis_language(
         "ips_row_id ips_item_id ips_site_id ips_site_page",
         *(f"({n},{n},'{lang}wiki','Shared {lang}')" for n, lang in enumerate(("en", "de"), start=1)),
     )
+    plain = tmp_path / "plain.tsv"
+    plain.write_text("Of both\tQ8\n")
     wikis = []
     for lang in ("en", "de", "fr", "nl"):
         dump, own = tmp_path / f"{lang}.xml", tmp_path / f"{lang}.tsv"
         dump.write_text(HEAD.format(lang=lang, category="Category") + "</mediawiki>")
         own.write_text(f"Own {lang}\tQ9\n")
-        titles_of = shared if lang in ("en", "de") else str(own)
+        titles_of = [shared, str(plain)] if lang in ("en", "de") else str(own)
         wikis.append({"lang": lang, "dump": str(dump), "titles": titles_of})
     config = BuildConfig.model_validate({"wikipedia": wikis})
     rows = run(spark, titles.STAGE, config, tmp_path, {"pages": []})
     assert [(row["lang"], row["title"]) for row in rows] == [
+        ("de", "Of both"),
         ("de", "Shared de"),
+        ("en", "Of both"),
         ("en", "Shared en"),
         ("fr", "Own fr"),
         ("nl", "Own nl"),

@@ -32,7 +32,7 @@ def test_a_build_of_all_looks_at_every_table_and_one_of_targets_at_its_own(
 ) -> None:
     tables = {"xlr": TableEntry("xlr", "", "", 0, {}, {}, ())}
     manifest = Manifest(tables, pending=frozenset(before))
-    assert _pending(manifest, STEPS, complete=complete) == expected
+    assert _pending(manifest, STEPS, complete=complete) == {"report", *expected}
 
 
 @pytest.fixture
@@ -72,3 +72,21 @@ def test_what_was_set_aside_is_not_committed_under_the_policy_fail(
         (tmp_path / "out" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"triples\.txt:4"):
         build(config.model_copy(update={"on_bad_input": "fail"}), tmp_path / "out", targets=["triples"])
+
+
+@pytest.mark.slow
+def test_a_build_passes_for_finished_when_its_report_goes_with_its_tables(
+    config: BuildConfig, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    build(config, out, targets=["triples"])
+    assert not load_manifest(out).pending
+    (out / "report.json").unlink()
+    (out / "report.json").mkdir()
+    (tmp_path / "triples.txt").write_text("Q1\tP1\tQ3\n" * 3)
+    with pytest.raises(OSError, match=r"report\.json"):
+        build(config, out, targets=["triples"])
+    assert load_manifest(out).pending == {"report"}
+    (out / "report.json").rmdir()
+    build(config, out, targets=["triples"])
+    assert not load_manifest(out).pending

@@ -47,11 +47,22 @@ def test_what_no_manifest_names_goes_and_the_rest_stays(tmp_path: Path) -> None:
     ) == sorted(kept)
 
 
+@pytest.mark.parametrize("torn", ["", "[1]", '[["triples"]]'])
+def test_a_cache_that_a_crash_cut_off_goes(tmp_path: Path, torn: str) -> None:
+    cache = tmp_path / "cache/linker/x"
+    cache.mkdir(parents=True)
+    (cache / "tables.json").write_text(torn)
+    remove_superseded(tmp_path, Manifest())
+    assert not cache.exists()
+
+
 def config_with(path: Path) -> BuildConfig:
     return BuildConfig.model_validate({"graph": {"triples": [str(path)]}})
 
 
-@pytest.mark.parametrize("own", ["data/triples.txt", "tables/triples.txt", "README.md"])
+@pytest.mark.parametrize(
+    "own", ["data/triples.txt", "tables/triples.txt", "scratch/triples.txt", "README.md", "run.json"]
+)
 def test_a_folder_with_files_of_the_users_own_is_refused_and_left_as_it_is(tmp_path: Path, own: str) -> None:
     triples = tmp_path / own
     triples.parent.mkdir(exist_ok=True)

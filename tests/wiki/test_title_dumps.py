@@ -23,7 +23,7 @@ def dump(tmp_path, table, *rows):
 
 
 def facts(path, on_bad=refuse, tally=None):
-    return list(read_title_facts(path, lang="en", sites=SITES, tally=tally or Tally(), on_bad=on_bad))
+    return list(read_title_facts(path, langs=["en"], sites=SITES, tally=tally or Tally(), on_bad=on_bad))
 
 
 def test_which_files_are_sql():
@@ -92,6 +92,19 @@ def test_a_bad_row_is_reported_with_its_number(tmp_path, table, row, reason):
         facts(path)
 
 
+def test_the_table_of_one_wiki_is_refused_for_two(tmp_path):
+    def read(*arguments):
+        return list(
+            read_title_facts(
+                dump(tmp_path, *arguments), langs=["en", "de"], sites=SITES, tally=Tally(), on_bad=refuse
+            )
+        )
+
+    with pytest.raises(InputError, match=r"page\.sql: the table page is of one wiki, .* for en, de"):
+        read("page", "(1,0,'A')")
+    assert len(read("wb_items_per_site", "(1,'enwiki','A')")) == 1
+
+
 def test_bytes_that_are_no_utf8_are_a_bad_row(tmp_path):
     path = dump(tmp_path, "page", "(1,0,'A')", "(2,0,'XX')")
     with open(path, "rb+") as file:
@@ -130,7 +143,7 @@ def test_the_real_rmwiki(real_data, tmp_path):
     by_page: dict[int, list] = {}
     for table in tables:
         path = str(tmp_path / f"{table}.sql.gz")
-        for fact in read_title_facts(path, lang="rm", sites=SITES, tally=Tally(), on_bad=refuse):
+        for fact in read_title_facts(path, langs=["rm"], sites=SITES, tally=Tally(), on_bad=refuse):
             blank = dict.fromkeys(("title", "qid", "target", "disambiguation"))
             by_page.setdefault(fact["page_id"], []).append({**blank, "via": "item", **fact})
     rows = [row for page in by_page.values() for row in join_facts(page, Tally())]
