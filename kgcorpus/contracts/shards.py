@@ -43,6 +43,9 @@ def damage_named(path: str | Path) -> Iterator[None]:
     """Make an `InputError` of what Arrow says of damage while it reads `path`."""
     try:
         yield
+    except (MemoryError, pa.ArrowCancelled):
+        # Of the machine and the user; Arrow's own kinds of them are ArrowExceptions as well.
+        raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             mend = "Run kgcorpus build-corpus again"
@@ -50,8 +53,11 @@ def damage_named(path: str | Path) -> Iterator[None]:
         # With a number it is the system's: no right to it, a bad disk. Arrow's own errors have none.
         if isinstance(error, OSError) and error.errno:
             raise
-        raise InputError(
-            f"cannot be read ({' '.join(str(error).split())})",
-            where=str(path),
-            mend="Delete it and run kgcorpus build-corpus again",
-        ) from error
+        # What is too large for Arrow would be as large again.
+        mend = (
+            ""
+            if isinstance(error, pa.ArrowCapacityError)
+            else "Delete it and run kgcorpus build-corpus again"
+        )
+        what = f"cannot be read ({' '.join(str(error).split())})"
+        raise InputError(what, where=str(path), mend=mend) from error
