@@ -153,13 +153,15 @@ def test_utf16_is_named(tmp_path, encoding):
         list(read_lines(written(tmp_path, "Q1\tP1\tQ2\n".encode(encoding))))
 
 
-@pytest.mark.parametrize("data", [b"a\tb\rc\td\r", b"a\rb", b"\r\ra\r", b"a\r" * (1 << 20)])
+@pytest.mark.parametrize("data", [b"a\tb\rc\td\r", b"a\rb\rc", b"a\rb\rc\n", b"\r\ra\r", b"a\r" * (1 << 20)])
 def test_lines_that_end_in_cr_alone_are_refused(tmp_path, data):
     with pytest.raises(InputError, match=r"x\.tsv:1: the lines end in CR alone\. Convert their ends to LF"):
         list(read_lines(written(tmp_path, data), limits=Limits(record_mib=1)))
 
 
-@pytest.mark.parametrize("data", [b"a\rb\nc\n", b"a\r\r\n", b"a\r", b"a\n\r\r", b"\r\r"])
+@pytest.mark.parametrize(
+    "data", [b"a\rb", b"a\rb\r\n", b"a\rb\rc\nd", b"a\r\r\n", b"a\r", b"a\n\r\r", b"\r\r"]
+)
 def test_a_cr_among_other_line_ends_is_the_parsers_matter(tmp_path, data):
     assert b"".join(line for _, line in read_lines(written(tmp_path, data)))[:1] in (b"a", b"")
 
