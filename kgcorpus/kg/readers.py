@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.languages import LANGUAGE_CODE
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, read_lines
 
-_LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(-[a-z]+)*")
 _NO_TEXT = re.compile("[\r\0]")
 _SNIFFED_LINES = 50
 # Casefolded; the last two are KGTK's, whose columns differ.
@@ -125,7 +125,7 @@ def sniff_names(
         fields = raw.decode("utf-8", "replace").split("\t")
         if len(fields) > 1:
             second.append(fields[1].strip())
-    if not second or not all(map(_LANGUAGE_CODE.fullmatch, second)):
+    if not second or not all(map(LANGUAGE_CODE.fullmatch, second)):
         return "wikidata5m"
     if set(second).isdisjoint(languages):
         raise InputError(
