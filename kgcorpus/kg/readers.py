@@ -14,11 +14,10 @@ from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, read_lines
 
 _NO_TEXT = re.compile("[\r\0]")
 _SNIFFED_LINES = 50
-# Casefolded; the last two are KGTK's, whose columns differ.
+# Words casefolded; the last two are KGTK's, whose columns differ.
 _HEADERS = frozenset(
     {
         ("head", "relation", "tail"),
-        ("h", "r", "t"),
         ("subject", "predicate", "object"),
         ("node1", "label", "node2"),
         ("id", "node1", "label"),
@@ -67,7 +66,8 @@ class TitleRow(NamedTuple):
 def parse_triple(line: str) -> TripleRow:
     """`h r t`."""
     triple = TripleRow(*_fields(line, "a triple (h, r, t)", 3)[:3])
-    if tuple(map(str.casefold, triple)) in _HEADERS:
+    # Single letters as they are written: H R T may be a fact of an own graph.
+    if triple == ("h", "r", "t") or tuple(map(str.casefold, triple)) in _HEADERS:
         raise BadRecord("this is a header, which files of triples do not have here")
     return triple
 
