@@ -56,8 +56,8 @@ class Section(BaseModel):
 class GraphConfig(Section):
     """The knowledge graph's files: plain, .gz, .bz2 or .xz, no headers; of a list all are read as one.
 
-    Each field also takes Wikidata's own dump, known by its name (`.json`, `.json.gz`, `.json.bz2`), and draws
-    from it what the field is for. Name the dump in every field that it shall fill.
+    Each field also takes Wikidata's own dump, known by its name (`.json`, packed or not), and draws from it
+    what the field is for. Name the dump in every field that it shall fill.
     """
 
     triples: Files = Field(
@@ -87,7 +87,7 @@ class WikipediaConfig(Section):
     titles: Files = Field(
         (),
         description="lines `title QID`; or the SQL dumps page, page_props and redirect of this wiki, or "
-        "Wikidata's wb_items_per_site (.sql, .sql.gz); without any no link of this dump is resolved",
+        "Wikidata's wb_items_per_site (.sql, packed or not); without any no link of this dump is resolved",
     )
     templates: Files = Field(
         (),
@@ -366,7 +366,8 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise UsageError("; ".join(_explain(model, item) for item in error.errors()), where=where) from None
+        told = "; ".join(_explain(model, item) for item in _roots(error.errors()))
+        raise UsageError(told, where=where) from None
 
 
 def put(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:
@@ -456,6 +457,12 @@ def _apply(data: dict[str, Any], override: str) -> None:
         put(data, key, yaml.safe_load(value), where="--set")
     except (yaml.YAMLError, ValueError, RecursionError):
         raise UsageError(f"--set {key}: the value is not valid YAML: {value!r}") from None
+
+
+def _roots(errors: Sequence[Any]) -> list[Any]:
+    """The errors without those that only follow: a list lacks an item because the item is wrong."""
+    inner = {error["loc"][:n] for error in errors for n in range(len(error["loc"]))}
+    return [error for error in errors if error["loc"] not in inner]
 
 
 def _explain(model: type[BaseModel], error: Any) -> str:

@@ -119,7 +119,9 @@ class Manifest:
         return self.tables[name]
 
     def check_files(self, out: Path, tables: Collection[str]) -> None:
-        """See that these tables are of one build, and the files of those that are built whole.
+        """See that no build has yet to come to these tables, and the files of those that are built are whole.
+
+        They need not be of one build: one that was asked for some tables leaves the others as they stand.
 
         Raises:
             InputError: a table is pending, or a file is missing, cut short or without some column.
