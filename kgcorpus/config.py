@@ -11,10 +11,10 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.languages import LANGUAGE_CODE
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 _UNSET = re.compile("\ue000(\\w+)\ue000")
-LANG_PATTERN = r"^(simple|[a-z]{2,3}(-[a-z]+)*)$"
 
 
 def _code(value: Any) -> Any:
@@ -27,10 +27,10 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Lang = Annotated[str, BeforeValidator(_code), Field(pattern=LANG_PATTERN)]
+Lang = Annotated[str, BeforeValidator(_code), Field(pattern=f"^({LANGUAGE_CODE.pattern})$")]
 Files = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 # What Spark and numba count in 32 bits.
-Count = Annotated[int, Field(le=2**31 - 1)]
+_Count = Annotated[int, Field(le=2**31 - 1)]
 
 
 class Section(BaseModel):
@@ -56,8 +56,8 @@ class Section(BaseModel):
 class GraphConfig(Section):
     """The knowledge graph's files: plain, .gz, .bz2 or .xz, no headers; of a list all are read as one.
 
-    Each field also takes Wikidata's own dump, known by its name (`.json`, `.json.gz`, `.json.bz2`), and draws
-    from it what the field is for. Name the dump in every field that it shall fill.
+    Each field also takes Wikidata's own dump, known by its name (`.json`, packed or not), and draws from it
+    what the field is for. Name the dump in every field that it shall fill.
     """
 
     triples: Files = Field(
@@ -87,7 +87,7 @@ class WikipediaConfig(Section):
     titles: Files = Field(
         (),
         description="lines `title QID`; or the SQL dumps page, page_props and redirect of this wiki, or "
-        "Wikidata's wb_items_per_site (.sql, .sql.gz); without any no link of this dump is resolved",
+        "Wikidata's wb_items_per_site (.sql, packed or not); without any no link of this dump is resolved",
     )
     templates: Files = Field(
         (),
@@ -124,7 +124,7 @@ class ExtractionConfig(Section):
 class LimitsConfig(Section):
     """What an input may ask for before it is taken for an attack or a fault."""
 
-    decompression_ratio: Count = Field(
+    decompression_ratio: _Count = Field(
         100, gt=0, description="unpacked bytes a packed byte, past the first 64 MiB of a file"
     )
     record_mib: int = Field(32, gt=0, le=1024, description="MiB of one page, line, SQL row or JSON entity")
@@ -136,13 +136,13 @@ class PassagesConfig(Section):
     tokenizer: str | None = Field(
         None, description="folder or hub id whose tokens are counted; default: the importance encoder's"
     )
-    trelm: Count = Field(256, gt=0, description="tokens of a TRELM passage")
-    jaket: Count = Field(512, gt=0, description="tokens of a JAKET passage")
-    plain: tuple[Count, ...] = Field((128, 512), description="tokens of the plain-text passages")
-    min_entities: Count = Field(
+    trelm: _Count = Field(256, gt=0, description="tokens of a TRELM passage")
+    jaket: _Count = Field(512, gt=0, description="tokens of a JAKET passage")
+    plain: tuple[_Count, ...] = Field((128, 512), description="tokens of the plain-text passages")
+    min_entities: _Count = Field(
         0, ge=0, description="linked entities a TRELM or JAKET passage needs (ERNIE: 3)"
     )
-    min_page_characters: Count = Field(0, ge=0, description="characters a page needs (ERNIE: 100)")
+    min_page_characters: _Count = Field(0, ge=0, description="characters a page needs (ERNIE: 100)")
 
 
 class LinkingConfig(Section):
@@ -157,11 +157,11 @@ class LinkingConfig(Section):
     min_link_probability: float = Field(
         0.001, ge=0, le=1, description="links over occurrences that a surface needs"
     )
-    window: Count = Field(8, gt=0, description="tokens of the longest name; an ideograph is one")
+    window: _Count = Field(8, gt=0, description="tokens of the longest name; an ideograph is one")
     nested_ratio: float = Field(
         5.0, gt=0, description="a shorter name wins at this many times the longer one's link probability"
     )
-    voters: Count = Field(10, ge=0, description="names on either side that vote")
+    voters: _Count = Field(10, ge=0, description="names on either side that vote")
     epsilon: float = Field(
         0.3, ge=0, le=1, description="tagme: of candidates this near to the highest vote the commonest wins"
     )
@@ -208,12 +208,14 @@ class CyclesConfig(Section):
     dedup: Literal["diamond", "cycle", "set"] = Field(
         "diamond", description="what counts as one length-4 sample: a complete graph of 4 gives 6, 3 or 1"
     )
-    wings_per_edge: Count = Field(32, gt=0, description="common neighbours of an edge that may form diamonds")
-    pairs_per_edge: Count = Field(16, gt=0, description="diamonds kept for one diagonal")
-    per_pair: Count = Field(
+    wings_per_edge: _Count = Field(
+        32, gt=0, description="common neighbours of an edge that may form diamonds"
+    )
+    pairs_per_edge: _Count = Field(16, gt=0, description="diamonds kept for one diagonal")
+    per_pair: _Count = Field(
         4, gt=0, description="labelled versions of a cycle kept where pairs have several relations"
     )
-    per_combination: Count = Field(
+    per_combination: _Count = Field(
         50_000, gt=0, description="cycles kept, in expectation, for one set of relations"
     )
 
@@ -221,9 +223,9 @@ class CyclesConfig(Section):
 class XlrConfig(Section):
     """XLR's questions (KMLM, 4.5); their pairs leave all training data. Without any, no pair leaves."""
 
-    train: Count = Field(0, ge=0, description="questions to fine-tune on (the paper: 3,000)")
-    validation: Count = Field(0, ge=0, description="questions to choose a model by (1,000)")
-    test: Count = Field(0, ge=0, description="questions to report (1,050)")
+    train: _Count = Field(0, ge=0, description="questions to fine-tune on (the paper: 3,000)")
+    validation: _Count = Field(0, ge=0, description="questions to choose a model by (1,000)")
+    test: _Count = Field(0, ge=0, description="questions to report (1,050)")
 
     @property
     def asked(self) -> int:
@@ -234,13 +236,13 @@ class XlrConfig(Section):
 class RulesConfig(Section):
     """Which rules behind the cycles are measured."""
 
-    min_support: Count = Field(10, gt=0, description="pairs of entities a rule must hold for")
+    min_support: _Count = Field(10, gt=0, description="pairs of entities a rule must hold for")
 
 
 class TrelmConfig(Section):
     """TRELM's records."""
 
-    facts_per_entity: Count = Field(16, gt=0, description="facts a mention carries at most, drawn by hash")
+    facts_per_entity: _Count = Field(16, gt=0, description="facts a mention carries at most, drawn by hash")
 
 
 class JaketConfig(Section):
@@ -250,21 +252,21 @@ class JaketConfig(Section):
         ("page_head", "text_table", "first_mention"),
         description="sources of a description, the first that has one",
     )
-    description_tokens: Count = Field(64, gt=0, description="tokens of a description")
+    description_tokens: _Count = Field(64, gt=0, description="tokens of a description")
     category_relation: str = Field(
         "P31", description="the relation whose object is the category; left out of the edges"
     )
-    min_neighbours: Count = Field(5, ge=0, description="an entity is kept with this many neighbours, or")
-    min_mentions: Count = Field(5, ge=0, description="with this many mentions")
+    min_neighbours: _Count = Field(5, ge=0, description="an entity is kept with this many neighbours, or")
+    min_mentions: _Count = Field(5, ge=0, description="with this many mentions")
 
 
 class SparkConfig(Section):
     """How the build runs; never part of a fingerprint. A submitted master and conf win."""
 
     master: str = Field("local[*]", description="Spark master")
-    partitions: Count = Field(8, gt=0, description="partitions of a shuffle")
+    partitions: _Count = Field(8, gt=0, description="partitions of a shuffle")
     memory: str = Field("4g", description="driver memory in local mode")
-    colours: Count = Field(
+    colours: _Count = Field(
         1,
         gt=0,
         description="parts the graph is cut into for cycles: 1 in memory, more for less memory a task",
@@ -364,7 +366,8 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise UsageError("; ".join(_explain(model, item) for item in error.errors()), where=where) from None
+        told = "; ".join(_explain(model, item) for item in _roots(error.errors()))
+        raise UsageError(told, where=where) from None
 
 
 def put(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:
@@ -454,6 +457,12 @@ def _apply(data: dict[str, Any], override: str) -> None:
         put(data, key, yaml.safe_load(value), where="--set")
     except (yaml.YAMLError, ValueError, RecursionError):
         raise UsageError(f"--set {key}: the value is not valid YAML: {value!r}") from None
+
+
+def _roots(errors: Sequence[Any]) -> list[Any]:
+    """The errors without those that only follow: a list lacks an item because the item is wrong."""
+    inner = {error["loc"][:n] for error in errors for n in range(len(error["loc"]))}
+    return [error for error in errors if error["loc"] not in inner]
 
 
 def _explain(model: type[BaseModel], error: Any) -> str:

@@ -51,6 +51,12 @@ def test_a_wrong_config_is_refused_with_the_field_named(tmp_path: Path, text: st
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["languages: [no]", "text: [{lang: no, path: x}]"])
+def test_a_bare_no_is_told_once_and_alone(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=r'^[^;]*: write "no", in quotes$'):
+        load(BuildConfig, write(tmp_path, text))
+
+
 def test_overrides_go_into_nested_sections(tmp_path: Path) -> None:
     config = load(
         BuildConfig, write(tmp_path, "seed: 3"), overrides=["cycles.per_pair=2", "languages=[de, en]"]

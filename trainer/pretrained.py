@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.tokenizer import read_tokenizer
+from kgcorpus.importance.pretrained import drawn_weights, read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -60,8 +60,7 @@ def load_model(
         kind: a class of transformers, or one of its `AutoModel...`.
         source: a folder or hub id.
         where: the setting and its value, for errors.
-        new: how the names of weights begin that may be missing; they are drawn. A pooler always may: a masked
-            language model has none, and nothing here reads it.
+        new: how the names of weights begin that may be missing; they are drawn. A pooler always may.
         settings: of `from_pretrained`.
 
     Raises:
@@ -80,11 +79,6 @@ def load_model(
         raise InputError(
             f"its weights cannot be read ({told})", where=where, mend="Copy or train it again"
         ) from None
-    missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
-    if lacking := [name for name in missing if not name.startswith(new)]:
-        raise InputError(
-            f"lacks the weights {', '.join(lacking[:3])}", where=where, mend="Use a complete checkpoint"
-        )
-    if missing:
-        _log.info("%s lacks %s and draws them", where, ", ".join(missing[:3]))
+    if drawn := drawn_weights(loading, where=where, new=new):
+        _log.info("%s lacks %s and draws them", where, ", ".join(drawn[:3]))
     return model

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.shards import damage_named
+from kgcorpus.tokens import REMADE_BY
 
 
 class Record(NamedTuple):
@@ -77,6 +79,9 @@ class ShardStream(Generic[RecordT]):
         rows: records of an epoch, before language sampling.
         dropped: records of an epoch left out for their length.
         cut: texts of an epoch cut for their length.
+
+    Raises:
+        InputError: a file is damaged; also of `take` and `load_state`.
     """
 
     def __init__(
@@ -92,19 +97,15 @@ class ShardStream(Generic[RecordT]):
     ) -> None:
         self._name, self._seed, self._max_length = name, seed, max_length
         self._rank, self._world = rank, world
-        self._files = [pq.ParquetFile(file) for file in files]
-        columns = {name for file in self._files for name in file.schema_arrow.names}
+        opened = [_TokenFile(file) for file in files]
+        columns = {name for file in opened for name in file.columns}
         self._slotted, self._by_length = "slot" in columns, "length" in columns
+        self._groups = [(file, group) for file in opened for group in range(file.groups)]
         self._passage_length = self._choose_passages() if self._by_length else None
-        self._groups = [
-            (i, group) for i, file in enumerate(self._files) for group in range(file.num_row_groups)
-        ]
         self.rows = self.dropped = self.cut = 0
         languages: Counter[str] = Counter()
-        for i, group in self._groups:
-            table = self._files[i].read_row_group(
-                group, columns=["lang", "tokens", *["length"] * self._by_length]
-            )
+        for file, group in self._groups:
+            table = file.read(group, ["lang", "tokens", *["length"] * self._by_length])
             long = int((table["tokens"].to_numpy()[self._chosen(table)] > max_length).sum())
             self.dropped, self.cut = (
                 self.dropped + self._slotted * long,
@@ -160,7 +161,7 @@ class ShardStream(Generic[RecordT]):
         if self._groups:
             chosen = int(self._permutation(len(self._groups), "groups")[self._group])
             file, group = self._groups[chosen]
-            table = self._files[file].read_row_group(group).combine_chunks()
+            table = file.read(group).combine_chunks()
             copies = self._sampled(table, self._usable(table), chosen)
             self._rows = _Rows(table)
             self._order = copies[self._permutation(len(copies), "rows", chosen)]
@@ -184,7 +185,9 @@ class ShardStream(Generic[RecordT]):
 
     def _choose_passages(self) -> int | None:
         lengths = {
-            n for file in self._files for n in pc.unique(file.read(columns=["length"])["length"]).to_pylist()
+            n
+            for file, group in self._groups
+            for n in pc.unique(file.read(group, ["length"])["length"]).to_pylist()
         }
         return max((n for n in lengths if n <= self._max_length), default=min(lengths, default=None))
 
@@ -199,6 +202,21 @@ class ShardStream(Generic[RecordT]):
         if self._slotted:
             usable &= table["tokens"].to_numpy() <= self._max_length
         return np.flatnonzero(usable)
+
+
+class _TokenFile:
+    """A token file that stays open; damage in it is told with its name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with damage_named(path, command=REMADE_BY):
+            self._file = pq.ParquetFile(path)
+        self.columns: list[str] = self._file.schema_arrow.names
+        self.groups: int = self._file.num_row_groups
+
+    def read(self, group: int, columns: list[str] | None = None) -> pa.Table:
+        with damage_named(self._path, command=REMADE_BY):
+            return self._file.read_row_group(group, columns=columns)
 
 
 class _Rows:

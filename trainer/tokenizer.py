@@ -1,14 +1,15 @@
 """A fast tokenizer made from the corpus, for models that start from scratch."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.importance.pretrained import read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+__all__ = ["BYTES", "SPECIAL_TOKENS", "make_tokenizer", "read_tokenizer"]
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
     "unk_token": "[UNK]",
@@ -88,26 +89,3 @@ def make_tokenizer(
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         **SPECIAL_TOKENS,
     )
-
-
-def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
-    """A tokenizer of a folder or a hub, without code of its own.
-
-    Saved again it gives the files it was read from: transformers adds to its settings how it was loaded, so
-    a resumed run would end in other bytes.
-
-    Raises:
-        OSError: there is none.
-        ValueError: it needs code of its own, or its files are damaged.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # of damaged files: KeyError, AttributeError and bare ones
-        raise ValueError(f"its tokenizer is damaged ({error!r})") from error
-    for how in ("is_local", "local_files_only"):
-        tokenizer.init_kwargs.pop(how, None)
-    return tokenizer

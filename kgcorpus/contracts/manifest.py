@@ -33,7 +33,7 @@ def _inside(path: str) -> str:
     return path
 
 
-Count = Annotated[NonNegativeInt, Strict()]
+_Count = Annotated[NonNegativeInt, Strict()]
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class File:
     """One Parquet file; `path` is relative to the build's folder."""
 
     path: Annotated[str, AfterValidator(_inside)]
-    rows: Count
-    bytes: Count
+    rows: _Count
+    bytes: _Count
     sha256: str
 
     @property
@@ -58,9 +58,9 @@ class TableEntry:
     stage: str
     fingerprint: str
     digest: str
-    rows: Count
-    drops: dict[str, Count]
-    counts: dict[str, Count]
+    rows: _Count
+    drops: dict[str, _Count]
+    counts: dict[str, _Count]
     files: tuple[File, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,7 +119,9 @@ class Manifest:
         return self.tables[name]
 
     def check_files(self, out: Path, tables: Collection[str]) -> None:
-        """See that these tables are of one build, and the files of those that are built whole.
+        """See that no build has yet to come to these tables, and the files of those that are built are whole.
+
+        They need not be of one build: one that was asked for some tables leaves the others as they stand.
 
         Raises:
             InputError: a table is pending, or a file is missing, cut short or without some column.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
+from kgcorpus.importance.pretrained import drawn_weights, read_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -133,7 +134,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
     try:
         import torch
         from safetensors import SafetensorError
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoModel
     except ImportError as error:
         raise EnvironmentLacksError(
             f"semantic importance needs torch and transformers ({error})",
@@ -147,7 +148,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
     _require_folder(name)
     try:
         with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
+            tokenizer = read_tokenizer(name)
             model, loading = AutoModel.from_pretrained(
                 name,
                 torch_dtype=torch.bfloat16 if dtype == "bf16" else torch.float32,
@@ -161,14 +162,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
             where=name,
             mend="Give a folder, or a hub model, with config.json, model.safetensors and tokenizer.json",
         ) from error
-    # A pooler is no part of the last layer's states, and a masked-language model is saved without one.
-    absent = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
-    if absent:
-        raise InputError(
-            f"{len(absent)} weights are missing, first {absent[0]}",
-            where=name,
-            mend="Use a complete checkpoint",
-        )
+    drawn_weights(loading, where=name)
     _require_tokenizer(tokenizer, name)
     if model.config.is_encoder_decoder:
         raise UsageError("an encoder-decoder is no encoder", where=name, mend="Use a BERT-like model")

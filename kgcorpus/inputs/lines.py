@@ -1,6 +1,7 @@
 """Lines of text files, and records that a parser makes of them."""
 
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ def raw_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
         while raw := stream.readline(most + 1):
             number += 1
             if number == 1:
-                _refuse_other_texts(raw, path)
+                _refuse_other_texts(raw, stream, path)
             if len(raw) > most:
                 raise InputError(
                     f"the line is longer than {limits.record_mib} MiB",
@@ -104,11 +105,13 @@ def decoded(raw: bytes) -> str:
         raise BadRecord(f"byte 0x{raw[error.start]:02x} at position {error.start} is not UTF-8") from error
 
 
-def _refuse_other_texts(first: bytes, path: str) -> None:
-    """Refuse by the first line what would be read as something else."""
+def _refuse_other_texts(first: bytes, stream: BufferedReader, path: str) -> None:
+    """Refuse by the first line, and whether more follow on it, what would be read as something else."""
     if first.startswith(_UTF16_BOMS) or b"\0" in first[:2]:
         raise InputError(
             "this is not UTF-8 but looks like UTF-16", where=f"{path}:1", mend="Save the file as UTF-8"
         )
-    if not first.endswith(b"\n") and b"\r" in first.rstrip(b"\r"):
+    # One CR is a stray one, and several at the end are no lines.
+    several = first.removesuffix(b"\r\n").count(b"\r") > 1 and b"\r" in first.rstrip(b"\r\n")
+    if several and not (first.endswith(b"\n") and stream.peek(1)):
         raise InputError("the lines end in CR alone", where=f"{path}:1", mend="Convert their ends to LF")

@@ -43,7 +43,7 @@ class _Slice(io.RawIOBase):
         return len(data)
 
 
-def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> io.BufferedReader:
     """Open a file of any fsspec file system for reading; `.bz2` (also multistream), `.gz` and `.xz` are
     unpacked.
 
@@ -82,11 +82,10 @@ def size_of(path: str) -> int:
         return raw.seek(0, io.SEEK_END)
 
 
-def _open_raw(path: str) -> BinaryIO:
+def _open_raw(path: str) -> io.BufferedReader:
     try:
         # fsspec would split a local path at `::`; its remote files read lines of any length only.
-        opened = io.BufferedReader(fsspec.open(path, "rb").open()) if is_remote(path) else open(path, "rb")  # noqa: SIM115
-        return cast(BinaryIO, opened)
+        return io.BufferedReader(fsspec.open(path, "rb").open()) if is_remote(path) else open(path, "rb")
     except FileNotFoundError as fault:
         raise InputError("no such file", where=path, mend="Check the path in the configuration") from fault
     except (IsADirectoryError, PermissionError) as fault:

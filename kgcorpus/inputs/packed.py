@@ -5,7 +5,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs.limits import Limits
@@ -17,6 +17,7 @@ _PACKED_CHUNK = 1 << 18
 _FREE_BYTES = 64 << 20
 # A file names the dictionary that it needs: 65 MiB at `xz -9`, up to 4 GiB in a hostile one.
 _XZ_BYTES = 256 << 20
+_NO_MEMORY = "Memory usage limit"
 
 
 class _Decompressor(Protocol):
@@ -55,10 +56,17 @@ def _unxz() -> _Decompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_BYTES)
 
 
-_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    ".bz2": bz2.BZ2Decompressor,
-    ".gz": _Gunzip,
-    ".xz": _unxz,
+class _Format(NamedTuple):
+    """How a suffix is unpacked; zero bytes may stand behind a stream in multiples of `padding`, 0: none."""
+
+    new: Callable[[], _Decompressor]
+    padding: int
+
+
+_FORMATS = {
+    ".bz2": _Format(bz2.BZ2Decompressor, 0),
+    ".gz": _Format(_Gunzip, 1),
+    ".xz": _Format(_unxz, 4),
 }
 
 
@@ -69,11 +77,9 @@ class _Decompressed(io.RawIOBase):
     damaged multistream dump in silence; here it is an error with its place.
     """
 
-    def __init__(
-        self, raw: BinaryIO, new: Callable[[], _Decompressor], *, name: str, start: int, limits: Limits
-    ) -> None:
-        self._raw, self._new, self.name, self._limits = raw, new, name, limits
-        self._stream = new()
+    def __init__(self, raw: BinaryIO, packing: _Format, *, name: str, start: int, limits: Limits) -> None:
+        self._raw, self._format, self.name, self._limits = raw, packing, name, limits
+        self._stream = packing.new()
         self._ready = memoryview(b"")
         self._start = self._position = start
         self._given = 0
@@ -95,31 +101,52 @@ class _Decompressed(io.RawIOBase):
 
     def _advance(self) -> bool:
         """Decompress one more chunk; False at the end of the file."""
-        packed = self._stream.unused_data
-        if not packed and (self._stream.eof or self._stream.needs_input):
-            packed = self._raw.read(_PACKED_CHUNK)
-            self._position += len(packed)
-            if not packed and self._stream.eof:
+        packed = b""
+        if self._stream.eof:
+            packed = self._after_stream()
+            if not packed:
                 return False
+            self._stream = self._format.new()
+        elif self._stream.needs_input:
+            packed = self._read()
             if not packed:
                 raise InputError(
                     "the compressed file ends too early",
                     where=f"{self.name}, byte {self._position}",
                     mend="It is truncated: fetch it again",
                 )
-        if self._stream.eof:
-            self._stream = self._new()
         try:
             self._ready = memoryview(self._stream.decompress(packed, _CHUNK))
         except (OSError, ValueError, zlib.error, lzma.LZMAError) as fault:
-            raise InputError(
-                "the compressed data is damaged",
-                where=f"{self.name}, byte {max(self._start, self._position - _PACKED_CHUNK)} or after",
-                mend="Fetch the file again and compare its checksum",
-            ) from fault
+            raise self._refusal(fault) from fault
         self._given += len(self._ready)
         self._refuse_bomb()
         return True
+
+    def _read(self) -> bytes:
+        packed = self._raw.read(_PACKED_CHUNK)
+        self._position += len(packed)
+        return packed
+
+    def _after_stream(self) -> bytes:
+        """What follows on a whole stream and its padding; empty at the end of the file."""
+        packed, zeros = self._stream.unused_data or self._read(), 0
+        while self._format.padding and packed.startswith(b"\0"):
+            rest = packed.lstrip(b"\0")
+            zeros += len(packed) - len(rest)
+            packed = rest or self._read()
+        if zeros and zeros % self._format.padding:
+            raise self._refusal()
+        return packed
+
+    def _refusal(self, fault: Exception | None = None) -> InputError:
+        where = f"{self.name}, byte {max(self._start, self._position - _PACKED_CHUNK)} or after"
+        if _NO_MEMORY in str(fault):
+            return InputError(
+                f"needs more than {_XZ_BYTES >> 20} MiB to unpack", where=where, mend="Pack it anew by xz -9"
+            )
+        mend = "Fetch the file again and compare its checksum"
+        return InputError("the compressed data is damaged", where=where, mend=mend)
 
     def _refuse_bomb(self) -> None:
         allowed = self._limits.decompression_ratio * (self._position - self._start)
@@ -139,5 +166,5 @@ def unpacked(raw: BinaryIO, suffix: str, *, name: str, limits: Limits, start: in
         start: where in the file `raw` begins, for errors.
     """
     return io.BufferedReader(
-        _Decompressed(raw, _DECOMPRESSORS[suffix], name=name, start=start, limits=limits), _CHUNK
+        _Decompressed(raw, _FORMATS[suffix], name=name, start=start, limits=limits), _CHUNK
     )

@@ -9,16 +9,15 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.languages import LANGUAGE_CODE
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, read_lines
 
-_LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(-[a-z]+)*")
 _NO_TEXT = re.compile("[\r\0]")
 _SNIFFED_LINES = 50
-# Casefolded; the last two are KGTK's, whose columns differ.
+# Words casefolded; the last two are KGTK's, whose columns differ.
 _HEADERS = frozenset(
     {
         ("head", "relation", "tail"),
-        ("h", "r", "t"),
         ("subject", "predicate", "object"),
         ("node1", "label", "node2"),
         ("id", "node1", "label"),
@@ -67,7 +66,8 @@ class TitleRow(NamedTuple):
 def parse_triple(line: str) -> TripleRow:
     """`h r t`."""
     triple = TripleRow(*_fields(line, "a triple (h, r, t)", 3)[:3])
-    if tuple(map(str.casefold, triple)) in _HEADERS:
+    # Single letters as they are written: H R T may be a fact of an own graph.
+    if triple == ("h", "r", "t") or tuple(map(str.casefold, triple)) in _HEADERS:
         raise BadRecord("this is a header, which files of triples do not have here")
     return triple
 
@@ -125,7 +125,7 @@ def sniff_names(
         fields = raw.decode("utf-8", "replace").split("\t")
         if len(fields) > 1:
             second.append(fields[1].strip())
-    if not second or not all(map(_LANGUAGE_CODE.fullmatch, second)):
+    if not second or not all(map(LANGUAGE_CODE.fullmatch, second)):
         return "wikidata5m"
     if set(second).isdisjoint(languages):
         raise InputError(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kgcorpus.config import LANG_PATTERN, BuildConfig, LinkingConfig, load
+from kgcorpus.config import BuildConfig, LinkingConfig, load
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.languages import LANGUAGE_CODE
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches, read_shard
 from kgcorpus.contracts.store import write_text
@@ -32,7 +32,6 @@ _NAMES = pa.schema(
     [("lang", pa.string()), ("surface", pa.string()), ("target", pa.string()), ("titled", pa.bool_())]
 )
 _BATCH = 50_000
-_LANG = re.compile(LANG_PATTERN)
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +71,7 @@ class Linker:
             UsageError: the build has no name in that language.
         """
         # It names a folder of the cache.
-        if not _LANG.fullmatch(lang):
+        if not LANGUAGE_CODE.fullmatch(lang):
             raise UsageError(
                 "is no language code", where=f"lang {lang}", mend="Give one such as en or zh-yue"
             )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _VERSION = "2"
 # Small enough that a reader's resume and its shuffling buffer are cheap, large enough to read fast.
 _ROWS_PER_GROUP = 10_000
+# What makes a token file anew once it is deleted, for the errors of its readers.
+REMADE_BY = "the same command"
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +83,7 @@ def ensure_tokens(
 
 
 def _is_current(target: Path, shard: File) -> bool:
+    """By the footer alone: who reads the pages tells of damage in them."""
     if not target.exists():
         return False
     try:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kgcorpus.contracts.languages import LANGUAGE_CODE
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, numbered_records
@@ -19,7 +20,6 @@ from kgcorpus.wiki.site import Site
 ITEM_PREFIX = "d:"
 _FORMATS = (".jsonl", ".ndjson", ".json")
 _QID = re.compile(r"Q[1-9]\d{0,17}")
-_LANG = re.compile(r"simple|[a-z]{2,3}(-[a-z]+)*")
 
 
 def is_json_lines(path: str) -> bool:
@@ -52,7 +52,7 @@ def read_linked_documents(
     def parse(line: str) -> dict[str, Any]:
         row = _object(line)
         text, code = _string(row, "text"), _string(row, "lang", lang)
-        if not _LANG.fullmatch(code):
+        if not LANGUAGE_CODE.fullmatch(code):
             raise BadRecord(f"{code[:20]!r} is no language code")
         site = sites.get(code) or Site.of(code, names={})
         return {

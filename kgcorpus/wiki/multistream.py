@@ -35,7 +35,7 @@ def read_index(index: str, dump: str, *, limits: Limits = DEFAULT_LIMITS) -> lis
     """The streams of a multistream dump, the header's first, in the file's order.
 
     Args:
-        index: lines `offset:page id:title`, plain, .bz2 or .gz.
+        index: lines `offset:page id:title`, packed or not.
         dump: the `.bz2` file that it belongs to.
 
     Raises:

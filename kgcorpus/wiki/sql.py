@@ -50,7 +50,7 @@ def read_rows(
     """Yield (table, the wanted columns' values as written) for each row, in the file's order.
 
     Args:
-        path: `.sql`, `.sql.gz` or `.sql.bz2`, of one table or several.
+        path: `.sql`, packed or not, of one table or several.
         wanted: table -> columns, at least two.
 
     Raises:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.shards import read_batches, read_shard
+from kgcorpus.contracts.shards import damage_named, read_batches, read_shard
 
 
 @pytest.fixture
@@ -38,3 +38,17 @@ def test_damage_of_equal_length(shard: Path, read, first: int) -> None:
 def test_an_absent_file(tmp_path: Path, read) -> None:
     with pytest.raises(InputError, match=r"absent\.parquet: is missing\. Run kgcorpus build-corpus"):
         read(tmp_path / "absent.parquet")
+
+
+@pytest.mark.parametrize("error", [pa.ArrowMemoryError, pa.ArrowCancelled, MemoryError])
+def test_a_lack_of_memory_and_an_interrupt_are_no_damage(shard: Path, error: type[Exception]) -> None:
+    with pytest.raises(error, match="malloc"), damage_named(shard):
+        raise error("malloc of size 64 failed")
+
+
+def test_what_is_too_large_for_arrow_is_not_to_be_deleted(shard: Path) -> None:
+    with (
+        pytest.raises(InputError, match=rf"{shard.name}: cannot be read \(List array\)$"),
+        damage_named(shard),
+    ):
+        raise pa.ArrowCapacityError("List array")

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,13 +53,25 @@ def test_incomplete_weights(folder):
     lost = next(name for name in weights if name.endswith("layer.1.output.dense.weight"))
     del weights[lost]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(InputError, match="weights are missing"):
+    with pytest.raises(
+        InputError, match=rf"{folder}: lacks the weights encoder\.layer\.1\.output\.dense\.weight\."
+    ):
         load_encoder(str(folder))
 
 
 def test_junk_for_weights(folder):
     (folder / "model.safetensors").write_bytes(b"junk")
     with pytest.raises(InputError, match="the encoder cannot be opened"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("sound", "junk"), [(".+", "x"), (".+", "[]"), ('"vocab"', '"v"'), ('"type"', '"t"')]
+)
+def test_junk_for_a_tokenizer(folder, sound, junk):
+    path = folder / "tokenizer.json"
+    path.write_text(re.sub(sound, junk, path.read_text(), flags=re.DOTALL))
+    with pytest.raises(InputError, match=rf"{folder}: the encoder cannot be opened .*tokenizer\.json"):
         load_encoder(str(folder))
 
 

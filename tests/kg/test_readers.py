@@ -20,6 +20,7 @@ FIELD = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=
     ("parser", "line", "expected"),
     [
         (readers.parse_triple, "my node\tlikes\t北京", ("my node", "likes", "北京")),
+        (readers.parse_triple, "H\tR\tT", ("H", "R", "T")),
         (readers.parse_names, "Q1\tko\t\ta\tb\ta", ("Q1", "ko", None, ["a", "b"])),
         (readers.parse_names, "Q1\ten\tx\ty\tx\t", ("Q1", "en", "x", ["y"])),
         (readers.parse_relation, "P1\ten\tx\tdescription\ty", ("P1", "en", "x", ["y"])),

@@ -16,7 +16,7 @@ import trainer.objectives.kmlm as kmlm
 from kgcorpus.contracts.errors import InputError, KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import folder_lock
-from tests.trainer.toy import rows_of, write_corpus
+from tests.trainer.toy import damage_pages, rows_of, write_corpus
 from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
 from trainer.metrics import Metrics, read_metrics
 from trainer.run import train
@@ -321,10 +321,7 @@ def test_the_default_preset_learns(tmp_path):
 def test_a_damaged_shard_of_equal_length_is_named(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", rows_of(40))
     shard = corpus / "data" / "plain_text" / "train-00000-of-00002.parquet"
-    data = bytearray(shard.read_bytes())
-    footer = 8 + int.from_bytes(data[-8:-4], "little")
-    data[4:-footer] = bytes(len(data) - 4 - footer)
-    shard.write_bytes(data)
+    damage_pages(shard)
     with pytest.raises(InputError, match=rf"{shard}: cannot be read \(.*Delete it and run kgcorpus build"):
         start(corpus, tmp_path / "run", 1)
 

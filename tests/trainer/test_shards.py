@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.tokens import ensure_tokens
-from tests.trainer.toy import rows_of, write_corpus
+from tests.trainer.toy import damage_pages, rows_of, write_corpus
 from trainer.shards import ShardStream
 
 
@@ -75,6 +76,21 @@ def test_plain_text_is_read_from_the_passages_made_for_the_length(tmp_path, toke
 
 def test_no_files_give_no_rows():
     assert ShardStream([], name="plain", seed=0, max_length=128).rows == 0
+
+
+def test_damaged_pages_are_told_with_their_file_at_any_time(tmp_path, tokenizer):
+    corpus = write_corpus(tmp_path, {"plain_text": rows_of(60)["plain_text"]})
+    files = ensure_tokens(corpus, "plain_text", tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
+    stream = ShardStream(files, name="plain", seed=0, max_length=128)
+    for file in files:
+        damage_pages(file)
+    # A token file that stands whole by its footer is not made again.
+    again = ensure_tokens(corpus, "plain_text", tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
+    told = rf"{files[0].parent}/train-.*: cannot be read \(.*\)\. Delete it and run the same command again"
+    with pytest.raises(InputError, match=told):
+        stream.take(2 * stream.rows)
+    with pytest.raises(InputError, match=told):
+        ShardStream(again, name="plain", seed=0, max_length=128)
 
 
 def test_a_cut_passage_keeps_what_lies_before_the_cut(tmp_path, tokenizer):

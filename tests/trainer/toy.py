@@ -70,6 +70,14 @@ def rows_of(n: int, *, seed: int = 0) -> dict[str, list[dict]]:
     }
 
 
+def damage_pages(path: Path) -> None:
+    """Overwrite what a Parquet file holds; its length and its footer stay."""
+    data = bytearray(path.read_bytes())
+    footer = 8 + int.from_bytes(data[-8:-4], "little")
+    data[4:-footer] = bytes(len(data) - 4 - footer)
+    path.write_bytes(data)
+
+
 def write_corpus(
     out: Path, rows: dict[str, list[dict]], *, shards: int = 2, row_group: int = 1000, seed: int = 0
 ) -> Path:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, hash64_rows
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
-from kgcorpus.tokens import ensure_tokens, tokenizer_key
+from kgcorpus.tokens import REMADE_BY, ensure_tokens, tokenizer_key
 from trainer.jaket.graph import Directions, Graph, group_edges, mapped
 
 if TYPE_CHECKING:
@@ -129,7 +128,8 @@ class GraphStore:
             mask_token=str(self.tokenizer.mask_token),
         )
         paths = [path for split in files.values() for path in split]
-        table = pa.concat_tables([pq.read_table(path) for path in paths]) if paths else None
+        tables = [read_shard(path, command=REMADE_BY) for path in paths]
+        table = pa.concat_tables(tables) if tables else None
         if not table:
             raise InputError("has no described entity", where=str(self.corpus), mend="Build jaket_entities")
         table = table.take(pc.sort_indices(table["qid"]))

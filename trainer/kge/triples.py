@@ -50,7 +50,7 @@ def ensure_triples(folder: Path, corpus: Path, *, held_out: Path | None) -> Trip
         held_out: a file of lines `h r t`, tab-separated.
 
     Raises:
-        InputError: no triples, a line that is no fact, or nothing left to train on.
+        InputError: no table `triples`, a line that is no fact, or nothing left to train on.
     """
     if not folder.exists():
         made = _make(corpus, held_out)
@@ -89,14 +89,15 @@ def places(table: pa.Table, entities: pa.Array, relations: pa.Array) -> NDArray[
 
 
 def _make(corpus: Path, held_out: Path | None) -> Triples:
-    files = _files(corpus, "triples")
-    if not files:
-        raise InputError("holds no triples", where=str(corpus), mend="Build the target triples")
+    manifest = load_manifest(corpus, required=True)
+    manifest.built(corpus, "triples")
+    files = manifest.files(corpus, "triples")
+    questions = manifest.files(corpus, "xlr") if "xlr" in manifest.tables else []
     entities, relations = _distinct(files, _ENDS), _distinct(files, ("r",))
     facts = np.concatenate([places(table, entities, relations) for table in _tables(files, ["h", "r", "t"])])
     left_out, keep = {}, np.ones(len(facts), bool)
     for reason, bad in (
-        ("xlr_pair", _on_pairs(facts, _asked_pairs(corpus, entities), len(entities))),
+        ("xlr_pair", _on_pairs(facts, _asked_pairs(questions, entities), len(entities))),
         ("held_out", _among(facts, held_out, entities, relations)),
     ):
         left_out[reason] = int((bad & keep).sum())
@@ -118,11 +119,11 @@ def _compacted(values: NDArray[np.int32], n: int) -> tuple[NDArray[np.int32], pa
     return (np.cumsum(used) - 1)[values].astype(np.int32), pa.array(np.flatnonzero(used))
 
 
-def _asked_pairs(corpus: Path, entities: pa.Array) -> NDArray[np.int64]:
+def _asked_pairs(files: list[str], entities: pa.Array) -> NDArray[np.int64]:
     """[questions, 2] the entities whose relation the table `xlr` asks for."""
     columns = [
         pc.struct_field(table["question"].combine_chunks(), end)
-        for table in _tables(_files(corpus, "xlr"), ["question"])
+        for table in _tables(files, ["question"])
         for end in _ENDS
     ]
     found = [pc.fill_null(pc.index_in(column, value_set=entities), -1).to_numpy() for column in columns]
@@ -153,7 +154,7 @@ def fact_keys(facts: NDArray[np.integer], entities: int) -> NDArray[np.int64]:
     return keys * entities + facts[:, 2]
 
 
-def _distinct(files: list[Path], columns: tuple[str, ...]) -> pa.Array:
+def _distinct(files: list[str], columns: tuple[str, ...]) -> pa.Array:
     """The ids of these columns, by their number: shorter ones first, then as strings."""
     found = [pc.unique(table[name]) for table in _tables(files, list(columns)) for name in columns]
     ids = pc.unique(pa.chunked_array(found)).cast(pa.string())
@@ -164,12 +165,7 @@ def _distinct(files: list[Path], columns: tuple[str, ...]) -> pa.Array:
     return ids.take(order)
 
 
-def _files(corpus: Path, table: str) -> list[Path]:
-    manifest = load_manifest(corpus, required=True)
-    return [Path(path) for path in manifest.files(corpus, table)] if table in manifest.tables else []
-
-
-def _tables(files: list[Path], columns: list[str]) -> Iterator[pa.Table]:
+def _tables(files: list[str], columns: list[str]) -> Iterator[pa.Table]:
     """A shard at a time, not a row group: each search among the ids makes a hash table of them anew."""
     for path in files:
         yield read_shard(path, columns)

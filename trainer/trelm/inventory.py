@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.shards import read_batches
+from kgcorpus.tokens import REMADE_BY
 from trainer.config import TrelmConfig
 from trainer.trelm.targets import is_of_class
 from trainer.trelm.words import WordFinder
@@ -51,6 +52,9 @@ def take_inventory(
         words: finds them.
         vocabulary: size of the vocabulary.
         special_ids: the special tokens.
+
+    Raises:
+        InputError: a file is damaged.
     """
     unigrams = np.zeros(vocabulary, np.int64)
     hashes, times = np.empty(0, np.uint64), np.empty(0, np.int64)
@@ -58,7 +62,7 @@ def take_inventory(
     entities: set[str] = set()
     counts: Counter[str] = Counter()
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(columns=["ids", "mentions"]):
+        for batch in read_batches(file, ["ids", "mentions"], command=REMADE_BY):
             ids = pc.list_flatten(batch.column("ids")).to_numpy()
             unigrams += np.bincount(ids, minlength=vocabulary)
             found = words.find(ids)

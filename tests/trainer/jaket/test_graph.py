@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.tokens import ensure_tokens
 from tests.trainer.jaket.toy import edges_of, jaket_rows
-from tests.trainer.toy import write_corpus
+from tests.trainer.toy import damage_pages, write_corpus
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.graph import group_edges
 
@@ -113,4 +114,13 @@ def test_a_build_without_the_tables_is_told(tmp_path, jaket_tokenizer):
     rows = jaket_rows()
     corpus = write_corpus(tmp_path, {"jaket_text": rows["jaket_text"]})
     with pytest.raises(InputError, match="no described entity"):
+        GraphStore(corpus, jaket_tokenizer, 16).entities()
+
+
+def test_a_damaged_token_file_is_told(tmp_path, jaket_tokenizer):
+    corpus = write_corpus(tmp_path, jaket_rows())
+    backend = jaket_tokenizer.backend_tokenizer
+    file, *_ = ensure_tokens(corpus, "jaket_entities", backend, mask_token="[MASK]")["train"]
+    damage_pages(file)
+    with pytest.raises(InputError, match=rf"{file}: cannot be read .*Delete it and run the same command"):
         GraphStore(corpus, jaket_tokenizer, 16).entities()

@@ -173,7 +173,7 @@ def test_held_out_facts_are_not_trained_on(tmp_path):
 
 def test_a_corpus_or_a_file_that_does_not_serve_is_an_error(tmp_path):
     without = write_corpus(tmp_path / "without", {"plain_text": []})
-    with pytest.raises(InputError, match="holds no triples"):
+    with pytest.raises(InputError, match=r"holds no table triples\. Run kgcorpus build-corpus triples"):
         train_transe(without, tmp_path / "a", settings())
     corpus = write_corpus(tmp_path / "corpus", {"triples": rows([("Q1", "P1", "Q2")])})
     assert "triples" in load_manifest(corpus).tables

@@ -1,9 +1,14 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.tokens import ensure_tokens
+from tests.trainer.toy import damage_pages
 from tests.trainer.trelm.world import passages_of
 from trainer.config import MemoryConfig, TrelmConfig
 from trainer.trelm.inventory import take_inventory
@@ -97,3 +102,16 @@ def test_held_out_passages_are_not_counted(world, files, tokenizer):
     every = ensure_tokens(world, "trelm", tokenizer.backend_tokenizer, mask_token="[MASK]")
     assert every["train"] == files
     assert every["test"]
+
+
+def test_a_damaged_token_file_is_told(tmp_path, files, tokenizer):
+    file = Path(shutil.copy(files[0], tmp_path))
+    damage_pages(file)
+    with pytest.raises(InputError, match=rf"{file}: cannot be read .*Delete it and run the same command"):
+        take_inventory(
+            [file],
+            TrelmConfig(),
+            words=WordFinder(tokenizer),
+            vocabulary=len(tokenizer),
+            special_ids=[],
+        )
