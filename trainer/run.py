@@ -197,8 +197,9 @@ def open_tokenizer(
         UsageError: the base model's cannot be read, is not a fast one or has no mask.
         InputError: the corpus has no text, or the run's tokenizer is damaged.
     """
+    from kgcorpus.importance.pretrained import read_tokenizer
     from trainer.checkpoint import write_folder
-    from trainer.tokenizer import make_tokenizer, read_tokenizer
+    from trainer.tokenizer import make_tokenizer
 
     if folder.exists():
         try:

@@ -4,12 +4,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.importance.pretrained import read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["BYTES", "SPECIAL_TOKENS", "make_tokenizer", "read_tokenizer"]
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
     "unk_token": "[UNK]",

@@ -19,6 +19,8 @@ _LOOK = "See whether the place can be read and written, then run the same comman
 # How tokenizers and safetensors (Rust) name it, and torch.save.
 _RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
 _TORCH_WRITE_FAILED = "file write failed"
+# torch's, of a GPU and of the CPU, are RuntimeErrors.
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory", re.IGNORECASE)
 
 
 class KgcorpusError(Exception):
@@ -73,11 +75,17 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
     where = " -> ".join(str(name) for name in names if name) or folder
     if full := _NO_ROOM.get(_errno(error)):
         return EnvironmentLacksError(full, where=where, mend="Free space there, then run the same command")
+    told = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(told)):
+        return EnvironmentLacksError(
+            f"there is not enough memory ({told.partition('. ')[0] or 'MemoryError'})",
+            mend="Free some; in training lower rows_per_forward, whose size changes no record of a step",
+        )
     if isinstance(error, OSError):
         mend = _MENDS.get(error.errno or 0, _LOOK)
         return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)
     return KgcorpusError(
-        f"{type(error).__name__}: {' '.join(str(error).split())}",
+        f"{type(error).__name__}: {told}",
         mend="This is a fault of ours: run with --debug for the trace, and report it",
     )
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.tokenizer import make_tokenizer, read_tokenizer
+from kgcorpus.importance.pretrained import read_tokenizer
+from trainer.tokenizer import make_tokenizer
 
 TEXTS = [
     "Marie Curie was born in Warsaw. Marie Curie worked in Paris, the capital of France.",
@@ -32,7 +33,7 @@ def tokenizer():
 
 def test_the_same_texts_give_the_same_file_in_another_process(tokenizer):
     code = (
-        "import sys; from trainer.tokenizer import read_tokenizer, make_tokenizer\n"
+        "import sys; from trainer.tokenizer import make_tokenizer\n"
         f"tok = make_tokenizer({TEXTS!r}, vocab_size=400, max_length=128)\n"
         "sys.stdout.buffer.write(tok.backend_tokenizer.to_str().encode())\n"
     )
