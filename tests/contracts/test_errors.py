@@ -20,7 +20,7 @@ from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, Kgcorpu
         (Exception("No space left on device (os error 28)"), 4, "the disk is full"),
         (RuntimeError("failed writing file data/0: file write failed"), 4, "the disk is full"),
         (MemoryError(), 4, "there is not enough memory (MemoryError). Free some"),
-        (RuntimeError("CUDA out of memory. Tried to allocate"), 4, "enough memory (CUDA out of memory). Free"),
+        (RuntimeError("CUDA out of memory. Tried 2 GiB"), 4, "enough memory (CUDA out of memory). Free"),
         (KeyError("a\nb"), 1, "KeyError: 'a\\nb'. This is a fault of ours"),
     ],
 )  # fmt: skip
