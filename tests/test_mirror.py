@@ -12,6 +12,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from kgcorpus import mirror
+from kgcorpus.cli import app, run_app
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.remote import describe, fetch, is_remote, sha256_of_url
@@ -165,6 +166,21 @@ def test_a_build_at_work_and_one_that_has_not_ended_are_not_published(out: Path,
     with pytest.raises(InputError, match=r"the build is not finished\. Run kgcorpus build-corpus"):
         publish_to(url, out)
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("table", ["reasoning", "trelm"], ids=["built once", "never built"])
+def test_a_build_that_has_not_come_to_a_table_is_neither_published_nor_reported(
+    out: Path, tmp_path: Path, table: str
+) -> None:
+    manifest = load_manifest(out)
+    manifest.pending = frozenset({table})
+    manifest.save(out)
+    url = f"file://{tmp_path / 'store'}"
+    with pytest.raises(InputError, match=f"the last build has not come to the tables {table}"):
+        publish_to(url, out)
+    assert not (tmp_path / "store").exists()
+    assert run_app(lambda: app(["report", "--out", str(out)])) == 3
+    assert (out / "report.json").read_text() == "{}"
 
 
 def test_texts_are_read_from_the_store_one_shard_at_a_time(
