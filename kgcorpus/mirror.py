@@ -14,7 +14,7 @@ from typing import Any
 
 import fsspec
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, is_inside, load_manifest, parse_manifest
 from kgcorpus.contracts.remote import fetch, told
 from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
@@ -22,7 +22,7 @@ from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_te
 _MANIFEST, _UNFINISHED = "manifest.json", "publishing.json"
 # Written when a build ends.
 _BESIDE = ("README.md", "config.yaml", "report.json")
-# In a copy: where the files are that it names and does not hold.
+# The sign of a copy, written first: where the files are that it names and does not hold.
 _ORIGIN = "published/url"
 _log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
     What is there already is not fetched again; every fetched file is compared with its hash.
 
     Args:
-        folder: is written to by this process alone.
+        folder: is written to by this process alone; a copy, whole or cut short, or nothing yet.
         tables: are copied whole.
         streamed: stay in the store; `borrowed` fetches their files one by one.
 
@@ -126,13 +126,13 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
         `folder`.
 
     Raises:
-        InputError: no whole build there, or a file of other bytes than its manifest names.
+        UsageError: `folder` holds what is no copy.
+        InputError: no whole build there, a table of it is pending, or a file has other bytes than its
+            manifest names.
         EnvironmentLacksError: the store's package is not installed.
     """
-    with replacing(folder / "published" / _MANIFEST) as temporary:
-        _refuse_unfinished(url)
-        fetch(f"{url}/{_MANIFEST}", temporary)
-    whole = load_manifest(folder / "published", required=True)
+    whole = _read_whole(url, {*tables, *streamed})
+    _take(folder, url)
     # Of a process that was killed while it fetched or read one.
     sweep_temporaries(folder)
     for file in _files_of(whole, set(streamed) - set(tables)):
@@ -143,7 +143,6 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
             _fetch_whole(url, file, target)
     with replacing(folder / "config.yaml") as temporary:
         fetch(f"{url}/config.yaml", temporary)
-    write_text(folder / _ORIGIN, url)
     named = {name: entry for name, entry in whole.tables.items() if name in {*tables, *streamed}}
     Manifest(named, whole.sources, whole.versions).save(folder)
     return folder
@@ -186,17 +185,39 @@ def _fetch_whole(url: str, file: File, target: Path) -> None:
             )
 
 
-def _refuse_unfinished(url: str) -> None:
-    with told(url):
+def _take(folder: Path, url: str) -> None:
+    # A kill before the sign is whole leaves its folder.
+    others = folder.exists() and any(path.name != Path(_ORIGIN).parts[0] for path in folder.iterdir())
+    if others and not (folder / _ORIGIN).exists():
+        raise UsageError(
+            f"holds files but no {_ORIGIN}: it is no copy of a published build, which would replace them",
+            where=str(folder),
+            mend="Choose another --out",
+        )
+    write_text(folder / _ORIGIN, url)
+
+
+def _read_whole(url: str, tables: Collection[str]) -> Manifest:
+    """The manifest of a store; a table may be absent, one that stands there is of the same build."""
+    where = f"{url}/{_MANIFEST}"
+    with told(where):
         store, root = fsspec.core.url_to_fs(url)
         store.invalidate_cache()
-        unfinished = store.exists(f"{root}/{_UNFINISHED}") and not store.exists(f"{root}/{_MANIFEST}")
-    if unfinished:
+        if store.exists(f"{root}/{_UNFINISHED}") and not store.exists(f"{root}/{_MANIFEST}"):
+            raise InputError(
+                "is being published, or its publication was cut short",
+                where=url,
+                mend="Wait for it, or run the same kgcorpus publish again",
+            )
+        manifest = parse_manifest(store.cat_file(f"{root}/{_MANIFEST}"), where=where)
+    # Not of `publish`, which sends finished builds alone.
+    if waiting := sorted(manifest.pending & set(tables)):
         raise InputError(
-            "is being published, or its publication was cut short",
+            f"the build that was copied there had not come to the tables {', '.join(waiting)}",
             where=url,
-            mend="Wait for it, or run the same kgcorpus publish again",
+            mend="End it with the same kgcorpus build-corpus, then run kgcorpus publish",
         )
+    return manifest
 
 
 def _named(manifest: bytes) -> dict[str, str | None]:
