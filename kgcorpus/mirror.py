@@ -8,6 +8,7 @@ there meanwhile stands in `publishing.json`, from which the same command goes on
 import contextlib
 import json
 import logging
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_te
 _MANIFEST, _UNFINISHED = "manifest.json", "publishing.json"
 # Written when a build ends.
 _BESIDE = ("README.md", "config.yaml", "report.json")
+# Of every manifest of ours; one that is damaged further on is mended by publishing again.
+_BEGINNING = re.compile(rb'\{\s*"format":')
 # The sign of a copy, written first: where the files are that it names and does not hold.
 _ORIGIN = "published/url"
 _log = logging.getLogger(__name__)
@@ -35,7 +38,7 @@ def publish_to(url: str, out: Path) -> int:
         that the store does not list with their size.
 
     Raises:
-        UsageError: a build is at work in `out`.
+        UsageError: a build is at work in `out`, or `url` holds others' files where its own would go.
         InputError: no finished build, or the store refuses.
         EnvironmentLacksError: the store's package is not installed.
     """
@@ -56,6 +59,7 @@ class _Store:
     """The folder at a URL."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._files, self._root = fsspec.core.url_to_fs(url)
         # A listing of an hour ago would hide what has changed since.
         self._files.invalidate_cache()
@@ -85,6 +89,14 @@ def _send(manifest: Manifest, out: Path, store: _Store) -> int:
     # Path -> hash of each file that is ours there; None while it is not known to be whole.
     there = _named(standing) or _json(store.read(_UNFINISHED))
     files = {file.path: file for entry in manifest.tables.values() for file in entry.files}
+    ours = _BEGINNING.match(standing) or _UNFINISHED in store.sizes
+    if not ours and (foreign := sorted(store.sizes.keys() & {_MANIFEST, *_BESIDE, *files})):
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise UsageError(
+            f"holds {', '.join(foreign[:3])}{more}, but nothing that kgcorpus published",
+            where=store.url,
+            mend="Choose another URL, or remove these there",
+        )
     missing = [
         path
         for path, file in files.items()

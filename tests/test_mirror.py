@@ -183,6 +183,32 @@ def test_a_build_that_has_not_come_to_a_table_is_neither_published_nor_reported(
     assert (out / "report.json").read_text() == "{}"
 
 
+@pytest.mark.parametrize("name", ["README.md", "config.yaml", "report.json", "manifest.json", "shard"])
+def test_a_folder_that_was_not_published_is_left_alone(out: Path, tmp_path: Path, name: str) -> None:
+    store = tmp_path / "store"
+    taken = store / (min(names(out)) if name == "shard" else name)
+    taken.parent.mkdir(parents=True)
+    taken.write_text('{"name": "an application of mine"}')
+    before = set(store.rglob("*"))
+    with pytest.raises(UsageError, match=rf"{store}: holds {taken.relative_to(store)}, but nothing that"):
+        publish_to(f"file://{store}", out)
+    assert set(store.rglob("*")) == before
+    # What stands in nobody's way stays, and no one minds it.
+    taken.rename(store / "mine.json")
+    publish_to(f"file://{store}", out)
+    assert (store / "mine.json").read_text() == '{"name": "an application of mine"}'
+
+
+def test_a_published_manifest_that_is_damaged_is_mended_by_publishing_again(
+    out: Path, tmp_path: Path
+) -> None:
+    published = tmp_path / "store" / "manifest.json"
+    publish_to(f"file://{published.parent}", out)
+    published.write_bytes(published.read_bytes()[:200])
+    publish_to(f"file://{published.parent}", out)
+    assert bytes_of(published.parent) == bytes_of(out)
+
+
 def test_texts_are_read_from_the_store_one_shard_at_a_time(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
