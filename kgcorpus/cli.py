@@ -206,7 +206,7 @@ def report(out: Out = Path("out")) -> None:
     from kgcorpus.report.write import write_report
 
     manifest = load_manifest(out, required=True)
-    manifest.check_files(out, manifest.tables)
+    manifest.check_files(out, manifest.tables.keys() | manifest.pending)
     write_report(out, manifest)
     stdout.print(f"report: {out / 'report.json'}", markup=False, soft_wrap=True)
 

@@ -8,13 +8,14 @@ there meanwhile stands in `publishing.json`, from which the same command goes on
 import contextlib
 import json
 import logging
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, is_inside, load_manifest, parse_manifest
 from kgcorpus.contracts.remote import fetch, told
 from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
@@ -22,7 +23,9 @@ from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_te
 _MANIFEST, _UNFINISHED = "manifest.json", "publishing.json"
 # Written when a build ends.
 _BESIDE = ("README.md", "config.yaml", "report.json")
-# In a copy: where the files are that it names and does not hold.
+# Of every manifest of ours; one that is damaged further on is mended by publishing again.
+_BEGINNING = re.compile(rb'\{\s*"format":')
+# The sign of a copy, written first: where the files are that it names and does not hold.
 _ORIGIN = "published/url"
 _log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ def publish_to(url: str, out: Path) -> int:
         that the store does not list with their size.
 
     Raises:
-        UsageError: a build is at work in `out`.
+        UsageError: a build is at work in `out`, or `url` holds others' files where its own would go.
         InputError: no finished build, or the store refuses.
         EnvironmentLacksError: the store's package is not installed.
     """
@@ -47,7 +50,8 @@ def publish_to(url: str, out: Path) -> int:
             raise InputError(
                 "the build is not finished", where=str(out), mend="Run kgcorpus build-corpus, then publish it"
             )
-        manifest.check_files(out, manifest.tables)
+        # A table that was never built is pending alone.
+        manifest.check_files(out, manifest.tables.keys() | manifest.pending)
         return _send(manifest, out, _Store(url))
 
 
@@ -55,6 +59,7 @@ class _Store:
     """The folder at a URL."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._files, self._root = fsspec.core.url_to_fs(url)
         # A listing of an hour ago would hide what has changed since.
         self._files.invalidate_cache()
@@ -84,6 +89,14 @@ def _send(manifest: Manifest, out: Path, store: _Store) -> int:
     # Path -> hash of each file that is ours there; None while it is not known to be whole.
     there = _named(standing) or _json(store.read(_UNFINISHED))
     files = {file.path: file for entry in manifest.tables.values() for file in entry.files}
+    ours = _BEGINNING.match(standing) or _UNFINISHED in store.sizes
+    if not ours and (foreign := sorted(store.sizes.keys() & {_MANIFEST, *_BESIDE, *files})):
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise UsageError(
+            f"holds {', '.join(foreign[:3])}{more}, but nothing that kgcorpus published",
+            where=store.url,
+            mend="Choose another URL, or remove these there",
+        )
     missing = [
         path
         for path, file in files.items()
@@ -117,7 +130,7 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
     What is there already is not fetched again; every fetched file is compared with its hash.
 
     Args:
-        folder: is written to by this process alone.
+        folder: is written to by this process alone; a copy, whole or cut short, or nothing yet.
         tables: are copied whole.
         streamed: stay in the store; `borrowed` fetches their files one by one.
 
@@ -125,13 +138,13 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
         `folder`.
 
     Raises:
-        InputError: no whole build there, or a file of other bytes than its manifest names.
+        UsageError: `folder` holds what is no copy.
+        InputError: no whole build there, a table of it is pending, or a file has other bytes than its
+            manifest names.
         EnvironmentLacksError: the store's package is not installed.
     """
-    with replacing(folder / "published" / _MANIFEST) as temporary:
-        _refuse_unfinished(url)
-        fetch(f"{url}/{_MANIFEST}", temporary)
-    whole = load_manifest(folder / "published", required=True)
+    whole = _read_whole(url, {*tables, *streamed})
+    _take(folder, url)
     # Of a process that was killed while it fetched or read one.
     sweep_temporaries(folder)
     for file in _files_of(whole, set(streamed) - set(tables)):
@@ -142,7 +155,6 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
             _fetch_whole(url, file, target)
     with replacing(folder / "config.yaml") as temporary:
         fetch(f"{url}/config.yaml", temporary)
-    write_text(folder / _ORIGIN, url)
     named = {name: entry for name, entry in whole.tables.items() if name in {*tables, *streamed}}
     Manifest(named, whole.sources, whole.versions).save(folder)
     return folder
@@ -185,17 +197,39 @@ def _fetch_whole(url: str, file: File, target: Path) -> None:
             )
 
 
-def _refuse_unfinished(url: str) -> None:
-    with told(url):
+def _take(folder: Path, url: str) -> None:
+    # A kill before the sign is whole leaves its folder.
+    others = folder.exists() and any(path.name != Path(_ORIGIN).parts[0] for path in folder.iterdir())
+    if others and not (folder / _ORIGIN).exists():
+        raise UsageError(
+            f"holds files but no {_ORIGIN}: it is no copy of a published build, which would replace them",
+            where=str(folder),
+            mend="Choose another --out",
+        )
+    write_text(folder / _ORIGIN, url)
+
+
+def _read_whole(url: str, tables: Collection[str]) -> Manifest:
+    """The manifest of a store; a table may be absent, one that stands there is of the same build."""
+    where = f"{url}/{_MANIFEST}"
+    with told(where):
         store, root = fsspec.core.url_to_fs(url)
         store.invalidate_cache()
-        unfinished = store.exists(f"{root}/{_UNFINISHED}") and not store.exists(f"{root}/{_MANIFEST}")
-    if unfinished:
+        if store.exists(f"{root}/{_UNFINISHED}") and not store.exists(f"{root}/{_MANIFEST}"):
+            raise InputError(
+                "is being published, or its publication was cut short",
+                where=url,
+                mend="Wait for it, or run the same kgcorpus publish again",
+            )
+        manifest = parse_manifest(store.cat_file(f"{root}/{_MANIFEST}"), where=where)
+    # Not of `publish`, which sends finished builds alone.
+    if waiting := sorted(manifest.pending & set(tables)):
         raise InputError(
-            "is being published, or its publication was cut short",
+            f"the build that was copied there had not come to the tables {', '.join(waiting)}",
             where=url,
-            mend="Wait for it, or run the same kgcorpus publish again",
+            mend="End it with the same kgcorpus build-corpus, then run kgcorpus publish",
         )
+    return manifest
 
 
 def _named(manifest: bytes) -> dict[str, str | None]:

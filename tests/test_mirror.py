@@ -12,6 +12,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from kgcorpus import mirror
+from kgcorpus.cli import app, run_app
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.remote import describe, fetch, is_remote, sha256_of_url
@@ -167,6 +168,47 @@ def test_a_build_at_work_and_one_that_has_not_ended_are_not_published(out: Path,
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("table", ["reasoning", "trelm"], ids=["built once", "never built"])
+def test_a_build_that_has_not_come_to_a_table_is_neither_published_nor_reported(
+    out: Path, tmp_path: Path, table: str
+) -> None:
+    manifest = load_manifest(out)
+    manifest.pending = frozenset({table})
+    manifest.save(out)
+    url = f"file://{tmp_path / 'store'}"
+    with pytest.raises(InputError, match=f"the last build has not come to the tables {table}"):
+        publish_to(url, out)
+    assert not (tmp_path / "store").exists()
+    assert run_app(lambda: app(["report", "--out", str(out)])) == 3
+    assert (out / "report.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.yaml", "report.json", "manifest.json", "shard"])
+def test_a_folder_that_was_not_published_is_left_alone(out: Path, tmp_path: Path, name: str) -> None:
+    store = tmp_path / "store"
+    taken = store / (min(names(out)) if name == "shard" else name)
+    taken.parent.mkdir(parents=True)
+    taken.write_text('{"name": "an application of mine"}')
+    before = set(store.rglob("*"))
+    with pytest.raises(UsageError, match=rf"{store}: holds {taken.relative_to(store)}, but nothing that"):
+        publish_to(f"file://{store}", out)
+    assert set(store.rglob("*")) == before
+    # What stands in nobody's way stays, and no one minds it.
+    taken.rename(store / "mine.json")
+    publish_to(f"file://{store}", out)
+    assert (store / "mine.json").read_text() == '{"name": "an application of mine"}'
+
+
+def test_a_published_manifest_that_is_damaged_is_mended_by_publishing_again(
+    out: Path, tmp_path: Path
+) -> None:
+    published = tmp_path / "store" / "manifest.json"
+    publish_to(f"file://{published.parent}", out)
+    published.write_bytes(published.read_bytes()[:200])
+    publish_to(f"file://{published.parent}", out)
+    assert bytes_of(published.parent) == bytes_of(out)
+
+
 def test_texts_are_read_from_the_store_one_shard_at_a_time(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +231,7 @@ def test_texts_are_read_from_the_store_one_shard_at_a_time(
     left.write_bytes(b"half")
     held.clear()
     train("kmlm", corpus=url, out=run, config=SMALL)
-    assert len(held) == len(["manifest.json", "config.yaml"])
+    assert len(held) == len(["config.yaml"])
     assert not names(run / "corpus" / "data")
     train("kmlm", corpus=out, out=tmp_path / "near", config=SMALL)
     assert losses(run) == losses(tmp_path / "near")
@@ -205,6 +247,58 @@ def test_a_shard_is_compared_with_its_hash_before_it_is_tokenised(out: Path, tmp
     (store / shard.path).unlink()
     assert publish_to(f"file://{store}", out) == 1
     train("kmlm", corpus=f"file://{store}", out=tmp_path / "run", config=SMALL)
+
+
+@pytest.mark.parametrize("objective", ["kmlm", "transe"])
+def test_a_build_that_stands_where_a_copy_would_is_left_alone(
+    out: Path, tmp_path: Path, objective: str
+) -> None:
+    url, own = f"file://{tmp_path / 'store'}", tmp_path / "work" / "corpus"
+    publish_to(url, out)
+    write_corpus(own, rows_of(30, seed=1))
+    before = bytes_of(own)
+    with pytest.raises(UsageError, match=f"{own}: .*no copy of a published build.*another --out"):
+        train(objective, corpus=url, out=own.parent, config=SMALL)
+    assert bytes_of(own) == before
+    # It may be trained on from there, for then nothing is copied.
+    if objective == "kmlm":
+        train(objective, corpus=own, out=own.parent, config=SMALL)
+
+
+def test_a_copy_that_was_killed_goes_on_wherever_that_was(out: Path, tmp_path: Path) -> None:
+    url, copy = f"file://{tmp_path / 'store'}", tmp_path / "copy"
+    publish_to(url, out)
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from kgcorpus.mirror import copy_from\n"
+        "replace, left = os.replace, iter(range(int(sys.argv[3])))\n"
+        "def replace_some(source, target):\n"
+        "    if next(left, None) is None:\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "    replace(source, target)\n"
+        "os.replace = replace_some\n"
+        "copy_from(sys.argv[1], Path(sys.argv[2]), ['reasoning'])\n"
+    )
+    # At the sign, at the first shard, at the second; each goes on from the one before.
+    for steps in (0, 1, 2):
+        done = subprocess.run([sys.executable, "-c", code, url, copy, str(steps)], check=False)
+        assert done.returncode == -signal.SIGKILL
+    assert not (copy / "manifest.json").exists()
+    load_manifest(copy_from(url, copy, ["reasoning"]), required=True).built(copy, "reasoning")
+
+
+def test_a_pending_table_of_a_store_is_refused_and_the_others_are_read(out: Path, tmp_path: Path) -> None:
+    # Copied by hand while the build was at work: `publish` would have refused it.
+    manifest = load_manifest(out)
+    manifest.pending = frozenset({"reasoning"})
+    manifest.save(out)
+    url = f"file://{out}"
+    for tables, streamed in ((["reasoning"], []), (["plain_text"], ["reasoning"])):
+        with pytest.raises(InputError, match=f"{out}: the build .* had not come to the tables reasoning"):
+            copy_from(url, tmp_path / "copy", tables, streamed=streamed)
+    assert not (tmp_path / "copy").exists()
+    assert list(load_manifest(copy_from(url, tmp_path / "copy", ["plain_text"])).tables) == ["plain_text"]
 
 
 @pytest.mark.parametrize("path", ["../victim", "{there}/victim"])

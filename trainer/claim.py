@@ -9,8 +9,25 @@ from typing import Any
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.store import write_text
 
-# What a run writes first and replaces whole.
-_WRITTEN = ("model", "tokenizer", "checkpoints")
+# What a run replaces, or takes for what it has made. Its `kge`, a run, and its `corpus`, a copy, have their
+# own signs.
+_WRITTEN = ("model", "tokenizer", "checkpoints", "metrics.jsonl", "routes.jsonl", "triples")
+_SIGN = "run.json"
+
+
+def refuse_foreign(out: Path) -> None:
+    """See that a folder is a run's, or holds nothing that a run would replace.
+
+    Raises:
+        UsageError: it has no run.json, and holds such things.
+    """
+    foreign = [name for name in _WRITTEN if (out / name).exists()]
+    if foreign and not (out / _SIGN).exists():
+        raise UsageError(
+            f"holds {', '.join(foreign)} but no {_SIGN}, so it is no run of ours",
+            where=str(out),
+            mend="Choose another --out",
+        )
 
 
 def claim(out: Path, identity: dict[str, Any]) -> None:
@@ -21,18 +38,12 @@ def claim(out: Path, identity: dict[str, Any]) -> None:
         identity: all that the result depends on, as JSON; versions are added, and not compared.
 
     Raises:
-        UsageError: the folder holds another run, or what a run would replace and is none.
+        UsageError: the folder holds another run, or is refused as by `refuse_foreign`.
         InputError: its run.json is damaged.
     """
-    path = out / "run.json"
+    path = out / _SIGN
+    refuse_foreign(out)
     if not path.exists():
-        foreign = [name for name in _WRITTEN if (out / name).exists()]
-        if foreign:
-            raise UsageError(
-                f"holds {', '.join(foreign)} but no run.json, so it is no run of ours",
-                where=str(out),
-                mend="Choose another --out",
-            )
         versions = {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")}
         write_text(path, json.dumps({**identity, "versions": versions}, indent=1) + "\n")
         return

@@ -17,7 +17,7 @@ from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.mirror import borrowed, copy_from
 from kgcorpus.tokens import LINK, ensure_tokens
-from trainer.claim import claim
+from trainer.claim import claim, refuse_foreign
 from trainer.config import STREAM_TABLES, TRANSE_TABLES, TrainingConfig
 from trainer.pretrained import load_tokenizer
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # Settings that change no result, so a resumed run may have others.
 _OPERATIONAL = {"checkpoint_every", "checkpoint_minutes", "keep", "log_every", "trackers"}
 _TOKENIZER_TEXTS = 20_000
+# Of what is read from a URL.
+_COPY = "corpus"
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,8 @@ def train(
         RUN/model.
 
     Raises:
-        UsageError: no such objective, or the folder holds another run, or one that is at work.
+        UsageError: no such objective, or the folder holds another run, one that is at work, or files of
+            someone's under a run's names.
         InputError: no finished build, or no records.
         KgcorpusError: the loss is not finite.
         SystemExit: 143, after a SIGTERM.
@@ -66,7 +69,7 @@ def train(
 
         with folder_lock(Path(out), "run"):
             if is_remote(str(corpus)):
-                corpus = copy_from(str(corpus), Path(out) / "corpus", TRANSE_TABLES)
+                corpus = _copied(str(corpus), Path(out), TRANSE_TABLES)
             return train_transe(corpus, out, config, max_steps=max_steps)
     if objective not in OBJECTIVES:
         names = ", ".join(sorted([*OBJECTIVES, "transe"]))
@@ -113,10 +116,16 @@ def _on_this_disk(
     """
     if not is_remote(str(corpus)):
         return Path(corpus), tables
-    folder, read = out / "corpus", [name for name in tables if "text" not in TABLES[name].columns]
+    read = [name for name in tables if "text" not in TABLES[name].columns]
     if fetches:
-        copy_from(str(corpus), folder, read, streamed={*STREAM_TABLES.values(), *tables}.difference(read))
-    return folder, read
+        _copied(str(corpus), out, read, streamed={*STREAM_TABLES.values(), *tables}.difference(read))
+    return out / _COPY, read
+
+
+def _copied(url: str, out: Path, tables: Collection[str], *, streamed: Collection[str] = ()) -> Path:
+    # A folder that the run may not have is told before hours of copying, which would leave it there.
+    refuse_foreign(out)
+    return copy_from(url, out / _COPY, tables, streamed=streamed)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from kgcorpus.config import Section, put, validated
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.store import write_text
 from trainer.config import TrainingConfig
 from trainer.evaluate import BENCHMARKS, evaluate
@@ -33,7 +34,9 @@ class ScoreConfig(Section):
 
     benchmark: str = Field(description="a name of `kgcorpus evaluate`")
     name: str | None = Field(None, description="of its columns and files; null: the benchmark's")
-    data: str | None = Field(None, description="its data; null: the corpus")
+    data: str | None = Field(
+        None, description="its data; null: the corpus, which is a folder then and no URL"
+    )
     report: tuple[str, ...] = Field(min_length=1, description="numbers of its result, as dotted keys")
     series: bool = Field(False, description="ask every checkpoint that is kept, not the last model alone")
     settings: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how it is asked")
@@ -131,7 +134,7 @@ def run_sweep(
 
     Args:
         config: the grid.
-        corpus: a build's folder, or the URL of a published one.
+        corpus: a build's folder, or the URL of a published one; then every score has data of its own.
         out: a folder for the runs.
         shared: settings of every run, as `kgcorpus train` reads them.
 
@@ -139,8 +142,16 @@ def run_sweep(
         OUT/sweep.md.
 
     Raises:
-        UsageError: no such setting, a folder that holds another run, or a result without such a number.
+        UsageError: no such setting, a score to be asked of a URL, a folder that holds another run, or a
+            result without such a number.
     """
+    asked = [score.title for score in config.scores if score.data is None]
+    if asked and is_remote(corpus):
+        raise UsageError(
+            f"the scores {', '.join(asked)} have no data of their own, and ask a corpus in a folder only",
+            where=corpus,
+            mend="Name a build's folder as their `data`, or as --corpus",
+        )
     validated(TrainingConfig, shared or {}, where="the settings of every run")
     cells, found = config.cells(shared or {}), []
     for i, cell in enumerate(cells):

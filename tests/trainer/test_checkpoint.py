@@ -128,10 +128,18 @@ def test_a_damaged_file_of_a_run_is_named(
     (out / name).write_bytes(whole)
 
 
-@pytest.mark.parametrize("name", ["model", "tokenizer", "checkpoints"])
-def test_a_folder_that_no_run_made_is_left_alone(run: tuple[Path, Path], tmp_path: Path, name: str) -> None:
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "mine").write_text("mine")
-    with pytest.raises(UsageError, match=f"holds {name} but no run.json"):
-        train("kmlm", corpus=run[0], out=tmp_path, config=SMALL)
-    assert (tmp_path / name / "mine").read_text() == "mine"
+@pytest.mark.parametrize(
+    "name", ["model/mine", "tokenizer/mine", "checkpoints/mine", "metrics.jsonl", "routes.jsonl", "triples"]
+)
+@pytest.mark.parametrize("remote", [False, True], ids=["near", "far"])
+def test_a_folder_that_no_run_made_is_left_alone(
+    run: tuple[Path, Path], tmp_path: Path, name: str, remote: bool
+) -> None:
+    mine = tmp_path / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text('{"step": 9}\n')
+    corpus = f"file://{run[0]}" if remote else run[0]
+    with pytest.raises(UsageError, match=f"holds {name.partition('/')[0]} but no run.json"):
+        train("kmlm", corpus=corpus, out=tmp_path, config=SMALL)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"] == [mine]
+    assert mine.read_text() == '{"step": 9}\n'

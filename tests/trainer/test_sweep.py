@@ -1,6 +1,7 @@
 """A sweep's table holds what its runs wrote, and what has been done is not done again."""
 
 import json
+import shutil
 import statistics
 from pathlib import Path
 
@@ -142,6 +143,18 @@ def test_a_grid_is_refused_before_it_is_run(text, complaint, tmp_path):
 def test_a_fault_of_the_common_settings_is_told_as_theirs(corpus, tmp_path):
     with pytest.raises(UsageError, match="the settings of every run: unknown key lrr"):
         run_sweep(grid(), corpus=str(corpus), out=tmp_path, shared={"lrr": 1})
+
+
+def test_a_corpus_at_a_url_is_trained_on_and_asked_only_what_has_data(corpus, tmp_path):
+    store = shutil.copytree(corpus, tmp_path / "store")
+    url, out, shared = f"file://{store}", tmp_path / "sweep", {**SHARED, "schedule_steps": 1}
+    score = {"benchmark": "cycles", "report": ["overall.accuracy"]}
+    one = {"arms": {"whole": {}}, "vary": {}, "seeds": [0]}
+    asked_twice = grid(**one, scores=[{**score, "data": str(corpus)}, {**score, "name": "of the corpus"}])
+    with pytest.raises(UsageError, match=r"the scores of the corpus have no data.*Name a build's folder"):
+        run_sweep(asked_twice, corpus=url, out=out, shared=shared)
+    assert not out.exists()
+    run_sweep(grid(**one, scores=[{**score, "data": str(corpus)}]), corpus=url, out=out, shared=shared)
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
