@@ -79,7 +79,7 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(told)):
         return EnvironmentLacksError(
             f"there is not enough memory ({told.partition('. ')[0] or 'MemoryError'})",
-            mend="Free some; in training lower rows_per_forward, whose size changes no record of a step",
+            mend="Free some, or train with a lower rows_per_forward into another --out",
         )
     if isinstance(error, OSError):
         mend = _MENDS.get(error.errno or 0, _LOOK)
