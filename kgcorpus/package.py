@@ -25,7 +25,7 @@ IMAGE_LOGGING = "/opt/kgcorpus/pipelines/log4j2.properties"
 # Zip knows no earlier time; a fixed one gives equal files.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _NAMES = ("kgcorpus.zip", "main.py", "log4j2.properties", "requirements.txt")
-_SIGN = '"""A build by kgcorpus on a cluster: hand this file to spark-submit."""'
+_SIGN = '"""A build on a cluster: hand this file to spark-submit."""'
 _MAIN = f"""\
 {_SIGN}
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SPARK_FAILURES = (PySparkException, Py4JError, ConnectionError)
 _RAISED = re.compile(r"kgcorpus\.contracts\.errors\.(\w+): (.*)")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large")
-_WORKER_DIED = re.compile(r"Python worker exited unexpectedly|OutOfMemoryError|ExecutorLostFailure")
+_WORKER_DIED = re.compile(r"Python worker exited unexpectedly|MemoryError|ExecutorLostFailure")
 _JVM_GONE = re.compile(r"Answer from Java side is empty|Connection refused|while sending or receiving")
 _FRAME = re.compile(r"\s|at |Traceback|An error occurred while calling|An exception was thrown from")
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ from pipelines.writer import read_counters, shard_names, write_shards
 
 log = logging.getLogger(__name__)
 # Pending until what stands beside the tables (config.yaml, report.json, the card) goes with them.
-_BESIDE = "report"
+_REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def _pending(manifest: Manifest, steps: Sequence[Step], *, complete: bool) -> fr
     )
     if complete:
         # The end forgets the tables that the configuration makes no more.
-        return frozenset({_BESIDE} | run | left_out & manifest.tables.keys())
-    return frozenset({_BESIDE} | run | (manifest.pending - current))
+        return frozenset({_REPORT} | run | left_out & manifest.tables.keys())
+    return frozenset({_REPORT} | run | (manifest.pending - current))
 
 
 def _run(
@@ -262,7 +262,8 @@ def _finish(
     if complete:
         made = {stage.table for stage in STAGES if not unavailable(stage, config)}
         manifest.tables = {name: entry for name, entry in manifest.tables.items() if name in made}
-        manifest.pending = frozenset({_BESIDE})
+        manifest.pending = frozenset()
+    manifest.pending -= {_REPORT}
     read = (stage for stage in STAGES if stage.table in manifest.tables)
     sources = {source for stage in read for source in sources_of(config, stage.sources)}
     manifest.sources = sorted(
@@ -271,16 +272,23 @@ def _finish(
     manifest.versions = library_versions(
         sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)})
     )
-    manifest.save(out)
+    text = configuration.to_yaml(config)
+    stands = {"manifest.json": manifest.to_text(), "config.yaml": text}
+    if changed := not all(_holds(out / name, content) for name, content in stands.items()):
+        replace(manifest, pending=manifest.pending | {_REPORT}).save(out)
     # A worker that died while others went on left its own.
     sweep_temporaries(out)
     remove_unpublished(out, manifest)
     if complete:
         remove_superseded(out, manifest)
-    write_text(out / "config.yaml", configuration.to_yaml(config))
-    manifest.pending -= {_BESIDE}
+    write_text(out / "config.yaml", text)
     write_report(out, manifest)
-    manifest.save(out)
+    if changed:
+        manifest.save(out)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
 def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:

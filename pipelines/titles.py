@@ -72,10 +72,11 @@ def _given(context: Context) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
     sources = context.of_role("wikipedia.titles")
     sites = sites_of(context.of_role("wikipedia.dump"), limits)
-    # One file may be named for several wikis.
-    languages: dict[str, list[str]] = {}
-    for source in sources:
-        languages.setdefault(source.path, []).append(source.lang)
+    # One file may be named for several wikis, and for two dumps of one.
+    languages = {
+        path: sorted({source.lang for source in sources if source.path == path})
+        for path in dict.fromkeys(source.path for source in sources)
+    }
 
     def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for file in files:
@@ -141,7 +142,7 @@ def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="titles",
-    version=3,
+    version=4,
     run=run,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump", "text.path"),

@@ -176,7 +176,7 @@ def test_a_build_that_has_not_come_to_a_table_is_neither_published_nor_reported(
     manifest.pending = frozenset({table})
     manifest.save(out)
     url = f"file://{tmp_path / 'store'}"
-    with pytest.raises(InputError, match=f"the last build has not come to the tables {table}"):
+    with pytest.raises(InputError, match=f"the last build has not come to {table}"):
         publish_to(url, out)
     assert not (tmp_path / "store").exists()
     assert run_app(lambda: app(["report", "--out", str(out)])) == 3

@@ -19,7 +19,7 @@ _LOOK = "See whether the place can be read and written, then run the same comman
 # How tokenizers and safetensors (Rust) name it, and torch.save.
 _RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
 _TORCH_WRITE_FAILED = "file write failed"
-# torch's, of a GPU and of the CPU, are RuntimeErrors.
+# torch's RuntimeErrors, of a GPU and of the CPU.
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory", re.IGNORECASE)
 
 
@@ -76,11 +76,16 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
     if full := _NO_ROOM.get(_errno(error)):
         return EnvironmentLacksError(full, where=where, mend="Free space there, then run the same command")
     told = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(told)):
+    if isinstance(error, MemoryError):
         return EnvironmentLacksError(
-            f"there is not enough memory ({told.partition('. ')[0] or 'MemoryError'})",
-            mend="Free some, or train with a lower rows_per_forward into another --out",
+            f"there is not enough memory ({told or 'MemoryError'})", mend="Free some"
         )
+    if isinstance(error, RuntimeError):
+        for sentence in filter(_NO_MEMORY.search, told.split(". ")):
+            return EnvironmentLacksError(
+                f"there is not enough memory ({sentence})",
+                mend="Free some, or train with a lower rows_per_forward into another --out",
+            )
     if isinstance(error, OSError):
         mend = _MENDS.get(error.errno or 0, _LOOK)
         return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)

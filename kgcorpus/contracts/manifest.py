@@ -73,8 +73,9 @@ class Manifest:
     """The tables of a build, the files it read and the versions it depends on.
 
     Attributes:
-        pending: tables that a build was to make or look at again after it had changed others, and has not
-            come to: it is at work, or was cut short. What stands for them does not go with the others.
+        pending: tables that a build was to make or look at again after it had changed others, and `report`
+            for what stands beside the tables, that it has not come to: it is at work, or was cut short. What
+            stands for them does not go with the others.
     """
 
     tables: dict[str, TableEntry] = field(default_factory=dict)
@@ -126,13 +127,7 @@ class Manifest:
         Raises:
             InputError: a table is pending, or a file is missing, cut short or without some column.
         """
-        if waiting := sorted(self.pending & set(tables)):
-            more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
-            raise InputError(
-                f"the last build has not come to the tables {', '.join(waiting[:3])}{more}",
-                where=str(out),
-                mend="Wait for it, or run the same kgcorpus build-corpus again",
-            )
+        self.check_pending(out, tables)
         for name in sorted(self.tables.keys() & tables):
             for file in self.tables[name].files:
                 if fault := _fault(out / file.path, file, table(name).schema.names):
@@ -141,6 +136,20 @@ class Manifest:
                         where=str(out / file.path),
                         mend="Delete it and run kgcorpus build-corpus again",
                     )
+
+    def check_pending(self, out: Path, names: Collection[str]) -> None:
+        """See that no build has yet to come to these.
+
+        Raises:
+            InputError: one is pending.
+        """
+        if waiting := sorted(self.pending & set(names)):
+            more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
+            raise InputError(
+                f"the last build has not come to {', '.join(waiting[:3])}{more}",
+                where=str(out),
+                mend="Wait for it, or run the same kgcorpus build-corpus again",
+            )
 
 
 def _fault(path: Path, file: File, columns: list[str]) -> str | None:

@@ -20,6 +20,12 @@ from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, Kgcorpu
         (Exception("No space left on device (os error 28)"), 4, "the disk is full"),
         (RuntimeError("failed writing file data/0: file write failed"), 4, "the disk is full"),
         (MemoryError(), 4, "there is not enough memory (MemoryError). Free some"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. Allocator: can't allocate memory: "
+                         "you tried to allocate 2814 bytes. Error code 12 (Cannot allocate memory)"),
+            4,
+            "memory (Allocator: can't allocate memory: you tried to allocate 2814 bytes). Free",
+        ),
         (RuntimeError("CUDA out of memory. Tried 2 GiB"), 4, "enough memory (CUDA out of memory). Free"),
         (KeyError("a\nb"), 1, "KeyError: 'a\\nb'. This is a fault of ours"),
     ],

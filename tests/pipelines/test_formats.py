@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,6 +235,7 @@ def test_a_file_named_for_two_wikis_serves_both_and_shifts_no_others_language(
     )
     plain = tmp_path / "plain.tsv"
     plain.write_text("Of both\tQ8\n")
+    english = write_sql(tmp_path, "page", "page_id page_namespace page_title", "(1,0,'Rome')")
     wikis = []
     for lang in ("en", "de", "fr", "nl"):
         dump, own = tmp_path / f"{lang}.xml", tmp_path / f"{lang}.tsv"
@@ -241,6 +243,10 @@ def test_a_file_named_for_two_wikis_serves_both_and_shifts_no_others_language(
         own.write_text(f"Own {lang}\tQ9\n")
         titles_of = [shared, str(plain)] if lang in ("en", "de") else str(own)
         wikis.append({"lang": lang, "dump": str(dump), "titles": titles_of})
+    # One wiki may have two sections, and both may name its tables.
+    for number in range(2):
+        dump = Path(shutil.copy(tmp_path / "en.xml", tmp_path / f"en{number}.xml"))
+        wikis.append({"lang": "en", "dump": str(dump), "titles": english})
     config = BuildConfig.model_validate({"wikipedia": wikis})
     rows = run(spark, titles.STAGE, config, tmp_path, {"pages": []})
     assert [(row["lang"], row["title"]) for row in rows] == [

@@ -90,3 +90,14 @@ def test_a_build_passes_for_finished_when_its_report_goes_with_its_tables(
     (out / "report.json").rmdir()
     build(config, out, targets=["triples"])
     assert not load_manifest(out).pending
+
+
+@pytest.mark.slow
+def test_a_build_that_is_up_to_date_is_pending_at_no_time(config: BuildConfig, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(config, out, targets=["triples"])
+    (out / "report.json").unlink()
+    (out / "report.json").mkdir()
+    with pytest.raises(OSError, match=r"report\.json"):
+        build(config, out, targets=["triples"])
+    assert not load_manifest(out).pending

@@ -332,6 +332,6 @@ def test_tables_that_a_build_has_not_come_to_are_refused(tmp_path, objective, ta
     manifest = load_manifest(corpus)
     manifest.pending = frozenset({table, "trelm"})
     manifest.save(corpus)
-    with pytest.raises(InputError, match=rf"has not come to the tables {table}\. "):
+    with pytest.raises(InputError, match=rf"has not come to {table}\. "):
         train(objective, corpus=corpus, out=tmp_path / "run", config=CONFIG, max_steps=1)
     assert not (tmp_path / "run" / "model").exists()

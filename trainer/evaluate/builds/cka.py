@@ -183,7 +183,7 @@ def _records(files: Sequence[Path], length: int, limit: int | None, seed: int) -
 
 
 def _token_files(corpus: Path, tokenizer: "PreTrainedTokenizerFast") -> dict[str, list[Path]]:
-    load_manifest(corpus, required=True).built(corpus, "trelm")
+    load_manifest(corpus, required=True).check_pending(corpus, ("trelm",))
     mask = str(tokenizer.mask_token)
     return ensure_tokens(corpus, "trelm", tokenizer.backend_tokenizer, mask_token=mask)
 
