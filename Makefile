@@ -26,7 +26,7 @@ test: $(VENV)/.installed $(VENV)/spark-classes.jsa
 	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(VENV)/.installed $(VENV)/spark-classes.jsa
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 torture: $(VENV)/.installed $(VENV)/spark-classes.jsa
 	$(BIN)/python -m tests.torture --kills 20 --jobs 2
