@@ -49,7 +49,9 @@ class KmlmConfig(Section):
         0.3,
         ge=0,
         le=1,
-        description="a language with n plain texts is read n^exponent times; 1: as the corpus has them",
+        description="exponent of language sampling: a language with n plain texts makes up a share "
+        "n^exponent / sum of all languages' n^exponent of the plain stream, in the main and in the long "
+        "phase; 1: as in the corpus",
     )
     reasoning_mask: Literal["relations", "plain"] = Field(
         "relations",

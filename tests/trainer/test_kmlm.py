@@ -105,6 +105,46 @@ def test_two_ranks_read_what_one_reads(files, tokenizer):
     torch.testing.assert_close(losses[0], losses[1] + losses[2], rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory, tokenizer):
+    """Token files of plain text in three languages: 600, 200 and 40 texts."""
+    rows = [
+        {"id": f"{lang}:{i}", "lang": lang, "text": f"a river flows through Ulm {i}.", "length": 128}
+        for lang, n in (("en", 600), ("de", 200), ("ja", 40))
+        for i in range(n)
+    ]
+    corpus = write_corpus(tmp_path_factory.mktemp("mixed"), {"plain_text": rows}, row_group=50)
+    made = ensure_tokens(corpus, "plain_text", tokenizer.backend_tokenizer, mask_token="[MASK]")
+    return {"plain": made["train"]}
+
+
+@pytest.mark.parametrize("exponent", [1.0, 0.3, 0.0])
+def test_the_main_phase_samples_languages_by_the_exponent(mixed, tokenizer, exponent):
+    config = config_of(records_per_step=60, kmlm=KmlmConfig(language_exponent=exponent))
+    objective = Kmlm(config, files=mixed, tokenizer=tokenizer)
+    names = [name for step in range(28) for b in objective.next_step(step) for name in b.records]
+    found = Counter(name.split(":")[0] for name in names)
+    wanted = {lang: n**exponent for lang, n in (("en", 600), ("de", 200), ("ja", 40))}
+    for lang, weight in wanted.items():
+        assert found[lang] / len(names) == pytest.approx(weight / sum(wanted.values()), abs=0.02)
+
+
+def test_language_sampling_is_the_same_after_a_resume_and_for_two_ranks(mixed, tokenizer):
+    def records(objective, steps):
+        return [sorted(name for b in objective.next_step(step) for name in b.records) for step in steps]
+
+    one, again = (Kmlm(config_of(), files=mixed, tokenizer=tokenizer) for _ in range(2))
+    expected = records(one, range(80))
+    records(again, range(33))
+    state = again.state()
+    resumed = Kmlm(config_of(), files=mixed, tokenizer=tokenizer)
+    resumed.load_state(state)
+    assert records(resumed, range(33, 80)) == expected[33:]
+    ranks = [Kmlm(config_of(), files=mixed, tokenizer=tokenizer, rank=r, world=2) for r in range(2)]
+    halves = zip(*(records(rank, range(80)) for rank in ranks), strict=True)
+    assert [sorted(a + b) for a, b in halves] == expected
+
+
 def test_no_link_is_a_label(files, tokenizer):
     objective = Kmlm(config_of(), files=files, tokenizer=tokenizer)
     for step in range(5):

@@ -87,8 +87,15 @@ class Kmlm(Objective):
             )
         self._config, self._options, self._world, self._tokenizer = config, config.kmlm, world, tokenizer
         shared: dict[str, Any] = {"seed": config.seed, "rank": rank, "world": world}
+        exponents = {"plain": self._options.language_exponent}
         self._streams: dict[str, ShardStream[Record]] = {
-            name: ShardStream[Record](files[name], name=name, max_length=config.max_length, **shared)
+            name: ShardStream[Record](
+                files[name],
+                name=name,
+                max_length=config.max_length,
+                language_exponent=exponents.get(name, 1.0),
+                **shared,
+            )
             for name in self._options.streams
             if files.get(name)
         }
