@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from kgcorpus.inputs import raw_lines
 from kgcorpus.linking.confidence import WEIGHTS, features_of
 from kgcorpus.linking.gold import read_gold
-from kgcorpus.linking.linker import Linker, is_qid
+from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.tagme import disambiguate
+from kgcorpus.linking.targets import page_title
 
 RIDGE = 1.0
 STEPS = 50
@@ -60,7 +61,7 @@ def examples(linker: Linker, path: Path) -> tuple[NDArray[np.float64], NDArray[n
         for start, end, entity, row in spots:
             answer = (start, end, linker.lexicon.entity(entity)) if entity >= 0 else (0, 0, ":")
             inside = item.span[0] <= start and end <= item.span[1]
-            if inside and is_qid(answer[2]) and answer not in item.allowed - item.mentions:
+            if inside and page_title(answer[2]) is None and answer not in item.allowed - item.mentions:
                 rows.append(row)
                 right.append(answer in item.mentions)
     return np.array(rows), np.array(right, np.float64), gold

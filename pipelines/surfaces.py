@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking import statistics
+from kgcorpus.linking.targets import page_target
 from pipelines.context import Context, as_pattern
 from pipelines.kernels import Row, map_rows
 
@@ -81,7 +82,7 @@ def _links(context: Context) -> DataFrame:
     items = (
         context.read("titles", "lang", "title", "qid") if context.has("titles") else context.empty("titles")
     )
-    target = F.coalesce("qid", F.concat_ws(":", "lang", "title"))
+    target = F.coalesce("qid", F.format_string(page_target("%s", "%s"), "lang", "title"))
     return links.join(items.select("lang", "title", "qid"), ["lang", "title"], "left").select(
         "lang", "page_id", "surface", target.alias("target")
     )
@@ -158,7 +159,7 @@ def _occurrences(context: Context, folder: Path) -> DataFrame:
 
 SURFACES = Stage(
     table="surfaces",
-    version=1,
+    version=2,
     run=run_surfaces,
     inputs=("pages",),
     optional=("titles", "entities"),
@@ -167,7 +168,7 @@ SURFACES = Stage(
 
 IN_LINKS = Stage(
     table="in_links",
-    version=1,
+    version=2,
     run=run_in_links,
     inputs=("pages",),
     optional=("titles",),

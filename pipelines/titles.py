@@ -119,7 +119,7 @@ def _named_items(context: Context) -> DataFrame:
     return targets.distinct().select(
         "lang",
         "title",
-        F.substring("title", len(ITEM_PREFIX) + 1, 20).alias("qid"),
+        F.expr(f"substring(title, {len(ITEM_PREFIX) + 1})").alias("qid"),
         F.lit("link").alias("via"),
         F.lit(False).alias("disambiguation"),
     )

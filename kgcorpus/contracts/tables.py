@@ -160,8 +160,8 @@ TABLES: dict[str, Table] = {
                 "occurrences": (_i64, "places where it stands at all, also inside longer names"),
                 "targets": (
                     pa.list_(TARGET),
-                    "what it links to, redirects followed: a QID, or `lang:title` of a page without item;"
-                    " the commonest first",
+                    "what it links to, redirects followed: an id, or `[[lang:title]]` of a page without an"
+                    " item; the commonest first",
                 ),
             },
             key=("lang", "surface"),
@@ -171,7 +171,7 @@ TABLES: dict[str, Table] = {
             meaning="the training pages that link to an entity (for relatedness: Milne and Witten, 2008)",
             columns={
                 "lang": (_string, "language code"),
-                "target": (_string, "a QID, or `lang:title` of a page without item"),
+                "target": (_string, "an id, or `[[lang:title]]` of a page without an item"),
                 "pages": (pa.list_(_i64), "page ids, ascending"),
             },
             key=("lang", "target"),

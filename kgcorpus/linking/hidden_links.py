@@ -20,6 +20,7 @@ from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.metrics import numbers_of, precision_recall, resampled_pages, share
+from kgcorpus.linking.targets import page_target
 
 PAGES = 2_000
 RARE = 3  # a target that fewer training pages link to is rare
@@ -61,7 +62,7 @@ def held_out_pages(paths: Sequence[str], lang: str, seed: int) -> list[Row]:
 def resolve_titles(
     titles: Iterable[str], lang: str, *, pages: Sequence[str], items: Sequence[str]
 ) -> dict[str, str]:
-    """Title -> the entity it leads to: a QID, or `lang:title` after redirects.
+    """Title -> the entity it leads to: an id, or `targets.page_target` after redirects.
 
     Args:
         pages, items: files of the tables `pages` and `titles`.
@@ -71,7 +72,9 @@ def resolve_titles(
         onward = _columns(pages, lang, set(end.values()), "redirect")
         end = {title: onward.get(last) or last for title, last in end.items()}
     known = _columns(items, lang, {*end, *end.values()}, "qid") if items else {}
-    return {title: known.get(title) or known.get(last) or f"{lang}:{last}" for title, last in end.items()}
+    return {
+        title: known.get(title) or known.get(last) or page_target(lang, last) for title, last in end.items()
+    }
 
 
 def _columns(paths: Sequence[str], lang: str, titles: set[str], column: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ class Lexicon:
     """The names of one language and what they stand for.
 
     Attributes:
-        entities: the strings of the entities that `senses` numbers: a QID, or `lang:title`.
+        entities: the strings of the entities that `senses` numbers: an id, or `[[lang:title]]`.
     """
 
     spotter: Spotter

@@ -24,10 +24,11 @@ from kgcorpus.linking.confidence import confidence, features_of
 from kgcorpus.linking.lexicon import Lexicon, build_lexicon
 from kgcorpus.linking.statistics import names_of_entities, names_of_targets, names_of_titles
 from kgcorpus.linking.tagme import Rules, choose_spots, disambiguate
+from kgcorpus.linking.targets import page_title
 
 TABLES = ("surfaces", "in_links", "entities", "titles", "triples")
 Int64s = NDArray[Any]
-_FORMAT = 5
+_FORMAT = 6
 _NAMES = pa.schema(
     [("lang", pa.string()), ("surface", pa.string()), ("target", pa.string()), ("titled", pa.bool_())]
 )
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class Mention(NamedTuple):
-    """A name in a text: its span in code points, its entity's QID, the confidence from 0 to 1."""
+    """A name in a text: its span in code points, its entity's id, the confidence from 0 to 1."""
 
     start: int
     end: int
@@ -108,10 +109,10 @@ class Linker:
         return cls(_open_lexicon(paths, cache, lang, config=config, without=without), config)
 
     def link(self, text: str) -> list[Mention]:
-        """The mentions of entities with a QID, of enough confidence; disjoint, in order."""
+        """Return the mentions of entities with enough confidence; disjoint, in order of position."""
         config = self.config
         floor = config.min_confidence if config.method == "weighed" else config.rho
-        return [m for m in self.candidates(text) if m.confidence >= floor and is_qid(m.entity)]
+        return [m for m in self.candidates(text) if m.confidence >= floor and page_title(m.entity) is None]
 
     def link_to_graph(self, text: str) -> list[Mention]:
         """As `link`, without entities outside the graph; a build without a graph keeps all."""
@@ -123,7 +124,7 @@ class Linker:
         return bool(offsets[number + 1] > offsets[number])
 
     def candidates(self, text: str) -> list[Mention]:
-        """All mentions, whatever their confidence, also of pages without QID (as `lang:title`)."""
+        """All mentions, whatever their confidence, also of pages without an item (as `[[lang:title]]`)."""
         spots = self._spots(text)
         return [mention for mention in self._choose(text, *spots) if mention is not None]
 
@@ -205,11 +206,6 @@ class Linker:
             config.vote_weight if config.method == "weighed" else 0.0,
             config.vote_floor,
         )
-
-
-def is_qid(entity: str) -> bool:
-    """Whether an entity has an item, or is but a page (`lang:title`)."""
-    return ":" not in entity
 
 
 def _open_lexicon(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.linking.anchors import bare_title
 from kgcorpus.linking.characters import normalise
+from kgcorpus.linking.targets import page_title
 
 Row = dict[str, Any]
 
@@ -51,10 +52,10 @@ def names_of_entities(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def names_of_targets(rows: Iterable[Row]) -> Iterator[Row]:
-    """Titles of linked pages without item (targets `lang:title`), as `names_of_titles`."""
+    """Titles of linked pages without an item (`targets.page_target`), as `names_of_titles`."""
     for row in rows:
-        _, is_title, title = row["target"].partition(":")
-        if is_title:
+        title = page_title(row["target"])
+        if title is not None:
             yield from names_of_titles([{"lang": row["lang"], "title": title, "qid": row["target"]}])
 
 

@@ -5,7 +5,6 @@ A line is an object `{"id", "text", "lang", "title", "links": [{"start", "end", 
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,8 +17,8 @@ from kgcorpus.wiki.site import Site
 
 # As in a wiki's own links to Wikidata; no title of a wiki begins so.
 ITEM_PREFIX = "d:"
+_BREAKS = frozenset("\t\n\r")
 _FORMATS = (".jsonl", ".ndjson", ".json")
-_QID = re.compile(r"Q[1-9]\d{0,17}")
 
 
 def is_json_lines(path: str) -> bool:
@@ -119,6 +118,7 @@ def _target(link: dict[str, Any], site: Site) -> str | None:
     if link.get("qid") is None:
         return site.article(_string(link, "title"))
     qid = _string(link, "qid")
-    if not _QID.fullmatch(qid):
-        raise BadRecord(f"{qid[:20]!r} is no item's id")
+    # As in the graph's files, where a column ends at a tab and a row at a line end.
+    if not qid.strip() or not _BREAKS.isdisjoint(qid):
+        raise BadRecord(f"{qid[:20]!r} is no id: it is empty, or has a tab or a line end")
     return ITEM_PREFIX + qid

@@ -22,11 +22,11 @@ IN_LINKS = {
     "Q313": PLANET,  # Venus
     "Q925": ELEMENT,  # mercury, the element
     "Q677": ELEMENT,  # iron
-    "en:Mercury (Queen)": TRAIN[12:14],
+    "[[en:Mercury (Queen)]]": TRAIN[12:14],
     "Q99": TRAIN[14:40],
 }
 SURFACES = [
-    ("Mercury", 12, 20, [("Q308", 6), ("Q925", 4), ("en:Mercury (Queen)", 2)]),
+    ("Mercury", 12, 20, [("Q308", 6), ("Q925", 4), ("[[en:Mercury (Queen)]]", 2)]),
     ("Venus", 8, 10, [("Q313", 8)]),
     ("iron", 4, 10, [("Q677", 4)]),
     ("the", 0, 5000, []),

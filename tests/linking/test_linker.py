@@ -1,6 +1,8 @@
 """Linking a text by a build's tables."""
 
 import dataclasses
+import json
+import re
 import shutil
 
 import pytest
@@ -33,6 +35,16 @@ def test_mentions_carry_source_and_confidence(corpus):
     mentions = Linker.open(corpus, "en").link(TEXT)
     assert {mention.source for mention in mentions} == {"dictionary"}
     assert all(0.15 <= mention.confidence <= 1 for mention in mentions)
+
+
+@pytest.mark.parametrize("prefix", ["ex:", ":", "http://example.org/id/", "en:", "[", "d:"])
+def test_ids_are_opaque_strings(corpus, tmp_path, prefix):
+    renamed = json.loads(re.sub(r'"Q(\d+)"', rf'"{prefix}\1"', json.dumps(ROWS)))
+    own = write_build(tmp_path / "own", renamed)
+    text = "Mercury and iron react. " + TEXT
+    expected = [(name, prefix + qid[1:]) for name, qid in linked(corpus, text, "linking.min_confidence=0")]
+    assert expected
+    assert linked(own, text, "linking.min_confidence=0") == expected
 
 
 def test_names_link_without_any_page(names_only):

@@ -88,7 +88,7 @@ def test_surfaces_and_in_links(spark, tmp_path, partitions):
     rows = {row["surface"]: row for row in build(spark, tmp_path, surfaces.SURFACES, partitions=partitions)}
     assert all(row["lang"] == "en" for row in rows.values())
     assert rows["New York"]["targets"] == [{"target": "Q60", "links": 2}]  # two redirects, and one direct
-    assert rows["York"]["targets"] == [{"target": "Q1", "links": 1}, {"target": "en:York", "links": 1}]
+    assert rows["York"]["targets"] == [{"target": "Q1", "links": 1}, {"target": "[[en:York]]", "links": 1}]
     counted = {name: (row["links"], row["occurrences"]) for name, row in rows.items()}
     # Longer names hold shorter ones; pages that are held out or have no link count nothing.
     texts = " ".join(
@@ -106,4 +106,4 @@ def test_surfaces_and_in_links(spark, tmp_path, partitions):
         row["target"]: row["pages"]
         for row in build(spark, tmp_path, surfaces.IN_LINKS, partitions=partitions)
     }
-    assert found == {"Q60": TRAIN[:2], "en:York": [TRAIN[0]], "Q1": [TRAIN[3]]}
+    assert found == {"Q60": TRAIN[:2], "[[en:York]]": [TRAIN[0]], "Q1": [TRAIN[3]]}

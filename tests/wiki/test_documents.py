@@ -49,6 +49,12 @@ def test_a_document_with_links(tmp_path):
     assert tally.drops == {"blank_line": 1, "overlapping_link": 1, "link_to_no_article": 1}
 
 
+@pytest.mark.parametrize("ident", ["ex:Berlin", "http://example.org/#a b", "7", "P1", "d:Q5", "é" * 300])
+def test_a_link_may_name_any_id(tmp_path, ident):
+    line = json.dumps({"text": "Berlin", "links": [{"start": 0, "end": 6, "qid": ident}]})
+    assert read(tmp_path, [line])[0]["links"][0]["target"] == "d:" + ident
+
+
 def test_its_own_language_wins_and_empty_text_is_dropped(tmp_path):
     tally = Tally()
     lines = [
@@ -76,7 +82,7 @@ def test_its_own_language_wins_and_empty_text_is_dropped(tmp_path):
         ('{"text": "a", "links": {"start": 0}}', "no list"),
         ('{"text": "a", "links": [{"start": 0, "end": 2, "qid": "Q1"}]}', r"\[0, 2\) is not in the text"),
         ('{"text": "a", "links": [{"start": true, "end": 1, "qid": "Q1"}]}', "is not in the text"),
-        ('{"text": "a", "links": [{"start": 0, "end": 1, "qid": "P1"}]}', "no item's id"),
+        ('{"text": "a", "links": [{"start": 0, "end": 1, "qid": "Q1\\tP1"}]}', "no id"),
         ('{"text": "a", "links": [{"start": 0, "end": 1}]}', "`title` is missing"),
         ('{"text": ' + "9" * 5000 + "}", "this is not JSON"),
     ],
