@@ -36,7 +36,11 @@ _RAW = pa.schema(
 
 @dataclass(frozen=True)
 class _Part:
-    """What one task reads: some streams of an indexed dump, or a whole file."""
+    """What one task reads: some streams of an indexed dump, or a whole file.
+
+    Attributes:
+        ordinal: of a text, its position among the `text` entries; of a dump, its position among the dumps.
+    """
 
     ordinal: int
     source: Source
@@ -56,7 +60,8 @@ def run(context: Context) -> DataFrame:
             parts += [_Part(ordinal, dump, part) for part in parts_of(streams, n)]
         else:
             whole.append(_Part(ordinal, dump))
-    parts += [_Part(ordinal, text) for ordinal, text in enumerate(texts, start=len(dumps))]
+    # A text's page ids, and so its splits, must not change when a dump is added.
+    parts += [_Part(ordinal, text) for ordinal, text in enumerate(texts)]
     makers = ((_read_and_parse, parts), (_read_then_parse, whole))
     return reduce(DataFrame.unionByName, (make(context, tasks, sites) for make, tasks in makers if tasks))
 
@@ -143,7 +148,7 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
 
 STAGE = Stage(
     table="pages",
-    version=4,
+    version=5,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _TEXT = pa.large_string()
 _TEXTS = pa.large_list(_TEXT)
 _NAMES = pa.large_list(pa.struct([("lang", _TEXT), ("label", _TEXT), ("aliases", _TEXTS)]))
-_IDS_FILE = "ids.arrow"
+# No language code begins with an underscore. `lang-` keeps files of older versions from being read.
+_IDS_FILE = "_ids.arrow"
+_LANGUAGE_FILE = "lang-{}.arrow"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,7 @@ class Names:
     def save(self, folder: Path) -> None:
         """Write one Arrow file a language, and last the ids: where they are, all is."""
         for lang, book in self._books.items():
-            _write(folder / f"{lang}.arrow", label=book.labels, aliases=book.aliases)
+            _write(folder / _LANGUAGE_FILE.format(lang), label=book.labels, aliases=book.aliases)
         _write(folder / _IDS_FILE, id=self._ids)
 
     @classmethod
@@ -104,8 +106,8 @@ class Names:
             FileNotFoundError: `save` has not ended there.
         """
         (ids,) = _map(folder / _IDS_FILE)
-        files = sorted(path for path in folder.glob("*.arrow") if path.name != _IDS_FILE)
-        return cls(ids, {path.stem: Book(*_map(path)) for path in files})
+        files = sorted(folder.glob(_LANGUAGE_FILE.format("*")))
+        return cls(ids, {path.stem.removeprefix("lang-"): Book(*_map(path)) for path in files})
 
     def rows(self, ids: pa.Array) -> NDArray[np.int64]:
         """[n] the rows of these ids in every `Book`, -1 for an unknown one."""

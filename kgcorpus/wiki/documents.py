@@ -40,7 +40,8 @@ def read_linked_documents(
 
     Args:
         lang: of the lines that name none.
-        ordinal: position of the file among the inputs; a document's page id is `-(ordinal * 2**40 + line)`.
+        ordinal: position of the file among the `text` entries; a document's page id is
+            `-(ordinal * 2**40 + line)`.
         sites: the configured wikis by language, which say what a title's normal form is.
         on_bad: told of a line that is no such object, or has a link outside its text.
 

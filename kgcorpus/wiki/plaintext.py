@@ -18,7 +18,7 @@ def read_documents(
     between others, it is one line.
 
     Args:
-        ordinal: position of the file among the inputs of its language. A document's page id is
+        ordinal: position of the file among the `text` entries. A document's page id is
             `-(ordinal * 2**40 + byte offset + 1)`, so it does not change with the partitioning.
         on_bad: told of a line that is not UTF-8, which its document goes on without, and of a document that
             is longer than the limit, which ends there and begins anew.

@@ -11,10 +11,12 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.kg.names import Names
 from kgcorpus.kg.strings import hex_digits, prefixed
 
+# `ids` is a language (ISO 639-3).
+LANGUAGES = ("en", "vi", "pt-br", "simple", "ids")
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=6)
 NAME = st.builds(
     lambda lang, label, aliases: {"lang": lang, "label": label, "aliases": aliases},
-    st.sampled_from(["en", "vi", "zh", "simple"]),
+    st.sampled_from(LANGUAGES),
     st.none() | TEXT,
     st.none() | st.lists(TEXT, max_size=3),
 )
@@ -36,7 +38,7 @@ def test_names_are_those_of_the_rows(rows, cut):
             assert names.rows(pa.array(ids, pa.string())).tolist() == list(range(len(rows)))
             for i, row in enumerate(rows):
                 assert row["qid"] in names
-                unknown = {"en", "vi", "zh", "simple"} - {name["lang"] for name in row["names"]}
+                unknown = set(LANGUAGES) - {name["lang"] for name in row["names"]}
                 assert [names.label(row["qid"], lang) for lang in unknown] == [None] * len(unknown)
                 for name in row["names"]:
                     aliases = name["aliases"] or []
@@ -62,7 +64,7 @@ def test_what_is_unknown_has_no_name():
 def test_unfinished_files_are_not_opened(tmp_path):
     names = Names.from_rows([{"qid": "Q1", "names": [{"lang": "en", "label": "x", "aliases": []}]}], "qid")
     names.save(tmp_path)
-    (tmp_path / "ids.arrow").unlink()
+    (tmp_path / "_ids.arrow").unlink()
     with pytest.raises(FileNotFoundError):
         Names.open(tmp_path)
 

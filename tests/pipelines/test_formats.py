@@ -192,6 +192,13 @@ def test_pages_of_two_indexed_parts_another_language_and_text(read_pages: list) 
     assert [link["target"] for link in own["Rome was a town."]] == ["d:Q220", "Town"]
 
 
+def test_a_texts_page_ids_do_not_depend_on_the_dumps(
+    spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
+) -> None:
+    texts = config.model_copy(update={"wikipedia": ()})
+    assert run(spark, pages.STAGE, texts, tmp_path) == [row for row in read_pages if row["page_id"] < 0]
+
+
 def test_a_dump_without_index_is_split_into_raw_pages(
     spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
 ) -> None:
