@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, Manifest, is_inside, load_manifest, parse_manifest
 from kgcorpus.contracts.remote import fetch, told
 from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
@@ -52,7 +54,16 @@ def publish_to(url: str, out: Path) -> int:
             )
         # A table that was never built is pending alone.
         manifest.check_files(out, manifest.tables.keys() | manifest.pending)
+        refuse_links(out, *_BESIDE, *_paths_of(manifest))
+        if folder := _local(url):
+            refuse_links(folder, "data", "tables", _MANIFEST, _UNFINISHED, *_BESIDE, *_paths_of(manifest))
         return _send(manifest, out, _Store(url))
+
+
+def _local(url: str) -> Path | None:
+    """The folder that a URL or path names on this machine; None for an object store."""
+    file_system, path = fsspec.core.url_to_fs(url)
+    return Path(path) if isinstance(file_system, LocalFileSystem) else None
 
 
 class _Store:
@@ -184,6 +195,10 @@ def _files_of(manifest: Manifest, tables: Collection[str]) -> list[File]:
     return [file for name, entry in manifest.tables.items() if name in tables for file in entry.files]
 
 
+def _paths_of(manifest: Manifest) -> list[str]:
+    return [file.path for file in _files_of(manifest, manifest.tables)]
+
+
 def _fetch_whole(url: str, file: File, target: Path) -> None:
     _log.info("fetching %s", file.path)
     with replacing(target) as temporary:
@@ -198,6 +213,7 @@ def _fetch_whole(url: str, file: File, target: Path) -> None:
 
 
 def _take(folder: Path, url: str) -> None:
+    refuse_links(folder, "data", "tables", "published")
     # A kill before the sign is whole leaves its folder.
     others = folder.exists() and any(path.name != Path(_ORIGIN).parts[0] for path in folder.iterdir())
     if others and not (folder / _ORIGIN).exists():

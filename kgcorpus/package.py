@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from packaging.requirements import Requirement
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
+from kgcorpus.contracts.store import replacing, write_text
 
 Environment = Literal["image", "pex", "conda-pack", "py-files"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
@@ -68,13 +69,13 @@ def make_package(folder: Path) -> Package:
     folder.mkdir(parents=True, exist_ok=True)
     made = Package(*(folder / name for name in _NAMES))
     # The sign of a package comes first: one that was cut short is made again.
-    made.main.write_text(_MAIN, encoding="utf-8")
-    with zipfile.ZipFile(made.code, "w", zipfile.ZIP_DEFLATED) as archive:
+    write_text(made.main, _MAIN)
+    with replacing(made.code) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(_sources()):
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
-    made.logging.write_bytes((files("pipelines") / made.logging.name).read_bytes())
+    write_text(made.logging, (files("pipelines") / made.logging.name).read_text(encoding="utf-8"))
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(requirements().items()))
-    made.requirements.write_text(pins, encoding="utf-8")
+    write_text(made.requirements, pins)
     return made
 
 

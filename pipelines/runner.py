@@ -4,7 +4,6 @@ import json
 import logging
 import platform
 import resource
-import shutil
 import sys
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from kgcorpus import config as configuration
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.links import entries_of, remove
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.splits import SPLIT_SHARES
 from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
@@ -136,18 +136,18 @@ def _run(
         # Its files go now.
         manifest.save(out)
     if forced:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     inputs = {name: manifest.files(out, name) for name in available_inputs(stage, config)}
     sizes = [digests.size(source) for source in sources_of(config, stage.needs)]
     shards = _shard_counts(stage, made, manifest, sum(sizes))
     _remove_damaged(folder, entry if entry and entry.fingerprint == print_ else None)
     # The policy is in no fingerprint: these may be of a build that set bad input aside, and was killed.
     if is_refused(_named(_counters(folder), "drop."), config):
-        shutil.rmtree(folder)
+        remove(folder)
     try:
         if any(not (folder / name).exists() for name in shard_names(made, shards)):
             context = _context(stage, config, out, inputs)
-            shutil.rmtree(context.scratch, ignore_errors=True)
+            remove(context.scratch)
             write_shards(
                 stage.run(context),
                 made,
@@ -157,7 +157,7 @@ def _run(
                 partitions=config.spark.partitions,
                 quarantine=out / "quarantine" / stage.table / f"{print_[:12]}.jsonl",
             )
-            shutil.rmtree(context.scratch, ignore_errors=True)
+            remove(context.scratch)
         entry = _entry(stage, made, folder, shards=shards, fingerprint=print_)
         _validate(entry, config)
     except SPARK_FAILURES as error:
@@ -223,7 +223,7 @@ def _entry(
 
 def _counters(folder: Path) -> Counter[str]:
     """The sums of the shards that are there."""
-    return sum((read_counters(path) for path in folder.glob("*.parquet")), Counter())
+    return sum((read_counters(path) for path in entries_of(folder) if path.suffix == ".parquet"), Counter())
 
 
 def _named(sums: Counter[str], prefix: str) -> dict[str, int]:
@@ -244,7 +244,7 @@ def _validate(entry: TableEntry, config: BuildConfig) -> None:
 def _remove_damaged(folder: Path, entry: TableEntry | None) -> None:
     """A shard that cannot be read, or is not the one that the manifest names, is written again."""
     named = {Path(file.path).name: file.sha256 for file in entry.files} if entry else {}
-    for path in folder.glob("*.parquet"):
+    for path in (path for path in entries_of(folder) if path.suffix == ".parquet"):
         try:
             pq.read_metadata(path)
             whole = path.name not in named or sha256_of(path) == named[path.name]

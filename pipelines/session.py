@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from kgcorpus.config import SparkConfig
 from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.contracts.links import open_to_append
 from kgcorpus.java import find_java
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def _stderr_to(file: Path) -> Iterator[None]:
     sys.stderr.flush()
     saved = os.dup(2)
     try:
-        with open(file, "ab") as stream:
+        with open_to_append(file) as stream:
             os.dup2(stream.fileno(), 2)
         yield
     finally:

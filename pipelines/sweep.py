@@ -4,17 +4,23 @@ Therefore a folder is looked at first: nothing of the user's may lie where it wo
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.links import entries_of, files_below, refuse_links, remove
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.stages import Source
+from kgcorpus.contracts.tables import TABLES
 
 # Folders of OUT that are a build's alone.
 _OWN = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
+# Where a build writes and deletes. A link to a folder elsewhere in OUT is neither refused nor entered.
+_WRITTEN = (
+    *(f"{top}/{name}" for top in ("data", "tables", "quarantine", "scratch") for name in TABLES),
+    *("cache/names", "cache/linker", "world"),
+)
 # What it removes or writes over.
 _AT_RISK = (*_OWN, "README.md", "config.yaml", "report.json", "run.json", "spark.log")
 # A build leaves the second one before it writes its first shard, the first when a stage ends.
@@ -25,8 +31,10 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
     """See that nothing of the user's lies where a build removes files.
 
     Raises:
-        UsageError: OUT holds such things that no build made, or an input lies in a build's folders.
+        UsageError: OUT holds such things that no build made, a link where a build writes, or an input lies
+            in a build's folders.
     """
+    refuse_links(out, *_WRITTEN)
     if not any((out / sign).exists() for sign in _SIGNS):
         for path in (out / name for name in _AT_RISK):
             if path.is_file() or (path.is_dir() and any(path.iterdir())):
@@ -49,8 +57,8 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
 def remove_unpublished(out: Path, manifest: Manifest) -> None:
     """Leave under data/ what the manifest names."""
     named = {out / file.path for entry in manifest.tables.values() for file in entry.files}
-    for path in (out / "data").rglob("*"):
-        if path.is_file() and path not in named:
+    for path in files_below(out / "data"):
+        if path not in named:
             path.unlink()
 
 
@@ -62,20 +70,27 @@ def remove_superseded(out: Path, manifest: Manifest) -> None:
     current = {(name, entry.fingerprint[:12]) for name, entry in manifest.tables.items()}
     for path, owners in _owned(out):
         if not owners <= current:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.rmtree(out / "scratch", ignore_errors=True)
+            remove(path)
+    remove(out / "scratch")
 
 
 def _owned(out: Path) -> Iterator[tuple[Path, set[tuple[str, str]]]]:
     """What belongs to tables of certain fingerprints."""
-    for path in [*out.glob("tables/*/*"), *out.glob("quarantine/*/*.jsonl")]:
+    tables, set_aside = (entries_of(out / name) for name in ("tables", "quarantine"))
+    for path in (path for folder in tables for path in entries_of(folder)):
         yield path, {(path.parent.name, path.stem)}
-    for path in out.glob("cache/names/*-*"):
-        table, _, fingerprint = path.name.rpartition("-")
-        yield path, {(table, fingerprint)}
-    for path in out.glob("cache/linker/*/tables.json"):
+    for path in (path for folder in set_aside for path in entries_of(folder) if path.suffix == ".jsonl"):
+        yield path, {(path.parent.name, path.stem)}
+    for path in entries_of(out / "cache" / "names"):
+        table, dash, fingerprint = path.name.rpartition("-")
+        if dash:
+            yield path, {(table, fingerprint)}
+    for path in entries_of(out / "cache" / "linker"):
         try:
-            yield path.parent, {(table, fingerprint) for table, fingerprint in json.loads(path.read_text())}
+            tables_of = json.loads((path / "tables.json").read_text())
+            yield path, {(table, fingerprint) for table, fingerprint in tables_of}
+        except FileNotFoundError:
+            continue
         except (ValueError, TypeError):
-            # Cut off by a crash: it is of no table, and is made anew.
-            yield path.parent, {("", "")}
+            # Cut off by a crash: it belongs to no table, and is made again.
+            yield path, {("", "")}

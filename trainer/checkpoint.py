@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import pickle
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.links import remove
 from kgcorpus.contracts.store import temporary_name
 
 _DAMAGED = (
@@ -64,7 +64,7 @@ class Checkpoints:
     def save(self, step: int, objective: Resumable, optimizer: Optimizer) -> Path:
         """Write the checkpoint of `step`, then remove those beyond `keep`."""
         for leftover in self._folder.glob(".step-*.tmp"):
-            shutil.rmtree(leftover)
+            remove(leftover)
 
         def write(folder: Path) -> None:
             objective.save(folder)
@@ -78,7 +78,7 @@ class Checkpoints:
             # Renamed first: what a kill leaves half removed must not look like a checkpoint.
             leaving = temporary_name(old)
             os.rename(old, leaving)
-            shutil.rmtree(leaving)
+            remove(leaving)
         _log.info("saved %s", target)
         return target
 
@@ -134,10 +134,10 @@ def write_folder(target: Path, write: Callable[[Path], object]) -> None:
 def settle(target: Path) -> None:
     """Undo what a killed `write_folder` left: put an old folder back that has no successor yet."""
     aside = _aside(target)
-    if aside.exists() and not target.exists():
+    if aside.exists() and not aside.is_symlink() and not target.exists():
         os.rename(aside, target)
     for leftover in target.parent.glob(f".{target.name}.*"):
-        shutil.rmtree(leftover)
+        remove(leftover)
 
 
 def _aside(target: Path) -> Path:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.store import write_text
 
 # What a run replaces, or takes for what it has made. Its `kge`, a run, and its `corpus`, a copy, have their
 # own signs.
 _WRITTEN = ("model", "tokenizer", "checkpoints", "metrics.jsonl", "routes.jsonl", "triples")
+_FOLDERS = ("model", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")
 _SIGN = "run.json"
 
 
@@ -19,8 +21,11 @@ def refuse_foreign(out: Path) -> None:
     """See that a folder is a run's, or holds nothing that a run would replace.
 
     Raises:
-        UsageError: it has no run.json, and holds such things.
+        UsageError: it has no run.json, and holds such things; or a folder that a run writes is a link.
     """
+    refuse_links(out, *_FOLDERS)
+    # Weights & Biases keeps links of its own in it.
+    refuse_links(out, "wandb", enter=False)
     foreign = [name for name in _WRITTEN if (out / name).exists()]
     if foreign and not (out / _SIGN).exists():
         raise UsageError(

@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from kgcorpus.config import Section, put, validated
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.store import write_text
 from trainer.config import TrainingConfig
@@ -156,6 +157,7 @@ def run_sweep(
     cells, found = config.cells(shared or {}), []
     for i, cell in enumerate(cells):
         run = out / cell.folder
+        refuse_links(out, cell.folder, enter=False)
         _log.info("%d of %d: %s", i + 1, len(cells), run)
         train(config.objective, corpus=corpus, out=run, config=cell.training, max_steps=config.max_steps)
         results = [_score(score, run, corpus) for score in config.scores]

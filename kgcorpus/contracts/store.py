@@ -4,11 +4,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from kgcorpus.contracts.errors import UsageError, naming
+from kgcorpus.contracts.links import entries_of, files_below, open_to_append
 
 _CHUNK = 1 << 20
 
@@ -59,9 +61,9 @@ def sweep_temporaries(out: Path) -> None:
 
     What others write meanwhile stays: the tokens of a training, a run that lies in the folder.
     """
-    deep = (path for name in ("tables", "data", "quarantine") for path in (out / name).rglob(".*.tmp"))
-    for leftover in [*out.glob(".*.tmp"), *deep]:
-        if leftover.is_file():
+    deep = (path for name in ("tables", "data", "quarantine") for path in files_below(out / name))
+    for leftover in [*entries_of(out.resolve()), *deep]:
+        if leftover.match(".*.tmp") and not leftover.is_dir():
             leftover.unlink(missing_ok=True)
 
 
@@ -74,22 +76,28 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
         work: what is done in it, e.g. `build`.
 
     Raises:
-        UsageError: another process holds it.
+        UsageError: another process holds it, or `.lock` is a link.
         EnvironmentLacksError: the disk has no room for the work.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+", encoding="utf-8") as stream:
+    with open_to_append(folder / ".lock") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.seek(0)
             raise UsageError(
-                f"another {work} (process {stream.read().strip() or 'unknown'}) is at work in this folder",
+                f"another {work} ({_owner(stream.read())}) is at work in this folder",
                 where=str(folder),
                 mend="Wait for it, or choose another --out",
             ) from None
         stream.truncate(0)
-        stream.write(str(os.getpid()))
+        stream.write(f"{os.getpid()} {platform.node()}".encode())
         stream.flush()
         with naming(folder):
             yield
+
+
+def _owner(text: bytes) -> str:
+    """Who holds a lock, by what it wrote there; the host only where it is another one."""
+    process, _, host = text.decode(errors="replace").partition(" ")
+    return f"process {process or 'unknown'}" + (f" on {host}" if host not in ("", platform.node()) else "")

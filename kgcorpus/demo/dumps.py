@@ -15,6 +15,7 @@ from typing import TypedDict
 from xml.sax.saxutils import escape, quoteattr
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.store import replacing
 from kgcorpus.wiki.site import Site
 
 WIKIPEDIA = Path(__file__).parent / "world" / "wikipedia"
@@ -89,7 +90,8 @@ def write_dumps(folder: Path) -> list[Path]:
         if info["compressed"]:
             path = path.with_name(f"{path.name}.bz2")
             dump = bz2.compress(dump)
-        path.write_bytes(dump)
+        with replacing(path) as temporary:
+            temporary.write_bytes(dump)
         written.append(path)
     return written
 

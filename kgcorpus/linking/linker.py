@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kgcorpus.config import BuildConfig, LinkingConfig, load
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE
+from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches, read_shard
 from kgcorpus.contracts.store import write_text
@@ -221,6 +222,8 @@ def _open_lexicon(
     names = [config.name_links, config.title_links, config.name_probability, sorted(without)]
     key = hashlib.sha256(json.dumps([_FORMAT, tables, names]).encode()).hexdigest()
     folder = cache / key[:12] / lang
+    out = cache.parents[1]
+    refuse_links(out, folder.relative_to(out))
     try:
         return Lexicon.open(folder)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:

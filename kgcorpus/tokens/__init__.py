@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, load_manifest
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.contracts.store import replacing, sha256_of
@@ -59,6 +60,7 @@ def ensure_tokens(
 
     Raises:
         InputError: no finished build, or a shard that the manifest names is missing.
+        UsageError: a folder of the cache is a link.
     """
     from tokenizers import Tokenizer
 
@@ -71,6 +73,7 @@ def ensure_tokens(
     out = Path(out)
     entry = load_manifest(out, required=True).tables.get(config)
     folder = out / "tokens" / tokenizer_key(tokenizer) / config
+    refuse_links(out, folder.relative_to(out))
     found: dict[str, list[Path]] = {split: [] for split in splits}
     for shard in entry.files if entry else ():
         if shard.split in found:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, hash64_rows
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.tokens import REMADE_BY, ensure_tokens, tokenizer_key
@@ -89,8 +90,7 @@ class GraphStore:
 
     def entities(self) -> Entities:
         """The entities, with their descriptions cut to `length`."""
-        folder = self.corpus / "cache" / "jaket" / f"entities-{self.entities_key}"
-        arrays = mapped(folder, self._make_entities)
+        arrays = mapped(self._cache(f"entities-{self.entities_key}"), self._make_entities)
         categories, relations = arrays.pop("category_names"), arrays.pop("relation_names")
         return Entities(
             **arrays,
@@ -118,7 +118,12 @@ class GraphStore:
             )
             return vars(graph)
 
-        return Graph(**mapped(self.corpus / "cache" / "jaket" / f"graph-{key}", make))
+        return Graph(**mapped(self._cache(f"graph-{key}"), make))
+
+    def _cache(self, name: str) -> Path:
+        place = Path("cache", "jaket", name)
+        refuse_links(self.corpus, place)
+        return self.corpus / place
 
     def _make_entities(self) -> dict[str, NDArray[Any]]:
         files = ensure_tokens(

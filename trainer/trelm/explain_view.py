@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
-from kgcorpus.contracts.store import write_text
+from kgcorpus.contracts.store import replacing, write_text
 from kgcorpus.report.visible import visible
 from trainer.trelm.explain import Explanation, Neuron
 
@@ -87,7 +87,8 @@ def _draw(explanation: Explanation, path: Path) -> None:
     right.barh([layer.layer for layer in explanation.layers], [layer.share for layer in explanation.layers])
     right.set(xlabel="share of the attribution")
     figure.suptitle(f"{explanation.sentence}  {explanation.answer} ({explanation.probability:.3f})")
-    figure.savefig(path, dpi=150)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix[1:])
 
 
 def _spine(explanation: Explanation) -> list[Neuron]:
