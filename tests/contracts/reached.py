@@ -17,6 +17,7 @@ PACKAGES = ("kgcorpus", "pipelines", "trainer")
 LEFT_OUT = {
     "kgcorpus.config": "a value that acts is in a fingerprint",
     "kgcorpus.contracts.errors": "texts for a user",
+    "kgcorpus.contracts.links": "refuses paths",
     "kgcorpus.contracts.manifest": "describes finished tables",
     "kgcorpus.contracts.stages": "makes the fingerprints",
     "kgcorpus.contracts.store": "moves finished files",
