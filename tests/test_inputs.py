@@ -39,6 +39,11 @@ def test_lines_are_numbered_whatever_the_packing_and_line_ends(tmp_path, suffix)
     assert list(read_lines(path)) == [(1, b"Q1\tP1\tQ2"), (2, "Q1\tx\u2028y\x85".encode())]
 
 
+def test_no_byte_order_mark_of_joined_files_becomes_part_of_an_id(tmp_path):
+    part = "\ufeffQ1\tP1\tQ2\n".encode()
+    assert [line for _, line in read_lines(written(tmp_path, part + part))] == [b"Q1\tP1\tQ2"] * 2
+
+
 @settings(max_examples=30)
 @given(st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=6), st.sampled_from([*PACKERS][1:]))
 def test_streams_on_end_are_read_as_one(tmp_path_factory, rest, cuts, suffix):

@@ -40,12 +40,13 @@ def raw_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
 def read_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[int, bytes]]:
     """Yield (line number from 1, line without its end or a byte order mark) of a UTF-8 file.
 
+    Files joined by `cat` have a byte order mark at the start of later lines too.
+
     Raises:
         InputError: as `raw_lines`.
     """
     for number, raw in enumerate(raw_lines(path, limits=limits), start=1):
-        line = raw.removeprefix(UTF8_BOM) if number == 1 else raw
-        yield number, line.rstrip(b"\r\n")
+        yield number, raw.removeprefix(UTF8_BOM).rstrip(b"\r\n")
 
 
 def read_records(
