@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kgcorpus.contracts.errors import UsageError
-from kgcorpus.contracts.languages import LANGUAGE_CODE
+from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 _UNSET = re.compile("\ue000(\\w+)\ue000")
@@ -43,6 +43,9 @@ class Section(BaseModel):
     def _drop_keys_without_a_value(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
+        for name, value in data.items():
+            if isinstance(value, set | frozenset):
+                raise ValueError(f"{name} is a set, which has no order: write a list")
         means_something = {
             name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)
         }
@@ -312,9 +315,14 @@ class BuildConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _languages_are_distinct(self) -> "BuildConfig":
-        if len(set(self.languages)) < len(self.languages):
+    def _a_language_has_one_spelling(self) -> "BuildConfig":
+        if len(spellings(self.languages)) < len(self.languages):
             raise ValueError(f"languages names one twice: {', '.join(self.languages)}")
+        codes = [*self.languages, *(wiki.lang for wiki in self.wikipedia), *(text.lang for text in self.text)]
+        known = spellings(codes)
+        for code in codes:
+            if (other := known[language_key(code)]) != code:
+                raise ValueError(f"{code} and {other} name one language: write one of them")
         return self
 
     @property

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from kgcorpus.contracts.languages import language_key, spellings
 from kgcorpus.contracts.stages import Source, Stage
 from kgcorpus.contracts.tables import NAME, table
 from kgcorpus.contracts.tally import Tally
@@ -106,20 +107,24 @@ def _parse_lists(context: Context, places: list[int]) -> DataFrame:
     """The tab-separated ones of the sources, which lie at these places."""
     policy, limits = context.on_bad_input, context.limits
     languages = tuple(context.params["languages"])
-    sources = list(context.sources)
+    sources, spelled = list(context.sources), spellings(languages)
 
     def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         bad = on_bad(policy, tally)
         for file in files:
             place = places[file["ordinal"]]
             parser = _parser(sources[place], languages, limits)
-            for row in read_records(file["path"], parser, tally=tally, on_bad=bad, limits=limits):
-                if isinstance(row, readers.NameRow) and row.lang not in languages:
-                    tally.drop("other_language")
-                    continue
-                if isinstance(row, readers.NameRow) and not (row.label or row.aliases):
-                    tally.drop("row_without_name")
-                    continue
+            for parsed in read_records(file["path"], parser, tally=tally, on_bad=bad, limits=limits):
+                row = parsed
+                if isinstance(row, readers.NameRow):
+                    lang = spelled.get(language_key(row.lang))
+                    if lang is None:
+                        tally.drop("other_language")
+                        continue
+                    if not (row.label or row.aliases):
+                        tally.drop("row_without_name")
+                        continue
+                    row = row._replace(lang=lang)
                 yield {"id": row[0], "file": place, **_part(row)}
 
     return context.map_files([sources[place].path for place in places], parse, _PART)
@@ -150,7 +155,7 @@ def _parser(source: Source, languages: tuple[str, ...], limits: Limits) -> Any:
         return readers.parse_description
     if source.role == "graph.types":
         return readers.parse_types
-    if readers.sniff_names(source.path, languages, limits=limits) == "wikidata5m":
+    if readers.sniff_names(source.path, languages, limits=limits).layout == "wikidata5m":
         return readers.parse_wikidata5m_names
     return readers.parse_relation if source.role == "graph.relations" else readers.parse_names
 
@@ -186,7 +191,7 @@ def _merge_names(parts: list[Row], tally: Tally) -> list[dict[str, Any]]:
 
 ENTITIES = Stage(
     table="entities",
-    version=2,
+    version=3,
     run=run_entities,
     inputs=("triples",),
     sources=("graph.labels", "graph.descriptions", "graph.types"),
@@ -196,7 +201,7 @@ ENTITIES = Stage(
 
 RELATIONS = Stage(
     table="relations",
-    version=2,
+    version=3,
     run=run_relations,
     sources=("graph.relations",),
     needs=("graph.relations",),

@@ -47,7 +47,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="triples",
-    version=3,
+    version=4,
     run=run,
     sources=("graph.triples",),
     needs=("graph.triples",),

@@ -103,6 +103,30 @@ def test_every_wikipedia_has_a_language() -> None:
     assert BuildConfig(languages=codes).languages == codes
 
 
+@pytest.mark.parametrize("code", ["pt-BR", "zh-Hant", "zh-Hant-HK", "es-419", "sr_Latn", "de-1996"])
+def test_codes_of_bcp_47_are_languages(code: str) -> None:
+    overrides = [f"languages=[fr, {code}]", f"wikipedia=[{{lang: {code}, dump: x}}]"]
+    config = load(BuildConfig, None, overrides=overrides)
+    assert (config.languages, config.wikipedia[0].lang) == (("fr", code), code)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["languages=[pt-br, pt-BR]"], ["languages=[zh-Hant]", "text=[{lang: zh-hant, path: x}]"]],
+)
+def test_two_spellings_of_a_language_are_refused(overrides: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"one twice|name one language: write one"):
+        load(BuildConfig, None, overrides=overrides)
+
+
+@pytest.mark.parametrize("key", ["languages", "graph.triples", "passages.plain"])
+def test_a_set_has_no_order_and_is_refused(key: str) -> None:
+    with pytest.raises(
+        UsageError, match=f"{key.rpartition(chr(46))[2]} is a set, which has no order: write a list"
+    ):
+        load(BuildConfig, None, overrides=[f"{key}=!!set {{en, de}}"])
+
+
 def test_every_count_has_an_end() -> None:
     def endless(model: type, prefix: str) -> list[str]:
         found = []

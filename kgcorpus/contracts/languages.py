@@ -1,6 +1,18 @@
-"""How a build names a language."""
+"""How a build names a language: BCP 47 codes such as `de`, `pt-BR` and `zh-Hant`."""
 
 import re
+from collections.abc import Iterable
 
-# `simple` names the Simple English Wikipedia.
-LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(-[a-z]+)*")
+# `simple` names the Simple English Wikipedia. Subtags are scripts, regions and variants, also those of
+# Wikimedia (`be-tarask`, `zh-classical`); exports of other programs write `pt_BR`.
+LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(?:[-_][A-Za-z0-9]{1,12})*")
+
+
+def language_key(code: str) -> str:
+    """The form by which codes are compared: `pt-BR`, `pt_br` and `pt-br` name one language."""
+    return code.lower().replace("_", "-")
+
+
+def spellings(languages: Iterable[str]) -> dict[str, str]:
+    """`language_key` -> the code as configured, which is what a build writes."""
+    return {language_key(code): code for code in languages}

@@ -9,20 +9,12 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.languages import LANGUAGE_CODE
-from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, read_lines
+from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, headers, read_lines
 
 _NO_TEXT = re.compile("[\r\0]")
-_SNIFFED_LINES = 50
-# Words casefolded; the last two are KGTK's, whose columns differ.
-_HEADERS = frozenset(
-    {
-        ("head", "relation", "tail"),
-        ("subject", "predicate", "object"),
-        ("node1", "label", "node2"),
-        ("id", "node1", "label"),
-    }
-)
+SAMPLED_LINES = 1000
+Words = Sequence[frozenset[str]]
 
 
 class TripleRow(NamedTuple):
@@ -65,87 +57,109 @@ class TitleRow(NamedTuple):
 
 def parse_triple(line: str) -> TripleRow:
     """`h r t`."""
-    triple = TripleRow(*_fields(line, "a triple (h, r, t)", 3)[:3])
-    # Single letters as they are written: H R T may be a fact of an own graph.
-    if triple == ("h", "r", "t") or tuple(map(str.casefold, triple)) in _HEADERS:
-        raise BadRecord("this is a header, which files of triples do not have here")
-    return triple
+    return TripleRow(*_fields(line, "a triple (h, r, t)", headers.TRIPLE, layout="triples")[:3])
 
 
 def parse_names(line: str) -> NameRow:
     """`QID lang label alias...`; the label may be empty where there is an alias."""
-    fields = _fields(line, "a row of labels (id, lang, label)", 3, may_be_empty=2)
+    fields = _named_fields(line, "a row of labels (id, lang, label)", layout="labels")
     return _name_row(fields[0], fields[1], fields[2], fields[3:])
 
 
 def parse_relation(line: str) -> NameRow:
     """`PID lang label description alias...`; the description may be missing, and is not kept."""
-    fields = _fields(line, "a row of relations (id, lang, label)", 3, may_be_empty=2)
+    fields = _named_fields(line, "a row of relations (id, lang, label)", layout="relations")
     return _name_row(fields[0], fields[1], fields[2], fields[4:])
 
 
 def parse_wikidata5m_names(line: str) -> NameRow:
     """Wikidata5M's `id alias alias...` of entities or relations: English, the first alias is the label."""
-    fields = _fields(line, "a row of names (id, name)", 2)
+    fields = _fields(line, "a row of names (id, name)", (headers.ID, headers.NAME), layout="names")
     return _name_row(fields[0], "en", fields[1], fields[2:])
 
 
 def parse_types(line: str) -> TypesRow:
     """`QID typeQID...`."""
-    qid, *types = _fields(line, "a row of types (id, class)", 2)
+    qid, *types = _fields(line, "a row of types (id, class)", (headers.ID, headers.CLASS), layout="types")
     return TypesRow(qid, _distinct(types))
 
 
 def parse_description(line: str) -> DescriptionRow:
     """`QID text`."""
-    qid, text = _fields(line, "a description (id, text)", 2)[:2]
+    columns = (headers.ID, headers.TEXT)
+    qid, text = _fields(line, "a description (id, text)", columns, layout="descriptions")[:2]
     return DescriptionRow(qid, text)
 
 
 def parse_title(line: str) -> TitleRow:
     """`title QID`."""
-    title, qid = _fields(line, "a title (title, id)", 2)[:2]
+    title, qid = _fields(line, "a title (title, id)", (headers.TITLE, headers.ID), layout="titles")[:2]
     return TitleRow(title, qid)
 
 
-def sniff_names(
-    path: str, languages: Sequence[str], *, limits: Limits = DEFAULT_LIMITS
-) -> Literal["names", "wikidata5m"]:
-    """Tell whether a file of entity or relation names states a language in its second column.
+class NamesLayout(NamedTuple):
+    """The layout of a file of names, and what it was inferred from.
+
+    Attributes:
+        layout: `names` for `id lang label alias...`, `wikidata5m` for `id alias...`.
+        rows: sampled lines of at least two columns.
+        with_language: those of at least three columns with a language code in the second.
+    """
+
+    layout: Literal["names", "wikidata5m"]
+    rows: int
+    with_language: int
+
+
+def sniff_names(path: str, languages: Sequence[str], *, limits: Limits = DEFAULT_LIMITS) -> NamesLayout:
+    """Infer whether a file of names has a language in its second column, by most of its first 1,000 lines.
 
     Args:
         path: a file in the layout of `parse_names`, `parse_relation` or `parse_wikidata5m_names`.
         languages: the configured languages; the file may hold others as well.
 
     Raises:
-        InputError: every second column could be a language code, but none is a configured one.
+        InputError: most second columns could be a language code, but none is a configured one.
     """
-    second = []
-    for _, raw in islice(read_lines(path, limits=limits), _SNIFFED_LINES):
-        fields = raw.decode("utf-8", "replace").split("\t")
-        if len(fields) > 1:
-            second.append(fields[1].strip())
-    if not second or not all(map(LANGUAGE_CODE.fullmatch, second)):
-        return "wikidata5m"
-    if set(second).isdisjoint(languages):
+    rows, codes = 0, []
+    for _, raw in islice(read_lines(path, limits=limits), SAMPLED_LINES):
+        fields = [field.strip() for field in raw.decode("utf-8", "replace").split("\t")]
+        rows += len(fields) > 1
+        if len(fields) > 2 and LANGUAGE_CODE.fullmatch(fields[1]):
+            codes.append(fields[1])
+    if 2 * len(codes) <= rows:
+        return NamesLayout("wikidata5m", rows, len(codes))
+    if spellings(codes).keys().isdisjoint(map(language_key, languages)):
         raise InputError(
-            f"the second column holds {', '.join(sorted(set(second))[:5])}: "
+            f"the second column holds {', '.join(sorted(set(codes))[:5])}: "
             "languages that are not configured, or names",
             where=path,
             mend="Add the language to `languages`, or write the rows as `id lang label alias...`",
         )
-    return "names"
+    return NamesLayout("names", rows, len(codes))
 
 
-def _fields(line: str, what: str, needed: int, *, may_be_empty: int = -1) -> list[str]:
+def _named_fields(line: str, what: str, *, layout: str) -> list[str]:
+    """The fields of a row whose second column is a language; its third may be empty."""
+    columns = (headers.ID, headers.LANGUAGE, headers.NAME)
+    fields = _fields(line, what, columns, layout=layout, may_be_empty=2)
+    if not LANGUAGE_CODE.fullmatch(fields[1]):
+        raise BadRecord(f"column 2 of {what} is no language code: {fields[1][:40]!r}")
+    return fields
+
+
+def _fields(line: str, what: str, columns: Words, *, layout: str, may_be_empty: int = -1) -> list[str]:
     if control := _NO_TEXT.search(line):
         raise BadRecord(f"the character {control[0]!r} stands within the line")
     fields = [field.strip() for field in line.split("\t")]
+    needed = len(columns)
     if len(fields) < needed:
         raise BadRecord(f"{what} has at least {needed} tab-separated columns, here {len(fields)}")
     for column in range(needed):
         if not fields[column] and column != may_be_empty:
             raise BadRecord(f"column {column + 1} of {what} is empty")
+    if headers.is_header(fields, columns):
+        raise BadRecord(f"this is a header line; files of {layout} have none")
     return fields
 
 

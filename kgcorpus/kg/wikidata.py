@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.languages import language_key
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
 from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
@@ -108,8 +109,9 @@ def rows_in(
 def _names(entity: Entity, languages: Sequence[str]) -> Iterator[NameRow]:
     labels, aliases = _mapping(entity, "labels"), _mapping(entity, "aliases")
     for lang in languages:
-        label = _value(labels[lang]) if lang in labels else None
-        others = [_value(alias) for alias in _sequence(aliases.get(lang, []))]
+        # Wikidata writes codes in lower case; a configuration may write `pt-BR`.
+        label = next((_value(labels[code]) for code in _codes(lang) if code in labels), None)
+        others = [_value(alias) for code in _codes(lang) for alias in _sequence(aliases.get(code, []))]
         others = [alias for alias in dict.fromkeys(others) if alias and alias != label]
         if label or others:
             yield NameRow(entity["id"], lang, label or None, others)
@@ -117,8 +119,15 @@ def _names(entity: Entity, languages: Sequence[str]) -> Iterator[NameRow]:
 
 def _description(entity: Entity, lang: str) -> Iterator[DescriptionRow]:
     descriptions = _mapping(entity, "descriptions")
-    if lang in descriptions and (text := _value(descriptions[lang])):
-        yield DescriptionRow(entity["id"], text)
+    for code in _codes(lang):
+        if code in descriptions and (text := _value(descriptions[code])):
+            yield DescriptionRow(entity["id"], text)
+            return
+
+
+def _codes(lang: str) -> tuple[str, ...]:
+    """A configured code as the dump may write it."""
+    return tuple(dict.fromkeys((lang, language_key(lang))))
 
 
 def _types(entity: Entity) -> Iterator[TypesRow]:

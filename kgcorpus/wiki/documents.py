@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kgcorpus.contracts.languages import LANGUAGE_CODE
+from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, numbered_records
@@ -48,12 +48,14 @@ def read_linked_documents(
     Raises:
         InputError: as `inputs.read_lines`.
     """
+    known = spellings((*sites, lang))
 
     def parse(line: str) -> dict[str, Any]:
         row = _object(line)
         text, code = _string(row, "text"), _string(row, "lang", lang)
         if not LANGUAGE_CODE.fullmatch(code):
             raise BadRecord(f"{code[:20]!r} is no language code")
+        code = known.get(language_key(code), language_key(code))
         site = sites.get(code) or Site.of(code, names={})
         return {
             "title": site.normalise_title(_string(row, "title", "")),

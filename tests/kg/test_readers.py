@@ -45,6 +45,8 @@ def test_layouts(parser, line, expected):
         (readers.parse_types, "Q1\t"),
         (readers.parse_description, "Q1"),
         (readers.parse_title, "Earth\t"),
+        (readers.parse_names, "Q1\tPlanet Earth\tGaia"),
+        (readers.parse_relation, "P1\t# comment\tx"),
     ],
 )
 def test_malformed_lines(parser, line):
@@ -64,33 +66,82 @@ def test_no_control_character_comes_into_a_row(control, at, parser):
         parser("Q1\ten\txyz\ta"[:at] + control + "Q1\ten\txyz\ta"[at:])
 
 
-@pytest.mark.parametrize("line", ["h\tr\tt", "Head\tRelation\tTail", "SUBJECT\tpredicate\tobject\trank"])
-def test_a_header_is_no_triple(line):
+HEADERS = [
+    (readers.parse_triple, "h\tr\tt"),
+    (readers.parse_triple, "Head\tRelation\tTail"),
+    (readers.parse_triple, "SUBJECT\tpredicate\tobject\trank"),
+    (readers.parse_triple, "head_id\trelation\ttail_id"),
+    (readers.parse_triple, "id\tnode1\tlabel\tnode2"),
+    (readers.parse_names, "qid\tlang\tlabel"),
+    (readers.parse_names, "#QID\tLanguage\tlabel\talias"),
+    (readers.parse_names, '"item"\t"language_code"\t"item label"'),
+    (readers.parse_relation, "pid\tlang\tlabel\tdescription"),
+    (readers.parse_wikidata5m_names, "entity\talias\talias"),
+    (readers.parse_types, "qid\ttype_qid"),
+    (readers.parse_types, "?item\t?class"),
+    (readers.parse_description, "QID\tdescription"),
+    (readers.parse_title, "title\tQID"),
+    (readers.parse_title, "page title\twikidata_id"),
+]
+
+
+@pytest.mark.parametrize(("parser", "line"), HEADERS)
+def test_a_header_is_refused_in_every_layout(parser, line):
     with pytest.raises(BadRecord, match="header"):
-        readers.parse_triple(line)
+        parser(line)
 
 
-@given(FIELD, FIELD, FIELD, st.lists(FIELD, unique=True))
+@pytest.mark.parametrize(
+    ("parser", "line"),
+    [
+        (readers.parse_title, "Title\tQ783521"),
+        (readers.parse_title, "Q\tQ9899"),
+        (readers.parse_names, "Q1\ten\tlabel"),
+        (readers.parse_wikidata5m_names, "Q783521\ttitle\tname"),
+        (readers.parse_description, "Q1\tdescription"),
+        (readers.parse_types, "Q1\tclass"),
+        (readers.parse_triple, "title\tlabel\tname"),
+    ],
+)
+def test_a_row_with_a_word_of_headers_is_a_row(parser, line):
+    assert parser(line)[0] == line.split("\t")[0]
+
+
+@given(FIELD, st.sampled_from(["en", "pt-BR", "zh-min-nan", "es-419"]), FIELD, st.lists(FIELD, unique=True))
 def test_any_text_survives_a_row_of_names(ident, lang, label, aliases):
     row = readers.parse_names("\t".join([ident, lang, label, *aliases]))
     assert row == NameRow(ident, lang, label, [alias for alias in aliases if alias != label])
 
 
-def test_sniffing(tmp_path):
+def test_most_of_the_sampled_lines_say_whether_a_file_names_languages(tmp_path):
     path = tmp_path / "names.tsv"
-    path.write_text("Q1\ten\tx\nQ1\tzh-hans\ty\nQ1\tsv\tz\n")
-    assert sniff_names(str(path), ["de", "en"]) == "names"
-    path.write_text("Q1\tdog\nQ2\tPlanet Earth\tEarth\n")
-    assert sniff_names(str(path), ["en"]) == "wikidata5m"
+    path.write_text("Q1\ten\tx\nQ1\tzh-Hans\ty\nQ1\tsv\tz\n")
+    assert sniff_names(str(path), ["de", "en"]) == ("names", 3, 3)
+    path.write_text("Q1\tdog\nQ2\tPlanet Earth\tEarth\nQ3\tcat\nQ4\tBob\tRobert\n")
+    assert sniff_names(str(path), ["en"]) == ("wikidata5m", 4, 0)
     path.write_text("Q1\tsv\tx\n")
     with pytest.raises(InputError, match="sv: languages that are not configured"):
         sniff_names(str(path), ["en"])
 
 
+@given(
+    st.integers(0, 60),
+    st.sampled_from(
+        ["qid\tlang\tlabel", "# a comment", "Q1\tpt-BR\tBerlim", "Q1\tzh-Hant\t柏林", "Q1\tx", ""]
+    ),
+)
+def test_one_odd_line_changes_no_files_layout(tmp_path_factory, at, odd):
+    path = tmp_path_factory.mktemp("s") / "names.tsv"
+    for layout, row in (("names", "Q{}\tde\tBerlin"), ("wikidata5m", "Q{}\tBerlin\tBerlin, Germany")):
+        lines = [row.format(n) for n in range(60)]
+        path.write_text("\n".join([*lines[:at], odd, *lines[at:]]))
+        assert sniff_names(str(path), ["en", "de"]).layout == layout
+
+
 def test_real_files(real_data):
     folder = real_data / "demo-small"
-    assert sniff_names(str(folder / "labels_10lang.tsv.gz"), ["en"]) == "names"
-    assert sniff_names(str(folder / "relations.tsv.gz"), ["en"]) == "names"
+    assert sniff_names(str(folder / "labels_10lang.tsv.gz"), ["en"]).layout == "names"
+    assert sniff_names(str(folder / "relations.tsv.gz"), ["en"]).layout == "names"
     tally = Tally()
     triples = list(
         read_records(str(folder / "triples.txt.gz"), readers.parse_triple, tally=tally, on_bad=refuse)

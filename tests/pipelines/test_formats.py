@@ -283,6 +283,21 @@ def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfi
     assert (relation["pid"], relation["names"][0]["label"]) == ("P17", "country")
 
 
+def test_odd_lines_leave_a_labels_file_what_it_is(spark: "SparkSession", tmp_path: Path) -> None:
+    labels = tmp_path / "labels.tsv"
+    graph = {"triples": str(tmp_path / "t"), "labels": str(labels), "relations": str(labels)}
+    config = BuildConfig.model_validate({"languages": ["pt-BR", "en"], "graph": graph})
+    labels.write_text("Q1\ten\tBerlin\nQ1\tpt-br\tBerlim\nQ1\tzh-Hant\t柏林\n")
+    facts = [{"h": "Q1", "r": "P1", "t": "Q1"}]
+    (row,) = run(spark, names.ENTITIES, config, tmp_path, {"triples": facts})
+    assert [(name["lang"], name["label"]) for name in row["names"]] == [("en", "Berlin"), ("pt-BR", "Berlim")]
+    labels.write_text("qid\tlang\tlabel\n" + labels.read_text())
+    for stage in (names.ENTITIES, names.RELATIONS):
+        with pytest.raises(SPARK_FAILURES) as failure:
+            run(spark, stage, config, tmp_path, {"triples": facts})
+        assert "labels.tsv:1: this is a header line" in str(failure.value)
+
+
 def test_wikidata5ms_inductive_files_and_all_its_triples(spark: "SparkSession", tmp_path: Path) -> None:
     # The parts of the inductive setting share no entity; all of them lie in the one file of all triples.
     parts = {"train": "Q1\tP17\tQ2\nQ2\tP31\tQ3\n", "valid": "Q4\tP17\tQ5\n", "test": "Q6\tP17\tQ7\n"}

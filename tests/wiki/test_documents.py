@@ -62,9 +62,10 @@ def test_its_own_language_wins_and_empty_text_is_dropped(tmp_path):
         '{"text": " "}',
         '{"text": "b"}',
         '{"text": "c", "lang": "simple"}',
+        '{"text": "e", "lang": "pt-BR"}',
     ]
     rows = read(tmp_path, lines, tally=tally)
-    assert [row["lang"] for row in rows] == ["de", "en", "simple"]
+    assert [row["lang"] for row in rows] == ["de", "en", "simple", "pt-br"]
     assert tally.drops["no_text"] == 1
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, decoded, read_lines
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, decoded, headers, read_lines
+from kgcorpus.inputs.headers import is_header
 from kgcorpus.wiki.wikitext import rendering as to
 from kgcorpus.wiki.wikitext.rendering import Renderer
 
@@ -132,8 +133,8 @@ def read_templates(path: str, lang: str, *, limits: Limits = DEFAULT_LIMITS) -> 
     empty text removes the template.
 
     Raises:
-        InputError: a line is not UTF-8, has no tab, or names an unknown template after `=`; or as
-            `read_lines`.
+        InputError: a line is not UTF-8, is a header, has no tab, or names an unknown template after `=`;
+            or as `read_lines`.
     """
     known = set(renderers(lang))
     added = []
@@ -147,6 +148,8 @@ def read_templates(path: str, lang: str, *, limits: Limits = DEFAULT_LIMITS) -> 
         key = name.strip().replace("_", " ").lower()
         if not key or key.startswith("#"):
             continue
+        if is_header((name, text), (headers.TEMPLATE, headers.TEXT)):
+            raise InputError("this is a header line", where=where, mend="Delete it, or begin it with #")
         if not tab or (text.startswith("=") and text[1:] not in known):
             raise InputError(
                 f"is no template: {line[:80]!r}",

@@ -1,0 +1,52 @@
+"""Header lines of tab-separated files: no layout has one, so reading one as data gives a false row."""
+
+import re
+from collections.abc import Sequence
+
+_OTHER_THAN_LETTERS = re.compile(r"[\W_]+")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# What people call a column. A word is casefolded and without spaces and marks: `#type_QID` is `typeqid`.
+ID = _words(
+    """id ids qid qids pid entity entityid item itemid node node1 nodeid subject wikidata wikidataid
+    wikidataqid wikibaseitem uri iri key property propertyid relation relationid predicate"""
+)
+LANGUAGE = _words("lang langs language languages languagecode languagetag langcode lc locale")
+NAME = _words(
+    """label labels name names title alias aliases text value prefterm preflabel entitylabel itemlabel
+    propertylabel relationlabel rdfslabel"""
+)
+CLASS = _words(
+    """type types class classes typeid typeqid typesqid classid classqid instanceof p31 category categories
+    kind node2"""
+)
+TEXT = _words("text texts description descriptions abstract summary content value definition")
+TITLE = _words("title titles page pages pagetitle name names article label")
+TEMPLATE = _words("name names template templates templatename")
+_END = _words(
+    """head headid headentity subject subjectid tail tailid tailentity object objectid node1 node2 entity1
+    entity2 source target"""
+)
+_LINK = _words("relation relationid relationship predicate predicateid property propertyid rel edge label")
+TRIPLE = (_END, _LINK, _END)
+# KGTK's edges with ids, and OpenKE's order. Single letters only in lower case: an own graph may hold H R T.
+_TRIPLES_OF_OTHERS = frozenset({("id", "node1", "label"), ("head", "tail", "relation")})
+_LETTERS = frozenset({("h", "r", "t"), ("s", "p", "o"), ("h", "t", "r")})
+
+
+def is_header(fields: Sequence[str], columns: Sequence[frozenset[str]]) -> bool:
+    """Whether every required column of a line holds a name of that column.
+
+    Args:
+        fields: the line's fields.
+        columns: for each required column, the words that name it.
+    """
+    first = tuple(fields[: len(columns)])
+    words = tuple(_OTHER_THAN_LETTERS.sub("", field.casefold()) for field in first)
+    if columns is TRIPLE and (words in _TRIPLES_OF_OTHERS or first in _LETTERS):
+        return True
+    return len(words) == len(columns) and all(map(frozenset.__contains__, columns, words))
