@@ -1,6 +1,5 @@
 """The command line. Every command imports what it needs when it runs, so `--help` is quick."""
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -9,14 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from kgcorpus import __version__
 from kgcorpus.contracts.errors import UsageError, as_error
 from kgcorpus.contracts.remote import given, given_path, local_folder
+from kgcorpus.report.terminal import guard_logs, say, say_json, say_lines, stderr, stdout
 from kgcorpus.report.visible import visible
-
-stdout, stderr = Console(highlight=False), Console(stderr=True, highlight=False)
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="YAML file; without one, the embedded world is built.")
@@ -38,30 +35,39 @@ TrainingFile = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
 
 
-class Commands(typer.core.TyperGroup):
-    """Ours alone: no command asks anything, so the end of a file is no Ctrl-D, as which click takes it."""
+class _Careful:
+    """Click's errors quote arguments: they are made visible. An EOFError is an error like any other."""
+
+    def make_context(self, *args: Any, **keywords: Any) -> Any:
+        """Parse the arguments."""
+        with _careful():
+            return super().make_context(*args, **keywords)  # type: ignore[misc]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        with _end_of_file_told():
-            return super().invoke(ctx)
+        with _careful():
+            return super().invoke(ctx)  # type: ignore[misc]
 
 
-class Command(typer.core.TyperCommand):
-    """As `Commands`, where one command stands alone."""
+class Commands(_Careful, typer.core.TyperGroup):
+    """The commands of `kgcorpus`."""
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
-        with _end_of_file_told():
-            return super().invoke(ctx)
+
+class Command(_Careful, typer.core.TyperCommand):
+    """One command by itself."""
 
 
 @contextmanager
-def _end_of_file_told() -> Iterator[None]:
+def _careful() -> Iterator[None]:
     try:
         yield
     except EOFError as error:
+        # click would take it for Ctrl-D; no command reads the keyboard.
         raise as_error(error) from error
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str) and hasattr(error, "format_message"):
+            error.message = visible(message)  # type: ignore[attr-defined]
+        raise
 
 
 app = typer.Typer(
@@ -79,11 +85,9 @@ def main(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Set logging up for every command."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for name in ("kgcorpus", "pipelines", "trainer"):
-        logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
+    guard_logs(debug=debug)
     if version:
-        stdout.print(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -101,24 +105,22 @@ def build_corpus(
 
     resolved = _build_config(config, out, set_ or [])
     for name, reason in unavailable_targets(resolved, targets or []).items():
-        stderr.print(f"warning: {name} is left out: {reason}", style="yellow", markup=False)
+        say(f"warning: {name} is left out: {reason}", console=stderr, style="yellow")
 
     def show(outcome: Outcome) -> None:
         if outcome.action in ("built", "unchanged"):
             rate = f"{outcome.rows / max(outcome.seconds, 1e-3):>10,.0f}/s {outcome.seconds:>7.1f} s"
-            stdout.print(
-                f"{outcome.stage:<18} {outcome.rows:>11,} rows {rate}  {outcome.action}", markup=False
-            )
+            say(f"{outcome.stage:<18} {outcome.rows:>11,} rows {rate}  {outcome.action}")
 
     outcomes = build(resolved, out, targets=targets or (), force=force, on_stage=show)
     actions = [outcome.action for outcome in outcomes]
     current = actions.count("skip") + actions.count("unchanged")
     if "built" in actions:
-        stdout.print(f"built: {actions.count('built')} stages, up to date: {current}")
+        say(f"built: {actions.count('built')} stages, up to date: {current}")
     else:
-        stdout.print(f"up to date: {current} stages")
-    stdout.print(f"corpus: {out}", markup=False, soft_wrap=True)
-    stdout.print(f"report: {out / 'report.json'}", markup=False, soft_wrap=True)
+        say(f"up to date: {current} stages")
+    say(f"corpus: {out}")
+    say(f"report: {out / 'report.json'}")
 
 
 @app.command()
@@ -192,11 +194,11 @@ def inspect(
         raise UsageError(f"{table} is not built", where=str(out), mend=f"Run kgcorpus build-corpus {table}")
     rows = sample_rows(manifest.files(out, table), n)
     if as_json:
-        _print_json(rows)
+        say_json(rows)
         return
     label_of = labels_of(manifest, out)
     for row in rows:
-        stdout.print(render_row(table, row, label_of=label_of) + "\n", markup=False, soft_wrap=True)
+        say_lines(render_row(table, row, label_of=label_of) + "\n")
 
 
 @app.command()
@@ -208,7 +210,7 @@ def report(out: Out = Path("out")) -> None:
     manifest = load_manifest(out, required=True)
     manifest.check_files(out, manifest.tables.keys() | manifest.pending)
     write_report(out, manifest)
-    stdout.print(f"report: {out / 'report.json'}", markup=False, soft_wrap=True)
+    say(f"report: {out / 'report.json'}")
 
 
 @app.command()
@@ -249,12 +251,11 @@ def link(
     for text in read_texts(text_or_file):
         row = describe(linker, text, label_of=label_of)
         if as_json:
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            say_json(row, indent=None)
             continue
         for mention in row["mentions"]:
             line = "{start:>7} {end:>7}  {confidence:.2f}  {qid:<10} {surface}".format(**mention)
-            shown = visible(f"{line}  ({mention['label'] or '?'})")
-            stdout.print(shown, markup=False, soft_wrap=True)
+            say(f"{line}  ({mention['label'] or '?'})")
 
 
 @app.command()
@@ -265,7 +266,7 @@ def publish(
     """Send a finished build to an object store; files that are there already are not sent again."""
     from kgcorpus.mirror import publish_to
 
-    stdout.print(f"sent {publish_to(to, out)} files to {to}", markup=False, soft_wrap=True)
+    say(f"sent {publish_to(to, out)} files to {to}")
 
 
 @app.command()
@@ -296,7 +297,7 @@ def package(
     arguments = ["--config", config, "--out", out]
     line = submit_command(made, environment=environment, master=master, image=image, arguments=arguments)
     for command in (*recipe(made, environment, image=image), line):
-        stdout.print(command, markup=False, soft_wrap=True)
+        say(command)
 
 
 @app.command()
@@ -322,7 +323,7 @@ def train(
 
     resolved = load(TrainingConfig, config, overrides=set_ or [])
     run(objective, corpus=corpus, out=str(out), config=resolved, max_steps=max_steps)
-    stdout.print(f"checkpoint: {out / 'model'}", markup=False, soft_wrap=True)
+    say(f"checkpoint: {out / 'model'}")
 
 
 @app.command()
@@ -346,8 +347,8 @@ def sweep(
 
     shared = settings(config, overrides=set_ or [])
     table = run_sweep(load(SweepConfig, grid), corpus=corpus, out=out, shared=shared)
-    stdout.print(table.read_text(encoding="utf-8"), markup=False, soft_wrap=True)
-    stdout.print(f"sweep: {table}", markup=False, soft_wrap=True)
+    say_lines(table.read_text(encoding="utf-8"))
+    say(f"sweep: {table}")
 
 
 @app.command()
@@ -428,7 +429,7 @@ def run_app(application: Callable[[], Any]) -> int:
     except Exception as error:
         logging.getLogger(__name__).debug("failed", exc_info=True)
         shown = as_error(error)
-        stderr.print(visible(f"error: {shown}"), style="red", markup=False, soft_wrap=True)
+        say(f"error: {shown}", console=stderr, style="red")
         return shown.exit_code
     return 0
 
@@ -461,11 +462,7 @@ def _build_config(file: Path | None, out: Path, overrides: list[str]) -> Any:
 
 def _show(rows: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
     if as_json:
-        _print_json(rows)
+        say_json(rows)
         return
     for row in rows:
-        stdout.print(line(row), markup=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+        say(line(row))

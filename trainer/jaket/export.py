@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.splits import SPLITS
+from kgcorpus.report.terminal import say
 from trainer.checkpoint import write_folder
 from trainer.config import JaketConfig
 from trainer.jaket.entities import GraphStore
@@ -95,7 +96,7 @@ def main(
 ) -> None:
     """Write a plain masked language model; print what leaving out graph and merge costs it."""
     found = export(model, corpus, out)
-    typer.echo(
+    say(
         f"masked tokens: {found['tokens']:,}, loss with the graph {found['joint']:.3f}, "
         f"exported {found['plain']:.3f}: gap {found['gap']:+.3f}"
     )

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
 from kgcorpus.contracts.store import replacing, write_text
-from kgcorpus.report.visible import visible
+from kgcorpus.report.terminal import say
 from trainer.trelm.explain import Explanation, Neuron
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -19,14 +19,12 @@ _BAR = 20
 
 def show(explanation: Explanation, console: Console) -> None:
     """Print what was asked, the path through the layers and the top neurons."""
-    console.print(visible(explanation.sentence), markup=False, soft_wrap=True)
-    answer, guess = visible(explanation.answer), visible(explanation.guess)
-    console.print(
-        f"answer {answer}: probability {explanation.probability:.3g} (the model's guess: "
-        f"{guess}); with the {len(explanation.top)} top neurons at zero "
+    say(explanation.sentence, console=console)
+    say(
+        f"answer {explanation.answer}: probability {explanation.probability:.3g} (the model's guess: "
+        f"{explanation.guess}); with the {len(explanation.top)} top neurons at zero "
         f"{explanation.suppressed:.3g}, doubled {explanation.doubled:.3g}",
-        markup=False,
-        soft_wrap=True,
+        console=console,
     )
     path = Table("layer", "share", "", "on the path", "best neurons", title="The path through the layers")
     highest = max((layer.share for layer in explanation.layers), default=0) or 1
