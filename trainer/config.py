@@ -146,11 +146,13 @@ class MemoryConfig(Section):
 class RoutingConfig(Section):
     """TRELM's dynamic knowledge routing (arXiv 2403.11203, section 3.3, eq. 9-12)."""
 
-    mode: Literal["exact", "path", "lora", "none"] = Field(
-        "exact",
+    mode: Literal["exact", "path", "lora", "none"] | None = Field(
+        None,
         description="gradient below a routed layer: exact, or through the selected neurons alone, "
         "which is quicker and not the true gradient; lora: no neurons are selected, adapters of the "
-        "feed-forward blocks with as many numbers are trained (baseline); none: all parameters are trained",
+        "feed-forward blocks with as many numbers are trained (baseline); none: all parameters are trained; "
+        "null: exact with a `base_model`, or if another routing setting differs from its default, otherwise "
+        "none, because routing freezes embeddings and attention, which a model from scratch has not learned",
     )
     share: float = Field(0.1, gt=0, le=1, description="p, share of the feed-forward neurons that are trained")
     choice: Literal["attributed", "random"] = Field(

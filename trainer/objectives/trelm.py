@@ -26,7 +26,7 @@ from trainer.trelm.low_rank import LowRank
 from trainer.trelm.memory import MemoryBank, decayed, memory_weight
 from trainer.trelm.model import TrelmModel, join_seen
 from trainer.trelm.parts import Parts
-from trainer.trelm.router import Routable, Router
+from trainer.trelm.router import Routable, Router, resolve_mode
 from trainer.trelm.words import WordFinder
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Trelm(Objective):
                 f"{config.records_per_step} records a step are fewer than {world} ranks",
                 where="records_per_step",
             )
+        config = config.model_copy(update={"trelm": resolve_mode(config)})
         self._config, self._options, self._tokenizer, self._kge = config, config.trelm, tokenizer, kge
         self._stream: ShardStream[MentionRecord] = ShardStream(
             files, name="trelm", seed=config.seed, max_length=config.max_length, rank=rank, world=world

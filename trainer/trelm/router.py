@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64, mix64_array
-from trainer.config import TrelmConfig
+from trainer.config import TrainingConfig, TrelmConfig
 from trainer.metrics import Metrics
 from trainer.models import PackedMaskedLM
 from trainer.objectives import Prepared
@@ -193,6 +193,29 @@ class Router:
         for i, block in self._install(rows).blocks.items():
             moments |= carry(optimizer, self._subject.packed.layers[i], old=old.get(i), new=block)
         hand_over(optimizer, self._subject.groups(), moments=moments)
+
+
+def resolve_mode(config: TrainingConfig) -> TrelmConfig:
+    """The objective's options with a routing mode in the place of null; one line is logged if it matters.
+
+    Routing freezes the embeddings and the attention. A model from scratch has not learned them when the first
+    routing is due, so without a `base_model` null means `none`, unless another routing setting was changed.
+    """
+    options = config.trelm
+    mode, default = options.routing.mode, TrelmConfig()
+    if mode is None:
+        changed = (options.routing, options.warmup_steps, options.reroute_every) != (
+            default.routing,
+            default.warmup_steps,
+            default.reroute_every,
+        )
+        mode = "exact" if config.base_model is not None or changed else "none"
+        if mode == "none":
+            _log.info(
+                "routing: off, all parameters are trained; without a base_model it would freeze random "
+                "attention and embeddings. Set trelm.routing.mode to route anyway"
+            )
+    return options.model_copy(update={"routing": options.routing.model_copy(update={"mode": mode})})
 
 
 def dense_steps(options: TrelmConfig, total_steps: int) -> int:

@@ -7,9 +7,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
+from kgcorpus.cli import app, run_app
 from tests.trainer.trelm.made import config_of, make, objective_of, options_of
 from trainer.config import RoutingConfig
 from trainer.run import train
+from trainer.trelm.extras import read_options
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +62,46 @@ def test_probing_reads_the_tokens_of_the_step_to_come_and_does_not_move_on(made)
     (batch,) = objective.next_step(0)
     asked = batch.inputs["asked_labels"]
     assert sum(map(len, first)) <= len(asked)
+
+
+def train_by_command(made, out, monkeypatch, *settings):
+    words = ["kgcorpus", "train", "trelm", "--corpus", str(made.world), "--out", str(out), "--max-steps", "2"]
+    settings = (
+        f"trelm.kge={made.vectors}", "trelm.inject=both", "schedule_steps=20", "records_per_step=12",
+        "model.hidden=16", "model.layers=2", "model.heads=2", "model.vocab_size=340", *settings,
+    )  # fmt: skip
+    monkeypatch.setattr("sys.argv", [*words, *(word for x in settings for word in ("--set", x))])
+    assert run_app(app) == 0
+    options = json.loads((out / "model" / "trelm.json").read_text())["options"]
+    return options["routing"]["mode"], (out / "routes.jsonl").exists()
+
+
+def test_a_model_from_scratch_is_routed_on_request_alone(made, tmp_path, monkeypatch, caplog):
+    """The first routing is due after step 1; by default it needs a model that has learned something."""
+    base = tmp_path / "base"
+    assert train_by_command(made, base, monkeypatch) == ("none", False)
+    (line,) = [r.getMessage() for r in caplog.records if r.getMessage().startswith("routing:")]
+    assert "base_model" in line
+    assert "trelm.routing.mode" in line
+    caplog.clear()
+    pretrained = f"base_model={base / 'model'}"
+    assert train_by_command(made, tmp_path / "1", monkeypatch, "trelm.routing.mode=exact") == ("exact", True)
+    assert train_by_command(made, tmp_path / "2", monkeypatch, pretrained) == ("exact", True)
+    assert not [r for r in caplog.records if r.getMessage().startswith("routing:")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "mode"),
+    [
+        ({"routing": RoutingConfig(mode="none"), "warmup_steps": 1}, "none"),
+        ({"routing": RoutingConfig()}, "none"),
+        ({"routing": RoutingConfig(share=0.2)}, "exact"),
+        ({"routing": RoutingConfig(), "warmup_steps": 1}, "exact"),
+        ({"routing": RoutingConfig(), "reroute_every": 7}, "exact"),
+    ],
+)
+def test_a_changed_routing_setting_is_never_ignored(made, tmp_path, changed, mode):
+    objective = objective_of(made, config_of(trelm=options_of(**changed)))
+    assert (objective._router is None) == (mode == "none")
+    objective.save(tmp_path)
+    assert read_options(tmp_path)[0].routing.mode == mode
