@@ -126,14 +126,21 @@ class MemoryConfig(Section):
 
     enabled: bool = Field(True, description="false: without a memory (ablation)")
     weight: float = Field(0.5, ge=0, le=1, description="lambda_0, the memory's first share of an embedding")
-    beta: float = Field(2.0, ge=1, description="what lambda is divided by each quarter; 1: no decay")
+    beta: float = Field(
+        2.0,
+        ge=1,
+        description="what lambda is divided by each quarter of the schedule (`literal`: epoch); 1: no decay",
+    )
     gamma: float = Field(0.1, gt=0, le=1, description="weight of a step in the moving averages")
     window: int = Field(16, ge=0, description="k, tokens on either side of a mention that it remembers")
     global_part: Literal["mean", "ema"] = Field(
-        "mean", description="mean of the texts' [CLS] states, or their moving average"
+        "mean", description="mean of the [CLS] states of an entity's texts, or their moving average"
     )
     literal: bool = Field(
-        False, description="read states at their own length, as printed, not at that of the word embeddings"
+        False,
+        description="eq. 4-8 as printed: eq. 4 divides by one less than its terms, the local part starts at "
+        "the pre-trained embedding and is read before the first write, reads keep their own length, lambda "
+        "falls by epochs and has no end",
     )
     words_per_million: tuple[float, float] = Field(
         (0.03, 0.15), description="occurrences of the words that are given a slot"

@@ -34,6 +34,10 @@ class Shard:
         self.rows = -(-count // self._world)
         self.shared = self._ranks is not None
 
+    def ids(self) -> Tensor:
+        """The table's rows that lie here, in the order of their places."""
+        return torch.arange(self._rank, self._count, self._world)
+
     def own(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Which of the ids [n] lie here, and the places of these; an id below 0 lies nowhere."""
         here = (ids % self._world == self._rank) & (ids >= 0)

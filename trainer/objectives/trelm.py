@@ -21,6 +21,7 @@ from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.examples import Example, Slots
 from trainer.trelm.extras import load_extras, save_extras
 from trainer.trelm.facts import Graph, open_graph
+from trainer.trelm.initial import pretrained_embeddings, tokens_of_words
 from trainer.trelm.inventory import take_inventory
 from trainer.trelm.low_rank import LowRank
 from trainer.trelm.memory import MemoryBank, decayed, memory_weight
@@ -99,7 +100,12 @@ class Trelm(Objective):
         self._memory: MemoryBank | None = None
         if config.trelm.memory.enabled:
             slots = Slots(inventory.entities, inventory.words, finder)
-            self._memory = MemoryBank(len(slots), hidden, config.trelm.memory, ranks)
+            initial = None
+            if config.trelm.memory.literal:
+                words = tokens_of_words(files, inventory.words, finder)
+                table = packed.table
+                initial = pretrained_embeddings(inventory.entities, words, parts.labels, table=table)
+            self._memory = MemoryBank(len(slots), hidden, config.trelm.memory, ranks, initial=initial)
             _log.info("memory: %d entities, %d words", len(inventory.entities), len(inventory.words))
         self._maker = parts.maker(
             parts.chooser(min_si=inventory.min_si), share=config.trelm.mlm_probability, slots=slots
@@ -162,7 +168,7 @@ class Trelm(Objective):
             return numbers
         seen = join_seen(self.model.seen, accelerator)
         self.model.seen.clear()
-        self._memory.write(*seen)
+        self._memory.write(seen.slots, seen.local, seen.summary, seen.first)
         return {**numbers, "memory_weight": self._memory_weight(step - 1)}
 
     def state(self) -> dict[str, Any]:
@@ -220,7 +226,10 @@ class Trelm(Objective):
         return self._packer.batches(examples, step=step, memory_weight=weight, injected_share=share)
 
     def _memory_weight(self, step: int) -> float:
-        return memory_weight(step, self.total_steps, self._options.memory)
+        epoch_steps = self._stream.rows / self._config.records_per_step
+        return memory_weight(
+            step, self._options.memory, total_steps=self.total_steps, epoch_steps=epoch_steps
+        )
 
 
 def build(

@@ -10,7 +10,7 @@ from trainer.objectives import Batch
 from trainer.packing import pack
 from trainer.trelm.examples import Example, Question, Spot
 from trainer.trelm.injection import Knowledge, signs
-from trainer.trelm.memory import MemoryBank, window
+from trainer.trelm.memory import MemoryBank, printed_terms, window
 from trainer.trelm.negatives import NegativeSampler
 
 Arrays = dict[str, NDArray[Any]]
@@ -20,7 +20,7 @@ class _Remembered(NamedTuple):
     """What the memory has for an example's spots that are read [spots, hidden], and whether it has any."""
 
     rows: NDArray[np.float32]
-    written: NDArray[np.bool_]
+    readable: NDArray[np.bool_]
 
 
 class Packer:
@@ -31,6 +31,7 @@ class Packer:
         negatives: what the true tokens are told from.
         memory: read here, before the forward pass; None without one.
         window: k, of eq. 4.
+        literal: divide the states of eq. 4 as it prints.
         length: tokens of a row.
         rows: of a forward pass.
         logq: correct the scores by how often their tokens are drawn.
@@ -44,6 +45,7 @@ class Packer:
         memory: MemoryBank | None,
         *,
         window: int,
+        literal: bool,
         length: int,
         rows: int,
         pad: int,
@@ -51,6 +53,7 @@ class Packer:
     ) -> None:
         self._knowledge, self._negatives, self._memory, self._window = knowledge, negatives, memory, window
         self._length, self._rows, self._pad, self._logq = length, rows, pad, logq
+        self._literal = literal
 
     def batches(
         self, examples: Sequence[Example], *, step: int, memory_weight: float, injected_share: float = 1.0
@@ -153,10 +156,10 @@ class Packer:
         if self._memory is None or weight <= 0:
             return [_Remembered(np.empty((0, 0), np.float32), np.empty(0, bool))] * len(examples)
         slots = [[spot.slot for spot in example.spots if spot.read] for example in examples]
-        rows, written = self._memory.read(np.array([slot for own in slots for slot in own], np.int64))
+        rows, readable = self._memory.read(np.array([slot for own in slots for slot in own], np.int64))
         ends = np.cumsum([len(own) for own in slots])[:-1]
         return [
-            _Remembered(*parts) for parts in zip(np.split(rows, ends), np.split(written, ends), strict=True)
+            _Remembered(*parts) for parts in zip(np.split(rows, ends), np.split(readable, ends), strict=True)
         ]
 
     def _memory_arrays(
@@ -172,10 +175,14 @@ class Packer:
             "write_starts": _starts(around),
             "write_first": np.array([offset for _, _, offset in spots], np.int64),
             "write_slots": np.array([spot.slot for spot, _, _ in spots], np.int64),
+            "write_new_text": _first_of_each([(offset, spot.slot) for spot, _, offset in spots]),
         }
+        if self._literal:
+            divisors = [printed_terms(spot.start, spot.end, k=self._window) for spot, _, _ in spots]
+            arrays["write_divisor"] = np.array(divisors, np.float32)
         if weight > 0:
             reading = [(spot, example, offset) for spot, example, offset in spots if spot.read]
-            readable = np.concatenate([memory.written for memory in memories])
+            readable = np.concatenate([memory.readable for memory in memories])
             spans = [
                 (offset, _open(example, spot.start, spot.end))
                 for (spot, example, offset), chosen in zip(reading, readable, strict=True)
@@ -189,6 +196,13 @@ class Packer:
 
     def _around(self, spot: Spot, example: Example) -> tuple[int, int]:
         return window(spot.start, spot.end, k=self._window, tokens=len(example.ids))
+
+
+def _first_of_each(pairs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """[pairs] whether no equal pair comes before."""
+    first = np.zeros(len(pairs), np.bool_)
+    first[np.unique(np.array(pairs, np.int64).reshape(-1, 2), axis=0, return_index=True)[1]] = True
+    return first
 
 
 def _predicted(members: Sequence[tuple[Example, int]]) -> Arrays:

@@ -2,6 +2,7 @@
 forward pass and written after the step."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,11 @@ from trainer.sharded import Shard
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-# A one-epoch run lowers lambda this many times (eq. 8), and reads nothing in its last tenth.
+# A schedule has lambda_0 to lambda_3 (eq. 8), a quarter of its steps each, and lambda 0 in its last tenth.
 _PERIODS = 4
 _SILENT_FROM = 0.9
+# Slots whose first embeddings are made at a time.
+_SLOTS_AT_ONCE = 1 << 14
 
 
 class MemoryBank:
@@ -29,8 +32,9 @@ class MemoryBank:
     Args:
         slots: M.
         hidden: size of the states.
-        config: gamma, how the global part is averaged, whether reads are rescaled.
+        config: gamma, how the global part is averaged, whether the print is followed (`literal`).
         ranks: the processes that share it; None: this one alone.
+        initial: slots [n], ascending -> [n, hidden], where the local part starts; None: at zero.
 
     Attributes:
         local: [M / ranks, hidden], a moving average of the states around the slot's mentions.
@@ -40,25 +44,35 @@ class MemoryBank:
     """
 
     def __init__(
-        self, slots: int, hidden: int, config: MemoryConfig, ranks: "Accelerator | None" = None
+        self,
+        slots: int,
+        hidden: int,
+        config: MemoryConfig,
+        ranks: "Accelerator | None" = None,
+        *,
+        initial: Callable[[NDArray[np.int64]], Tensor] | None = None,
     ) -> None:
         self._config, self._shard = config, Shard(slots, ranks)
         self.local = torch.zeros(self._shard.rows, hidden)
+        if initial is not None:
+            for first in range(0, len(ids := self._shard.ids()), _SLOTS_AT_ONCE):
+                part = ids[first : first + _SLOTS_AT_ONCE]
+                self.local[first : first + len(part)] = initial(part.numpy())
         self.total = torch.zeros(self._shard.rows, hidden)
         self.count = torch.zeros(self._shard.rows, dtype=torch.int64)
 
     def read(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """(local + global) / 2 of these slots, [n, hidden], and which were ever written.
+        """(local + global) / 2 of these slots, [n, hidden], and which of them have something to read.
 
         Both parts are brought to length 1, and the model brings their mean to that of its word embeddings:
-        final states are several times longer. With `literal` they stay as they are, and of a slot without a
-        global part the local one alone is read. All ranks call it together.
+        final states are several times longer. A slot that was never written has nothing. With `literal` the
+        parts keep their lengths, and an unwritten slot gives its local part. All ranks call it together.
         """
         found = self._shard.read(torch.from_numpy(slots), self._read)
         return found[:, :-1].numpy(), (found[:, -1] > 0).numpy()
 
     def _read(self, at: Tensor) -> Tensor:
-        """[n, hidden + 1]: the mean of both parts, and whether the slot was written."""
+        """[n, hidden + 1]: the mean of both parts, and whether there is something to read."""
         local, total, count = self.local[at], self.total[at], self.count[at]
         written = count[:, None] > 0
         if self._config.global_part == "mean":
@@ -66,32 +80,34 @@ class MemoryBank:
         if not self._config.literal:
             local, total = (torch.nn.functional.normalize(part, dim=1) for part in (local, total))
         mean = torch.where(written, (local + total) / 2, local)
-        return torch.cat([mean, written.float()], dim=1)
+        readable = torch.ones_like(written) if self._config.literal else written
+        return torch.cat([mean, readable.float()], dim=1)
 
-    def write(self, slots: Tensor, local: Tensor, summary: Tensor) -> None:
+    def write(self, slots: Tensor, local: Tensor, summary: Tensor, first: Tensor) -> None:
         """Take in a step's mentions (eq. 5 and 6), of all ranks; each keeps what belongs to its own slots.
 
         Args:
             slots: [n], one a mention, in any order.
             local: [n, hidden], the mean state around it (eq. 4); of a slot's mentions the mean counts.
             summary: [n, hidden], the [CLS] state of its text.
+            first: [n], whether it is the slot's first mention in its text: eq. 6 counts a text once.
         """
         here, slots = self._shard.own(slots)
-        local, summary = local[here], summary[here]
+        local, summary, first = local[here], summary[here], first[here]
         if not len(slots):
             return
         found, owner, times = torch.unique(slots, return_inverse=True, return_counts=True)
         sums = torch.zeros(2, len(found), local.shape[1])
         sums[0].index_add_(0, owner, local)
-        sums[1].index_add_(0, owner, summary)
-        mean_local, mean_summary = sums / times[:, None]
+        sums[1].index_add_(0, owner[first], summary[first])
+        texts = torch.bincount(owner[first], minlength=len(found))
         gamma = self._config.gamma
-        self.local[found] += gamma * (mean_local - self.local[found])
+        self.local[found] += gamma * (sums[0] / times[:, None] - self.local[found])
         if self._config.global_part == "mean":
             self.total[found] += sums[1]
         else:
-            self.total[found] += gamma * (mean_summary - self.total[found])
-        self.count[found] += times
+            self.total[found] += gamma * (sums[1] / texts[:, None] - self.total[found])
+        self.count[found] += texts
 
     def collect(self) -> dict[str, Tensor]:
         """The whole memory, on the main rank; all ranks call it together."""
@@ -106,11 +122,20 @@ class MemoryBank:
         return {"memory.local": self.local, "memory.total": self.total, "memory.count": self.count}
 
 
-def memory_weight(step: int, total_steps: int, config: MemoryConfig) -> float:
-    """lambda_q = lambda_0 / beta^q (eq. 8) after `step` of `total_steps` steps; 0 in the last tenth.
+def memory_weight(step: int, config: MemoryConfig, *, total_steps: int, epoch_steps: float) -> float:
+    """lambda_q = lambda_0 / beta^q (eq. 8) after `step` steps.
 
-    In a run of one epoch q counts quarters, for the print's epochs.
+    The print's q counts epochs, and so it does with `literal`. Otherwise q = floor(4 progress), because a run
+    has few epochs, and lambda is 0 in the schedule's last tenth, so that the model ends without a memory.
+
+    Args:
+        step: optimizer steps done.
+        config: lambda_0, beta, `literal`.
+        total_steps: of the schedule.
+        epoch_steps: steps of one epoch.
     """
+    if config.literal:
+        return config.weight / config.beta ** math.floor(step / epoch_steps)
     if step >= _SILENT_FROM * total_steps:
         return 0.0
     return config.weight * decayed(step, total_steps, config.beta)
@@ -122,8 +147,10 @@ def decayed(step: int, total_steps: int, beta: float) -> float:
 
 
 def window(start: int, end: int, *, k: int, tokens: int) -> tuple[int, int]:
-    """The tokens [first, last) around a mention (eq. 4) of a text of `tokens`, its two specials left out.
-
-    The print divides by one token less than the window has; this mean divides by the number it has.
-    """
+    """The tokens [first, last) around a mention (eq. 4) of a text of `tokens`, its two specials left out."""
     return max(1, start - k), min(tokens - 1, end + k)
+
+
+def printed_terms(start: int, end: int, *, k: int) -> int:
+    """The divisor that eq. 4 prints, 2k + r - l: one less than the terms from l - k to r + k; at least 1."""
+    return max(1, 2 * k + (end - 1) - start)

@@ -25,24 +25,27 @@ class Seen:
         slots: [mentions].
         local: [mentions, hidden] mean state around each (eq. 4).
         summary: [mentions, hidden] the [CLS] state of its text.
+        first: [mentions] whether it is the slot's first in its text.
     """
 
     slots: Tensor
     local: Tensor
     summary: Tensor
+    first: Tensor
 
 
-def join_seen(seen: Sequence[Seen], accelerator: "Accelerator") -> tuple[Tensor, Tensor, Tensor]:
+def join_seen(seen: Sequence[Seen], accelerator: "Accelerator") -> Seen:
     """What all ranks' forward passes left, in the same order on every rank, on the host."""
-    slots = torch.cat([part.slots for part in seen])
+    slots = torch.cat([torch.stack([part.slots, part.first.long()], dim=1) for part in seen])
     rows = torch.cat([torch.stack([part.local, part.summary], dim=1) for part in seen])
-    # Ranks see different numbers of mentions; the padding is told by its slot.
+    # Ranks see different numbers of mentions; a slot of -1 marks the padding.
     slots, rows = (
         accelerator.gather(accelerator.pad_across_processes(part, pad_index=-1)).cpu()
         for part in (slots, rows)
     )
-    rows = rows[slots >= 0]
-    return slots[slots >= 0], rows[:, 0], rows[:, 1]
+    real = slots[:, 0] >= 0
+    slots, rows = slots[real], rows[real]
+    return Seen(slots[:, 0], rows[:, 0], rows[:, 1], slots[:, 1] > 0)
 
 
 class TrelmModel(nn.Module):
@@ -167,11 +170,13 @@ class TrelmModel(nn.Module):
 
 
 def _seen(states: Tensor, inputs: Inputs) -> Seen:
-    return Seen(
-        inputs["write_slots"],
-        _mean(states, inputs["write_at"], inputs["write_starts"]),
-        states.index_select(0, inputs["write_first"]),
-    )
+    at, starts = inputs["write_at"], inputs["write_starts"]
+    if "write_divisor" in inputs:
+        local = nn.functional.embedding_bag(at, states, starts, mode="sum") / inputs["write_divisor"][:, None]
+    else:
+        local = _mean(states, at, starts)
+    summary = states.index_select(0, inputs["write_first"])
+    return Seen(inputs["write_slots"], local, summary, inputs["write_new_text"])
 
 
 def _mean(states: Tensor, at: Tensor, starts: Tensor) -> Tensor:

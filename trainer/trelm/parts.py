@@ -141,6 +141,7 @@ class Parts:
             negatives,
             memory,
             window=self.options.memory.window,
+            literal=self.options.memory.literal,
             length=length,
             rows=rows,
             pad=self.vocabulary.pad,
