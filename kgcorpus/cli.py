@@ -100,7 +100,9 @@ def build_corpus(
     force: Force = False,
 ) -> None:
     """Bring OUT up to date: links, sentences, importance, cycles, records and shards."""
+    from kgcorpus.contracts.manifest import load_manifest
     from pipelines.plan import unavailable_targets
+    from pipelines.remarks import remarks
     from pipelines.runner import Outcome, build
 
     resolved = _build_config(config, out, set_ or [])
@@ -119,6 +121,9 @@ def build_corpus(
         say(f"built: {actions.count('built')} stages, up to date: {current}")
     else:
         say(f"up to date: {current} stages")
+    tables = [outcome.stage for outcome in outcomes if outcome.action != "n/a"]
+    for remark in remarks(resolved, load_manifest(out), tables):
+        stderr.print(f"warning: {remark}", style="yellow", markup=False, soft_wrap=True)
     say(f"corpus: {out}")
     say(f"report: {out / 'report.json'}")
 
@@ -236,18 +241,23 @@ def link(
     corpus: Annotated[
         Path, typer.Option("--corpus", help="A build's folder.", metavar="PATH", parser=given_path)
     ],
-    lang: Annotated[str, typer.Option("--lang", help="Language of the text.")] = "en",
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="Language of the text; default: the build's base language.")
+    ] = None,
     set_: Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a text and line.")] = False,
 ) -> None:
     """Mark the entities in a text by the names and links of a build."""
+    from kgcorpus.contracts.languages import base_language_of
     from kgcorpus.contracts.manifest import load_manifest
     from kgcorpus.linking.linker import Linker
     from kgcorpus.linking.texts import describe, read_texts
     from kgcorpus.report.labels import labels_of
 
+    manifest = load_manifest(corpus, required=True)
+    lang = lang or base_language_of(corpus)
     linker = Linker.open(corpus, lang, overrides=set_ or [])
-    label_of = labels_of(load_manifest(corpus), corpus, lang=lang)
+    label_of = labels_of(manifest, corpus, lang=lang)
     for text in read_texts(text_or_file):
         row = describe(linker, text, label_of=label_of)
         if as_json:
@@ -374,17 +384,24 @@ def evaluate(
         Path | None,
         typer.Option("--corpus", help="linking: a build's folder.", metavar="PATH", parser=given_path),
     ] = None,
-    lang: Annotated[str, typer.Option("--lang", help="linking: the texts' language.")] = "en",
+    lang: Annotated[
+        str | None,
+        typer.Option("--lang", help="linking: the texts' language; default: the build's base language."),
+    ] = None,
     exclude_names: Annotated[
         Path | None, typer.Option("--exclude-names", help="linking: QIDs whose names are left out.")
     ] = None,
 ) -> None:
     """Score a model, or a build's linker; the result goes to --out."""
     if benchmark == "linking":
+        from kgcorpus.contracts.languages import base_language_of
+        from kgcorpus.contracts.manifest import load_manifest
         from kgcorpus.linking.evaluate import evaluate as score
 
         if corpus is None:
             raise UsageError("evaluate linking needs --corpus, a build's folder")
+        load_manifest(corpus, required=True)
+        lang = lang or base_language_of(corpus)
         score(corpus, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or [])
         return
     from kgcorpus.config import load

@@ -1,4 +1,7 @@
-"""Triples as sentences in which each item is in English or in another language (KMLM, section 3.1)."""
+"""Triples as sentences in which each item is in the base or in another language (KMLM, section 3.1).
+
+The base language is the first of the configured ones; in the paper it is English.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -23,11 +26,6 @@ _FIELD_BITS = 20  # of the draw's 64 bits, 3 flip the items and 20 choose each i
 _FIELD = np.uint64((1 << _FIELD_BITS) - 1)
 
 
-def base_language(languages: Sequence[str]) -> str:
-    """English, or the first language where English is not among them."""
-    return "en" if "en" in languages else languages[0]
-
-
 def code_switched_batches(
     triples: pa.RecordBatch,
     *,
@@ -45,13 +43,14 @@ def code_switched_batches(
 
     Args:
         triples: columns h, r and t.
+        languages: the base language first.
         tally: counts the records and sentences of each language, those with an item in it (`switched`) and
             items without a label in it (`untranslated`); drops are triples without a label in the base
             language, and languages that name none of a triple's items.
     """
     from kgcorpus.kg.strings import hex_digits, prefixed
 
-    base = base_language(languages)
+    base = languages[0]
     structs = pa.StructArray.from_arrays([triples.column(name) for name in "hrt"], fields=list(TRIPLE))
     books = (names, relations, names)
     rows = np.stack([book.rows(structs.field(k)) for k, book in enumerate(books)], axis=1)

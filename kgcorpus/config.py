@@ -74,7 +74,9 @@ class GraphConfig(Section):
         (), description="lines `PID lang label description alias...`, or Wikidata5M's `PID name alias...`"
     )
     descriptions: Files = Field((), description="lines `QID text` (wikidata5m_text.txt)")
-    types: Files = Field((), description="lines `QID typeQID...`; without it the P31 triples serve")
+    types: Files = Field(
+        (), description="lines `QID typeQID...`; default: the triples of `jaket.category_relation`"
+    )
 
 
 class WikipediaConfig(Section):
@@ -257,7 +259,9 @@ class JaketConfig(Section):
     )
     description_tokens: _Count = Field(64, gt=0, description="tokens of a description")
     category_relation: str = Field(
-        "P31", description="the relation whose object is the category; left out of the edges"
+        "P31",
+        description="relation from an entity to its category: gives `entities.types` where `graph.types` is "
+        "not set, and its triples are left out of `jaket_edges`",
     )
     min_neighbours: _Count = Field(5, ge=0, description="an entity is kept with this many neighbours, or")
     min_mentions: _Count = Field(5, ge=0, description="with this many mentions")
@@ -284,7 +288,8 @@ class BuildConfig(Section):
     languages: tuple[Lang, ...] = Field(
         ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh"),
         min_length=1,
-        description="languages of labels; the first is the base that others are mixed with",
+        description="languages of labels; the first is the base: descriptions are in it, and code-switched "
+        "sentences mix it with each of the others",
     )
     graph: GraphConfig = GraphConfig()
     wikipedia: tuple[WikipediaConfig, ...] = Field((), description="dumps")

@@ -62,7 +62,7 @@ def _larger(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 CODE_SWITCHED = Stage(
     table="code_switched",
-    version=2,
+    version=3,
     run=run_code_switched,
     inputs=("triples", "entities", "relations"),
     optional=("xlr",),

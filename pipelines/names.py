@@ -40,6 +40,7 @@ _ORDER = ("file", "name", "description")
 def run_entities(context: Context) -> DataFrame:
     """Join the names, descriptions and classes of the graph's entities."""
     types_given = bool(context.of_role("graph.types"))
+    class_relation = context.params["jaket.category_relation"]
 
     def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
         ident = parts[0]["id"]
@@ -63,7 +64,7 @@ def run_entities(context: Context) -> DataFrame:
     ends = graph.select(F.explode(F.array("h", "t")).alias("id")).distinct()
     parts = [_parse(context), _as_parts(ends, types=nothing)]
     if not types_given:
-        classes = graph.where(F.col("r") == "P31").groupBy(F.col("h").alias("id"))
+        classes = graph.where(F.col("r") == class_relation).groupBy(F.col("h").alias("id"))
         parts.append(_as_parts(classes.agg(F.collect_list("t").alias("kinds")), types=F.col("kinds")))
     merged = parts[0]
     for part in parts[1:]:
@@ -141,10 +142,12 @@ def _parse_dumps(context: Context, places: list[int]) -> DataFrame:
             first.append(place)
         fields.setdefault(source.path, []).append(source.role.rpartition(".")[2])
     paths = list(fields)
+    # Only `entities` reads types, so only `entities` declares the parameter.
+    class_relation = context.params.get("jaket.category_relation", "")
 
     def draw(entity: Entity, ordinal: int) -> Iterator[Row]:
         for field in fields[paths[ordinal]]:
-            for row in rows_in(entity, field, languages):
+            for row in rows_in(entity, field, languages, class_relation=class_relation):
                 yield {"id": row[0], "file": first[ordinal], **_part(row)}
 
     return map_entities(context, paths, draw, _PART)
@@ -196,7 +199,7 @@ ENTITIES = Stage(
     inputs=("triples",),
     sources=("graph.labels", "graph.descriptions", "graph.types"),
     needs=("graph.labels",),
-    params=("languages", "limits"),
+    params=("languages", "limits", "jaket.category_relation"),
 )
 
 RELATIONS = Stage(

@@ -1,6 +1,7 @@
 """What `kgcorpus train` reads. The defaults are a small preset that learns within a minute on two cores."""
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,7 +35,7 @@ class ModelConfig(Section):
 
 
 class KmlmConfig(Section):
-    """KMLM's objective (arXiv 2111.10962, section 3.3)."""
+    """KMLM's objective (arXiv 2111.10962, section 3.2)."""
 
     alpha: float = Field(0.3, ge=0, description="weight of the code-switched and the reasoning loss")
     mlm_probability: float = Field(
@@ -59,7 +60,15 @@ class KmlmConfig(Section):
     )
     long_length: int = Field(512, gt=1, description="tokens of a record in the long phase")
     long_steps: int = Field(
-        0, ge=0, description="steps after `schedule_steps` on plain text alone, of `long_length` tokens"
+        0,
+        ge=0,
+        description="steps of the long phase, after the schedule: plain text alone, of `long_length` tokens",
+    )
+    long_lr: float | None = Field(
+        None, gt=0, description="peak learning rate of the long phase, which decays to 0 over it; null: `lr`"
+    )
+    long_warmup: int | None = Field(
+        None, ge=0, description="steps of linear warm-up of the long phase; null: `lr_warmup`"
     )
 
 
@@ -96,19 +105,29 @@ class JaketConfig(Section):
         False, description="divide a removed mention's scores by the root of the hidden size"
     )
     km_lr_scale: float = Field(
-        1.0, gt=0, description="learning rate of all but the language model, relative to its own"
+        1.0, gt=0, description="peak learning rate of all but the language model, relative to `lr`"
+    )
+    km_lr_warmup: int = Field(
+        0,
+        ge=0,
+        description="steps of linear warm-up of that rate; 0 (the paper's): it starts at its peak. "
+        "`lr_warmup` is the language model's",
     )
     description_length: int = Field(
         64, gt=0, description="tokens of a description, special tokens left out; a longer one is cut"
     )
     memory_momentum: float = Field(
-        0.8, ge=0, lt=1, description="share of an entity's old embedding that a sweep keeps"
+        0.8,
+        ge=0,
+        lt=1,
+        description="share of an entity's old embedding that a full sweep keeps; a sweep of a share keeps "
+        "momentum^(1 / memory_share) of those it reads, as much as the full sweeps in its place",
     )
     memory_share: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="share of the entities in a sweep, in turn; an embedding is at most 1 / share sweeps old",
+        description="share of the entities in a sweep, in turn: each is read in every (1 / share)-th sweep",
     )
     memory_first_interval: int = Field(10, gt=0, description="steps between sweeps; doubled every three")
     memory_last_interval: int = Field(500, gt=0, description="steps between sweeps at most")
@@ -248,7 +267,13 @@ class TrainingConfig(Section):
 
     seed: int = Field(0, ge=0, description="the seed of every draw")
     schedule_steps: int | None = Field(
-        200, gt=0, description="steps over which the learning rate runs; null: those of one epoch"
+        200, gt=0, description="steps over which the learning rate runs; null: those of `epochs`"
+    )
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        description="epochs over which the learning rate runs, in place of `schedule_steps`: an epoch has as "
+        "many steps as it takes to read the leading stream once; null: 1, if `schedule_steps` is null",
     )
     lr: float = Field(3e-3, gt=0, description="peak learning rate of AdamW")
     lr_warmup: int = Field(10, ge=0, description="steps of linear warm-up")
@@ -280,3 +305,21 @@ class TrainingConfig(Section):
     trelm: TrelmConfig = Field(default_factory=TrelmConfig, description="the objective `trelm`")
     jaket: JaketConfig = Field(default_factory=JaketConfig, description="the objective `jaket`")
     transe: TranseConfig = Field(default_factory=TranseConfig, description="the objective `transe`")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _epochs_replace_schedule_steps(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("epochs") is None:
+            return data
+        if data.get("schedule_steps") is not None:
+            raise ValueError("epochs and schedule_steps both set the schedule: leave one of them out")
+        return {**data, "schedule_steps": None}
+
+    def steps_of_schedule(self, rows: int, records: int) -> int:
+        """Steps over which the learning rate runs.
+
+        Args:
+            rows: records of an epoch.
+            records: records of a step.
+        """
+        return self.schedule_steps or math.ceil((self.epochs or 1) * rows / records)

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,11 @@ from trainer.determinism import deterministic_on_cpu
 from trainer.metrics import Metrics
 from trainer.objectives import Batch, Objective
 from trainer.progress import progress
+from trainer.schedule import set_learning_rates
 from trainer.trackers import tracking
 
+# After so many steps without a label a term is reported; a run that ends sooner reports it at its end.
+_STEPS_WITHOUT_LABELS = 10
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +59,7 @@ def run(
         objective.model.compile(dynamic=True)
     # transformers hands out models in evaluation mode, without dropout.
     model: nn.Module = accelerator.prepare_model(objective.model.train())
-    optimizer = _optimizer(objective, config, moments)
+    optimizer, phases = _optimizer(objective, config, moments), objective.phases(config)
     accelerator.wait_for_everyone()
     end = _last_step(objective, max_steps, done=step, folder=folder)
     main = accelerator.is_main_process
@@ -64,16 +67,15 @@ def run(
     with contextlib.ExitStack() as stack:
         asked_to_stop = stack.enter_context(sigterm())
         report = stack.enter_context(_report(folder, config, main=main, step=step, end=end))
+        count_labels = stack.enter_context(_unlabelled_terms(objective.terms, main=main))
         while step < end and not stopping:
             began = time.monotonic()
-            rate = learning_rate(step, config, objective.total_steps)
             # Dropout is drawn from the step too, so no state of the generator has to be kept.
             torch.manual_seed(hash64(config.seed, "step", step, accelerator.process_index))
             prepared = objective.before_step(step, optimizer, accelerator)
             if prepared.rewired:
                 model = accelerator.prepare_model(objective.model)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group.get("lr_scale", 1.0)
+            rate = set_learning_rates(optimizer, phases, step)
             before = objective.state()
             batches = objective.next_step(step)
             overdue = main and began - saved >= 60 * config.checkpoint_minutes
@@ -88,6 +90,7 @@ def run(
             optimizer.step()
             optimizer.zero_grad()
             step, stopping = step + 1, result.stop
+            count_labels(result.labelled)
             numbers = objective.after_step(step, accelerator)
             line = {"step": step, "loss": result.loss, **result.means, "lr": rate, "tokens": result.tokens}
             line |= {"gradient_norm": norm, "seconds": time.monotonic() - began, **numbers}
@@ -100,6 +103,31 @@ def run(
         write_folder(folder / "model", objective.save)
     accelerator.wait_for_everyone()
     return step >= end
+
+
+@contextlib.contextmanager
+def _unlabelled_terms(
+    terms: Mapping[str, float], *, main: bool
+) -> Iterator[Callable[[Collection[str]], None]]:
+    """Yield a function that takes each step's labelled terms; warn once of terms that never have a label."""
+    silent, steps = {name for name, weight in terms.items() if weight}, 0
+
+    def warn() -> None:
+        if silent and main:
+            names = ", ".join(sorted(silent))
+            _log.warning("%s: no label in %d steps, so the loss is 0 and trains nothing", names, steps)
+            silent.clear()
+
+    def count(labelled: Collection[str]) -> None:
+        nonlocal steps
+        steps += 1
+        silent.difference_update(labelled)
+        if steps == _STEPS_WITHOUT_LABELS:
+            warn()
+
+    yield count
+    if 0 < steps < _STEPS_WITHOUT_LABELS:
+        warn()
 
 
 def _save(
@@ -176,6 +204,7 @@ class StepResult:
     Attributes:
         loss: the weighted sum of the terms' means.
         means: `loss_<term>` -> mean over its labels, 0 without any.
+        labelled: the terms that had a label.
         tokens: tokens read, padding left out.
         stop, overdue: whether any rank wishes to end the run, or to save it.
         suspects: this rank's records to look at if the step is not finite.
@@ -183,6 +212,7 @@ class StepResult:
 
     loss: float
     means: dict[str, float]
+    labelled: frozenset[str]
     tokens: int
     stop: bool
     overdue: bool
@@ -221,6 +251,7 @@ def gradients(
     return StepResult(
         loss=sum(weight * mean for weight, mean in zip(terms.values(), means, strict=True)),
         means={f"loss_{name}": mean for name, mean in zip(terms, means, strict=True)},
+        labelled=frozenset(name for name, n in zip(terms, counts.tolist(), strict=True) if n),
         tokens=int(tokens),
         stop=bool(stop),
         overdue=bool(overdue),
@@ -241,13 +272,6 @@ def _backward(
                 sums = model(**inputs)
             accelerator.backward((sums * scale).sum())
         yield sums.detach().double()
-
-
-def learning_rate(step: int, config: TrainingConfig, total_steps: int) -> float:
-    """Linear warm-up to the peak, then linear decay to 0; `step` steps are done."""
-    if step < config.lr_warmup:
-        return config.lr * (step + 1) / config.lr_warmup
-    return config.lr * max(0, total_steps - step) / max(1, total_steps - config.lr_warmup)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""KMLM's masks (arXiv 2111.10962, section 3.3). Every draw is keyed by (seed, stream, epoch, record)."""
+"""KMLM's masks (arXiv 2111.10962, section 3.2). Every draw is keyed by (seed, stream, epoch, record)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

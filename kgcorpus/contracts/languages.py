@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
+
+from kgcorpus.contracts.errors import InputError
 
 # `simple` names the Simple English Wikipedia. Subtags are scripts, regions and variants, also those of
 # Wikimedia (`be-tarask`, `zh-classical`); exports of other programs write `pt_BR`.
@@ -16,3 +19,20 @@ def language_key(code: str) -> str:
 def spellings(languages: Iterable[str]) -> dict[str, str]:
     """`language_key` -> the code as configured, which is what a build writes."""
     return {language_key(code): code for code in languages}
+
+
+def base_language_of(corpus: Path) -> str:
+    """The base language of a build: the first of `languages` in its config.yaml.
+
+    Raises:
+        InputError: config.yaml is missing or names no language.
+    """
+    import yaml
+
+    path = corpus / "config.yaml"
+    try:
+        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["languages"][0])
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        raise InputError(
+            f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
+        ) from None

@@ -125,8 +125,11 @@ TABLES: dict[str, Table] = {
                     pa.list_(NAME),
                     "label (null where only aliases are known) and aliases by language",
                 ),
-                "description": (_string, "English text that describes it, or null"),
-                "types": (pa.list_(_string), "QIDs of its classes (P31)"),
+                "description": (_string, "text that describes it, in the base language, or null"),
+                "types": (
+                    pa.list_(_string),
+                    "its classes: of `graph.types`, or the objects of `jaket.category_relation`",
+                ),
             },
             key=("qid",),
         ),
@@ -268,14 +271,14 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             name="code_switched",
-            meaning="a triple as a sentence whose items are in English or another language (KMLM, 3.1)",
+            meaning="a triple as a sentence whose items are in the base or another language (KMLM, 3.1)",
             columns=_SLOTTED,
             key=("id",),
             published=True,
         ),
         Table(
             name="reasoning",
-            meaning="a cycle as sentences of one language (KMLM, 3.2)",
+            meaning="a cycle as sentences of one language (KMLM, 3.1)",
             columns=_SLOTTED,
             key=("id",),
             published=True,
@@ -348,7 +351,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             name="jaket_entities",
-            meaning="an entity with its description and category (JAKET, 3.1)",
+            meaning="an entity with its description and category (JAKET, 4.1)",
             columns={
                 "qid": (_string, "entity"),
                 "text": (_string, "description"),

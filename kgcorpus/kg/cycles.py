@@ -1,6 +1,6 @@
 """Cycles of length 3, and of length 4 with a diagonal: exact counts, and a capped sample with its triples.
 
-KMLM, section 3.2: the search is undirected. A diamond is two triangles that share an edge; a complete graph
+KMLM, section 3.1: the search is undirected. A diamond is two triangles that share an edge; a complete graph
 of four entities holds 6 diamonds, 3 chorded cycles and 1 set of entities.
 """
 

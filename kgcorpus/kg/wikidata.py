@@ -18,7 +18,6 @@ from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
 
 _ID = re.compile(r"[QPL][1-9]\d{0,17}")
 _PROPERTY = re.compile(r"P[1-9]\d{0,17}")
-_CLASS = "P31"
 Entity = dict[str, Any]
 
 
@@ -84,13 +83,14 @@ def is_item(entity: Entity) -> bool:
 
 
 def rows_in(
-    entity: Entity, field: str, languages: Sequence[str]
+    entity: Entity, field: str, languages: Sequence[str], *, class_relation: str = "P31"
 ) -> Iterator[NameRow | DescriptionRow | TypesRow]:
     """What an entity gives to a field of the config section `graph`.
 
     Args:
         field: labels, descriptions or types, of items; relations, of properties.
         languages: those of names; descriptions are in the first.
+        class_relation: the property whose values are the types.
 
     Raises:
         BadRecord: the entity is not in the dump's form.
@@ -101,7 +101,7 @@ def rows_in(
         case "labels" | "relations":
             yield from _names(entity, languages)
         case "types":
-            yield from _types(entity)
+            yield from _types(entity, class_relation)
         case "descriptions":
             yield from _description(entity, languages[0])
 
@@ -130,8 +130,8 @@ def _codes(lang: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((lang, language_key(lang))))
 
 
-def _types(entity: Entity) -> Iterator[TypesRow]:
-    classes = list(dict.fromkeys(t for _, r, t in facts_in(entity) if r == _CLASS))
+def _types(entity: Entity, class_relation: str) -> Iterator[TypesRow]:
+    classes = list(dict.fromkeys(t for _, r, t in facts_in(entity) if r == class_relation))
     if classes:
         yield TypesRow(entity["id"], classes)
 

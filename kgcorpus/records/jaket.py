@@ -1,4 +1,4 @@
-"""JAKET's entities (arXiv 2010.00796, section 3.1): which are kept, their descriptions and categories."""
+"""JAKET's entities (arXiv 2010.00796, section 4.1): which are kept, their descriptions and categories."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -83,7 +83,7 @@ def keep_entity(
 
 
 def is_category_edge(
-    triple: tuple[str, str, str], categories: Mapping[str, str | None], category_relation: str = "P31"
+    triple: tuple[str, str, str], categories: Mapping[str, str | None], category_relation: str
 ) -> bool:
     """Whether the edge would give away its head's category, which the model has to predict.
 

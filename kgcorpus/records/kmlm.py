@@ -170,7 +170,7 @@ def reasoning_batches(
     seed: int,
     tally: Tally,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield cycles as rows of the table `reasoning` in each language that names all they hold (KMLM, 3.2).
+    """Yield cycles as rows of the table `reasoning` in each language that names all they hold (KMLM, 3.1).
 
     A triple keeps its direction; the order of the sentences is drawn for each language.
 

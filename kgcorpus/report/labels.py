@@ -1,18 +1,27 @@
-"""English names for the ids in a build's records."""
+"""Names for the ids in a build's records."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 
+from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
 
 
-def labels_of(manifest: Manifest, out: Path, *, lang: str = "en") -> Callable[[str], str | None]:
-    """From a QID or PID to its label, or None; a build without names knows none."""
+def labels_of(manifest: Manifest, out: Path, *, lang: str | None = None) -> Callable[[str], str | None]:
+    """From a QID or PID to its label, or None; a build without names knows none.
+
+    Args:
+        lang: the labels' language; None: the build's base language.
+
+    Raises:
+        InputError: OUT/config.yaml names no language.
+    """
     known = []
+    lang = lang or base_language_of(out)
     for table, key in (("entities", "qid"), ("relations", "pid")):
         if table in manifest.tables:
             shards = [read_shard(path, [key, "names"]) for path in manifest.files(out, table)]

@@ -120,8 +120,8 @@ def test_which_entities_are_kept(described, neighbours, mentions, kept):
 
 def test_every_class_edge_of_a_categorised_entity_is_left_out():
     categories = {"Q1": "Q515", "Q2": None}
-    assert is_category_edge(("Q1", "P31", "Q515"), categories)
-    assert is_category_edge(("Q1", "P31", "Q9"), categories)
-    assert not is_category_edge(("Q1", "P36", "Q515"), categories)
-    assert not is_category_edge(("Q2", "P31", "Q9"), categories)
+    assert is_category_edge(("Q1", "P31", "Q515"), categories, "P31")
+    assert is_category_edge(("Q1", "P31", "Q9"), categories, "P31")
+    assert not is_category_edge(("Q1", "P36", "Q515"), categories, "P31")
+    assert not is_category_edge(("Q2", "P31", "Q9"), categories, "P31")
     assert is_category_edge(("Q1", "P279", "Q9"), categories, "P279")

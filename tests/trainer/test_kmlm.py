@@ -204,6 +204,9 @@ def test_long_steps_follow_on_long_plain_text_alone(tmp_path, tokenizer):
     config = config_of(max_length=128, schedule_steps=3, kmlm=KmlmConfig(long_length=256, long_steps=2))
     objective = Kmlm(config, files=files, tokenizer=tokenizer)
     assert objective.total_steps == 5
+    main, long = objective.phases(config)
+    assert (main.first, main.steps, main.peak) == (0, 3, config.lr)
+    assert (long.first, long.steps, long.peak) == (3, 2, config.lr)
     objective.next_step(2)
     (batch,) = objective.next_step(3)
     assert len(batch.records) == 12 * 128 // 256

@@ -104,6 +104,18 @@ def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_one(corpus
     same(whole, tmp_path)
 
 
+def test_the_long_phase_has_a_schedule_of_its_own_that_a_resume_keeps(corpus, tmp_path):
+    kmlm_options = KmlmConfig(long_steps=4, long_length=128, long_lr=1e-3, long_warmup=1)
+    update = {"schedule_steps": 4, "lr": 4e-3, "lr_warmup": 2, "kmlm": kmlm_options}
+    config = CONFIG.model_copy(update=update)
+    start(corpus, tmp_path / "one", None, config)
+    expected = [2e-3, 4e-3, 4e-3, 2e-3, 1e-3, 1e-3, 1e-3 * 2 / 3, 1e-3 / 3]
+    assert [rate for _, _, rate in losses(tmp_path / "one")] == pytest.approx(expected)
+    for steps in (4, 6, None):
+        start(corpus, tmp_path / "two", steps, config)
+    same(tmp_path / "one", tmp_path / "two")
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_it_had_not_been(corpus, tmp_path, whole):
     process = script(corpus, tmp_path, 12)

@@ -100,5 +100,5 @@ def write_corpus(
         digest = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
         manifest.tables[name] = TableEntry(name, digest[:12], digest, len(records), {}, {}, tuple(files))
     manifest.save(out)
-    (out / "config.yaml").write_text(yaml.safe_dump({"seed": seed}))
+    (out / "config.yaml").write_text(yaml.safe_dump({"seed": seed, "languages": ["en"]}))
     return out

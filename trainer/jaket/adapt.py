@@ -1,4 +1,4 @@
-"""JAKET on a graph that pre-training never saw (arXiv 2010.00796, section 3.6), and the paper's baselines."""
+"""JAKET on a graph that pre-training never saw (arXiv 2010.00796, section 3.7), and the paper's baselines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
 from trainer.config import JaketConfig
@@ -121,8 +122,9 @@ def memories_of(
     return Memories(context, _mean_states(jaket, tokenizer, texts + [f"inverse: {text}" for text in texts]))
 
 
-def relation_labels(corpus: Path, lang: str = "en") -> dict[str, str]:
-    """PID -> label, of a build's table `relations`; empty where it was not built."""
+def relation_labels(corpus: Path) -> dict[str, str]:
+    """PID -> label in the base language, of a build's table `relations`; empty where it was not built."""
+    lang = base_language_of(corpus)
     entry = load_manifest(corpus, required=True).tables.get("relations")
     rows = [
         row for file in (entry.files if entry else ()) for row in read_shard(corpus / file.path).to_pylist()

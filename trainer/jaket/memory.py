@@ -30,8 +30,9 @@ class EntityMemory:
     """One embedding an entity, swept by LM1 at growing intervals and read by index.
 
     It is filled before the first step; the sweep of number i follows `sweep_interval(i)` steps after the one
-    before. A sweep keeps `momentum` of the old embedding. Of several ranks each holds and sweeps its share of
-    the entities.
+    before. A full sweep keeps `memory_momentum` of each old embedding. A sweep of a share keeps
+    memory_momentum^(1 / share) of the embeddings that it reads, so that the fill and old parameters lose
+    weight as fast as under full sweeps. Of several ranks each holds and sweeps its share of the entities.
 
     Args:
         entities: whose descriptions are read.
@@ -91,7 +92,7 @@ class EntityMemory:
         else:
             size = max(1, round(count * self._options.memory_share))
             which = (self.sweeps * size + np.arange(size)) % count
-            keep = self._options.memory_momentum
+            keep = self._options.memory_momentum ** (count / size)
             event = {"event": "memory_sweep", "sweep": self.sweeps}
             self.sweeps += 1
         self.filled = True

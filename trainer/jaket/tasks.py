@@ -1,4 +1,4 @@
-"""JAKET's four tasks (arXiv 2010.00796, section 3.4) as arrays: category, relation, token and entity."""
+"""JAKET's four tasks (arXiv 2010.00796, section 3.6) as arrays: category, relation, token and entity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

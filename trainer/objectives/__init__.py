@@ -11,6 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trainer.config import TrainingConfig
+from trainer.schedule import Phase
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -87,13 +90,17 @@ class Objective(ABC):
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The optimizer's groups: matrices with weight decay, biases and norms without.
 
-        A group's `lr_scale`, where it has one, multiplies the scheduled learning rate.
+        A group may have an `lr_scale` and an `lr_warmup` (`trainer.schedule.set_learning_rates`).
         """
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         return [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
+
+    def phases(self, config: TrainingConfig) -> Sequence[Phase]:
+        """The phases of the learning rate: one over all steps."""
+        return (Phase(0, self.total_steps, config.lr, config.lr_warmup),)
 
     def before_step(
         self, step: int, optimizer: torch.optim.Optimizer, accelerator: "Accelerator"

@@ -1,7 +1,6 @@
 """JAKET (arXiv 2010.00796): category, relation, token and entity prediction in one unweighted sum."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +71,7 @@ class JaketLoss(nn.Module):
 
 
 class Jaket(Objective):
-    """L = L_c + L_r + L_t + L_e (section 3.4).
+    """L = L_c + L_r + L_t + L_e (section 3.6).
 
     A step reads `jaket.passages` passages and `jaket.roots` entities. The memory is filled before the first
     step and swept as section 3.5 says.
@@ -108,7 +107,7 @@ class Jaket(Objective):
         self._rank, self._world = rank, world
         self.terms = dict.fromkeys(TERMS, 1.0)
         self._stream: ShardStream[MentionRecord] = self._open_text(corpus)
-        self.total_steps = config.schedule_steps or math.ceil(self._stream.rows / options.passages)
+        self.total_steps = config.steps_of_schedule(self._stream.rows, options.passages)
         store = GraphStore(corpus, tokenizer, options.description_length)
         entities = store.entities()
         self._seen = ~entities.unseen(options.unseen_share, config.seed)
@@ -149,13 +148,14 @@ class Jaket(Objective):
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The language model's matrices and the rest, then the same of the knowledge module and the heads."""
-        groups = []
+        groups, options = [], self._config.jaket
+        own_rate = {"lr_scale": options.km_lr_scale, "lr_warmup": options.km_lr_warmup}
         of_text = {id(parameter) for parameter in self._jaket.lm.parameters()}
-        for text, scale in ((True, 1.0), (False, self._config.jaket.km_lr_scale)):
+        for text, rate in ((True, {}), (False, own_rate)):
             own = [p for p in self._jaket.parameters() if p.requires_grad and (id(p) in of_text) == text]
             for matrices, decay in ((True, weight_decay), (False, 0.0)):
                 members = [p for p in own if (p.ndim > 1) == matrices]
-                groups.append({"params": members, "weight_decay": decay, "lr_scale": scale})
+                groups.append({"params": members, "weight_decay": decay, **rate})
         return groups
 
     def before_step(

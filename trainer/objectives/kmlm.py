@@ -1,7 +1,6 @@
-"""KMLM (arXiv 2111.10962, section 3.3): plain text, code-switched triples and cycles in one loss."""
+"""KMLM (arXiv 2111.10962, section 3.2): plain text, code-switched triples and cycles in one loss."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from trainer.masking import Masked, Vocabulary, mask_cycles, mask_share
 from trainer.models import PackedMaskedLM, load_lm
 from trainer.objectives import Batch, Objective
 from trainer.packing import pack
+from trainer.schedule import Phase
 from trainer.shards import Record, ShardStream
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Kmlm(Objective):
 
     A step reads `records_per_step` records of each stream and packs them into one forward pass. The plain
     stream, or without it the longest, sets the epoch; the others wrap. After the scheduled steps may follow
-    `long_steps` on plain text alone, of longer passages, with as many tokens a step.
+    `long_steps` on plain text alone, of longer passages, with as many tokens a step and a learning rate of
+    their own.
 
     Args:
         config: of the run.
@@ -102,6 +103,9 @@ class Kmlm(Objective):
         self._streams = {name: stream for name, stream in self._streams.items() if stream.rows}
         for name, stream in self._streams.items():
             _log.info("%s: %d records, %d dropped, %d cut", name, stream.rows, stream.dropped, stream.cut)
+        for name in self._options.streams:
+            if name not in self._streams:
+                _log.warning("%s: the corpus has no record of %s for it", name, STREAM_TABLES[name])
         if not self._streams:
             raise InputError(
                 "no records to train on",
@@ -110,7 +114,7 @@ class Kmlm(Objective):
             )
         self.terms = {name: 1.0 if name == "plain" else self._options.alpha for name in self._streams}
         leader = self._streams.get("plain") or max(self._streams.values(), key=lambda stream: stream.rows)
-        self._main_steps = config.schedule_steps or math.ceil(leader.rows / config.records_per_step)
+        self._main_steps = config.steps_of_schedule(leader.rows, config.records_per_step)
         self.total_steps = self._main_steps + self._options.long_steps
         self._all_streams = dict(self._streams)
         longest = config.max_length
@@ -133,6 +137,15 @@ class Kmlm(Objective):
         )
         self.model = MaskedLoss(load_lm(config, tokenizer, longest=longest), len(self.terms))
         self._ahead = Ahead(self._make, state=self._streams_state, load_state=self._load_streams)
+
+    def phases(self, config: TrainingConfig) -> Sequence[Phase]:
+        """The main phase, and the long one with warm-up and decay of its own."""
+        options = self._options
+        main = Phase(0, self._main_steps, config.lr, config.lr_warmup)
+        if not options.long_steps:
+            return (main,)
+        warmup = config.lr_warmup if options.long_warmup is None else options.long_warmup
+        return main, Phase(self._main_steps, options.long_steps, options.long_lr or config.lr, warmup)
 
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""

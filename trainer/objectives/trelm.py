@@ -1,7 +1,6 @@
 """TRELM (arXiv 2403.11203): masked-language modelling with knowledge injected and asked for."""
 
 import logging
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +82,7 @@ class Trelm(Objective):
         if not self._stream.rows:
             raise InputError("no records to train on", where="trelm", mend="Build the target trelm")
         self.terms = {"mlm": config.trelm.theta, "cka": 1 - config.trelm.theta}
-        self.total_steps = config.schedule_steps or math.ceil(self._stream.rows / config.records_per_step)
+        self.total_steps = config.steps_of_schedule(self._stream.rows, config.records_per_step)
         packed = load_lm(config, tokenizer, longest=config.max_length)
         hidden = int(packed.lm.config.hidden_size)
         parts = Parts.of(config.trelm, tokenizer, graph, kge=kge, hidden=hidden, seed=config.seed)

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
@@ -138,20 +137,10 @@ def open_graph(corpus: Path, *, relation_names: bool) -> Graph:
         Facts(_read(corpus, manifest, "triples", ["h", "r", "t"])),
         names("entities", "qid"),
         names("relations", "pid") if relation_names else None,
-        _first_language(corpus),
+        base_language_of(corpus),
     )
 
 
 def _read(corpus: Path, manifest: Manifest, name: str, columns: Sequence[str]) -> pa.Table:
     files = manifest.built(corpus, name).files
     return pa.concat_tables(read_shard(corpus / file.path, columns) for file in files)
-
-
-def _first_language(corpus: Path) -> str:
-    path = corpus / "config.yaml"
-    try:
-        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["languages"][0])
-    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
-        raise InputError(
-            f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
-        ) from None

@@ -71,6 +71,22 @@ def test_a_share_is_swept_in_turn_and_all_within_the_bound(entities, jaket_token
     assert not (touched[0] & touched[1]).any()
 
 
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_the_fill_loses_weight_as_fast_under_partial_sweeps(entities, jaket_tokenizer, jaket, share):
+    """Both have swept ten times: of the fill remains .8^10, whatever the share."""
+    memories = [
+        memory_of(entities, jaket_tokenizer, jaket, memory_share=of_sweep) for of_sweep in (1.0, share)
+    ]
+    for memory in memories:
+        memory.update(jaket)
+        memory.values.fill_(1.0)
+        for _ in range(10):
+            memory.update(jaket)
+    torch.testing.assert_close(memories[0].values, memories[1].values, rtol=1e-4, atol=1e-5)
+    fresh = encode(jaket, entities, np.arange(len(entities)), pad=jaket_tokenizer.pad_token_id)
+    torch.testing.assert_close(memories[1].values, 0.8**10 + (1 - 0.8**10) * fresh, rtol=1e-4, atol=1e-5)
+
+
 def test_dropout_is_off_in_a_sweep_and_on_again_after_it(entities, jaket_tokenizer, jaket):
     memory = memory_of(entities, jaket_tokenizer, jaket)
     jaket.train()

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from kgcorpus.config import load
 from kgcorpus.contracts.errors import InputError, UsageError
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
@@ -187,10 +188,41 @@ def test_all_parameters_learn_and_the_language_model_at_its_own_rate(corpus, tok
     assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     groups = objective.parameter_groups(0.1)
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
-    rates = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
+    rates = {id(p): group.get("lr_scale", 1.0) for group in groups for p in group["params"]}
     assert {rates[id(p)] for p in model.lm.parameters()} == {1.0}
     assert {rates[id(p)] for p in (*model.knowledge.parameters(), *model.category_head.parameters())} == {2.0}
     assert all((p.ndim > 1) == (group["weight_decay"] > 0) for group in groups for p in group["params"])
+
+
+@pytest.mark.parametrize(("warmup", "share"), [(0, 1.0), (4, 0.25)])
+def test_the_knowledge_module_s_rate_has_a_warm_up_of_its_own(corpus, tmp_path, warmup, share):
+    """Section 4.1: both rates decay linearly, but only the language model's has the warm-up."""
+    config = with_options(km_lr_warmup=warmup).model_copy(update={"lr_warmup": 10, "lr": 1e-3})
+    train("jaket", corpus=corpus, out=tmp_path, config=config, max_steps=1)
+    saved = torch.load(tmp_path / "checkpoints" / "step-00000001" / "optimizer.pt", weights_only=True)
+    text, text_vectors, knowledge, knowledge_vectors = (group["lr"] for group in saved["param_groups"])
+    assert text == text_vectors == pytest.approx(1e-3 / 10)
+    assert knowledge == knowledge_vectors == pytest.approx(2 * 1e-3 * share)
+
+
+def test_epochs_set_the_schedule_and_max_steps_does_not(corpus, tokenizer, tmp_path):
+    steps = {}
+    for epochs in (1, 8, 0.5):
+        config = TrainingConfig.model_validate(
+            {**CONFIG.model_dump(exclude={"schedule_steps"}), "epochs": epochs}
+        )
+        steps[epochs] = Jaket(config, corpus=corpus, tokenizer=tokenizer).total_steps
+    assert steps == {1: 6, 8: 48, 0.5: 3}
+    null = CONFIG.model_copy(update={"schedule_steps": None})
+    assert Jaket(null, corpus=corpus, tokenizer=tokenizer).total_steps == 6
+    with pytest.raises(UsageError, match="epochs and schedule_steps both set the schedule"):
+        load(TrainingConfig, None, overrides=["epochs=8", "schedule_steps=10"])
+    eight = load(TrainingConfig, None, overrides=["epochs=8"])
+    assert eight.schedule_steps is None
+    config = CONFIG.model_copy(update={"schedule_steps": None, "epochs": 8.0, "lr_warmup": 0})
+    train("jaket", corpus=corpus, out=tmp_path, config=config, max_steps=2)
+    rates = [line["lr"] for line in lines(tmp_path) if "loss" in line]
+    assert rates == pytest.approx([config.lr, config.lr * 47 / 48])
 
 
 def test_without_neighbours_it_is_the_control_without_a_graph(corpus, tokenizer, accelerator):

@@ -1,4 +1,4 @@
-"""Classes of the entities of an unseen graph (arXiv 2010.00796, section 4.3): few labels, the whole graph.
+"""Classes of the entities of an unseen graph (arXiv 2010.00796, section 4.2): few labels, the whole graph.
 
 A fifth of the labelled entities is for training, a fifth for the choice of the epoch, the rest for the score;
 the graph and the descriptions are there for all. The memories of entities and relations are made once and not
