@@ -291,6 +291,9 @@ class BuildConfig(Section):
         description="languages of labels; the first is the base: descriptions are in it, and code-switched "
         "sentences mix it with each of the others",
     )
+    base_language: Lang | None = Field(
+        None, description="the base language; it moves to the front of `languages`; null: the first of them"
+    )
     graph: GraphConfig = GraphConfig()
     wikipedia: tuple[WikipediaConfig, ...] = Field((), description="dumps")
     text: tuple[TextConfig, ...] = Field((), description="running text without links")
@@ -317,6 +320,15 @@ class BuildConfig(Section):
         for lang in {wiki.lang for wiki in self.wikipedia}:
             if len({bool(wiki.index) for wiki in self.wikipedia if wiki.lang == lang}) > 1:
                 raise ValueError(f"wikipedia: only some dumps of {lang} have an index")
+        return self
+
+    @model_validator(mode="after")
+    def _base_language_comes_first(self) -> "BuildConfig":
+        if self.base_language is not None:
+            if self.base_language not in self.languages:
+                raise ValueError(f"base_language {self.base_language} is not among languages")
+            others = (lang for lang in self.languages if lang != self.base_language)
+            object.__setattr__(self, "languages", (self.base_language, *others))
         return self
 
     @model_validator(mode="after")

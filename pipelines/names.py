@@ -3,7 +3,7 @@
 Every file gives partial rows (one name, one description, one list of classes); grouping by id joins them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from kgcorpus.contracts.languages import language_key, spellings
+from kgcorpus.contracts.languages import fallback_codes, language_key
 from kgcorpus.contracts.stages import Source, Stage
 from kgcorpus.contracts.tables import NAME, table
 from kgcorpus.contracts.tally import Tally
@@ -41,6 +41,7 @@ def run_entities(context: Context) -> DataFrame:
     """Join the names, descriptions and classes of the graph's entities."""
     types_given = bool(context.of_role("graph.types"))
     class_relation = context.params["jaket.category_relation"]
+    languages = tuple(context.params["languages"])
 
     def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
         ident = parts[0]["id"]
@@ -49,7 +50,7 @@ def run_entities(context: Context) -> DataFrame:
         if not any(part["in_graph"] for part in parts):
             tally.drop("not_in_graph")
             return
-        names = _merge_names(parts, tally)
+        names = _merge_names(parts, languages, tally)
         if not names:
             tally.count("without_name")
         yield {
@@ -74,9 +75,10 @@ def run_entities(context: Context) -> DataFrame:
 
 def run_relations(context: Context) -> DataFrame:
     """Join the names of the relations."""
+    languages = tuple(context.params["languages"])
 
     def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
-        yield {"pid": parts[0]["id"], "names": _merge_names(parts, tally)}
+        yield {"pid": parts[0]["id"], "names": _merge_names(parts, languages, tally)}
 
     return group_rows(_parse(context), ["id"], merge, table("relations").schema, then=_ORDER)
 
@@ -108,24 +110,21 @@ def _parse_lists(context: Context, places: list[int]) -> DataFrame:
     """The tab-separated ones of the sources, which lie at these places."""
     policy, limits = context.on_bad_input, context.limits
     languages = tuple(context.params["languages"])
-    sources, spelled = list(context.sources), spellings(languages)
+    sources = list(context.sources)
+    serving = {language_key(code) for lang in languages for code in fallback_codes(lang)}
 
     def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         bad = on_bad(policy, tally)
         for file in files:
             place = places[file["ordinal"]]
             parser = _parser(sources[place], languages, limits)
-            for parsed in read_records(file["path"], parser, tally=tally, on_bad=bad, limits=limits):
-                row = parsed
-                if isinstance(row, readers.NameRow):
-                    lang = spelled.get(language_key(row.lang))
-                    if lang is None:
-                        tally.drop("other_language")
-                        continue
-                    if not (row.label or row.aliases):
-                        tally.drop("row_without_name")
-                        continue
-                    row = row._replace(lang=lang)
+            for row in read_records(file["path"], parser, tally=tally, on_bad=bad, limits=limits):
+                if isinstance(row, readers.NameRow) and language_key(row.lang) not in serving:
+                    tally.drop("other_language")
+                    continue
+                if isinstance(row, readers.NameRow) and not (row.label or row.aliases):
+                    tally.drop("row_without_name")
+                    continue
                 yield {"id": row[0], "file": place, **_part(row)}
 
     return context.map_files([sources[place].path for place in places], parse, _PART)
@@ -173,14 +172,17 @@ def _part(row: Any) -> Row:
             return {"types": row.types}
 
 
-def _merge_names(parts: list[Row], tally: Tally) -> list[dict[str, Any]]:
-    """One name a language: the first file's label wins, the others become aliases."""
+def _merge_names(parts: list[Row], languages: Sequence[str], tally: Tally) -> list[dict[str, Any]]:
+    """Return one name a language: the first file's label wins, the others become aliases.
+
+    A language without a label, or without an alias, has those of the first of its fallback codes with one.
+    """
     merged: dict[str, dict[str, Any]] = {}
     for part in parts:
         name = part["name"]
         if name is None:
             continue
-        known = merged.setdefault(name["lang"], {"lang": name["lang"], "label": None, "aliases": []})
+        known = merged.setdefault(language_key(name["lang"]), {"label": None, "aliases": []})
         if known["label"] is None:
             known["label"] = name["label"]
         elif name["label"] and name["label"] != known["label"]:
@@ -189,7 +191,16 @@ def _merge_names(parts: list[Row], tally: Tally) -> list[dict[str, Any]]:
         known["aliases"] += name["aliases"] or []
     for name in merged.values():
         name["aliases"] = [alias for alias in dict.fromkeys(name["aliases"]) if alias != name["label"]]
-    return [merged[lang] for lang in sorted(merged)]
+    return [name for lang in sorted(languages) if (name := _served(lang, merged))]
+
+
+def _served(lang: str, merged: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    codes = dict.fromkeys(map(language_key, fallback_codes(lang)))
+    names = [merged[code] for code in codes if code in merged]
+    label = next((name["label"] for name in names if name["label"]), None)
+    known = next((name["aliases"] for name in names if name["aliases"]), ())
+    aliases = [alias for alias in known if alias != label]
+    return {"lang": lang, "label": label, "aliases": aliases} if label or aliases else None
 
 
 ENTITIES = Stage(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kgcorpus.config import BuildConfig, GraphConfig, load, to_yaml
+from kgcorpus.config import BuildConfig, GraphConfig, load, to_yaml, validated
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.wiki.site import LANGUAGE_CODES
 
@@ -25,6 +25,7 @@ def write(folder: Path, text: str) -> Path:
         ("sed: 3", "did you mean seed"),
         ("wikipedia: [{lang: en, dmp: x}]", "wikipedia.0.dump"),
         ("languages: [en, en]", "names one twice"),
+        ("{languages: [en], base_language: de}", "de is not among languages"),
         ("languages: [EN]", "languages.0"),
         ("cycles: {pairs_per_edge: 0}", "cycles.pairs_per_edge"),
         ("[1, 2]", "must be a mapping"),
@@ -197,3 +198,10 @@ def test_a_dump_is_one_file_or_a_list_and_an_index_goes_with_each() -> None:
         config({"lang": "en", "dump": ["a", "b"], "index": "i"})
     with pytest.raises(ValueError, match="only some dumps of en have an index"):
         config({"lang": "en", "dump": "a", "index": "i"}, {"lang": "en", "dump": "b"})
+
+
+def test_the_base_language_moves_to_the_front():
+    config = load(BuildConfig, None, overrides=["languages=[ltg, lv, en]", "base_language=lv"])
+    assert config.languages == ("lv", "ltg", "en")
+    assert validated(BuildConfig, yaml.safe_load(to_yaml(config)), where="") == config
+    assert load(BuildConfig, None, overrides=["languages=[ltg, lv, en]"]).languages[0] == "ltg"

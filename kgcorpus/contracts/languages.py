@@ -1,7 +1,7 @@
 """How a build names a language: BCP 47 codes such as `de`, `pt-BR` and `zh-Hant`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kgcorpus.contracts.errors import InputError
@@ -36,3 +36,36 @@ def base_language_of(corpus: Path) -> str:
         raise InputError(
             f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
         ) from None
+
+
+# Wikidata's code of labels and aliases that serve every language.
+DEFAULT_CODE = "mul"
+# Codes under which Wikidata keeps names that readers of the code before them read too, the nearest first.
+_VARIANTS = {
+    "zh": ("zh-hans", "zh-cn", "zh-sg", "zh-my", "zh-hant", "zh-tw", "zh-hk", "zh-mo"),
+    "zh-hans": ("zh-cn", "zh-sg", "zh-my"),
+    "zh-hant": ("zh-tw", "zh-hk", "zh-mo"),
+    "sr": ("sr-ec", "sr-cyrl", "sr-el", "sr-latn"),
+    "no": ("nb", "nn"),
+    "nb": ("no",),
+    "nn": ("no", "nb"),
+    "simple": ("en",),
+}
+
+
+def fallback_codes(lang: str) -> Iterator[str]:
+    """Yield the codes whose names serve a language, the best first: its own, variants, broader codes, `mul`.
+
+    The first is as configured, the others are keys (`language_key`): `zh-Hant-TW` gives itself,
+    `zh-hant-tw`, `zh-hant` with its variants, `zh` with its variants, `mul`.
+    """
+    seen = {lang}
+    yield lang
+    code = language_key(lang)
+    while code:
+        for known in (code, *_VARIANTS.get(code, ())):
+            if known not in seen:
+                seen.add(known)
+                yield known
+        code = code.rpartition("-")[0]
+    yield DEFAULT_CODE

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.languages import language_key
+from kgcorpus.contracts.languages import fallback_codes
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
 from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
@@ -89,7 +89,8 @@ def rows_in(
 
     Args:
         field: labels, descriptions or types, of items; relations, of properties.
-        languages: those of names; descriptions are in the first.
+        languages: those of names; descriptions are in the first. Where a language has no label, or no alias,
+            those of the first of its `fallback_codes` that has one serve, `mul` the last of them.
         class_relation: the property whose values are the types.
 
     Raises:
@@ -109,9 +110,10 @@ def rows_in(
 def _names(entity: Entity, languages: Sequence[str]) -> Iterator[NameRow]:
     labels, aliases = _mapping(entity, "labels"), _mapping(entity, "aliases")
     for lang in languages:
-        # Wikidata writes codes in lower case; a configuration may write `pt-BR`.
-        label = next((_value(labels[code]) for code in _codes(lang) if code in labels), None)
-        others = [_value(alias) for code in _codes(lang) for alias in _sequence(aliases.get(code, []))]
+        codes = list(fallback_codes(lang))
+        label = next((text for code in codes if code in labels and (text := _value(labels[code]))), None)
+        named = next((rows for code in codes if (rows := _sequence(aliases.get(code, [])))), [])
+        others = [_value(alias) for alias in named]
         others = [alias for alias in dict.fromkeys(others) if alias and alias != label]
         if label or others:
             yield NameRow(entity["id"], lang, label or None, others)
@@ -119,15 +121,10 @@ def _names(entity: Entity, languages: Sequence[str]) -> Iterator[NameRow]:
 
 def _description(entity: Entity, lang: str) -> Iterator[DescriptionRow]:
     descriptions = _mapping(entity, "descriptions")
-    for code in _codes(lang):
-        if code in descriptions and (text := _value(descriptions[code])):
-            yield DescriptionRow(entity["id"], text)
-            return
-
-
-def _codes(lang: str) -> tuple[str, ...]:
-    """A configured code as the dump may write it."""
-    return tuple(dict.fromkeys((lang, language_key(lang))))
+    codes = (code for code in fallback_codes(lang) if code in descriptions)
+    described = next((text for code in codes if (text := _value(descriptions[code]))), None)
+    if described:
+        yield DescriptionRow(entity["id"], described)
 
 
 def _types(entity: Entity, class_relation: str) -> Iterator[TypesRow]:

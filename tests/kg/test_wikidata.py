@@ -61,6 +61,26 @@ def test_what_an_item_gives():
     assert list(facts_in(ENTITY)) == [("Q1", "P31", "Q5"), ("Q1", "P31", "Q6"), ("Q1", "P2", "Q9")]
 
 
+def test_a_language_without_names_has_those_of_broader_codes_and_of_mul():
+    entity = {
+        "id": "Q1",
+        "labels": {"mul": {"value": "Bach"}, "pt": {"value": "Baque"}, "zh-hant": {"value": "巴哈"}},
+        "aliases": {"mul": [{"value": "J. S."}], "pt-br": [{"value": "Joao"}]},
+        "descriptions": {"pt": {"value": "compositor"}},
+    }
+    languages = ("pt-br", "zh", "de", "pt")
+    assert drawn(entity, "labels", languages) == [
+        ("Q1", "pt-br", "Baque", ["Joao"]),
+        ("Q1", "zh", "巴哈", ["J. S."]),
+        ("Q1", "de", "Bach", ["J. S."]),
+        ("Q1", "pt", "Baque", ["J. S."]),
+    ]
+    assert drawn(entity, "descriptions", languages) == [("Q1", "compositor")]
+    assert drawn({**entity, "aliases": {"mul": [{"value": "Bach"}]}}, "labels", ["de"]) == [
+        ("Q1", "de", "Bach", [])
+    ]
+
+
 def test_a_property_gives_names_to_relations_alone():
     entity = {**ENTITY, "id": "P17", "type": "property"}
     assert drawn(entity, "relations")[0] == ("P17", "en", "Earth", ["Terra"])

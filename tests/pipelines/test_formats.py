@@ -266,6 +266,22 @@ def test_a_file_named_for_two_wikis_serves_both_and_shifts_no_others_language(
     ]
 
 
+def test_mul_rows_of_a_labels_file_name_every_language_without_its_own(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("Q1\tmul\tBach\tJ. S.\nQ1\tru\tБах\nQ1\tnb\tBak\nQ1\ten\t\tThe composer\n")
+    config = BuildConfig.model_validate(
+        {"languages": ["en", "de", "no"], "graph": {"triples": ["t"], "labels": [str(labels)]}}
+    )
+    (row,) = run(spark, names.ENTITIES, config, tmp_path, {"triples": [{"h": "Q1", "r": "P1", "t": "Q1"}]})
+    assert row["names"] == [
+        {"lang": "de", "label": "Bach", "aliases": ["J. S."]},
+        {"lang": "en", "label": "Bach", "aliases": ["The composer"]},
+        {"lang": "no", "label": "Bak", "aliases": ["J. S."]},
+    ]
+
+
 def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfig, tmp_path: Path) -> None:
     facts = run(spark, triples.STAGE, config, tmp_path)
     assert [tuple(fact.values()) for fact in facts] == [("Q1", "P17", "Q220"), ("Q220", "P17", "Q38")]
