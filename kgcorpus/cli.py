@@ -123,7 +123,7 @@ def build_corpus(
         say(f"up to date: {current} stages")
     tables = [outcome.stage for outcome in outcomes if outcome.action != "n/a"]
     for remark in remarks(resolved, load_manifest(out), tables):
-        stderr.print(f"warning: {remark}", style="yellow", markup=False, soft_wrap=True)
+        say(f"warning: {remark}", console=stderr, style="yellow")
     say(f"corpus: {out}")
     say(f"report: {out / 'report.json'}")
 

@@ -78,6 +78,7 @@ def train(
     from transformers.utils.logging import disable_progress_bar
 
     from trainer import loop
+    from trainer.ranks import PatientBarrier
 
     # It would draw a bar for every checkpoint.
     disable_progress_bar()
@@ -85,17 +86,29 @@ def train(
     accelerator = Accelerator(mixed_precision="no")
     atexit.register(_leave_group)
     with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():
-        with accelerator.main_process_first():
+        barrier = PatientBarrier(accelerator)
+        with barrier.main_first():
             local, read = _on_this_disk(corpus, out, tables, fetches=accelerator.is_main_process)
             manifest = load_manifest(local, required=True)
             manifest.check_files(local, read)
             _claim(out, objective, config, manifest)
             tokenizer = open_tokenizer(out / "tokenizer", local, manifest, config, tables=tables)
+        _tokenize(local, tables, tokenizer)
+        barrier()
+        with barrier.main_first():
             built = OBJECTIVES[objective].build(config, local, out, tokenizer, accelerator)
         if not loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
             _log.warning("stopped by SIGTERM; the same command goes on")
             raise SystemExit(143)
     return out / "model"
+
+
+def _tokenize(corpus: Path, tables: Collection[str], tokenizer: "PreTrainedTokenizerFast") -> None:
+    """Tokenise what training reads; every rank calls this, and each takes shards that no other has begun."""
+    for name in tables:
+        if "text" in TABLES[name].columns:
+            mask, backend = str(tokenizer.mask_token), tokenizer.backend_tokenizer
+            ensure_tokens(corpus, name, backend, mask_token=mask, splits=("train",))
 
 
 def _leave_group() -> None:

@@ -97,6 +97,29 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
             yield
 
 
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Yield whether this process alone may write a file now; the kernel frees a dead owner's claim.
+
+    The claim is a lock on a file beside `path`. Who gets it must look whether `path` was written meanwhile.
+
+    Raises:
+        UsageError: the lock's file is a link.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with open_to_append(lock) as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def _owner(text: bytes) -> str:
     """Who holds a lock, by what it wrote there; the host only where it is another one."""
     process, _, host = text.decode(errors="replace").partition(" ")

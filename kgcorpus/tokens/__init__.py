@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, load_manifest
 from kgcorpus.contracts.splits import SPLITS
-from kgcorpus.contracts.store import replacing, sha256_of
+from kgcorpus.contracts.store import claimed, replacing, sha256_of
 from kgcorpus.mirror import borrowed
 from kgcorpus.tokens.mentions import token_lists, token_spans
 from kgcorpus.tokens.slots import LINK as LINK
@@ -29,6 +30,8 @@ _VERSION = "2"
 _ROWS_PER_GROUP = 10_000
 # What makes a token file anew once it is deleted, for the errors of its readers.
 REMADE_BY = "the same command"
+# Between two looks at the shards that other processes tokenise.
+_POLL_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +49,9 @@ def ensure_tokens(
     splits: Sequence[str] = SPLITS,
 ) -> dict[str, list[Path]]:
     """Make the token files of a config's shards, where they are missing or of other bytes.
+
+    Several processes may call this at once: each takes shards that no other has begun, and returns when all
+    are there.
 
     Args:
         out: a finished build, or a copy of a published one.
@@ -75,13 +81,29 @@ def ensure_tokens(
     folder = out / "tokens" / tokenizer_key(tokenizer) / config
     refuse_links(out, folder.relative_to(out))
     found: dict[str, list[Path]] = {split: [] for split in splits}
-    for shard in entry.files if entry else ():
-        if shard.split in found:
-            target = folder / Path(shard.path).name
-            if not _is_current(target, shard):
-                with borrowed(out, shard) as source:
-                    _tokenize_shard(source, shard, target, tokenizer, mask_token)
-            found[shard.split].append(target)
+    shards = {
+        folder / Path(shard.path).name: shard
+        for shard in (entry.files if entry else ())
+        if shard.split in found
+    }
+    for target, shard in shards.items():
+        found[shard.split].append(target)
+    missing = [target for target, shard in shards.items() if not _is_current(target, shard)]
+    while missing:
+        begun = []
+        for place, target in enumerate(missing, start=len(shards) - len(missing) + 1):
+            shard = shards[target]
+            with claimed(target) as mine:
+                if not mine:
+                    begun.append(target)
+                elif not _is_current(target, shard):
+                    _log.info("tokenising %s (%d of %d)", shard.path, place, len(shards))
+                    with borrowed(out, shard) as source:
+                        _tokenize_shard(source, shard, target, tokenizer, mask_token)
+        # Others are at work on these; if one of them dies, its shard is free again.
+        missing = [target for target in begun if not _is_current(target, shards[target])]
+        if missing:
+            time.sleep(_POLL_SECONDS)
     return found
 
 
@@ -108,7 +130,6 @@ def _tokenize_shard(source: Path, shard: File, target: Path, tokenizer: "Tokeniz
             where=str(source),
             mend="Delete it and run kgcorpus build-corpus again",
         )
-    _log.info("tokenising %s", shard.path)
     with pq.ParquetFile(source) as shards, replacing(target) as temporary:
         schema = _empty(shards.schema_arrow, tokenizer, mask_token).with_metadata(
             {"source_sha256": shard.sha256, "version": _VERSION}
