@@ -99,6 +99,9 @@ class WikipediaConfig(Section):
         description="lines `name TAB text` for templates that carry text: `{1}` and `{name}` in it are "
         "arguments, `=convert` renders as the template of that name; they win over the built-in ones",
     )
+    other_language: bool = Field(
+        False, description="accept a dump whose `<dbname>` is that of a wiki in another language than `lang`"
+    )
 
     @model_validator(mode="after")
     def _every_dump_has_an_index_or_none_has(self) -> "WikipediaConfig":

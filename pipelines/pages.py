@@ -7,6 +7,7 @@ from functools import reduce
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.stages import Source, Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
@@ -16,7 +17,7 @@ from kgcorpus.wiki.dump import RawPage, read_pages, read_site
 from kgcorpus.wiki.multistream import PageStream, parts_of, read_index, read_streams
 from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.plaintext import read_documents
-from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.site import Site, is_same_language, language_of_dbname
 from kgcorpus.wiki.wikitext.templates import read_templates
 from pipelines.context import Context, as_pattern, on_bad
 from pipelines.kernels import Row, map_rows
@@ -30,6 +31,7 @@ _RAW = pa.schema(
         ("title", pa.string()),
         ("redirect", pa.string()),
         ("text", pa.string()),
+        ("is_wikitext", pa.bool_()),
     ]
 )
 
@@ -50,6 +52,7 @@ class _Part:
 def run(context: Context) -> DataFrame:
     """Parts of indexed dumps are parsed where they are read; other dumps are split once, a task a file."""
     dumps, texts = context.of_role("wikipedia.dump"), context.of_role("text.path")
+    _check_languages(context, dumps)
     sites = _with_templates(sites_of(dumps, context.limits), context)
     indexes = _indexes(context)
     parts, whole = [], []
@@ -74,6 +77,28 @@ def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
             with open_input(dump.path, limits=limits) as stream:
                 sites[dump.lang] = read_site(stream, lang=dump.lang)
     return sites
+
+
+def _check_languages(context: Context, dumps: Sequence[Source]) -> None:
+    """Check each dump's `<dbname>` against its configured language.
+
+    Raises:
+        InputError: it is of a wiki in another language.
+    """
+    wikis = zip(context.params["wikipedia.lang"], context.params["wikipedia.other_language"], strict=True)
+    accepted = {lang for lang, other_language in wikis if other_language}
+    for dump in dumps:
+        if dump.lang in accepted:
+            continue
+        with open_input(dump.path, limits=context.limits) as stream:
+            dbname = read_site(stream, lang=dump.lang).dbname
+        code = language_of_dbname(dbname)
+        if code is not None and not is_same_language(code, dump.lang):
+            raise InputError(
+                f"its <dbname> is {dbname}, but the configuration says lang: {dump.lang}",
+                where=dump.path,
+                mend=f"Set lang: {code}, or other_language: true",
+            )
 
 
 def _with_templates(sites: dict[str, Site], context: Context) -> dict[str, Site]:
@@ -130,12 +155,21 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
                 pages = read_pages(stream, where=file["path"], limits=limits, on_bad=on_bad(policy, tally))
                 for page in pages:
                     tally.good()
-                    row = {"page_id": page.page_id, "lang": lang, "ns": page.ns}
-                    yield {**row, "title": page.title, "redirect": page.redirect, "text": page.wikitext}
+                    yield {
+                        "page_id": page.page_id,
+                        "lang": lang,
+                        "ns": page.ns,
+                        "title": page.title,
+                        "redirect": page.redirect,
+                        "text": page.wikitext,
+                        "is_wikitext": page.is_wikitext,
+                    }
 
     def parse(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for row in rows:
-            page = RawPage(row["page_id"], row["ns"], row["title"], row["redirect"], row["text"])
+            page = RawPage(
+                row["page_id"], row["ns"], row["title"], row["redirect"], row["text"], row["is_wikitext"]
+            )
             yield from page_rows([page], site=sites[row["lang"]], tally=tally, keep=keep)
 
     raw = context.map_files([part.source.path for part in parts], read, _RAW)
@@ -148,10 +182,10 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
 
 STAGE = Stage(
     table="pages",
-    version=5,
+    version=6,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),
-    params=("limits", "extraction"),
+    params=("limits", "extraction", "wikipedia.lang", "wikipedia.other_language"),
     growth=1 / 3_000,
 )

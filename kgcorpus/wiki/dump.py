@@ -13,6 +13,8 @@ from kgcorpus.wiki.site import Site
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _ROOT = "mediawiki"
+# `<model>` and `<format>` of a page that is not JSON, Lua, CSS or the like.
+_WIKITEXT = ("wikitext", "text/x-wiki")
 _HEAD_LINE, _HEAD_LINES = 1 << 16, 1 << 12
 # What the columns of table `pages` hold.
 _IDS, _NAMESPACES = 1 << 63, 1 << 31
@@ -35,6 +37,8 @@ class RawPage:
         ns: namespace number; None in dumps older than that element, where the title alone tells it.
         redirect: title of `<redirect>`, None for any other page (and in dumps older than that element).
         wikitext: of the last revision; empty without a `<text>`.
+        is_wikitext: whether `<model>` and `<format>` say so; dumps older than these elements hold nothing
+            else.
     """
 
     page_id: int
@@ -42,13 +46,14 @@ class RawPage:
     title: str
     redirect: str | None
     wikitext: str
+    is_wikitext: bool = True
 
 
 class _Pages:
-    """expat's callbacks: the text of four elements, by their depth below `<page>`."""
+    """expat's callbacks: the text of some elements, by their depth below `<page>`."""
 
     # Elements a page is made of -> their depth; `<id>` of a revision or contributor lies deeper.
-    _DEPTH = {"title": 1, "ns": 1, "id": 1, "text": 2}  # noqa: RUF012
+    _DEPTH = {"title": 1, "ns": 1, "id": 1, "model": 2, "format": 2, "text": 2}  # noqa: RUF012
 
     def __init__(self, *, where: str, limits: Limits, on_bad: OnBad) -> None:
         self.ready: list[RawPage] = []
@@ -108,7 +113,9 @@ class _Pages:
                 )
             )
         else:
-            self.ready.append(RawPage(page_id, ns, title, self._redirect, values.get("text", "")))
+            kind = (values.get("model", _WIKITEXT[0]), values.get("format", _WIKITEXT[1]))
+            text = values.get("text", "")
+            self.ready.append(RawPage(page_id, ns, title, self._redirect, text, kind == _WIKITEXT))
 
 
 def _strict_parser(

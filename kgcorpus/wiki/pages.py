@@ -18,14 +18,17 @@ def page_rows(
 
     Args:
         keep: as of `wikitext.parse`.
-        tally: counts `other_namespace` and `no_text` as drops; `unbalanced_markup`, pages on which a
-            template, table or link is opened and not closed; `nested_too_deep`, pages with markup deeper
-            than `wikitext` looks.
+        tally: counts `other_namespace`, `not_wikitext` (another content model, e.g. JSON or Lua) and
+            `no_text` as drops; `unbalanced_markup`, pages on which a template, table or link is opened and
+            not closed; `nested_too_deep`, pages with markup deeper than `wikitext` looks.
     """
     for page in pages:
         ns = site.namespace_of(page.title) if page.ns is None else page.ns
         if ns != 0:
             tally.drop("other_namespace")
+            continue
+        if not page.is_wikitext:
+            tally.drop("not_wikitext")
             continue
         # `<redirect>` names no section: only the text does.
         redirect = site.redirect_target(page.wikitext, known=page.redirect is not None)

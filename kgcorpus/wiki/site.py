@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import unquote
 
+from kgcorpus.contracts.languages import language_key
+
 # MediaWiki understands these in every language, beside the local names that the dump states.
 CANONICAL_NAMESPACES: Mapping[str, int] = {
     "media": -2,
@@ -89,6 +91,19 @@ LANGUAGE_CODES = _words(
     tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo vro wa war wo wuu xal xh xmf yi yo yue za
     zea zgh zh zh-classical zh-min-nan zh-yue zu"""
 )
+# Database names with an older code of their language.
+_FORMER_CODES = {
+    "als": "gsw",
+    "bat-smg": "sgs",
+    "be-x-old": "be-tarask",
+    "fiu-vro": "vro",
+    "no": "nb",
+    "roa-rup": "rup",
+    "zh-classical": "lzh",
+    "zh-min-nan": "nan",
+    "zh-yue": "yue",
+}
+_DBNAME = re.compile(r"([a-z_]+?)wik(?:i|tionary|ibooks|inews|iquote|isource|iversity|ivoyage)")
 _PROJECTS = _words(
     """wikipedia w wiktionary wikt wikinews n wikibooks b wikiquote q wikisource s oldwikisource wikispecies
     species wikiversity v wikivoyage voy commons c wikidata d meta m metawikipedia mediawikiwiki mw
@@ -101,6 +116,19 @@ _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _PLAIN = r"[^\s_&%#:<>\[\]{}|\u200e\u200f\u202a-\u202e\ufffd]"
 _SIMPLE = re.compile(rf"[^\W_]{_PLAIN}*+(?>(?: {_PLAIN}++)*)")
 _NOT_IN_TITLES = re.compile(r"[<>\[\]{}|\ufffd]|&(?:\w+|#\w+);|^\.{1,2}(?:$|/)|^\s*$")
+
+
+def language_of_dbname(dbname: str) -> str | None:
+    """Return the language code in a database name such as `dewiki`; None if it names no language's wiki."""
+    found = _DBNAME.fullmatch(dbname)
+    code = found[1].replace("_", "-") if found else ""
+    return code if code in LANGUAGE_CODES else None
+
+
+def is_same_language(code: str, other: str) -> bool:
+    """Whether two codes name one language: `pt-BR` and `pt-br`, `zh-yue` and its present code `yue`."""
+    first, second = (_FORMER_CODES.get(key, key) for key in map(language_key, (code, other)))
+    return first == second
 
 
 @dataclass(frozen=True)

@@ -266,6 +266,19 @@ def test_a_file_named_for_two_wikis_serves_both_and_shifts_no_others_language(
     ]
 
 
+def test_a_dump_of_another_language_is_refused(spark: "SparkSession", tmp_path: Path) -> None:
+    dumps = {}
+    for lang in ("en", "de"):
+        dumps[lang] = tmp_path / f"{lang}.xml"
+        text = HEAD.format(lang=lang, category="Category") + page(1 + len(dumps), f"Of {lang}", "Text.")
+        dumps[lang].write_text(text + "</mediawiki>")
+    wiki = {"lang": "en", "dump": [str(dump) for dump in dumps.values()]}
+    with pytest.raises(InputError, match=r"de\.xml: its <dbname> is dewiki, .* lang: en\. Set lang: de"):
+        run(spark, pages.STAGE, BuildConfig.model_validate({"wikipedia": [wiki]}), tmp_path)
+    accepting = BuildConfig.model_validate({"wikipedia": [{**wiki, "other_language": True}]})
+    assert {row["title"] for row in run(spark, pages.STAGE, accepting, tmp_path)} == {"Of en", "Of de"}
+
+
 def test_mul_rows_of_a_labels_file_name_every_language_without_its_own(
     spark: "SparkSession", tmp_path: Path
 ) -> None:

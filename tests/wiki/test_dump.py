@@ -35,6 +35,23 @@ def test_a_redirect_and_a_page_without_text():
     assert [(p.page_id, p.redirect, p.wikitext) for p in pages] == [(2, "C", ""), (3, None, "")]
 
 
+@pytest.mark.parametrize(
+    ("elements", "is_wikitext"),
+    [
+        ("", True),
+        ("<model>wikitext</model><format>text/x-wiki</format>", True),
+        ("<model>wikitext</model>", True),
+        ("<model>json</model><format>application/json</format>", False),
+        ("<model>Scribunto</model><format>text/plain</format>", False),
+        ("<model>wikibase-item</model>", False),
+        ("<format>text/css</format>", False),
+    ],
+)
+def test_the_content_model_of_a_page(elements, is_wikitext):
+    (found,) = read(HEAD + page(text=elements + "<text>a</text>") + "</mediawiki>")
+    assert (found.wikitext, found.is_wikitext) == ("a", is_wikitext)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
 def test_byte_order_marks(encoding):
     declared = '<?xml version="1.0"?>' + HEAD + page(title="Ä𐍈") + "</mediawiki>"

@@ -66,3 +66,19 @@ def test_rows_fit_the_table(demo):
     assert table.num_rows == 123
     assert tally["drop.other_namespace"] == 1
     assert tally["count.articles"] == 24
+
+
+def test_pages_of_another_content_model_are_counted(german):
+    made, tally = rows(
+        RawPage(1, 0, "A", None, '{"a": 1}', is_wikitext=False),
+        RawPage(2, 0, "B", None, "Text."),
+        RawPage(3, 828, "Modul:C", None, "return {}", is_wikitext=False),
+        site=german,
+    )
+    assert [row["title"] for row in made] == ["B"]
+    assert tally == {
+        "drop.not_wikitext": 1,
+        "drop.other_namespace": 1,
+        "count.articles": 1,
+        "count.links": 0,
+    }

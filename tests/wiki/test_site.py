@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.site import Site, is_same_language, language_of_dbname
 
 ENGLISH = Site.of("en", names={"Portal": 100})
 
@@ -98,3 +98,28 @@ def test_redirects_of_ten_languages(wikitext, target):
 def test_a_site_travels(german):
     assert pickle.loads(pickle.dumps(german)) == german
     assert Site.from_dict(json.loads(json.dumps(german.to_dict()))) == german
+
+
+@pytest.mark.parametrize(
+    ("dbname", "code"),
+    [
+        ("dewiki", "de"),
+        ("frwiktionary", "fr"),
+        ("zh_yuewiki", "zh-yue"),
+        ("be_x_oldwiki", "be-x-old"),
+        ("simplewiki", "simple"),
+        ("commonswiki", None),
+        ("wikidatawiki", None),
+        ("my_own_wiki", None),
+        ("enwiki-old", None),
+        ("", None),
+    ],
+)
+def test_the_language_of_a_database_name(dbname, code):
+    assert language_of_dbname(dbname) == code
+
+
+def test_codes_of_one_language():
+    pairs = [("zh-yue", "yue"), ("be-x-old", "be-tarask"), ("pt-BR", "pt_br"), ("no", "nb"), ("de", "de")]
+    assert all(is_same_language(*pair) for pair in pairs)
+    assert not is_same_language("de", "nds")
