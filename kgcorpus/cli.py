@@ -415,6 +415,21 @@ def evaluate(
 
 
 @app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(help="A checkpoint's folder, with pytorch_model.bin or its index and parts.")
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", help="A new folder for the result.", metavar="PATH", parser=given_path)
+    ],
+) -> None:
+    """Write a checkpoint in .bin as safetensors; code in it is refused, not run."""
+    from trainer.convert import convert as run
+
+    say(f"model: {run(source, to)}")
+
+
+@app.command()
 def explain(
     model: Annotated[str, typer.Option("--model", help="RUN/model, or any BERT or RoBERTa.")],
     sentence: Annotated[str, typer.Option("--sentence", help="With one [MASK] where the answer stands.")],

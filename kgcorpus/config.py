@@ -119,6 +119,21 @@ class TextConfig(Section):
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
     path: str = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2 or .xz")
+    share: float | None = Field(
+        None, gt=0, le=1, description="share of the documents that are kept, chosen by hash; default: all"
+    )
+    sentences: int | None = Field(
+        None,
+        gt=0,
+        description="sentences that are kept at most, in whole documents chosen by hash; a document's line "
+        "counts as one, as in CC100. The file is read twice; default: all",
+    )
+
+    @model_validator(mode="after")
+    def _share_or_sentences(self) -> "TextConfig":
+        if self.share is not None and self.sentences is not None:
+            raise ValueError("share and sentences both set the size of the sample: leave one of them out")
+        return self
 
 
 class ExtractionConfig(Section):
@@ -261,6 +276,11 @@ class JaketConfig(Section):
         description="sources of a description, the first that has one",
     )
     description_tokens: _Count = Field(64, gt=0, description="tokens of a description")
+    description_window: Literal["mention", "first"] = Field(
+        "mention",
+        description="which tokens of a longer description are kept: those around the entity's mention, or "
+        "(the paper's) the first ones, and a mention that does not lie among them counts as none",
+    )
     category_relation: str = Field(
         "P31",
         description="relation from an entity to its category: gives `entities.types` where `graph.types` is "

@@ -36,6 +36,7 @@ def run_entities(context: Context) -> DataFrame:
                 first_mention=row["first_mention"],
                 names=[text for name in row["names"] for text in (name["label"], *name["aliases"]) if text],
                 max_tokens=params["description_tokens"],
+                window=params["description_window"],
                 count_tokens=token_counter(tokenizer),
                 tally=tally,
             )

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.stages import Source, Stage
 from kgcorpus.contracts.tables import table
@@ -17,6 +18,7 @@ from kgcorpus.wiki.dump import RawPage, read_pages, read_site
 from kgcorpus.wiki.multistream import PageStream, parts_of, read_index, read_streams
 from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.plaintext import read_documents
+from kgcorpus.wiki.sampling import Sample
 from kgcorpus.wiki.site import Site, is_same_language, language_of_dbname
 from kgcorpus.wiki.wikitext.templates import read_templates
 from pipelines.context import Context, as_pattern, on_bad
@@ -124,22 +126,31 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
     policy, limits = context.on_bad_input, context.limits
     keep = frozenset(context.params["extraction"]["keep"])
 
+    shares, numbers = context.params["text.share"], context.params["text.sentences"]
+    seed = hash64(context.seed, "text-sample")
+    samples = [Sample(share, n, seed) for share, n in zip(shares, numbers, strict=True)]
+
+    def documents(part: _Part, tally: Tally) -> Iterator[Row]:
+        path, lang, ordinal = part.source.path, part.source.lang, part.ordinal
+        bad = on_bad(policy, tally)
+        if is_json_lines(path):
+            yield from read_linked_documents(
+                path, lang=lang, ordinal=ordinal, sites=sites, tally=tally, on_bad=bad, limits=limits
+            )
+            return
+        for document in read_documents(path, lang=lang, ordinal=ordinal, limits=limits, on_bad=bad):
+            tally.good()
+            yield document
+
     def read(tasks: Iterator[Row], tally: Tally) -> Iterator[Row]:
         bad = on_bad(policy, tally)
         for task in tasks:
             part = parts[task["ordinal"]]
-            path, lang, ordinal = part.source.path, part.source.lang, part.ordinal
             if part.streams:
-                pages = read_streams(path, part.streams, tally=tally, limits=limits, on_bad=bad)
-                yield from page_rows(pages, site=sites[lang], tally=tally, keep=keep)
-            elif is_json_lines(path):
-                yield from read_linked_documents(
-                    path, lang=lang, ordinal=ordinal, sites=sites, tally=tally, on_bad=bad, limits=limits
-                )
+                pages = read_streams(part.source.path, part.streams, tally=tally, limits=limits, on_bad=bad)
+                yield from page_rows(pages, site=sites[part.source.lang], tally=tally, keep=keep)
             else:
-                for document in read_documents(path, lang=lang, ordinal=ordinal, limits=limits, on_bad=bad):
-                    tally.good()
-                    yield document
+                yield from samples[part.ordinal].of(partial(documents, part), tally)
 
     return context.map_files([part.source.path for part in parts], read, table("pages").schema)
 
@@ -186,6 +197,9 @@ STAGE = Stage(
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),
-    params=("limits", "extraction", "wikipedia.lang", "wikipedia.other_language"),
+    params=(
+        *("limits", "extraction", "wikipedia.lang", "wikipedia.other_language"),
+        *("text.share", "text.sentences"),
+    ),
     growth=1 / 3_000,
 )

@@ -36,8 +36,25 @@ def test_the_paper_scale_configs_hold_the_papers_figures():
     assert (trelm.passages.trelm, trelm.passages.min_entities) == (256, 3)
     jaket = load(BuildConfig, CONF / "jaket-paper-corpus.yaml")
     assert (jaket.passages.jaket, jaket.jaket.description_tokens) == (512, 64)
+    assert jaket.jaket.description_window == "first"
     kmlm = load(BuildConfig, CONF / "kmlm-paper-corpus.yaml")
     assert (len(kmlm.languages), kmlm.xlr.asked) == (10, 5050)
+    assert sum(text.sentences for text in kmlm.text) == 260_000_000
+    mbert = load(BuildConfig, CONF / "kmlm-mbert-corpus.yaml")
+    assert tuple(wiki.lang for wiki in mbert.wikipedia) == mbert.languages == kmlm.languages
+    assert mbert.tokenizer == load(TrainingConfig, CONF / "kmlm-mbert.yaml").base_model
+    joint = load(TrainingConfig, CONF / "jaket-roberta-base.yaml")
+    assert (joint.epochs, joint.schedule_steps, joint.lr_warmup, joint.jaket.km_lr_warmup) == (
+        8,
+        None,
+        3000,
+        0,
+    )
+    assert joint.lr * joint.jaket.km_lr_scale == pytest.approx(1e-4)
+    assert joint.jaket.memory_share == 1
+    without = load(TrainingConfig, CONF / "kmlm-xlmr-base-without-r.yaml")
     run = load(TrainingConfig, CONF / "kmlm-xlmr-base.yaml")
+    changed = run.kmlm.model_copy(update={"reasoning_mask": "plain"})
+    assert without == run.model_copy(update={"kmlm": changed})
     assert (run.lr, run.records_per_step, run.max_length) == (5e-5, 9600, 128)
     assert (run.kmlm.alpha, run.kmlm.long_length, run.kmlm.long_steps) == (0.3, 512, 600)

@@ -124,7 +124,11 @@ def write_folder(target: Path, write: Callable[[Path], object]) -> None:
     settle(target)
     temporary = temporary_name(target)
     temporary.mkdir()
-    write(temporary)
+    try:
+        write(temporary)
+    except BaseException:
+        remove(temporary)
+        raise
     if target.exists():
         os.rename(target, _aside(target))
     os.rename(temporary, target)

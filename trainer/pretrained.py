@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.importance.pretrained import drawn_weights, read_tokenizer
+from trainer.convert import has_bin_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -72,6 +73,12 @@ def load_model(
             source, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **settings
         )
     except (OSError, ValueError) as error:
+        if has_bin_weights(source) and _OWN_CODE not in str(error):
+            raise UsageError(
+                "has its weights in .bin alone, a format that can run code",
+                where=where,
+                mend=f"Run kgcorpus convert {source} --to FOLDER, then name FOLDER",
+            ) from None
         raise not_loaded(error, where=where) from None
     except (SafetensorError, RuntimeError) as error:
         # A file that is cut, or of other shapes than its config.json.

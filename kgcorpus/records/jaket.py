@@ -8,6 +8,7 @@ from typing import Any, Literal
 from kgcorpus.contracts.tally import Tally
 
 DescriptionSource = Literal["page_head", "text_table", "first_mention"]
+DescriptionWindow = Literal["mention", "first"]
 
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # A description may be cut before any of these: a run of non-spaces, or one character of Han or kana.
@@ -23,6 +24,7 @@ def describe(
     first_mention: Mapping[str, Any] | None,
     names: Sequence[str],
     max_tokens: int,
+    window: DescriptionWindow,
     count_tokens: Callable[[list[str]], list[int]],
     tally: Tally,
 ) -> dict[str, Any] | None:
@@ -37,7 +39,8 @@ def describe(
         text: its description in the text table, or None.
         first_mention: the first sentence or passage that mentions it, or None.
         names: its labels and aliases.
-        max_tokens: a longer description is cut to the words around the mention (JAKET: 64).
+        max_tokens: a longer description is cut (JAKET, section 4.1: 64).
+        window: the cut keeps the words around the mention, or the first words, as the paper does.
         count_tokens: texts -> their lengths in tokens, special tokens left out.
         tally: counts `described_by_<source>`, `description_without_mention`; `description_is_name` as a drop.
 
@@ -57,9 +60,12 @@ def describe(
             tally.drop("description_is_name")
             continue
         span = own or _find_name(candidate, names)
+        centre = span if window == "mention" else None
+        start, end = _window(candidate, centre, max_tokens=max_tokens, count_tokens=count_tokens)
+        if span and not start <= span[0] < span[1] <= end:
+            span = None
         tally.count(f"described_by_{source}")
         tally.count("description_without_mention", span is None)
-        start, end = _window(candidate, span, max_tokens=max_tokens, count_tokens=count_tokens)
         return {
             "qid": qid,
             "text": candidate[start:end],

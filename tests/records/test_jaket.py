@@ -25,6 +25,7 @@ def described(*, tally=None, **kwargs):
         "first_mention": None,
         "names": ["Rome", "Eternal City"],
         "max_tokens": 64,
+        "window": "mention",
         "count_tokens": words,
         "tally": tally or Tally(),
     }
@@ -83,6 +84,21 @@ def test_a_long_description_is_cut_around_the_mention():
     assert mention_of(found) == "Rome"
     assert described(text="Rome " + "after " * 50, max_tokens=3)["text"] == "Rome after after"
     assert described(text="one two three four", max_tokens=3)["text"] == "one two three"
+
+
+def test_the_first_tokens_are_kept_where_the_print_is_asked_for():
+    text = " ".join(["before"] * 3 + ["(Rome)"] + ["after"] * 50)
+    found = described(text=text, max_tokens=5, window="first")
+    assert found["text"] == "before before before (Rome) after"
+    assert mention_of(found) == "Rome"
+    tally = Tally()
+    found = described(text=text, max_tokens=3, window="first", tally=tally)
+    assert found == {"qid": "Q1", "text": "before before before", "start": None, "end": None}
+    assert tally.counts["description_without_mention"] == 1
+    # A head passage's own mention counts by the same rule.
+    head = row("An old city is Rome.", "Rome")
+    assert described(page_head=head, max_tokens=2, window="first")["start"] is None
+    assert described(page_head=head, max_tokens=2)["text"] == "is Rome."
 
 
 def test_a_description_without_spaces_is_cut_between_characters():
