@@ -147,6 +147,7 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
             "--out",
             "--set",
         ],
+        "convert": ["--to"],
         "link": ["--corpus", "--json", "--lang", "--set"],
         "explain": ["--answer", "--model", "--out", "--points", "--sentence", "--top"],
     }

@@ -26,7 +26,7 @@ def written(files):
 
 
 def seen(files, tokenizer, **options):
-    """(the step's records, what the model reads, what of it is predicted, the tokens before) of many steps."""
+    """(the step's records, what the model reads, what is predicted, the tokens before) of many steps."""
     objective = Kmlm(
         config_of(kmlm=KmlmConfig(**options), rows_per_forward=500), files=files, tokenizer=tokenizer
     )
