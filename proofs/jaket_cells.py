@@ -63,6 +63,8 @@ def configure(cell: Cell, training: Training) -> TrainingConfig:
             entity_probability=training.entity_probability,
             unseen_share=training.unseen_share,
             description_length=16,
+            # As in the published runs.
+            km_lr_warmup=training.steps // 20,
         ),
     )
 
