@@ -10,6 +10,8 @@ from kgcorpus.contracts.draws import hash64
 # A file of another kind is bad in every line, and what is kept of it must fit memory and the disk.
 MOST_NOTES = 10_000
 _CHARACTERS = 1_000
+# Sums travel as 64-bit columns; a larger one is written as this.
+MOST = 2**63 - 1
 
 
 class Notes:
@@ -69,4 +71,4 @@ class Tally:
         """(`drop.<reason>` or `count.<name>`, n), sorted."""
         named = {f"drop.{reason}": n for reason, n in self.drops.items()}
         named |= {f"count.{name}": n for name, n in self.counts.items()}
-        return sorted(named.items())
+        return sorted((name, min(n, MOST)) for name, n in named.items())

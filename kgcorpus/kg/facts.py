@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from kgcorpus.kg.kernels import Int32s, Int64s
 
@@ -37,6 +38,10 @@ class Facts(NamedTuple):
     head_relations: Int32s
     sizes: Int64s
 
+    def most_on_a_pair(self) -> int:
+        """The largest number of triples that connect two entities, in both directions together."""
+        return int(_longest_run(self.offsets, self.others))
+
     @classmethod
     def of(cls, h: Int32s, r: Int32s, t: Int32s, *, entities: int, relations: int) -> "Facts":
         """Take [T] triples as numbers; repeated ones count once."""
@@ -62,6 +67,33 @@ class Facts(NamedTuple):
             head_relations=head_relations.astype(np.int32),
             sizes=np.diff(starts),
         )
+
+
+def most_frequent_on_each_pair(
+    h: Int32s, r: Int32s, t: Int32s, *, limit: int, relations: int
+) -> NDArray[np.int64]:
+    """Places of the triples to keep: of each pair of entities `limit`, those of the most frequent relations.
+
+    Of equally frequent relations those of the smaller number are kept.
+    """
+    sizes = np.bincount(r, minlength=relations)
+    low, high = np.minimum(h, t), np.maximum(h, t)
+    order = np.lexsort((h > t, r, -sizes[r], high, low))
+    new = np.diff(_pack(low, high)[order], prepend=-1) != 0
+    places = np.arange(len(order))
+    rank = places - np.maximum.accumulate(np.where(new, places, 0))
+    return np.sort(order[rank < limit])
+
+
+@njit(cache=True)
+def _longest_run(offsets: Int64s, others: Int32s) -> int:
+    longest = 0
+    for u in range(len(offsets) - 1):
+        run = 0
+        for i in range(offsets[u], offsets[u + 1]):
+            run = run + 1 if i > offsets[u] and others[i] == others[i - 1] else 1
+            longest = max(longest, run)
+    return longest
 
 
 def _pack(high: Int32s, low: Int32s) -> Int64s:

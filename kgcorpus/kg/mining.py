@@ -4,6 +4,7 @@ One unit of `triangles` is an ordered triple of colours, of `diamonds` a block. 
 the next needs, so that in one process they follow each other in memory, and on a cluster they meet in files.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, mix64_array
-from kgcorpus.contracts.tally import Tally
+from kgcorpus.contracts.tally import MOST, Tally
 from kgcorpus.kg import sampling, triangles
 from kgcorpus.kg.arrays import Arrays
 from kgcorpus.kg.colours import Block, Colouring
@@ -150,23 +151,23 @@ class Miner:
         on_edge = {side: np.zeros(len(block.targets), np.int64) for side, block in blocks.items()}
         from_source = np.zeros(len(self._members[i]), np.int64)
         ab, bc, ac = sides
-        labelled, wedges = triangles.count_triangles(
+        wedges = triangles.count_triangles(
             blocks[ab].arrays,
             blocks[bc].arrays,
             blocks[ac].arrays,
-            self.graph.pair_offsets,
             (on_edge[ab], on_edge[bc], on_edge[ac]),
             from_source,
             np.full(len(self._members[k]), -1, np.int32),
         )
         heaps = {side: Heap(counts, self._settings.wings_per_edge) for side, counts in on_edge.items()}
-        combinations = Sizes()
+        combinations, labelled = Sizes(), 0
         for corners, pairs, edges in self._list_triangles(unit, from_source):
             for at, side in enumerate(sides):
                 ends, wing = _CORNERS[at]
                 heaps[side].offer(edges[:, at], corners[:, ends], corners[:, wing], self._entity_hashes)
             triangles.order_corners(corners, pairs)
             combinations.add(self._label(corners, pairs, Tally()).combination)
+            labelled += self._count_versions(pairs)
         for side, heap in heaps.items():
             self._arrays.put(_name("wings", (*side, *unit)), heap.to_arrays(on_edge[side]))
         self._arrays.put(_name("triangle-combinations", unit), combinations.to_arrays())
@@ -179,7 +180,7 @@ class Miner:
             "length4_cycles": -3 * fours,
             "length4_sets": -5 * fours,
         }
-        arrays = {name: np.array(n, np.int64) for name, n in counts.items()}
+        arrays = {name: np.array(min(n, MOST), np.int64) for name, n in counts.items()}
         self._arrays.put(_name("triangles", unit), arrays | {"from_source": from_source})
 
     def _diamonds(self, i: int, j: int) -> None:
@@ -289,6 +290,13 @@ class Miner:
         tally.drop("dedup", int(passed_over[sampling.NOT_CANONICAL]))
         tally.drop("pairs_per_edge", int(passed_over[sampling.PAIRS_CAPPED]))
 
+    def _count_versions(self, pairs: Int64s) -> int:
+        """Every choice of one triple for each pair of the cycles, exact above 64 bits too."""
+        sizes = self.graph.pair_offsets[pairs + 1] - self.graph.pair_offsets[pairs]
+        if np.prod(sizes, axis=1, dtype=np.float64).sum() < MOST / 2:
+            return int(np.prod(sizes, axis=1).sum())
+        return sum(map(math.prod, sizes.tolist()))
+
     def _label(self, entities: NDArray[np.int32], pairs: Int64s, tally: Tally) -> Versions:
         graph, hashes = self.graph, self._hashes
         sizes = graph.pair_offsets[pairs + 1] - graph.pair_offsets[pairs]
@@ -308,7 +316,7 @@ class Miner:
             triples,
             keys,
         )
-        tally.drop("per_pair", int(np.prod(sizes, axis=1).sum()) - bound)
+        tally.drop("per_pair", self._count_versions(pairs) - bound)
         # A sum, so that a combination is a multiset; the number of triples tells the lengths apart.
         combination = mix64_array(
             hashes["relations"][graph.triple_relation[triples]].sum(axis=1, dtype=np.uint64)

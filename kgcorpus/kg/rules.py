@@ -11,13 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.bodies import Scratch, body_sizes
 from kgcorpus.kg.closings import closed_pairs
-from kgcorpus.kg.facts import Facts
+from kgcorpus.kg.facts import Facts, most_frequent_on_each_pair
 from kgcorpus.kg.kernels import Int64s
 from kgcorpus.kg.sums import Sizes
 
+MOST_ON_A_PAIR = 32
+# A rule's number, below 4 R^3 of R relations, fits 63 bits.
+_MOST_RELATIONS = 1_321_122
 _BATCH = 10_000
 
 
@@ -27,13 +31,28 @@ def mine_rules(triples: pa.Table, *, min_support: int, tally: Tally) -> Iterator
     Args:
         triples: columns h, r and t; repeated triples count once.
         min_support: only rules with this much support are measured.
-        tally: counts rules, kept and left out.
+        tally: counts rules, kept and left out, and drops `triples_over_limit_of_a_pair`: a triangle of pairs
+            with k triples each has 3 k^3 candidates, so of each pair `MOST_ON_A_PAIR` triples take part,
+            those of the most frequent relations.
+
+    Raises:
+        InputError: too many relations to number the rules.
     """
     entities = pc.unique(pa.chunked_array([*triples["h"].chunks, *triples["t"].chunks], pa.string()))
     relations = pc.unique(triples["r"]).sort()
     h, t = (pc.index_in(triples[end], value_set=entities).to_numpy().astype(np.int32) for end in "ht")
     r = pc.index_in(triples["r"], value_set=relations).to_numpy().astype(np.int32)
+    if len(relations) > _MOST_RELATIONS:
+        raise InputError(
+            f"{len(relations):,} relations are too many for rules: at most {_MOST_RELATIONS:,}",
+            where="triples",
+            mend="Name the targets to build, without rules",
+        )
     facts = Facts.of(h, r, t, entities=len(entities), relations=len(relations))
+    if facts.most_on_a_pair() > MOST_ON_A_PAIR:
+        kept = most_frequent_on_each_pair(h, r, t, limit=MOST_ON_A_PAIR, relations=len(relations))
+        tally.drop("triples_over_limit_of_a_pair", len(h) - len(kept))
+        facts = Facts.of(h[kept], r[kept], t[kept], entities=len(entities), relations=len(relations))
     pids, sizes = relations.to_pylist(), facts.sizes.tolist()
     keys, supports = _supported(facts, min_support, tally)
     pairs, pairs_with_head = _measured(facts, keys)

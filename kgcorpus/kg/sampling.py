@@ -19,6 +19,7 @@ WINGS_CAPPED, NOT_CANONICAL, PAIRS_CAPPED = 0, 1, 2
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
+_FEW = 16  # up to so many triples of a pair, inserting them one by one is quicker than a sort
 _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
 
 
@@ -234,11 +235,15 @@ def hash_triples(
             # Mixed in turn, for a sum or xor of the three would not tell the directions apart.
             key = mix(mix(entity_hashes[tail]) ^ relation_hashes[relation[i]])
             hashes[i] = mix(key ^ entity_hashes[head])
-            at = i
-            while at > starts[p] and hashes[order[at - 1]] > hashes[i]:
-                order[at] = order[at - 1]
-                at -= 1
-            order[at] = i
+            if starts[p + 1] - starts[p] <= _FEW:
+                at = i
+                while at > starts[p] and hashes[order[at - 1]] > hashes[i]:
+                    order[at] = order[at - 1]
+                    at -= 1
+                order[at] = i
+        if starts[p + 1] - starts[p] > _FEW:
+            own = hashes[starts[p] : starts[p + 1]]
+            order[starts[p] : starts[p + 1]] = starts[p] + np.argsort(own, kind="mergesort")
     return hashes, order
 
 

@@ -20,27 +20,25 @@ def count_triangles(
     ab: BlockArrays,
     bc: BlockArrays,
     ac: BlockArrays,
-    starts: Int64s,
     on_edge: tuple[Int64s, Int64s, Int64s],
     from_source: Int64s,
     via: Int32s,
-) -> tuple[int, int]:
+) -> int:
     """Count the triangles whose corners a, b, c have the three blocks' colours.
 
     Args:
-        starts: [P + 1] a pair's triples.
         on_edge: in and out, triangles on each edge of ab, bc, ac; the same array where blocks are the same.
         from_source: out, triangles of each a.
         via: [C] scratch, -1 everywhere.
 
     Returns:
-        The triangles with every choice of one triple a pair, and the wedges a, b, c that were looked at.
+        The number of wedges a, b, c that were looked at.
     """
-    starts_ab, middles, pairs_ab = ab
-    starts_bc, highest, pairs_bc = bc
-    starts_ac, shared, pairs_ac = ac
+    starts_ab, middles, _ = ab
+    starts_bc, highest, _ = bc
+    starts_ac, shared, _ = ac
     on_ab, on_bc, on_ac = on_edge
-    labelled = wedges = 0
+    wedges = 0
     # Unsigned indices spare the compiled code the test for negative ones.
     for a in range(len(starts_ab) - 1):
         first, last = np.uint64(starts_ac[a]), np.uint64(starts_ac[a + 1])
@@ -59,13 +57,9 @@ def count_triangles(
                 on_bc[f] += 1
                 on_ac[g] += 1
                 from_source[a] += 1
-                p, q, r = pairs_ab[e], pairs_bc[f], pairs_ac[g]
-                labelled += (
-                    (starts[p + 1] - starts[p]) * (starts[q + 1] - starts[q]) * (starts[r + 1] - starts[r])
-                )
         for i in range(first, last):
             via[np.uint32(shared[i])] = -1
-    return labelled, wedges
+    return wedges
 
 
 @njit(cache=True)
