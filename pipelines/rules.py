@@ -27,7 +27,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="rules",
-    version=1,
+    version=2,
     run=run,
     inputs=("triples",),
     params=("rules.min_support",),

@@ -1,5 +1,7 @@
 """What the graph tells of its relations: which go together on a pair, and which have a like range."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,12 +30,11 @@ class RelationFacts:
         ends, twice = np.concatenate([heads, tails]), np.concatenate([relation, relation])
         self._incident = np.unique(ends.astype(np.int64) * size + twice)
         pair_of_triple = np.repeat(np.arange(len(graph.pair_u)), np.diff(graph.pair_offsets))
-        together = _shared(pair_of_triple, relation, size)
-        alone = np.diag(together)
-        self._together = together / np.maximum(np.minimum(alone[:, None], alone), 1)
-        shared_tails = _shared(tails, relation, size)
-        alone = np.diag(shared_tails)
-        self._like = shared_tails / np.maximum(alone[:, None] + alone - shared_tails, 1)
+        self._pairs_of = _Groups(relation, pair_of_triple, groups=size, values=len(graph.pair_u))
+        self._tails_of = _Groups(relation, tails, groups=size, values=len(graph.entities))
+        self._with_tail = _Groups(tails, relation, groups=len(graph.entities), values=size)
+        self._together = cache(self._share_of_pairs)
+        self._like = cache(self._nearest)
 
     def only_relation(self, a: str, b: str) -> str | None:
         """The relation of a connected pair, in either direction or both; None if it has several."""
@@ -52,25 +53,47 @@ class RelationFacts:
 
         Yes if both stand, in whichever direction, on 2 % of the pairs of the rarer one.
         """
-        return bool(self._together[self._relation[one], self._relation[other]] >= _TOGETHER)
+        return self._together(*sorted((self._relation[one], self._relation[other]))) >= _TOGETHER
 
     def of_like_range(self, relation: str) -> list[str]:
         """The 10 relations that share most of their tails with this one (Jaccard), at least one tail."""
-        shares = self._like[self._relation[relation]]
+        return self._like(self._relation[relation])
+
+    def _share_of_pairs(self, one: int, other: int) -> float:
+        """Pairs that both relations connect, over those of the rarer one."""
+        few, many = sorted((self._pairs_of[one], self._pairs_of[other]), key=len)
+        at = np.minimum(np.searchsorted(many, few), len(many) - 1)
+        return int((many[at] == few).sum()) / max(len(few), 1)
+
+    def _nearest(self, relation: int) -> list[str]:
+        tails = self._tails_of[relation]
+        shared = np.bincount(self._with_tail.gather(tails), minlength=self._size)
+        sizes = self._tails_of.sizes
+        shares = shared / np.maximum(len(tails) + sizes - shared, 1)
         nearest = np.lexsort((np.arange(self._size), -shares))[: _LIKE + 1]
-        return [self.relations[i] for i in nearest if shares[i] and self.relations[i] != relation]
+        return [self.relations[i] for i in nearest if shares[i] and i != relation]
 
 
-def _shared(groups: NDArray[np.integer], relations: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-    """[R, R] how many groups hold both relations; on the diagonal, how many hold the one."""
-    group, relation = np.divmod(np.unique(groups.astype(np.int64) * size + relations), max(size, 1))
-    counts = np.diag(np.bincount(relation, minlength=size))
-    at = np.arange(len(group))
-    for step in range(1, size):
-        at = at[: np.searchsorted(at, len(group) - step)]
-        at = at[group[at] == group[at + step]]
-        if not len(at):
-            break
-        met = np.bincount(relation[at] * size + relation[at + step], minlength=size * size)
-        counts += met.reshape(size, size) + met.reshape(size, size).T
-    return counts
+class _Groups:
+    """The distinct values [n] of each group, ascending; look-ups take the size of what they return.
+
+    Args:
+        group, value: [n] of each row.
+        groups, values: how many of them there are.
+    """
+
+    def __init__(
+        self, group: NDArray[np.integer], value: NDArray[np.integer], *, groups: int, values: int
+    ) -> None:
+        owners, self._values = np.divmod(np.unique(group.astype(np.int64) * values + value), max(values, 1))
+        self._starts = np.searchsorted(owners, np.arange(groups + 1))
+        self.sizes = np.diff(self._starts)
+
+    def __getitem__(self, group: int) -> NDArray[np.int64]:
+        return self._values[self._starts[group] : self._starts[group + 1]]
+
+    def gather(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The values of several groups, one group after the other."""
+        sizes = self.sizes[groups]
+        before = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return self._values[np.repeat(self._starts[groups], sizes) + np.arange(sizes.sum()) - before]

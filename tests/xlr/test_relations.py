@@ -1,5 +1,6 @@
 """What the graph says of relations."""
 
+import tracemalloc
 from collections import defaultdict
 from random import Random
 
@@ -42,3 +43,16 @@ def test_facts_of_relations_equal_brute_force(triples):
         for other in pairs:
             share = len(pairs[one] & pairs[other]) / min(len(pairs[one]), len(pairs[other]))
             assert facts.go_together(one, other) == (share >= 0.02)
+
+
+def test_memory_follows_the_triples_and_not_the_square_of_the_relations():
+    # [R, R] matrices of 4,000 relations would take 128 MB each.
+    graph = graph_of([("Q1", f"P{i}", f"Q{2 + i % 2}") for i in range(4_000)])
+    tracemalloc.start()
+    facts = RelationFacts(graph)
+    assert len(facts.of_like_range("P7")) == 10
+    assert facts.go_together("P7", "P9")
+    assert not facts.go_together("P7", "P8")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
