@@ -66,9 +66,10 @@ class EvaluationConfig(Section):
     max_length: int = Field(128, gt=8, description="tokens of an example; longer ones are cut, and counted")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the encoder")
     limit: int | None = Field(
-        2000,
+        None,
         gt=0,
-        description="examples of each part and language at most, drawn by hash; null: all, as a report needs",
+        description="maximum number of examples of each part and language, sampled by hash; null: all. "
+        "The result names the parts that were sampled",
     )
     train_language: Lang = Field(
         "en",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import only_file, read_json_lines
-from trainer.evaluate.probe.probing import BLANK, Answer, Prober, Query, drawn, prompt, report
+from trainer.evaluate.probe.probing import BLANK, Answer, Prober, Query, drawn, prompt, report, with_others
 from trainer.evaluate.probe.seen import unseen
 
 # Google-RE's templates stand in LAMA's scripts, not beside its data; the ids are Wikidata's.
@@ -52,7 +52,9 @@ def probe(prober: Prober, data: str | Path, config: EvaluationConfig, *, keep: F
     result: dict[str, Any] = {"candidates": int(vocabulary.sum())}
     for name, read in (("google_re", read_google_re), ("trex", read_trex)):
         skipped: Counter[str] = Counter()
-        queries, seen = unseen(list(read(Path(data), skipped)), config.exclude_corpus)
+        asked = list(read(Path(data), skipped))
+        asked = with_others(asked, [(query.relation, query.subject, query.object) for query in asked])
+        queries, seen = unseen(asked, config.exclude_corpus)
         if queries or seen:
             kept = drawn(keep(queries, skipped), config.limit)
             answers = ask(prober, kept, vocabulary, skipped)
@@ -65,7 +67,10 @@ def probe(prober: Prober, data: str | Path, config: EvaluationConfig, *, keep: F
 def ask(
     prober: Prober, queries: Sequence[Query], vocabulary: NDArray[np.bool_], skipped: Counter[str]
 ) -> list[Answer]:
-    """Whether the object is the likeliest token of the vocabulary; objects of several tokens are skipped."""
+    """Whether the object is the likeliest token of the vocabulary; objects of several tokens are skipped.
+
+    The ranking is filtered as in LAMA (section 4.4): the tokens of a query's other right objects are removed.
+    """
     usable: list[tuple[Query, int]] = []
     for query in queries:
         tokens = prober.tokens(query.text, query.names[0])
@@ -76,11 +81,14 @@ def ask(
         else:
             usable.append((query, tokens[0]))
     tables = prober.log_probabilities([query.text for query, _ in usable], [1] * len(usable))
-    outside, chance = ~vocabulary, 1 / int(vocabulary.sum())
     answers = []
     for (query, token), table in zip(usable, tables, strict=True):
-        table[0, outside] = -np.inf
-        answers.append(Answer(query, bool(table[0].argmax() == token), chance))
+        candidates = vocabulary.copy()
+        for tokens in (prober.tokens(query.text, name) for name in query.others):
+            if len(tokens) == 1 and tokens[0] != token:
+                candidates[tokens[0]] = False
+        table[0, ~candidates] = -np.inf
+        answers.append(Answer(query, bool(table[0].argmax() == token), 1 / int(candidates.sum())))
     return answers
 
 

@@ -5,7 +5,7 @@ as many masks. Facts and patterns are those of mParaRel (Fierro and Søgaard 202
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,20 @@ from trainer.evaluate.probe.probing import (
     drawn,
     prompt,
     report,
+    with_others,
 )
 from trainer.evaluate.probe.seen import unseen
 
 # mParaRel writes Chinese twice; the facts' labels are simplified for the most part.
 _PATTERNS = {"zh": "zh-hans"}
+_FIELDS = ("predicate_id", "sub_uri", "obj_uri", "sub_label", "obj_label")
 
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Rank the objects of each relation for each of its subjects.
 
-    A relation is asked for by its first pattern that a person checked, else by its first.
+    A relation is asked for by its first pattern that a person checked, else by its first. The ranking is
+    filtered: other right objects of the same subject and relation are removed.
 
     Args:
         model: a folder or hub id.
@@ -55,7 +58,11 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     for lang in [lang for lang in files if config.languages is None or lang in config.languages]:
         skipped: Counter[str] = Counter()
         patterns = read_patterns(files[lang].parent / "patterns" / _PATTERNS.get(lang, lang))
-        asked = list(read_queries(files[lang], patterns, skipped, lang=lang))
+        rows = list(read_json_lines(files[lang], *_FIELDS))
+        asked = with_others(
+            queries_of(rows, patterns, skipped, lang=lang),
+            ((row["predicate_id"], row["sub_uri"], row["obj_label"]) for row in rows),
+        )
         queries, seen = unseen(asked, config.exclude_corpus)
         answers = ask(prober, drawn(queries, config.limit), objects_of(asked), skipped)
         languages[lang] = {**report(answers), "skipped": dict(sorted(skipped.items())), "seen": seen}
@@ -67,7 +74,10 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
 def ask(
     prober: Prober, queries: Sequence[Query], objects: Mapping[str, Sequence[str]], skipped: Counter[str]
 ) -> list[Answer]:
-    """Whether the object is ranked first among those of its relation; of equals, the first by name."""
+    """Whether the object is ranked first among those of its relation; of equals, the first by name.
+
+    A query's `others` are no candidates.
+    """
     by_relation: dict[str, list[Query]] = defaultdict(list)
     for query in queries:
         by_relation[query.relation].append(query)
@@ -86,9 +96,9 @@ def ask(
             else:
                 usable.append(query)
         chosen = _rank(prober, usable, candidates)
-        chance = 1 / max(1, len(candidates))
         answers += [
-            Answer(query, name == query.object, chance) for query, name in zip(usable, chosen, strict=True)
+            Answer(query, name == query.object, 1 / len(candidates.keys() - query.others))
+            for query, name in zip(usable, chosen, strict=True)
         ]
     return answers
 
@@ -102,6 +112,7 @@ def _rank(prober: Prober, queries: Sequence[Query], candidates: Mapping[str, Tok
         tables = prober.log_probabilities([query.text for query in queries], [masks] * len(queries))
         for i, table in enumerate(tables):
             scores = table[np.arange(masks), tokens].mean(axis=1)
+            scores[[name in queries[i].others for name in names]] = -np.inf
             top = int(scores.argmax())
             # Ties between lengths go to the first name, as those within a length do.
             best[i] = max(best[i], (float(scores[top]), names[top]), key=lambda pair: pair[0])
@@ -131,12 +142,11 @@ def read_patterns(folder: Path) -> dict[str, str]:
     return patterns
 
 
-def read_queries(
-    path: Path, patterns: Mapping[str, str], skipped: Counter[str], *, lang: str
+def queries_of(
+    rows: Iterable[Mapping[str, Any]], patterns: Mapping[str, str], skipped: Counter[str], *, lang: str
 ) -> Iterator[Query]:
     """The facts of a language whose names are its own."""
-    fields = ("predicate_id", "sub_uri", "obj_uri", "sub_label", "obj_label")
-    for row in read_json_lines(path, *fields):
+    for row in rows:
         relation, name = row["predicate_id"], row["obj_label"]
         text = prompt(patterns.get(relation, ""), row["sub_label"])
         if row.get("from_english", False) and lang != "en":

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -33,6 +33,7 @@ class Query:
         text: the prompt with the subject filled in and `BLANK` in the object's place.
         names: what counts as right, the object's own name first.
         fact: h, r and t as Wikidata ids; None where they are not known.
+        others: further right objects of the same subject and relation, written as `object` is.
     """
 
     relation: str
@@ -42,6 +43,7 @@ class Query:
     text: str
     names: tuple[str, ...]
     fact: tuple[str, str, str] | None = None
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,22 @@ def prompt(template: str, subject: str) -> str | None:
     return template.replace(SUBJECT, subject) if template.count(BLANK) == 1 and BLANK not in subject else None
 
 
+def with_others(queries: Iterable[Query], rows: Iterable[tuple[str, str, str]]) -> list[Query]:
+    """The queries with their `others`, for the filtered ranking of Bordes et al. 2013 (section 4.1).
+
+    Args:
+        queries: what is asked.
+        rows: (relation, subject, object) of every fact of the data set, asked or not.
+    """
+    right: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for relation, subject, name in rows:
+        right[relation, subject].add(name)
+    return [
+        replace(query, others=frozenset(right[query.relation, query.subject] - {query.object}))
+        for query in queries
+    ]
+
+
 def drawn(queries: Iterable[Query], limit: int | None) -> list[Query]:
     """At most `limit` queries of each relation, the same ones for every model; in their own order."""
     by_relation: dict[str, list[Query]] = defaultdict(list)
@@ -168,8 +186,13 @@ def drawn(queries: Iterable[Query], limit: int | None) -> list[Query]:
     return kept
 
 
-def report(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Precision at 1, a mean over relations as in LAMA (Petroni et al. 2019), and what it is worth.
+def report(answers: Sequence[Answer], *, others: Literal["removed", "right"] = "removed") -> dict[str, Any]:
+    """Precision at 1, a mean over relations as in LAMA (Petroni et al. 2019), with its baselines.
+
+    Args:
+        answers: the model's answers.
+        others: how a query's `others` counted: removed from the candidates, or as right as its object. The
+            majority baseline is scored by the same rule.
 
     Returns:
         n; p@1, majority (the relation's most frequent object, given every time) and chance, each a mean over
@@ -180,14 +203,22 @@ def report(answers: Sequence[Answer]) -> dict[str, Any]:
     for answer in answers:
         by_relation[answer.query.relation].append(answer)
     frequent = {
-        relation: _most_frequent(answer.query.object for answer in members)
+        relation: _by_frequency(answer.query.object for answer in members)
         for relation, members in by_relation.items()
     }
+
+    def usual(query: Query) -> bool:
+        """Whether the majority baseline answers right."""
+        ranked = frequent[query.relation]
+        if others == "right":
+            return ranked[0] == query.object or ranked[0] in query.others
+        return next(name for name in ranked if name not in query.others) == query.object
+
     relations = {
         relation: {
             "n": len(members),
             "p@1": fmean(answer.right for answer in members),
-            "majority": fmean(answer.query.object == frequent[relation] for answer in members),
+            "majority": fmean(usual(answer.query) for answer in members),
             "chance": fmean(answer.chance for answer in members),
         }
         for relation, members in sorted(by_relation.items())
@@ -198,13 +229,13 @@ def report(answers: Sequence[Answer]) -> dict[str, Any]:
     }
     whole = compare(
         [answer.right for answer in answers],
-        [answer.query.object == frequent[answer.query.relation] for answer in answers],
+        [usual(answer.query) for answer in answers],
         [answer.query.subject for answer in answers],
         seed=_SEED,
     )
     return {"n": len(answers), **means, "all_facts": whole, "relations": relations, "seed": _SEED}
 
 
-def _most_frequent(objects: Iterable[str]) -> str:
+def _by_frequency(objects: Iterable[str]) -> list[str]:
     counts = Counter(objects)
-    return min(counts, key=lambda name: (-counts[name], name))
+    return sorted(counts, key=lambda name: (-counts[name], name))

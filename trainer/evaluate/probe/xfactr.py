@@ -66,7 +66,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         queries, seen = unseen(list(facts.queries(prompts[lang], names, skipped)), config.exclude_corpus)
         kept = drawn(queries, config.limit)
         found = ask(prober, kept, config.probing.masks, config.probing.decoding, skipped)
-        reports: dict[str, Any] = {how: report(answers) for how, answers in found.items()}
+        reports: dict[str, Any] = {how: report(answers, others="right") for how, answers in found.items()}
         languages[lang] = {**reports, "skipped": dict(sorted(skipped.items())), "seen": seen}
     if not languages:
         raise InputError("has no language with prompts and names", where=str(data))
@@ -132,14 +132,14 @@ class _Facts:
     Attributes:
         name: of the set.
         rows: a fact's predicate_id, sub_uri, obj_uri, sub_label and obj_label.
-        others: (subject, relation) -> all objects that are true.
+        others: (subject, relation) -> all objects that are true, by the facts and by `*_multi_rel.txt`.
         genders: entity -> MASC, FEM or NEUT.
     """
 
     folder: Path
     name: str
     rows: list[dict[str, Any]]
-    others: Mapping[tuple[str, str], list[str]]
+    others: Mapping[tuple[str, str], frozenset[str]]
     genders: Mapping[str, str]
 
     @classmethod
@@ -154,11 +154,17 @@ class _Facts:
         name, files = found
         folder = files[0].parents[2]
         fields = ("predicate_id", "sub_uri", "obj_uri", "sub_label", "obj_label")
+        rows = [row for path in files for row in read_json_lines(path, *fields)]
+        others: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for row in rows:
+            others[row["sub_uri"], row["predicate_id"]].add(row["obj_uri"])
+        for subject, relation, objects, *_ in _rows(folder / f"{name}_multi_rel.txt", 3):
+            others[subject, relation].update(objects.split())
         return cls(
             folder,
             name,
-            [row for path in files for row in read_json_lines(path, *fields)],
-            {(row[0], row[1]): row[2].split() for row in _rows(folder / f"{name}_multi_rel.txt", 3)},
+            rows,
+            {key: frozenset(objects) for key, objects in others.items()},
             {row[0]: _GENDERS.get(row[1], "NEUT") for row in _rows(folder / f"{name}_gender.txt", 2)},
         )
 
@@ -194,9 +200,11 @@ class _Facts:
             if text is None:
                 skipped["no_prompt"] += 1
                 continue
-            true = [tail, *self.others.get((head, relation), ())]
+            others = self.others[head, relation] - {tail}
+            true = [tail, *sorted(others)]
             right = tuple(dict.fromkeys(name for qid in true for name in names.get(qid, ())))
-            yield Query(relation, head, names[head][0], tail, text, right, (head, relation, tail))
+            fact = (head, relation, tail)
+            yield Query(relation, head, names[head][0], tail, text, right, fact, others)
 
 
 def _prompts(path: Path) -> dict[str, dict[str, str]]:

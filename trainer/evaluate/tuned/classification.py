@@ -13,7 +13,7 @@ from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SequenceHead
-from trainer.evaluate.tuned.inputs import drawn, rows_of_texts
+from trainer.evaluate.tuned.inputs import Sampler, rows_of_texts
 
 # (gold, predicted) -> name -> score.
 Metrics = Callable[[Sequence[str], Sequence[str]], dict[str, float]]
@@ -47,9 +47,9 @@ def classify(
         markers: of entities in the texts: tokens of their own.
 
     Returns:
-        `n_train`, `classes`, `cut` (texts beyond `max_length`) and `tests`: for each its `n`, what uniformly
-        drawn labels score (`chance`), what the most frequent training label scores (`majority`), and the
-        model's scores as `over_seeds` gives them.
+        `n_train`, `sampled` (as `Sampler` has it), `classes`, `cut` (texts beyond `max_length`) and `tests`:
+        for each its `n`, what uniformly drawn labels score (`chance`), what the most frequent training label
+        scores (`majority`), and the model's scores as `over_seeds` gives them.
 
     Raises:
         UsageError: the model cannot be loaded.
@@ -57,8 +57,9 @@ def classify(
     """
     if not training or not any(tests.values()):
         raise InputError("there are no labelled texts to learn from or to test on")
-    training = drawn(training, config.limit)
-    asked = {name: drawn(items, config.limit) for name, items in tests.items()}
+    sample = Sampler(config.limit)
+    training = sample("train", training)
+    asked = {name: sample(name, items) for name, items in tests.items()}
     base = open_base(model, markers=markers)
     counts = Counter(item.label for item in training)
     classes = sorted(counts)
@@ -91,4 +92,10 @@ def classify(
             "majority": metrics(gold, [most] * len(items)),
             **over_seeds([metrics(gold, predicted) for predicted in predictions]),
         }
-    return {"n_train": len(training), "classes": len(classes), "cut": cut["texts"], "tests": found}
+    return {
+        "n_train": len(training),
+        "sampled": sample.sampled,
+        "classes": len(classes),
+        "cut": cut["texts"],
+        "tests": found,
+    }

@@ -13,6 +13,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Sampler:
+    """Applies `limit` to the parts of a benchmark and records which of them it reduced.
+
+    Args:
+        limit: maximum number of examples of a part; None keeps all.
+
+    Attributes:
+        sampled: part -> {"n": examples kept, "of": examples in the file}; empty if nothing was left out.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self.sampled: dict[str, dict[str, int]] = {}
+
+    def __call__(self, part: str, items: Sequence[T]) -> list[T]:
+        """At most `limit` of the part's examples, chosen by `drawn`."""
+        kept = drawn(items, self._limit)
+        if len(kept) < len(items):
+            self.sampled[part] = {"n": len(kept), "of": len(items)}
+        return kept
+
+
 def drawn(items: Sequence[T], limit: int | None) -> list[T]:
     """At most `limit` of the items, drawn by their places; in their order."""
     if limit is None or len(items) <= limit:

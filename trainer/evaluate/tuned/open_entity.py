@@ -15,7 +15,7 @@ from trainer.evaluate.tuned.entities import HEAD
 from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SequenceHead
-from trainer.evaluate.tuned.inputs import drawn, rows_of_texts
+from trainer.evaluate.tuned.inputs import Sampler, rows_of_texts
 
 
 class Typed(NamedTuple):
@@ -31,16 +31,16 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     A type is predicted where its probability is above one half.
 
     Returns:
-        `n_train`, `n`, `types`, `cut`; the scores of `label_sets` of predicting every type (`chance`), of the
-        most frequent set of types (`majority`), and of the model as `over_seeds` gives them.
+        `n_train`, `n`, `sampled` (as `Sampler` has it), `types`, `cut`; the scores of `label_sets` of
+        predicting every type (`chance`), of the most frequent set of types (`majority`), and of the model as
+        `over_seeds` gives them.
 
     Raises:
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
-    training, test = (
-        drawn(read(only_file(data, f"{split}.json")), config.limit) for split in ("train", "test")
-    )
+    sample = Sampler(config.limit)
+    training, test = (sample(split, read(only_file(data, f"{split}.json"))) for split in ("train", "test"))
     base = open_base(model, markers=HEAD)
     known = sorted({name for item in training for name in item.types})
     cut: Counter[str] = Counter()
@@ -63,6 +63,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     return {
         "n_train": len(training),
         "n": len(test),
+        "sampled": sample.sampled,
         "types": len(known),
         "cut": cut["texts"],
         "chance": label_sets(gold, [known] * len(test)),

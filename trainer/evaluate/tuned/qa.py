@@ -15,7 +15,7 @@ from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.answers import Normalise, best, mlqa_words, squad_words
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SpanHead
-from trainer.evaluate.tuned.inputs import drawn
+from trainer.evaluate.tuned.inputs import Sampler
 from trainer.evaluate.tuned.spans import Question, Windows, windows
 
 _TYDI = {
@@ -94,9 +94,10 @@ def answer(
         normalise: language -> the official normalisation.
 
     Returns:
-        `n_train` and `by_language`: for each `n`, the `exact_match` and `f1` (0 to 1) of a drawn span as long
-        as a drawn training answer (`chance`), of the most frequent training answer (`majority`), and of the
-        model as `over_seeds` gives them; `average`, that of the model over languages.
+        `n_train`, `sampled` (as `Sampler` has it) and `by_language`: for each `n`, the `exact_match` and `f1`
+        (0 to 1) of a drawn span as long as a drawn training answer (`chance`), of the most frequent training
+        answer (`majority`), and of the model as `over_seeds` gives them; `average`, that of the model over
+        languages.
 
     Raises:
         UsageError: the model cannot be loaded.
@@ -105,8 +106,9 @@ def answer(
     chosen = {lang: tests[lang] for lang in tests if config.languages is None or lang in config.languages}
     if not training or not any(chosen.values()):
         raise InputError("there are no questions to learn from or to test on")
-    training = drawn(training, config.limit)
-    asked = {lang: drawn(questions, config.limit) for lang, questions in chosen.items()}
+    sample = Sampler(config.limit)
+    training = sample("train", training)
+    asked = {lang: sample(lang, questions) for lang, questions in chosen.items()}
     base = open_base(model)
     encode = partial(windows, base.tokenizer, max_length=config.max_length)
     sets: dict[str, Windows] = {lang: encode(questions) for lang, questions in asked.items()}
@@ -122,7 +124,12 @@ def answer(
             "majority": score([usual] * len(questions)),
             **over_seeds([score(sets[lang].answers(run[lang])) for run in runs]),
         }
-    return {"n_train": len(training), "average": _average(found), "by_language": found}
+    return {
+        "n_train": len(training),
+        "sampled": sample.sampled,
+        "average": _average(found),
+        "by_language": found,
+    }
 
 
 def _score(questions: Sequence[Question], texts: Sequence[str], *, normalise: Normalise) -> dict[str, float]:

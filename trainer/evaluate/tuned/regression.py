@@ -14,7 +14,7 @@ from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SequenceHead
-from trainer.evaluate.tuned.inputs import drawn, rows_of_texts
+from trainer.evaluate.tuned.inputs import Sampler, rows_of_texts
 
 
 class Rated(NamedTuple):
@@ -31,13 +31,15 @@ def regress(
     """Fine-tune a regression and score it by its correlations.
 
     Returns:
-        `n_train`, `n`, `cut` (texts beyond `max_length`), `chance` and `majority`, which no correlation
-        exceeds in expectation (0), and `pearson` and `spearman` as `over_seeds` gives them.
+        `n_train`, `n`, `sampled` (as `Sampler` has it), `cut` (texts beyond `max_length`), `chance` and
+        `majority`, which no correlation exceeds in expectation (0), and `pearson` and `spearman` as
+        `over_seeds` gives them.
 
     Raises:
         UsageError: the model cannot be loaded.
     """
-    training, test = drawn(training, config.limit), drawn(test, config.limit)
+    sample = Sampler(config.limit)
+    training, test = sample("train", training), sample("test", test)
     base = open_base(model)
     # The head learns the training scores' deviations, so that its first outputs, near 0, are no outliers.
     centre = float(np.mean([item.score for item in training]))
@@ -55,6 +57,7 @@ def regress(
     return {
         "n_train": len(training),
         "n": len(test),
+        "sampled": sample.sampled,
         "cut": cut["texts"],
         "chance": 0.0,
         "majority": 0.0,

@@ -13,7 +13,7 @@ from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import Base, open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import TokenHead
-from trainer.evaluate.tuned.inputs import drawn, examples_of_words
+from trainer.evaluate.tuned.inputs import Sampler, examples_of_words
 
 Tags = Sequence[Sequence[str]]
 
@@ -45,9 +45,10 @@ def tag(
         fallback: the tag of words that are cut off.
 
     Returns:
-        `n_train`, `tags`, `cut` (words beyond `max_length`) and `by_language`: for each `n`, what uniformly
-        drawn tags score (`chance`), what each word's most frequent training tag scores (`majority`; a word
-        never seen has the most frequent tag of all), and the model's score as `over_seeds` gives it.
+        `n_train`, `sampled` (as `Sampler` has it), `tags`, `cut` (words beyond `max_length`) and
+        `by_language`: for each `n`, what uniformly drawn tags score (`chance`), what each word's most
+        frequent training tag scores (`majority`; a word never seen has the most frequent tag of all), and the
+        model's score as `over_seeds` gives it.
 
     Raises:
         UsageError: the model cannot be loaded.
@@ -56,8 +57,9 @@ def tag(
     if not training or not any(tests.values()):
         raise InputError("there are no tagged sentences to learn from or to test on")
     name, score = metric
-    training = drawn(training, config.limit)
-    asked = {lang: drawn(items, config.limit) for lang, items in tests.items()}
+    sample = Sampler(config.limit)
+    training = sample("train", training)
+    asked = {lang: sample(lang, items) for lang, items in tests.items()}
     base = open_base(model)
     known = sorted({tag for sentence in training for tag in sentence.tags})
     cut: Counter[str] = Counter()
@@ -84,7 +86,13 @@ def tag(
             "majority": score(gold, [[usual.get(word, usual[""]) for word in item.words] for item in items]),
             **over_seeds([{name: score(gold, predicted)} for predicted in predictions]),
         }
-    return {"n_train": len(training), "tags": len(known), "cut": cut["words"], "by_language": found}
+    return {
+        "n_train": len(training),
+        "sampled": sample.sampled,
+        "tags": len(known),
+        "cut": cut["words"],
+        "by_language": found,
+    }
 
 
 def averages(result: dict[str, Any], metric: str, *, without: Sequence[str] = ()) -> dict[str, Any]:

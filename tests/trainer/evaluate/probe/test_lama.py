@@ -48,7 +48,8 @@ def lama(tmp_path):
         + trex(*facts[0], number=77)  # the same names again
         + trex("Ada", "Rome city", number=5)  # several tokens
     )
-    (data / "TREx" / "P131.jsonl").write_text(trex("Ulm town", "Ulm", "P131") + trex("Oslo", "Rome", "P131"))
+    towns = trex("Ulm town", "Ulm", "P131") + trex("Oslo", "Rome", "P131", 1)
+    (data / "TREx" / "P131.jsonl").write_text(towns)
     (data / "TREx" / "P7.jsonl").write_text(trex("Ada", "Ulm", "P7"))
     (data / "Google_RE" / "place_of_birth_test.jsonl").write_text(
         line(
@@ -115,6 +116,25 @@ def test_precision_at_1_is_that_of_the_plain_model(taught, lama, tmp_path, commo
     assert found["google_re"]["n"] == 2
     # Dora is taught to be from Ulm, not from Lima; the towns are not taught.
     assert part["relations"]["P19"]["p@1"] == 0.75
+
+
+def test_other_right_objects_are_removed_before_ranking(taught, lama, tmp_path):
+    (tmp_path / "words.txt").write_text("Ulm\nLima\n")
+    config = EvaluationConfig(probing={"common_vocabulary": str(tmp_path / "words.txt")})
+    # The model puts Ulm first for Dora; both cities are right.
+    rows = trex("Dora", "Lima", number=3) + trex("Dora", "Ulm", number=3) + trex("Bob", "Lima", number=1)
+    (lama / "TREx" / "P19.jsonl").write_text(rows)
+    for benchmark in ("lama", "lama-uhn"):
+        run(benchmark, model=str(taught), data=str(lama), out=tmp_path / "out.json", config=config)
+        part = json.loads((tmp_path / "out.json").read_text())["trex"]["relations"]["P19"]
+        # Lima and Ulm of Dora are each the only candidate left; Bob keeps both.
+        right = 2 + naive_right(taught, "Bob was born in [MASK] .", "Lima", ["Ulm", "Lima"])
+        if part["n"] == 3:
+            assert part["p@1"] == right / 3
+            assert part["chance"] == pytest.approx((1 + 1 + 1 / 2) / 3)
+            assert part["majority"] == 1.0
+        else:
+            assert benchmark == "lama-uhn"
 
 
 def test_seen_facts_are_excluded_by_the_command(bert, lama, tmp_path):

@@ -11,7 +11,8 @@ from kgcorpus.contracts.errors import InputError
 from tests.trainer.evaluate.probe.test_probing import plain
 from tests.trainer.toy import write_corpus
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.probe.mlama import evaluate, read_patterns, read_queries
+from trainer.evaluate.files import read_json_lines
+from trainer.evaluate.probe.mlama import evaluate, queries_of, read_patterns
 
 FACTS = [
     ("Q1", "Ada", "Q11", "Ulm"),
@@ -82,6 +83,25 @@ def test_objects_are_ranked_by_the_mean_of_their_tokens(bert, data):
     assert found["skipped"] == {"no_pattern": 1}
 
 
+def test_other_right_objects_are_removed_before_ranking(bert, data):
+    path = data / "trex_zh.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    # Ada has every city as object: for each fact, the other three leave the ranking.
+    rows += [{**rows[0], "obj_uri": tail, "obj_label": city} for _, _, tail, city in FACTS[1:4]]
+    # A name that is only English is no candidate for its own fact, but it is right.
+    rows += [{**rows[2], "obj_uri": "Q11", "obj_label": "Ulm", "from_english": True}]
+    path.write_text(lines(rows))
+    found = evaluate(bert, data, EvaluationConfig(languages=["zh"]))["languages"]["zh"]["relations"]["P19"]
+    cities = sorted({city for *_, city in FACTS})
+    rest = [
+        naive_ranking(bert, name, [c for c in cities if name != "Carl" or c != "Ulm"]) == city
+        for _, name, _, city in FACTS[1:]
+    ]
+    assert found["n"] == 8
+    assert found["p@1"] == (4 + sum(rest)) / 8
+    assert found["chance"] == pytest.approx((4 + 1 / 3 + 3 / 4) / 8)
+
+
 def test_names_that_are_only_english_do_not_count_as_native(bert, data):
     found = evaluate(bert, data, EvaluationConfig())["languages"]
     assert found["en"]["n"] == 5
@@ -113,7 +133,8 @@ def test_real_facts_and_patterns_are_read_whole(bert, real_data, tmp_path):
     for lang, folder in (("de", "de"), ("zh", "zh-hans")):
         skipped: Counter[str] = Counter()
         patterns = read_patterns(tmp_path / "patterns" / folder)
-        queries = list(read_queries(tmp_path / f"trex_{lang}.jsonl", patterns, skipped, lang=lang))
+        rows = read_json_lines(tmp_path / f"trex_{lang}.jsonl")
+        queries = list(queries_of(rows, patterns, skipped, lang=lang))
         assert len(patterns) >= 35
         assert len(queries) + sum(skipped.values()) == 34_039
         assert len(queries) > 15_000

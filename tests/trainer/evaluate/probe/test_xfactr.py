@@ -72,6 +72,17 @@ def test_the_best_guess_of_one_to_m_tokens_is_judged_by_every_true_name(taught, 
     assert {r: part["p@1"] for r, part in after["relations"].items()} == {"P19": 1, "P206": 0}
 
 
+def test_every_object_of_the_facts_counts_as_right(taught, data):
+    (data / "mTRExf_multi_rel.txt").unlink()
+    facts = data / "mTRExf" / "sub" / "P19.jsonl"
+    facts.write_text(facts.read_text() + row("P19", "Q1", "Q14", "Ada", "Lima"))
+    config = EvaluationConfig(probing={"masks": 1, "decoding": ["independent"]}, languages=["en"])
+    part = evaluate(taught, data, config)["languages"]["en"]["independent"]["relations"]["P19"]
+    # The model says Lima for Ada, which is right for both of her facts; Bob's city has two tokens.
+    assert (part["n"], part["p@1"]) == (3, pytest.approx(2 / 3))
+    assert part["majority"] == pytest.approx(2 / 3)
+
+
 def test_languages_are_apart_and_what_is_missing_is_counted(bert, data):
     found = evaluate(bert, data, EvaluationConfig(probing={"masks": 2}))
     assert (found["set"], found["masks"]) == ("mTRExf", 2)

@@ -8,6 +8,7 @@ import pytest
 
 from kgcorpus.contracts.errors import InputError
 from tests.trainer.evaluate.settings import QUICK
+from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned import fewrel_relations, glue, ner, open_entity, pairs, pos, qa, relx, tacred
 from trainer.evaluate.tuned.entities import marked
 
@@ -227,6 +228,18 @@ def test_glue(bert, tmp_path):
     assert found["CoLA"]["tests"]["dev"]["majority"] == {"matthews": 0.0}
     with pytest.raises(InputError, match="holds none of CoLA"):
         glue.evaluate(bert, tmp_path / "CoLA", QUICK)
+
+
+def test_glue_is_read_whole_unless_a_limit_is_set(bert, tmp_path):
+    rows = "".join(f"source\t{i % 2}\t\tUlm is good.\n" for i in range(2003))
+    for split in ("train", "dev"):
+        write(tmp_path / "CoLA" / f"{split}.tsv", rows)
+    config = EvaluationConfig(epochs=1, batch=512, max_length=16)
+    whole = glue.evaluate(bert, tmp_path, config)["tasks"]["CoLA"]
+    assert (whole["n_train"], whole["tests"]["dev"]["n"], whole["sampled"]) == (2003, 2003, {})
+    few = glue.evaluate(bert, tmp_path, config.model_copy(update={"limit": 40}))["tasks"]["CoLA"]
+    assert few["tests"]["dev"]["n"] == 40
+    assert few["sampled"] == {part: {"n": 40, "of": 2003} for part in ("train", "dev")}
 
 
 def test_glue_as_published(real_data, tmp_path):
