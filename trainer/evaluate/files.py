@@ -2,11 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kgcorpus.contracts.errors import InputError
+
+T = TypeVar("T")
 
 
 def only_file(folder: str | Path, *patterns: str) -> Path:
@@ -24,6 +26,12 @@ def only_file(folder: str | Path, *patterns: str) -> Path:
         if found:
             return found[0]
     raise InputError(f"holds no file {' or '.join(patterns)}", where=str(folder))
+
+
+def read_optional(read: Callable[[Path], T], folder: str | Path, *patterns: str) -> T | None:
+    """What `read` returns for `only_file(folder, *patterns)`; None if no file matches."""
+    matches = (path for pattern in patterns for path in Path(folder).rglob(pattern))
+    return read(only_file(folder, *patterns)) if any(path.is_file() for path in matches) else None
 
 
 def read_tsv(path: Path) -> Iterator[list[str]]:

@@ -21,26 +21,50 @@ def f_measure(right: float, predicted: float, gold: float) -> float:
     return 2 * right / (predicted + gold) if right else 0.0
 
 
+def precision_recall_f1(right: float, predicted: float, gold: float, prefix: str = "") -> dict[str, float]:
+    """`precision`, `recall` and `f1` of counts, each 0 where it is not defined; `prefix` opens the names."""
+    return {
+        f"{prefix}precision": right / predicted if predicted else 0.0,
+        f"{prefix}recall": right / gold if gold else 0.0,
+        f"{prefix}f1": f_measure(right, predicted, gold),
+    }
+
+
 def f1_of(label: str, gold: Sequence[str], predicted: Sequence[str]) -> float:
     """F1 of one label against all others."""
     right = sum(g == p == label for g, p in zip(gold, predicted, strict=True))
     return f_measure(right, sum(p == label for p in predicted), sum(g == label for g in gold))
 
 
-def micro_f1(gold: Sequence[str], predicted: Sequence[str], *, without: str) -> float:
-    """F1 over all labels but one, as TACRED's scorer has it: `without` is neither a hit nor a guess."""
+def micro_scores(gold: Sequence[str], predicted: Sequence[str], *, without: str) -> dict[str, float]:
+    """`micro_precision`, `micro_recall` and `micro_f1` over all labels but one, as TACRED's scorer has it.
+
+    `without` is neither a hit nor a guess.
+    """
     right = sum(g == p != without for g, p in zip(gold, predicted, strict=True))
-    return f_measure(right, sum(p != without for p in predicted), sum(g != without for g in gold))
+    counts = sum(p != without for p in predicted), sum(g != without for g in gold)
+    return precision_recall_f1(right, *counts, prefix="micro_")
 
 
-def macro_f1(gold: Sequence[str], predicted: Sequence[str], *, without: Collection[str] = ()) -> float:
-    """Mean F1 of the labels in `gold`, those in `without` left out."""
+def macro_scores(
+    gold: Sequence[str], predicted: Sequence[str], *, without: Collection[str] = ()
+) -> dict[str, float]:
+    """`macro_precision`, `macro_recall` and `macro_f1`: means over the labels in `gold` not in `without`."""
     labels = sorted(set(gold) - set(without))
-    return sum(f1_of(label, gold, predicted) for label in labels) / len(labels) if labels else 0.0
+    right = Counter(g for g, p in zip(gold, predicted, strict=True) if g == p)
+    return _means(labels, right, Counter(predicted), Counter(gold))
 
 
-def directed_macro_f1(gold: Sequence[str], predicted: Sequence[str], *, without: str) -> float:
-    """Macro F1 of relations `name(e1,e2)`, as SemEval-2010 Task 8's official scorer has it.
+def _means(
+    labels: Sequence[str], right: Counter[str], predicted: Counter[str], gold: Counter[str]
+) -> dict[str, float]:
+    scores = [precision_recall_f1(right[x], predicted[x], gold[x], prefix="macro_") for x in labels]
+    names = ("macro_precision", "macro_recall", "macro_f1")
+    return {name: sum(score[name] for score in scores) / max(1, len(scores)) for name in names}
+
+
+def directed_macro_scores(gold: Sequence[str], predicted: Sequence[str], *, without: str) -> dict[str, float]:
+    """`macro_scores` of relations `name(e1,e2)`, as SemEval-2010 Task 8's official scorer has it.
 
     A relation's two directions are one class, in which only the right direction is a hit.
     """
@@ -49,9 +73,7 @@ def directed_macro_f1(gold: Sequence[str], predicted: Sequence[str], *, without:
     right = Counter(name for name, g, p in zip(names, gold, predicted, strict=True) if g == p)
     counts = Counter(names)
     del counts[without]
-    if not counts:
-        return 0.0
-    return sum(f_measure(right[name], guessed[name], counts[name]) for name in counts) / len(counts)
+    return _means(sorted(counts), right, guessed, counts)
 
 
 def _undirected(label: str) -> str:
@@ -86,13 +108,20 @@ def _ranks(values: Numbers) -> NDArray[np.float64]:
 
 
 def label_sets(gold: Iterable[Collection[str]], predicted: Iterable[Collection[str]]) -> dict[str, float]:
-    """Entity typing's scores (Ling and Weld 2012): loose micro and macro F1, and strict accuracy."""
+    """Entity typing's scores (Ling and Weld 2012): loose micro and macro P, R and F1, and strict accuracy."""
     pairs = [(set(g), set(p)) for g, p in zip(gold, predicted, strict=True)]
     hits = [len(g & p) for g, p in pairs]
     precision = sum(hit / len(p) for hit, (_, p) in zip(hits, pairs, strict=True) if p) / len(pairs)
     recall = sum(hit / len(g) for hit, (g, _) in zip(hits, pairs, strict=True) if g) / len(pairs)
     return {
-        "loose_micro_f1": f_measure(sum(hits), sum(len(p) for _, p in pairs), sum(len(g) for g, _ in pairs)),
+        **precision_recall_f1(
+            sum(hits),
+            sum(len(p) for _, p in pairs),
+            sum(len(g) for g, _ in pairs),
+            prefix="loose_micro_",
+        ),
+        "loose_macro_precision": precision,
+        "loose_macro_recall": recall,
         "loose_macro_f1": 2 * precision * recall / (precision + recall) if precision and recall else 0.0,
         "strict_accuracy": sum(g == p for g, p in pairs) / len(pairs),
     }

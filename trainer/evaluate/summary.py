@@ -17,3 +17,26 @@ def over_seeds(runs: Sequence[Scores]) -> dict[str, Any]:
         }
         for name in runs[0]
     }
+
+
+def selection(metric: str, source: str, n: int, chosen: Sequence[tuple[int, float | None]]) -> dict[str, Any]:
+    """How the epoch was selected.
+
+    Args:
+        metric: name of the metric.
+        source: where the development examples are from.
+        n: how many there are.
+        chosen: for each seed, the epoch (from 1) and the metric at it; None without development examples.
+
+    Returns:
+        `metric`, `on` (the source), `n`, `epochs` (one a seed) and `dev`: the metric at these epochs, as
+        `over_seeds` gives it; null without development examples.
+    """
+    scores = [score for _, score in chosen if score is not None]
+    return {
+        "metric": metric,
+        "on": source,
+        "n": n,
+        "epochs": [epoch for epoch, _ in chosen],
+        "dev": over_seeds([{"dev": score} for score in scores])["dev"] if scores else None,
+    }

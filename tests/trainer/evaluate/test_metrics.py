@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from trainer.evaluate.metrics import (
     accuracy,
-    directed_macro_f1,
+    directed_macro_scores,
     f1_of,
     label_sets,
-    macro_f1,
+    macro_scores,
     matthews,
-    micro_f1,
+    micro_scores,
     pearson,
     spearman,
 )
@@ -45,8 +45,13 @@ def test_micro_f1_is_tacred_s(pairs):
             correct[g] += g == p
     precision = correct.total() / guessed.total() if guessed else 1.0
     recall = correct.total() / gold.total() if gold else 0.0
-    assert micro_f1(*zip(*pairs, strict=True), without="no_relation") == pytest.approx(
-        harmonic(precision, recall)
+    assert micro_scores(*zip(*pairs, strict=True), without="no_relation") == pytest.approx(
+        {
+            # The official script prints a precision of 1 where nothing is guessed.
+            "micro_precision": precision if guessed else 0.0,
+            "micro_recall": recall,
+            "micro_f1": harmonic(precision, recall),
+        }
     )
 
 
@@ -64,9 +69,12 @@ def test_directed_macro_f1_is_semeval_s(pairs):
         row = sum(n for (g, _), n in matrix.items() if g == name) + wrong_direction[name]
         column = sum(n for (_, p), n in matrix.items() if p == name) + wrong_direction[name]
         hit = matrix[name, name]
-        scores.append(harmonic(hit / column if column else 0.0, hit / row))
-    expected = np.mean(scores) if scores else 0.0
-    assert directed_macro_f1(*zip(*pairs, strict=True), without="no_relation") == pytest.approx(expected)
+        precision, recall = hit / column if column else 0.0, hit / row
+        scores.append((precision, recall, harmonic(precision, recall)))
+    expected = np.mean(scores, axis=0) if scores else np.zeros(3)
+    found = directed_macro_scores(*zip(*pairs, strict=True), without="no_relation")
+    assert list(found) == ["macro_precision", "macro_recall", "macro_f1"]
+    assert list(found.values()) == pytest.approx(list(expected))
 
 
 @given(PAIRS)
@@ -77,10 +85,12 @@ def test_macro_f1_is_the_mean_of_the_labels_f1(pairs):
         hit = np.array(gold) == label
         said = np.array(predicted) == label
         precision = (hit & said).sum() / said.sum() if said.any() else 0.0
-        scores.append(harmonic(precision, (hit & said).sum() / hit.sum()))
-        assert f1_of(label, gold, predicted) == pytest.approx(scores[-1])
-    expected = np.mean(scores) if scores else 0.0
-    assert macro_f1(gold, predicted, without=["no_relation"]) == pytest.approx(expected)
+        recall = (hit & said).sum() / hit.sum()
+        scores.append((precision, recall, harmonic(precision, recall)))
+        assert f1_of(label, gold, predicted) == pytest.approx(scores[-1][2])
+    expected = np.mean(scores, axis=0) if scores else np.zeros(3)
+    found = macro_scores(gold, predicted, without=["no_relation"])
+    assert list(found.values()) == pytest.approx(list(expected))
     assert accuracy(gold, predicted) == np.mean([g == p for g, p in pairs])
 
 
@@ -117,5 +127,8 @@ def test_label_sets_are_ernie_s(pairs):
     recall = np.mean([len(g & p) / len(g) if g else 0.0 for g, p in pairs])
     found = label_sets(*zip(*pairs, strict=True))
     assert found["loose_micro_f1"] == pytest.approx(micro)
+    assert found["loose_micro_precision"] == pytest.approx(hits / said if said else 0.0)
+    assert found["loose_micro_recall"] == pytest.approx(hits / known if known else 0.0)
+    assert (found["loose_macro_precision"], found["loose_macro_recall"]) == pytest.approx((precision, recall))
     assert found["loose_macro_f1"] == pytest.approx(harmonic(precision, recall))
     assert found["strict_accuracy"] == np.mean([g == p for g, p in pairs])

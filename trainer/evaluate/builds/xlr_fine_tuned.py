@@ -1,7 +1,7 @@
 """XLR as multiple choice, fine-tuned: the training questions of one language, the test questions of all."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SequenceHead
 from trainer.evaluate.tuned.inputs import rows_of_texts
+from trainer.evaluate.tuned.selection import Dev, with_dev
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -38,30 +39,42 @@ def evaluate(model: str | Path, corpus: str | Path, config: EvaluationConfig) ->
     scores each from the first token.
 
     Returns:
-        `n_train`, `n`, `cut` (texts beyond `max_length`), and accuracies as `over_seeds` gives them: of the
-        parts of `parts_of` and each language, of the model shown another question's context
-        (`shuffled_context`), and of one fine-tuned and asked without contexts (`question_only`).
+        `n_train`, `selection` and `question_only_selection` (as `Dev.report` has them; by accuracy on the
+        validation questions of the training language), `n`, `cut` (texts beyond `max_length`), and accuracies
+        as `over_seeds` gives them: of the parts of `parts_of` and each language, of the model shown another
+        question's context (`shuffled_context`), and of one fine-tuned and asked without contexts
+        (`question_only`).
 
     Raises:
         UsageError: the model cannot be loaded.
         InputError: no finished build, or no questions.
     """
     questions = read_questions(corpus, "test", languages=config.languages, limit=config.limit)
-    training = read_questions(corpus, "train", languages=[config.train_language], limit=config.limit)
+    training, dev = (
+        read_questions(
+            corpus, split, languages=[config.train_language], limit=config.limit, required=split == "train"
+        )
+        for split in ("train", "validation")
+    )
+    training, dev, source = with_dev(training, dev, source=f"validation, {config.train_language}")
     base = open_base(model)
     cut: Counter[str] = Counter()
 
-    def runs(taught: Sequence[Question], **asked: Sequence[Question]) -> list[dict[str, list[bool]]]:
-        """For each seed, whether a model that is taught some questions is right on those asked."""
+    def runs(
+        change: Callable[[Sequence[Question]], Sequence[Question]], **asked: Sequence[Question]
+    ) -> tuple[dict[str, Any], list[dict[str, list[bool]]]]:
+        """The selection, and for each seed whether the model is right on the questions asked."""
         sets = {
             name: _examples(shown, base.tokenizer, max_length=config.max_length, cut=cut)
-            for name, shown in {"taught": taught, **asked}.items()
+            for name, shown in {"taught": change(training), "dev": change(dev), **asked}.items()
         }
-        found = scores_by_seed(base, _head, sets.pop("taught"), sets, config)
-        return [{name: _right(scores, questions) for name, scores in run.items()} for run in found]
+        chosen_on = Dev("accuracy", source, sets.pop("dev"), lambda scores: fmean(_right(scores, dev)))
+        found = scores_by_seed(base, _head, sets.pop("taught"), sets, config, chosen_on)
+        right = [{name: _right(s, questions) for name, s in run.scores.items()} for run in found]
+        return chosen_on.report(found), right
 
-    whole = runs(training, whole=questions, shuffled_context=shuffled_context(questions))
-    blind = runs(question_only(training), question_only=question_only(questions))
+    selected, whole = runs(list, whole=questions, shuffled_context=shuffled_context(questions))
+    selected_blind, blind = runs(question_only, question_only=question_only(questions))
 
     def accuracies(parts: Mapping[str, Sequence[int]]) -> dict[str, Any]:
         chosen = {name: places for name, places in parts.items() if places}
@@ -74,6 +87,8 @@ def evaluate(model: str | Path, corpus: str | Path, config: EvaluationConfig) ->
 
     return {
         "n_train": len(training),
+        "selection": selected,
+        "question_only_selection": selected_blind,
         "n": len(questions),
         "cut": cut["texts"],
         **accuracies(parts_of(questions)),

@@ -19,8 +19,8 @@ from kgcorpus.contracts.draws import Draw, hash64, hash64_rows
 from kgcorpus.contracts.errors import InputError
 from trainer.config import JaketConfig
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.jaket.tuning import Held, Task, batches, fine_tune
-from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.jaket.tuning import Held, Task, Tuned, batches, fine_tune
+from trainer.evaluate.summary import over_seeds, selection
 from trainer.jaket.adapt import memories_of, open_arm, relation_labels, unread
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.linked import Linked, Reader
@@ -96,14 +96,14 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         config: of the fine-tuning; `jaket.arm`, and `jaket.label_share` of the training part.
 
     Returns:
-        `arm`, `classes`, the sizes of the parts, and `accuracy` over the seeds; `majority`, that of the most
-        frequent class.
+        `arm`, `selection` of the epoch, `classes`, the sizes of the parts, and `accuracy` over the seeds;
+        `majority`, that of the most frequent class.
 
     Raises:
         UsageError: the model cannot be loaded, or is not what the arm needs.
         InputError: the data lack a table, or have too few labelled entities.
     """
-    options, runs = config.jaket, []
+    options, runs, tuned = config.jaket, [], list[Tuned]()
     found: dict[str, Any] = {}
     for seed in config.seeds:
         jaket, tokenizer = open_arm(model, options.arm, JaketConfig(), seed=seed)
@@ -126,17 +126,22 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         hidden = jaket.lm.config.hidden_size
         classifier = _Classifier(reader, entities, hidden=hidden, classes=parts.count).to(jaket.device)
         task = _Classifying(classifier, parts, config, seed=seed)
+        tuned.append(fine_tune(task, config, hidden=hidden, seed=seed))
         majority = np.bincount(parts.classes[parts.train]).argmax()
         runs.append(
             {
-                "accuracy": fine_tune(task, config, hidden=hidden, seed=seed),
+                "accuracy": tuned[-1].test,
                 "majority": float((parts.classes[parts.test] == majority).mean()),
             }
         )
         found = {"classes": parts.count} | {
             name: len(getattr(parts, name)) for name in ("train", "validation", "test")
         }
-    return {"arm": options.arm, "label_share": options.label_share, **found, **over_seeds(runs)}
+    selected = selection(
+        "accuracy", "validation entities", found["validation"], [(run.epoch, run.validation) for run in tuned]
+    )
+    shape = {"arm": options.arm, "label_share": options.label_share, "selection": selected}
+    return {**shape, **found, **over_seeds(runs)}
 
 
 def split(entities: Entities, unseen: NDArray[np.bool_], *, label_share: float, seed: int) -> _Parts:

@@ -18,8 +18,8 @@ from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import InputError, UsageError
 from trainer.config import JaketConfig
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
-from trainer.evaluate.jaket.tuning import Held, Task, fine_tune
-from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.jaket.tuning import Held, Task, Tuned, fine_tune
+from trainer.evaluate.summary import over_seeds, selection
 from trainer.evaluate.tuned.fewrel_relations import read_sentences
 from trainer.jaket.adapt import Memories, memories_of, open_arm
 from trainer.jaket.entities import Entities, GraphStore
@@ -105,14 +105,14 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
             `max_length` is for a pair of sentences.
 
     Returns:
-        `arm`, `ways`, `shots`, the relations of each part, `linked`, the share of the heads and tails that
-        the graph knows, and `accuracy` over the seeds; of chance it is 1 / ways.
+        `arm`, `ways`, `shots`, `selection` of the epoch, the relations of each part, `linked`, the share of
+        the heads and tails that the graph knows, and `accuracy` over the seeds; of chance it is 1 / ways.
 
     Raises:
         UsageError: the model cannot be loaded or is not what the arm needs, or the arm needs a graph.
         InputError: data are missing or malformed, or have too few relations or sentences.
     """
-    options, runs = config.jaket, []
+    options, tuned = config.jaket, list[Tuned]()
     found: dict[str, Any] = {}
     for seed in config.seeds:
         jaket, tokenizer = open_arm(model, options.arm, JaketConfig(), seed=seed)
@@ -126,15 +126,21 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         module = _Pair(Reader(jaket, memories, graph, arm=options.arm), hidden).to(jaket.device)
         held = {part: {name: relations[name] for name in names} for part, names in parts.items()}
         task = _Episodes(module, held, config, seed=seed)
-        runs.append({"accuracy": fine_tune(task, config, hidden=hidden, seed=seed)})
+        tuned.append(fine_tune(task, config, hidden=hidden, seed=seed))
         mentions = [len(sentence.entities) / 2 for of_one in relations.values() for sentence in of_one]
         found = {"linked": float(np.mean(mentions)), "relations": parts}
     return {
         "arm": options.arm,
         "ways": options.ways,
         "shots": options.shots,
+        "selection": selection(
+            "accuracy",
+            "queries of the validation relations",
+            -(-options.test_episodes // 5) * options.ways,
+            [(run.epoch, run.validation) for run in tuned],
+        ),
         **found,
-        **over_seeds(runs),
+        **over_seeds([{"accuracy": run.test} for run in tuned]),
     }
 
 

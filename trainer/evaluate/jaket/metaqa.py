@@ -28,8 +28,8 @@ from trainer.evaluate.jaket.metaqa_questions import (
     read_knowledge,
     read_questions,
 )
-from trainer.evaluate.jaket.tuning import Held, Task, batches, fine_tune
-from trainer.evaluate.summary import over_seeds
+from trainer.evaluate.jaket.tuning import Held, Task, Tuned, batches, fine_tune
+from trainer.evaluate.summary import over_seeds, selection
 from trainer.evaluate.tuned.inputs import drawn
 from trainer.jaket.adapt import Memories, memories_of, open_arm
 from trainer.jaket.entities import Entities
@@ -112,15 +112,15 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
             `jaket`: `arm`, `hops` and `graph_share`, the chance of each triple to stay.
 
     Returns:
-        `arm`, `hops`, `graph_share`, the number of questions in each part; over the seeds `hits_at_1` on
-        test, `reachable`, the share of test questions with an answer among the candidates, and `chance`, what
-        a candidate drawn at random scores.
+        `arm`, `hops`, `graph_share`, `selection` of the epoch, the number of questions in each part; over the
+        seeds `hits_at_1` on test, `reachable`, the share of test questions with an answer among the
+        candidates, and `chance`, what a candidate drawn at random scores.
 
     Raises:
         UsageError: the model cannot be loaded, or is not what the arm needs.
         InputError: a file is missing or malformed.
     """
-    options, runs = config.jaket, []
+    options, runs, tuned = config.jaket, [], list[Tuned]()
     folder = Path(data)
     whole = read_knowledge(folder)
     parts = _parts(folder, whole, config)
@@ -140,18 +140,20 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         on_device = memories.context.device
         asked = {part: [_moved(one, on_device) for one in of_part] for part, of_part in asked.items()}
         task = _Answering(reader, memories.context, asked, config, seed=seed)
-        hits = fine_tune(task, config, hidden=memories.context.shape[1], seed=seed)
+        tuned.append(fine_tune(task, config, hidden=memories.context.shape[1], seed=seed))
         right = [one.right for one in asked["test"]]
         runs.append(
             {
-                "hits_at_1": hits,
+                "hits_at_1": tuned[-1].test,
                 "reachable": float(np.mean([bool(one.any()) for one in right])),
                 "chance": float(np.mean([float(one.float().mean()) if len(one) else 0.0 for one in right])),
             }
         )
     sizes = {part: len(questions) for part, questions in parts.items()}
     shape = {"arm": options.arm, "hops": options.hops, "graph_share": options.graph_share}
-    return {**shape, "questions": sizes, **over_seeds(runs)}
+    chosen = [(run.epoch, run.validation) for run in tuned]
+    selected = selection("hits_at_1", "validation questions", sizes["validation"], chosen)
+    return {**shape, "selection": selected, "questions": sizes, **over_seeds(runs)}
 
 
 def describe(

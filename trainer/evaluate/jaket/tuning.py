@@ -3,7 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -46,8 +46,16 @@ def batches(items: Sequence[Item], size: int) -> list[list[Item]]:
     return [list(items[first : first + size]) for first in range(0, len(items), size)]
 
 
+class Tuned(NamedTuple):
+    """The test score at the selected epoch (from 1), and the validation score there."""
+
+    test: float
+    epoch: int
+    validation: float
+
+
 @deterministic_on_cpu()
-def fine_tune(task: Task[T], config: EvaluationConfig, *, hidden: int, seed: int) -> float:
+def fine_tune(task: Task[T], config: EvaluationConfig, *, hidden: int, seed: int) -> Tuned:
     """The test score after the epoch of the best validation score (of equals, the first).
 
     AdamW with linear warm-up and decay; the gradient's norm is at most 1.
@@ -65,7 +73,7 @@ def fine_tune(task: Task[T], config: EvaluationConfig, *, hidden: int, seed: int
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
     )
-    best, test = -1.0, 0.0
+    best = Tuned(0.0, 0, -1.0)
     for number in range(config.epochs):
         task.module.train()
         for i, batch in enumerate(task.epoch(number)):
@@ -77,9 +85,9 @@ def fine_tune(task: Task[T], config: EvaluationConfig, *, hidden: int, seed: int
             schedule.step()
         validation = _score(task, "validation")
         _log.info("epoch %d: validation %.3f", number + 1, validation)
-        if validation > best:
-            best, test = validation, _score(task, "test")
-    return test
+        if validation > best.validation:
+            best = Tuned(_score(task, "test"), number + 1, validation)
+    return best
 
 
 @torch.no_grad()

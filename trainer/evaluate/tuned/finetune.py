@@ -19,6 +19,7 @@ from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
 from trainer.evaluate.tuned.heads import Head
+from trainer.evaluate.tuned.selection import Dev, Run
 from trainer.pretrained import load_model, load_tokenizer
 
 if TYPE_CHECKING:
@@ -74,7 +75,15 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
 
 
 class FineTuned(nn.Module):
-    """An encoder with a head."""
+    """An encoder with a head.
+
+    Attributes:
+        epoch: the epoch whose weights it has, from 1.
+        dev_score: the metric on the development examples at that epoch; None without them.
+    """
+
+    epoch: int = 0
+    dev_score: float | None = None
 
     def __init__(self, base: Base, head: Head, *, bf16: bool) -> None:
         super().__init__()
@@ -116,6 +125,7 @@ def finetune(
     config: EvaluationConfig,
     *,
     seed: int,
+    dev: Dev | None = None,
 ) -> FineTuned:
     """Train a copy of the encoder and a new head on the examples.
 
@@ -128,16 +138,17 @@ def finetune(
         examples: to learn from.
         config: how.
         seed: of all draws.
+        dev: selects the epoch: the first one with the highest score; without it the last one is kept.
 
     Returns:
-        In evaluation mode.
+        The weights of the selected epoch, in evaluation mode.
 
     Raises:
         UsageError: an example is longer than the encoder's positions reach.
         KgcorpusError: a loss that is not finite.
     """
     torch.manual_seed(hash64(seed, "finetune"))
-    tuned = FineTuned(base, make_head(base.hidden), bf16=config.precision == "bf16").train()
+    tuned = FineTuned(base, make_head(base.hidden), bf16=config.precision == "bf16")
     matrices = [p for p in tuned.parameters() if p.ndim > 1]
     vectors = [p for p in tuned.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -149,7 +160,9 @@ def finetune(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
     )
+    best: dict[str, Tensor] = {}
     for epoch in range(config.epochs):
+        tuned.train()
         for batch in shuffled_batches(examples, config.batch, Draw(seed, "finetune-order", epoch)):
             step = schedule.last_epoch
             torch.manual_seed(hash64(seed, "finetune-step", step))
@@ -164,6 +177,16 @@ def finetune(
             schedule.step()
             optimizer.zero_grad()
         _log.info("seed %d: epoch %d of %d, loss %.3f", seed, epoch + 1, config.epochs, loss.item())
+        if dev is None or not dev.examples:
+            tuned.epoch = epoch + 1
+            continue
+        score = dev.score(predict(tuned.eval(), dev.examples, batch=config.batch))
+        _log.info("seed %d: epoch %d, %s on dev %.4f", seed, epoch + 1, dev.metric, score)
+        if tuned.dev_score is None or score > tuned.dev_score:
+            tuned.epoch, tuned.dev_score = epoch + 1, score
+            best = {name: value.detach().clone() for name, value in tuned.state_dict().items()}
+    if best:
+        tuned.load_state_dict(best)
     return tuned.eval()
 
 
@@ -186,10 +209,12 @@ def scores_by_seed(
     examples: Sequence[Example],
     tests: Mapping[str, Sequence[Example]],
     config: EvaluationConfig,
-) -> list[dict[str, list[NDArray[np.float32]]]]:
-    """Fine-tune once for each seed; what `predict` gives for each of the test sets."""
+    dev: Dev | None = None,
+) -> list[Run]:
+    """Fine-tune once for each seed and predict each of the test sets at the epoch that `dev` selects."""
     found = []
     for seed in config.seeds:
-        tuned = finetune(base, make_head, examples, config, seed=seed)
-        found.append({name: predict(tuned, tests[name], batch=config.batch) for name in tests})
+        tuned = finetune(base, make_head, examples, config, seed=seed, dev=dev)
+        scores = {name: predict(tuned, tests[name], batch=config.batch) for name in tests}
+        found.append(Run(scores, tuned.epoch, tuned.dev_score))
     return found

@@ -27,18 +27,19 @@ def _matthews(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]
 
 @dataclass(frozen=True)
 class _Task:
-    """A task: its columns (text, pair, label) in files with a header, and its metrics."""
+    """A task: its columns (text, pair, label) in files with a header, its metrics, the one that selects."""
 
     columns: tuple[str, ...]
     metrics: Metrics = _accuracy
+    select: str = "accuracy"
     tests: tuple[str, ...] = ("dev",)
 
 
 _TASKS = {
-    "CoLA": _Task(("sentence", "label"), _matthews),
+    "CoLA": _Task(("sentence", "label"), _matthews, "matthews"),
     "SST-2": _Task(("sentence", "label")),
-    "MRPC": _Task(("#1 String", "#2 String", "Quality"), _accuracy_and_f1),
-    "QQP": _Task(("question1", "question2", "is_duplicate"), _accuracy_and_f1),
+    "MRPC": _Task(("#1 String", "#2 String", "Quality"), _accuracy_and_f1, "f1"),
+    "QQP": _Task(("question1", "question2", "is_duplicate"), _accuracy_and_f1, "f1"),
     "MNLI": _Task(("sentence1", "sentence2", "gold_label"), tests=("dev_matched", "dev_mismatched")),
     "QNLI": _Task(("question", "sentence", "label")),
     "RTE": _Task(("sentence1", "sentence2", "label")),
@@ -49,6 +50,8 @@ _COLA_COLUMNS = 4
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on and score every task that has a folder under `data`.
+
+    The development sets are scored, so the epoch is selected on a part of the training examples (`with_dev`).
 
     Args:
         model: a folder or hub id.
@@ -71,7 +74,9 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         if folder:
             training = read(only_file(folder, "train.tsv"), task.columns)
             tests = {split: read(only_file(folder, f"{split}.tsv"), task.columns) for split in task.tests}
-            found[name] = classify(model, training, tests, config, metrics=task.metrics)
+            found[name] = classify(
+                model, training, tests, config, metrics=task.metrics, select=task.select, dev=None
+            )
     if _STSB in folders:
         train, dev = (_read_rated(only_file(folders[_STSB], f"{split}.tsv")) for split in ("train", "dev"))
         found[_STSB] = regress(model, train, dev, config)

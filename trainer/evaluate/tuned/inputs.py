@@ -59,6 +59,8 @@ def rows_of_texts(
         max_length: tokens, special ones included.
         cut: `texts` counts those that were cut.
     """
+    if not texts:
+        return []
     encoded: Any = tokenizer(
         list(texts),
         list(pairs) if pairs is not None else None,
@@ -94,6 +96,8 @@ def examples_of_words(
         The examples, and where each word's first token is: None for a word that was cut off, or that the
         tokenizer has no token for.
     """
+    if not sentences:
+        return [], []
     encoded: Any = tokenizer(
         [" ".join(words) for words, _ in sentences],
         truncation=True,

@@ -7,24 +7,23 @@ from typing import Any
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.tagging import Tagged, averages, tag
-from trainer.evaluate.tuned.tags import entity_f1
+from trainer.evaluate.tuned.tags import entity_scores
 
-_METRIC = "f1"
 _SPACELESS = ("ja", "zh")
 
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
-    """Fine-tune on one language's `train` and score the `test` of all.
+    """Fine-tune on one language's `train`, select the epoch on its `dev`, score the `test` of all.
 
     Args:
         model: a folder or hub id.
         data: a folder with `<lang>/train` and `<lang>/test`, whatever their suffix; without any `train`, the
-            `dev` of the language is learnt from.
+            `dev` of the language is learnt from and a part of it selects the epoch.
         config: how to fine-tune, `train_language` included.
 
     Returns:
-        What `tag` gives, with the metric `f1` of whole entities; `trained_on`, the file; `average` and, as
-        these are cut into characters, `average_without_ja_zh`.
+        What `tag` gives, with `precision`, `recall` and `f1` of whole entities; `trained_on`, the file;
+        `average` and, as these are cut into characters, `average_without_ja_zh`.
 
     Raises:
         UsageError: the model cannot be loaded.
@@ -32,14 +31,25 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     """
     folder = Path(data)
     source = _file(folder / config.train_language, "train", "dev")
+    dev = _file(folder / config.train_language, "dev", "train")
     langs = sorted(path.name for path in folder.iterdir() if path.is_dir())
     chosen = [lang for lang in langs if config.languages is None or lang in config.languages]
     tests = {lang: read(_file(folder / lang, "test")) for lang in chosen}
-    found = tag(model, read(source), tests, config, metric=(_METRIC, entity_f1), fallback="O")
+    found = tag(
+        model,
+        read(source),
+        tests,
+        config,
+        metrics=entity_scores,
+        select="f1",
+        dev=read(dev) if dev != source else None,
+        dev_source=str(dev.relative_to(folder)),
+        fallback="O",
+    )
     return {
         "trained_on": str(source.relative_to(folder)),
-        "average": averages(found, _METRIC),
-        "average_without_ja_zh": averages(found, _METRIC, without=_SPACELESS),
+        "average": averages(found),
+        "average_without_ja_zh": averages(found, without=_SPACELESS),
         **found,
     }
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json
+from trainer.evaluate.files import only_file, read_json, read_optional
 from trainer.evaluate.metrics import label_sets
 from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.entities import HEAD
@@ -16,6 +16,9 @@ from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SequenceHead
 from trainer.evaluate.tuned.inputs import Sampler, rows_of_texts
+from trainer.evaluate.tuned.selection import Dev, Scores, with_dev
+
+_SELECT = "loose_micro_f1"
 
 
 class Typed(NamedTuple):
@@ -26,21 +29,24 @@ class Typed(NamedTuple):
 
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
-    """Fine-tune on `train.json` and score `test.json`, both anywhere under `data`.
+    """Fine-tune on `train.json`, select the epoch on `dev.json`, score `test.json`, anywhere under `data`.
 
-    A type is predicted where its probability is above one half.
+    A type is predicted where its probability is above one half. The epoch is selected by `loose_micro_f1`.
 
     Returns:
-        `n_train`, `n`, `sampled` (as `Sampler` has it), `types`, `cut`; the scores of `label_sets` of
-        predicting every type (`chance`), of the most frequent set of types (`majority`), and of the model as
-        `over_seeds` gives them.
+        `n_train`, `selection` (as `Dev.report` has it), `n`, `sampled` (as `Sampler` has it), `types`, `cut`;
+        the scores of `label_sets` of predicting every type (`chance`), of the most frequent set of types
+        (`majority`), and of the model as `over_seeds` gives them.
 
     Raises:
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
     sample = Sampler(config.limit)
-    training, test = (sample(split, read(only_file(data, f"{split}.json"))) for split in ("train", "test"))
+    whole = read(only_file(data, "train.json"))
+    training, dev, source = with_dev(whole, read_optional(read, data, "dev.json"), source="dev.json")
+    training, dev = sample("train", training), sample("selection", dev)
+    test = sample("test", read(only_file(data, "test.json")))
     base = open_base(model, markers=HEAD)
     known = sorted({name for item in training for name in item.types})
     cut: Counter[str] = Counter()
@@ -52,23 +58,26 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         return [Example((row,), target) for row, target in zip(rows, targets, strict=True)]
 
     make_head = partial(SequenceHead, outputs=len(known), kind="labels")
-    runs = scores_by_seed(base, make_head, examples(training), {"test": examples(test)}, config)
-    gold = [item.types for item in test]
-    predictions = [
-        [[name for name, score in zip(known, scores, strict=True) if score > 0] for scores in run["test"]]
-        for run in runs
-    ]
+
+    def predicted(scores: Scores) -> list[list[str]]:
+        return [[name for name, s in zip(known, row, strict=True) if s > 0] for row in scores]
+
+    dev_gold, gold = ([item.types for item in items] for items in (dev, test))
+    chosen_on = Dev(_SELECT, source, examples(dev), lambda s: label_sets(dev_gold, predicted(s))[_SELECT])
+    tests = {"test": examples(test)}
+    runs = scores_by_seed(base, make_head, examples(training), tests, config, chosen_on)
     counts = Counter(tuple(sorted(item.types)) for item in training)
     most = min(counts, key=lambda types: (-counts[types], types))
     return {
         "n_train": len(training),
         "n": len(test),
+        "selection": chosen_on.report(runs),
         "sampled": sample.sampled,
         "types": len(known),
         "cut": cut["texts"],
         "chance": label_sets(gold, [known] * len(test)),
         "majority": label_sets(gold, [most] * len(test)),
-        **over_seeds([label_sets(gold, predicted) for predicted in predictions]),
+        **over_seeds([label_sets(gold, predicted(run.scores["test"])) for run in runs]),
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_table
+from trainer.evaluate.files import only_file, read_optional, read_table
 from trainer.evaluate.metrics import accuracy
 from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.classification import Labelled, classify
@@ -14,7 +14,8 @@ from trainer.evaluate.tuned.classification import Labelled, classify
 def xnli(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on `multinli.train.<lang>.tsv` (of XNLI-MT 1.0), score all languages of `xnli.test.tsv`.
 
-    Both lie anywhere under `data`. Returns what `classify` gives, with the metric `accuracy` and its
+    The epoch is selected on the training language's part of `xnli.dev.tsv`. All lie anywhere under `data`.
+    Returns what `classify` gives, with the metric `accuracy` and its
     `average` over languages.
 
     Raises:
@@ -28,16 +29,25 @@ def xnli(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[
         Labelled(premise, label.replace("contradictory", "contradiction"), hypothesis)
         for premise, hypothesis, label in rows
     ]
-    tests: dict[str, list[Labelled]] = {}
+    tests = _read_xnli(only_file(data, "xnli.test.tsv"))
+    dev = read_optional(_read_xnli, data, "xnli.dev.tsv") or {}
+    lang = config.train_language
+    return _scored(model, training, dev.get(lang), tests, config, dev_source=f"xnli.dev.tsv, {lang}")
+
+
+def _read_xnli(path: Path) -> dict[str, list[Labelled]]:
+    """Language -> pairs."""
+    found: dict[str, list[Labelled]] = {}
     columns = "language", "sentence1", "sentence2", "gold_label"
-    for lang, premise, hypothesis, label in read_table(only_file(data, "xnli.test.tsv"), *columns):
-        tests.setdefault(lang, []).append(Labelled(premise, label, hypothesis))
-    return _scored(model, training, tests, config)
+    for lang, premise, hypothesis, label in read_table(path, *columns):
+        found.setdefault(lang, []).append(Labelled(premise, label, hypothesis))
+    return found
 
 
 def paws_x(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on one language's `train.tsv` or `translated_train.tsv`, score every `<lang>/test_2k.tsv`.
 
+    The epoch is selected on that language's `dev_2k.tsv`.
     `data` holds a folder for each language, as the official archive does. Returns what `classify` gives, with
     the metric `accuracy` and its `average` over languages.
 
@@ -48,7 +58,8 @@ def paws_x(model: str | Path, data: str | Path, config: EvaluationConfig) -> dic
     tests = {path.parent.name: _read_pairs(path) for path in sorted(Path(data).rglob("test_2k.tsv"))}
     lang = config.train_language
     source = only_file(data, f"{lang}/train.tsv", f"{lang}/translated_train.tsv")
-    return _scored(model, _read_pairs(source), tests, config)
+    dev = read_optional(_read_pairs, data, f"{lang}/dev_2k.tsv")
+    return _scored(model, _read_pairs(source), dev, tests, config, dev_source=f"{lang}/dev_2k.tsv")
 
 
 def _read_pairs(path: Path) -> list[Labelled]:
@@ -59,13 +70,25 @@ def _read_pairs(path: Path) -> list[Labelled]:
 def _scored(
     model: str | Path,
     training: Sequence[Labelled],
+    dev: Sequence[Labelled] | None,
     tests: dict[str, list[Labelled]],
     config: EvaluationConfig,
+    *,
+    dev_source: str,
 ) -> dict[str, Any]:
     chosen = {
         lang: tests[lang] for lang in sorted(tests) if config.languages is None or lang in config.languages
     }
-    found = classify(model, training, chosen, config, metrics=_metrics)
+    found = classify(
+        model,
+        training,
+        chosen,
+        config,
+        metrics=_metrics,
+        select="accuracy",
+        dev=dev,
+        dev_source=dev_source,
+    )
     by_seed = zip(*(test["accuracy"]["values"] for test in found["tests"].values()), strict=True)
     return {"average": over_seeds([{"accuracy": sum(run) / len(run)} for run in by_seed]), **found}
 

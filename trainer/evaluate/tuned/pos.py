@@ -9,12 +9,13 @@ from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.tagging import Tagged, Tags, averages, tag
 
-_METRIC = "accuracy"
 _COLUMNS, _FORM, _UPOS = 10, 1, 3
 
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on one language's training treebanks and score all languages' test treebanks.
+
+    The epoch is selected on the language's development treebanks.
 
     Args:
         model: a folder or hub id.
@@ -29,14 +30,31 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
-    training = [s for path in Path(data).rglob(f"{config.train_language}_*-train.conllu") for s in read(path)]
+    training, dev = (
+        [
+            s
+            for path in sorted(Path(data).rglob(f"{config.train_language}_*-{split}.conllu"))
+            for s in read(path)
+        ]
+        for split in ("train", "dev")
+    )
     tests: dict[str, list[Tagged]] = defaultdict(list)
     for path in sorted(Path(data).rglob("*_*-test.conllu")):
         lang = path.name.partition("_")[0]
         if config.languages is None or lang in config.languages:
             tests[lang] += read(path)
-    found = tag(model, training, tests, config, metric=(_METRIC, word_accuracy), fallback="X")
-    return {"average": averages(found, _METRIC), **found}
+    found = tag(
+        model,
+        training,
+        tests,
+        config,
+        metrics=lambda gold, predicted: {"accuracy": word_accuracy(gold, predicted)},
+        select="accuracy",
+        dev=dev,
+        dev_source=f"{config.train_language}_*-dev.conllu",
+        fallback="X",
+    )
+    return {"average": averages(found), **found}
 
 
 def word_accuracy(gold: Tags, predicted: Tags) -> float:

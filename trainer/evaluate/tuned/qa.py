@@ -10,12 +10,13 @@ from typing import Any
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json
+from trainer.evaluate.files import only_file, read_json, read_optional
 from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.answers import Normalise, best, mlqa_words, squad_words
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SpanHead
 from trainer.evaluate.tuned.inputs import Sampler
+from trainer.evaluate.tuned.selection import Dev, with_dev
 from trainer.evaluate.tuned.spans import Question, Windows, windows
 
 _TYDI = {
@@ -35,14 +36,19 @@ Tests = Mapping[str, Sequence[Question]]
 def xquad(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on `train-v1.1.json` (SQuAD), score every `xquad.<lang>.json`, anywhere under `data`.
 
+    XQuAD's questions are from SQuAD's development set, so the epoch is selected on training questions.
+
     Returns what `answer` gives; raises what it raises.
     """
     tests = {path.name.split(".")[1]: read(path) for path in sorted(Path(data).rglob("xquad.*.json"))}
-    return answer(model, read(only_file(data, "train-v1.1.json")), tests, config, normalise=_squad)
+    training = read(only_file(data, "train-v1.1.json"))
+    return answer(model, training, None, tests, config, normalise=_squad)
 
 
 def mlqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on `train-v1.1.json` (SQuAD), score each `test-context-<lang>-question-<lang>.json`.
+
+    The epoch is selected on `dev-context-<lang>-question-<lang>.json` of the training language.
 
     Returns what `answer` gives; raises what it raises.
     """
@@ -51,11 +57,16 @@ def mlqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[
         _, _, context, _, question = path.stem.split("-")
         if context == question:
             tests[context] = read(path)
-    return answer(model, read(only_file(data, "train-v1.1.json")), tests, config, normalise=_mlqa)
+    name = f"dev-context-{config.train_language}-question-{config.train_language}.json"
+    dev = read_optional(read, data, name)
+    training = read(only_file(data, "train-v1.1.json"))
+    return answer(model, training, dev, tests, config, dev_source=name, normalise=_mlqa)
 
 
 def tydiqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on one language of `tydiqa-goldp-v1.1-train.json`, score all of `...-dev.json`.
+
+    The test set is not public and `dev` is scored, so the epoch is selected on training questions.
 
     Returns what `answer` gives; raises what it raises.
     """
@@ -65,7 +76,7 @@ def tydiqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dic
         return [question for question in questions if question.ident.startswith(f"{_TYDI[lang]}-")]
 
     tests = {lang: asked for lang in _TYDI if (asked := of(dev, lang))}
-    return answer(model, of(train, config.train_language), tests, config, normalise=_squad)
+    return answer(model, of(train, config.train_language), None, tests, config, normalise=_squad)
 
 
 def _squad(lang: str) -> Normalise:
@@ -79,25 +90,28 @@ def _mlqa(lang: str) -> Normalise:
 def answer(
     model: str | Path,
     training: Sequence[Question],
+    dev: Sequence[Question] | None,
     tests: Tests,
     config: EvaluationConfig,
     *,
+    dev_source: str = "dev",
     normalise: Callable[[str], Normalise],
 ) -> dict[str, Any]:
-    """Fine-tune the span head on questions and score it on each language's.
+    """Fine-tune the span head on questions, select the epoch by F1 on `dev`, score each language's questions.
 
     Args:
         model: a folder or hub id.
         training: what is learnt from; at most `config.limit` of them, drawn.
+        dev, dev_source: as `with_dev` takes them; of the training language.
         tests: language -> questions, likewise.
         config: how to fine-tune; texts longer than `max_length` are read in windows.
         normalise: language -> the official normalisation.
 
     Returns:
-        `n_train`, `sampled` (as `Sampler` has it) and `by_language`: for each `n`, the `exact_match` and `f1`
-        (0 to 1) of a drawn span as long as a drawn training answer (`chance`), of the most frequent training
-        answer (`majority`), and of the model as `over_seeds` gives them; `average`, that of the model over
-        languages.
+        `n_train`, `selection` (as `Dev.report` has it), `sampled` (as `Sampler` has it) and `by_language`:
+        for each `n`, the `exact_match` and `f1` (0 to 1) of a drawn span as long as a drawn training answer
+        (`chance`), of the most frequent training answer (`majority`), and of the model as `over_seeds` gives
+        them; `average`, that of the model over languages.
 
     Raises:
         UsageError: the model cannot be loaded.
@@ -107,13 +121,17 @@ def answer(
     if not training or not any(chosen.values()):
         raise InputError("there are no questions to learn from or to test on")
     sample = Sampler(config.limit)
-    training = sample("train", training)
+    training, dev, source = with_dev(training, dev, source=dev_source)
+    training, dev = sample("train", training), sample("selection", dev)
     asked = {lang: sample(lang, questions) for lang, questions in chosen.items()}
     base = open_base(model)
     encode = partial(windows, base.tokenizer, max_length=config.max_length)
     sets: dict[str, Windows] = {lang: encode(questions) for lang, questions in asked.items()}
     examples = {lang: windows.examples for lang, windows in sets.items()}
-    runs = scores_by_seed(base, SpanHead, encode(training).examples, examples, config)
+    of_dev = encode(dev)
+    score_dev = partial(_score, dev, normalise=normalise(config.train_language))
+    chosen_on = Dev("f1", source, of_dev.examples, lambda scores: score_dev(of_dev.answers(scores))["f1"])
+    runs = scores_by_seed(base, SpanHead, encode(training).examples, examples, config, chosen_on)
     usual = Counter(question.answers[0][0] for question in training).most_common(1)[0][0]
     found = {}
     for lang, questions in asked.items():
@@ -122,10 +140,11 @@ def answer(
             "n": len(questions),
             "chance": score(_random_spans(questions, training)),
             "majority": score([usual] * len(questions)),
-            **over_seeds([score(sets[lang].answers(run[lang])) for run in runs]),
+            **over_seeds([score(sets[lang].answers(run.scores[lang])) for run in runs]),
         }
     return {
         "n_train": len(training),
+        "selection": chosen_on.report(runs),
         "sampled": sample.sampled,
         "average": _average(found),
         "by_language": found,

@@ -15,6 +15,7 @@ from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import SequenceHead
 from trainer.evaluate.tuned.inputs import Sampler, rows_of_texts
+from trainer.evaluate.tuned.selection import Dev, with_dev
 
 
 class Rated(NamedTuple):
@@ -30,16 +31,19 @@ def regress(
 ) -> dict[str, Any]:
     """Fine-tune a regression and score it by its correlations.
 
+    The epoch is selected by Pearson's correlation on a part of the training examples (`with_dev`).
+
     Returns:
-        `n_train`, `n`, `sampled` (as `Sampler` has it), `cut` (texts beyond `max_length`), `chance` and
-        `majority`, which no correlation exceeds in expectation (0), and `pearson` and `spearman` as
-        `over_seeds` gives them.
+        `n_train`, `n`, `selection` (as `Dev.report` has it), `sampled` (as `Sampler` has it), `cut` (texts
+        beyond `max_length`), `chance` and `majority`, which no correlation exceeds in expectation (0), and
+        `pearson` and `spearman` as `over_seeds` gives them.
 
     Raises:
         UsageError: the model cannot be loaded.
     """
     sample = Sampler(config.limit)
-    training, test = sample("train", training), sample("test", test)
+    training, dev, source = with_dev(training, None, source="")
+    training, dev, test = sample("train", training), sample("selection", dev), sample("test", test)
     base = open_base(model)
     # The head learns the training scores' deviations, so that its first outputs, near 0, are no outliers.
     centre = float(np.mean([item.score for item in training]))
@@ -51,12 +55,17 @@ def regress(
         return [Example((row,), item.score - centre) for row, item in zip(rows, items, strict=True)]
 
     make_head = partial(SequenceHead, outputs=1, kind="number")
-    runs = scores_by_seed(base, make_head, examples(training), {"test": examples(test)}, config)
-    gold = [item.score for item in test]
-    scored = [np.array(run["test"], np.float64) for run in runs]
+    dev_gold, gold = ([item.score for item in items] for items in (dev, test))
+    chosen_on = Dev(
+        "pearson", source, examples(dev), lambda scores: pearson(dev_gold, np.array(scores, np.float64))
+    )
+    tests = {"test": examples(test)}
+    runs = scores_by_seed(base, make_head, examples(training), tests, config, chosen_on)
+    scored = [np.array(run.scores["test"], np.float64) for run in runs]
     return {
         "n_train": len(training),
         "n": len(test),
+        "selection": chosen_on.report(runs),
         "sampled": sample.sampled,
         "cut": cut["texts"],
         "chance": 0.0,

@@ -80,6 +80,8 @@ def windows(
 
     A question is cut to a quarter of `max_length`.
     """
+    if not questions:
+        return Windows(questions, [], [], [])
     encoded: Any = tokenizer(
         [_cut(tokenizer, question.question, max_length // 4) for question in questions],
         [question.context for question in questions],

@@ -6,8 +6,8 @@ from typing import Any
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json
-from trainer.evaluate.metrics import macro_f1, micro_f1
+from trainer.evaluate.files import only_file, read_json, read_optional
+from trainer.evaluate.metrics import macro_scores, micro_scores
 from trainer.evaluate.tuned.classification import Labelled, classify
 from trainer.evaluate.tuned.entities import MARKERS, marked
 
@@ -16,24 +16,35 @@ _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{
 
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
-    """Fine-tune on `train.json` and score `test.json`, both anywhere under `data`.
+    """Fine-tune on `train.json`, select the epoch on `dev.json`, score `test.json`, anywhere under `data`.
 
     Returns:
-        What `classify` gives, with the metrics `micro_f1` and `macro_f1`, both without no_relation.
+        What `classify` gives, with micro and macro precision, recall and F1 without no_relation; `micro_f1`
+        selects the epoch.
 
     Raises:
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
     training, test = (read(only_file(data, f"{split}.json")) for split in ("train", "test"))
-    return classify(model, training, {"test": test}, config, metrics=metrics, markers=MARKERS)
+    return classify(
+        model,
+        training,
+        {"test": test},
+        config,
+        metrics=metrics,
+        select="micro_f1",
+        dev=read_optional(read, data, "dev.json"),
+        dev_source="dev.json",
+        markers=MARKERS,
+    )
 
 
 def metrics(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
-    """Micro F1 as the official scorer has it, and macro F1."""
+    """Micro P, R and F1 as the official scorer has them, and macro P, R and F1."""
     return {
-        "micro_f1": micro_f1(gold, predicted, without=_NONE),
-        "macro_f1": macro_f1(gold, predicted, without=[_NONE]),
+        **micro_scores(gold, predicted, without=_NONE),
+        **macro_scores(gold, predicted, without=[_NONE]),
     }
 
 

@@ -14,6 +14,7 @@ from trainer.evaluate.tuned.examples import Example
 from trainer.evaluate.tuned.finetune import Base, open_base, scores_by_seed
 from trainer.evaluate.tuned.heads import TokenHead
 from trainer.evaluate.tuned.inputs import Sampler, examples_of_words
+from trainer.evaluate.tuned.selection import Dev, Scores, with_dev
 
 Tags = Sequence[Sequence[str]]
 
@@ -31,24 +32,29 @@ def tag(
     tests: Mapping[str, Sequence[Tagged]],
     config: EvaluationConfig,
     *,
-    metric: tuple[str, Callable[[Tags, Tags], float]],
+    metrics: Callable[[Tags, Tags], dict[str, float]],
+    select: str,
+    dev: Sequence[Tagged] | None,
+    dev_source: str,
     fallback: str,
 ) -> dict[str, Any]:
-    """Fine-tune a tagger and score it on the test sets.
+    """Fine-tune a tagger, select the epoch on `dev`, score the test sets.
 
     Args:
         model: a folder or hub id.
         training: what is learnt from; at most `config.limit` of them, drawn.
         tests: language -> sentences, likewise.
         config: how to fine-tune.
-        metric: its name, and the function of gold and predicted tags.
+        metrics: of gold and predicted tags.
+        select: the metric that selects the epoch.
+        dev, dev_source: as `with_dev` takes them.
         fallback: the tag of words that are cut off.
 
     Returns:
-        `n_train`, `sampled` (as `Sampler` has it), `tags`, `cut` (words beyond `max_length`) and
-        `by_language`: for each `n`, what uniformly drawn tags score (`chance`), what each word's most
-        frequent training tag scores (`majority`; a word never seen has the most frequent tag of all), and the
-        model's score as `over_seeds` gives it.
+        `n_train`, `selection` (as `Dev.report` has it), `sampled` (as `Sampler` has it), `tags`, `cut` (words
+        beyond `max_length`) and `by_language`: for each `n`, what uniformly drawn tags score (`chance`), what
+        each word's most frequent training tag scores (`majority`; a word never seen has the most frequent tag
+        of all), and the model's scores as `over_seeds` gives them.
 
     Raises:
         UsageError: the model cannot be loaded.
@@ -56,38 +62,43 @@ def tag(
     """
     if not training or not any(tests.values()):
         raise InputError("there are no tagged sentences to learn from or to test on")
-    name, score = metric
     sample = Sampler(config.limit)
-    training = sample("train", training)
+    training, dev, source = with_dev(training, dev, source=dev_source)
+    training, dev = sample("train", training), sample("selection", dev)
     asked = {lang: sample(lang, items) for lang, items in tests.items()}
     base = open_base(model)
     known = sorted({tag for sentence in training for tag in sentence.tags})
     cut: Counter[str] = Counter()
     encode = partial(_encode, base, known=known, max_length=config.max_length, cut=cut)
     encoded = {lang: encode(items) for lang, items in asked.items()}
-    examples, _ = encode(training)
+    (examples, _), (dev_examples, dev_places) = encode(training), encode(dev)
     sets = {lang: made for lang, (made, _) in encoded.items()}
-    runs = scores_by_seed(base, partial(TokenHead, classes=len(known)), examples, sets, config)
+
+    def predicted(scores: Scores, places: Sequence[Sequence[int | None]]) -> list[list[str]]:
+        return [
+            [fallback if place is None else known[int(s[place].argmax())] for place in of_words]
+            for s, of_words in zip(scores, places, strict=True)
+        ]
+
+    dev_gold = [item.tags for item in dev]
+    chosen_on = Dev(
+        select, source, dev_examples, lambda s: metrics(dev_gold, predicted(s, dev_places))[select]
+    )
+    runs = scores_by_seed(base, partial(TokenHead, classes=len(known)), examples, sets, config, chosen_on)
     usual = _usual_tags(training)
     found = {}
     for lang, items in asked.items():
         gold = [item.tags for item in items]
         draw = Draw("chance", lang)
-        predictions = [
-            [
-                [fallback if place is None else known[int(s[place].argmax())] for place in places]
-                for s, places in zip(run[lang], encoded[lang][1], strict=True)
-            ]
-            for run in runs
-        ]
         found[lang] = {
             "n": len(items),
-            "chance": score(gold, [[draw.choice(known) for _ in item.tags] for item in items]),
-            "majority": score(gold, [[usual.get(word, usual[""]) for word in item.words] for item in items]),
-            **over_seeds([{name: score(gold, predicted)} for predicted in predictions]),
+            "chance": metrics(gold, [[draw.choice(known) for _ in item.tags] for item in items]),
+            "majority": metrics(gold, [[usual.get(w, usual[""]) for w in item.words] for item in items]),
+            **over_seeds([metrics(gold, predicted(run.scores[lang], encoded[lang][1])) for run in runs]),
         }
     return {
         "n_train": len(training),
+        "selection": chosen_on.report(runs),
         "sampled": sample.sampled,
         "tags": len(known),
         "cut": cut["words"],
@@ -95,11 +106,14 @@ def tag(
     }
 
 
-def averages(result: dict[str, Any], metric: str, *, without: Sequence[str] = ()) -> dict[str, Any]:
-    """The mean over languages of each seed's score, over the seeds; `languages` it is made of."""
+def averages(result: dict[str, Any], *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """The mean over languages of each seed's scores, over the seeds; `languages` it is made of."""
     langs = [lang for lang in result["by_language"] if lang not in without]
-    by_seed = zip(*(result["by_language"][lang][metric]["values"] for lang in langs), strict=True)
-    return {"languages": langs, **over_seeds([{metric: sum(run) / len(run)} for run in by_seed])}
+    found: dict[str, Any] = {"languages": langs}
+    for metric in result["by_language"][langs[0]]["chance"] if langs else ():
+        by_seed = zip(*(result["by_language"][lang][metric]["values"] for lang in langs), strict=True)
+        found |= over_seeds([{metric: sum(run) / len(run)} for run in by_seed])
+    return found
 
 
 def _encode(

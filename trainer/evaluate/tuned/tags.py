@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from trainer.evaluate.metrics import f_measure
+from trainer.evaluate.metrics import precision_recall_f1
 
 
 def entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
@@ -23,8 +23,8 @@ def entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
         ended = prefix in ("E", "S", "O")
 
 
-def entity_f1(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> float:
-    """Micro F1 of entities whose type and borders are right.
+def entity_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Micro `precision`, `recall` and `f1` of entities whose type and borders are right.
 
     Args:
         gold, predicted: the tags of each sentence's words.
@@ -33,4 +33,4 @@ def entity_f1(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]])
     for expected, found in zip(gold, predicted, strict=True):
         one, other = set(entities(expected)), set(entities(found))
         counts.update(right=len(one & other), gold=len(one), predicted=len(other))
-    return f_measure(counts["right"], counts["predicted"], counts["gold"])
+    return precision_recall_f1(counts["right"], counts["predicted"], counts["gold"])

@@ -32,7 +32,7 @@ class Line(Task[torch.Tensor]):
 
 def test_the_test_is_that_of_the_best_epoch_on_validation():
     task = Line([0.2, 0.5, 0.5, 0.1])
-    assert fine_tune(task, EvaluationConfig(epochs=4), hidden=16, seed=0) == 2
+    assert fine_tune(task, EvaluationConfig(epochs=4), hidden=16, seed=0) == (2.0, 2, 0.5)
     assert task.asked == [1, 2]
 
 

@@ -89,8 +89,9 @@ def test_a_seed_gives_the_same_scores_and_another_others(base):
     config = QUICK.model_copy(update={"seeds": (0, 1, 0)})
     before = copy.deepcopy(base.encoder.state_dict())
     one, other, again = scores_by_seed(base, classes, toy(), {"x": toy(9)}, config)
-    assert all(np.array_equal(a, b) for a, b in zip(one["x"], again["x"], strict=True))
-    assert not np.allclose(one["x"][0], other["x"][0])
+    one, other, again = (run.scores["x"] for run in (one, other, again))
+    assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not np.allclose(one[0], other[0])
     assert all(torch.equal(before[name], now) for name, now in base.encoder.state_dict().items())
 
 

@@ -45,6 +45,7 @@ KBP = (
 
 def test_relx(bert, tmp_path):
     write(tmp_path / "kbp37" / "train.txt", KBP)
+    write(tmp_path / "kbp37" / "dev.txt", KBP)
     write(tmp_path / "RELX" / "RELX_en.txt", KBP)
     write(tmp_path / "RELX" / "RELX_tr.txt", KBP + KBP.replace("(e1,e2)", "(e2,e1)"))
     assert relx.read(tmp_path / "kbp37" / "train.txt")[0] == (
@@ -56,8 +57,14 @@ def test_relx(bert, tmp_path):
     assert (found["n_train"], found["classes"], list(found["tests"])) == (2, 2, ["en", "tr"])
     assert found["tests"]["tr"]["n"] == 4
     # `no_relation` is the first of the two equally frequent labels.
-    assert found["tests"]["tr"]["majority"] == {"accuracy": 0.5, "macro_f1": 0.0}
+    assert found["tests"]["tr"]["majority"] == {
+        "accuracy": 0.5,
+        **{f"macro_{name}": 0.0 for name in ("precision", "recall", "f1")},
+    }
     check_seeds(found["tests"]["en"]["accuracy"])
+    assert (found["selection"]["on"], found["selection"]["n"]) == ("dev.txt", 2)
+    # The development sentences are the English test sentences.
+    assert found["selection"]["dev"] == found["tests"]["en"]["macro_f1"]
     assert relx.evaluate(bert, tmp_path, QUICK_2) == found
     write(tmp_path / "RELX" / "RELX_fr.txt", "no number\nx\n\n\n")
     with pytest.raises(InputError, match=r"RELX_fr\.txt, line 1"):
@@ -82,6 +89,7 @@ def test_relx_as_published(real_data, tmp_path):
 def test_ner(bert, tmp_path):
     write(tmp_path / "en" / "train", "en:Ada\tB-PER\nen:in\tO\nen:Ulm\tB-LOC\n\nen:Oslo\tB-LOC\n\n")
     write(tmp_path / "en" / "test.txt", "-DOCSTART- -X- O O\n\nAda NNP I-NP I-PER\nBob NNP I-NP I-PER\n\n")
+    write(tmp_path / "en" / "dev", "en:Oslo\tB-LOC\n\n")
     write(tmp_path / "zh" / "test", "zh:大\tB-LOC\nzh:小\tI-LOC\n")
     assert ner.read(tmp_path / "en" / "train") == [
         (("Ada", "in", "Ulm"), ("B-PER", "O", "B-LOC")),
@@ -90,6 +98,7 @@ def test_ner(bert, tmp_path):
     assert ner.read(tmp_path / "en" / "test.txt") == [(("Ada", "Bob"), ("I-PER", "I-PER"))]
     found = ner.evaluate(bert, tmp_path, QUICK_2)
     assert found["trained_on"] == "en/train"
+    assert (found["n_train"], found["selection"]["on"], found["selection"]["n"]) == (2, "en/dev", 1)
     assert found["average"]["languages"] == ["en", "zh"]
     assert found["average_without_ja_zh"]["languages"] == ["en"]
     assert found["average_without_ja_zh"]["f1"] == found["by_language"]["en"]["f1"]
@@ -121,13 +130,15 @@ CONLLU = """# text = Ulm's good
 
 
 def test_pos(bert, tmp_path):
-    for name in ("en_x-ud-train", "en_x-ud-test", "fr_y-ud-test", "fr_z-ud-test"):
+    for name in ("en_x-ud-train", "en_x-ud-dev", "en_x-ud-test", "fr_y-ud-test", "fr_z-ud-test"):
         write(tmp_path / f"{name}.conllu", CONLLU)
     found = pos.evaluate(bert, tmp_path, QUICK_2)
     assert (found["n_train"], found["tags"]) == (1, 3)
+    assert found["selection"]["on"] == "en_*-dev.conllu"
+    assert found["selection"]["dev"] == found["by_language"]["en"]["accuracy"]
     assert {lang: part["n"] for lang, part in found["by_language"].items()} == {"en": 1, "fr": 2}
     # Each word has been seen with its tag.
-    assert found["by_language"]["fr"]["majority"] == 1.0
+    assert found["by_language"]["fr"]["majority"] == {"accuracy": 1.0}
     assert pos.word_accuracy([["A", "B"], ["C"]], [["A", "C"], ["C"]]) == pytest.approx(2 / 3)
     write(tmp_path / "de_z-ud-test.conllu", "1\tUlm\n")
     with pytest.raises(InputError, match="has 2 columns"):
@@ -142,8 +153,10 @@ def test_xnli(bert, tmp_path):
     header = "language\tgold_label\tsentence1_binary_parse\tsentence1\tsentence2\n"
     lines = "en\tcontradiction\t\tUlm\tis it\nde\tentailment\t\tUlm\tgood\nde\tneutral\t\tUlm\tbad\n"
     write(tmp_path / "xnli.test.tsv", header + lines)
+    write(tmp_path / "xnli.dev.tsv", header + lines)
     found = pairs.xnli(bert, tmp_path, QUICK_2)
     assert found["classes"] == 2
+    assert (found["selection"]["on"], found["selection"]["n"]) == ("xnli.dev.tsv, en", 1)
     assert {lang: test["n"] for lang, test in found["tests"].items()} == {"de": 2, "en": 1}
     assert found["tests"]["en"]["majority"] == {"accuracy": 1.0}
     both = zip(*(test["accuracy"]["values"] for test in found["tests"].values()), strict=True)
@@ -152,10 +165,18 @@ def test_xnli(bert, tmp_path):
 
 def test_paws_x(bert, tmp_path):
     text = "id\tsentence1\tsentence2\tlabel\n1\tUlm is\tis Ulm\t1\n2\tOslo\tLima\t0\n"
-    for path in ("en/train.tsv", "en/test_2k.tsv", "fr/test_2k.tsv", "fr/translated_train.tsv"):
+    for path in (
+        "en/train.tsv",
+        "en/dev_2k.tsv",
+        "fr/dev_2k.tsv",
+        "en/test_2k.tsv",
+        "fr/test_2k.tsv",
+        "fr/translated_train.tsv",
+    ):
         write(tmp_path / "x-final" / path, text)
     found = pairs.paws_x(bert, tmp_path, QUICK)
     assert (found["n_train"], sorted(found["tests"])) == (2, ["en", "fr"])
+    assert found["selection"]["on"] == "en/dev_2k.tsv"
     french = pairs.paws_x(
         bert, tmp_path, QUICK.model_copy(update={"train_language": "fr", "languages": ("fr",)})
     )
@@ -186,7 +207,13 @@ def test_questions(bert, tmp_path):
     assert {lang: part["n"] for lang, part in found["by_language"].items()} == {"de": 2, "en": 1}
     assert found["by_language"]["de"]["majority"] == {"exact_match": 0.5, "f1": 0.5}
     check_seeds(found["average"]["f1"])
-    assert list(qa.mlqa(bert, tmp_path, QUICK)["by_language"]) == ["es"]
+    assert (found["n_train"], found["selection"]["n"]) == (2, 1)
+    assert found["selection"]["on"] == "1 of 3 training examples, by hash"
+    write(tmp_path / "dev-context-en-question-en.json", squad(("8", "Ulm"), ("9", "Ada")))
+    found = qa.mlqa(bert, tmp_path, QUICK)
+    assert list(found["by_language"]) == ["es"]
+    assert (found["n_train"], found["selection"]["n"]) == (3, 2)
+    assert found["selection"]["on"] == "dev-context-en-question-en.json"
     write(tmp_path / "tydiqa-goldp-v1.1-train.json", squad(("english-1", "Ulm"), ("korean-2", "Ada")))
     write(
         tmp_path / "tydiqa-goldp-v1.1-dev.json",
@@ -236,10 +263,12 @@ def test_glue_is_read_whole_unless_a_limit_is_set(bert, tmp_path):
         write(tmp_path / "CoLA" / f"{split}.tsv", rows)
     config = EvaluationConfig(epochs=1, batch=512, max_length=16)
     whole = glue.evaluate(bert, tmp_path, config)["tasks"]["CoLA"]
-    assert (whole["n_train"], whole["tests"]["dev"]["n"], whole["sampled"]) == (2003, 2003, {})
+    assert (whole["n_train"], whole["tests"]["dev"]["n"], whole["sampled"]) == (1803, 2003, {})
+    assert whole["selection"]["on"] == "200 of 2003 training examples, by hash"
     few = glue.evaluate(bert, tmp_path, config.model_copy(update={"limit": 40}))["tasks"]["CoLA"]
     assert few["tests"]["dev"]["n"] == 40
-    assert few["sampled"] == {part: {"n": 40, "of": 2003} for part in ("train", "dev")}
+    sizes = {"train": 1803, "selection": 200, "dev": 2003}
+    assert few["sampled"] == {part: {"n": 40, "of": size} for part, size in sizes.items()}
 
 
 def test_glue_as_published(real_data, tmp_path):
@@ -285,8 +314,12 @@ def test_tacred(bert, tmp_path):
         write(tmp_path / f"{split}.json", json.dumps(rows))
     assert tacred.read(tmp_path / "dev.json")[0].text == "<e1> Ada </e1> ( of <e2> Ulm </e2> )"
     found = tacred.evaluate(bert, tmp_path, QUICK_2)["tests"]["test"]
-    assert found["majority"] == {"micro_f1": pytest.approx(0.8), "macro_f1": pytest.approx(0.8)}
+    of_both = {"precision": 2 / 3, "recall": 1.0, "f1": 0.8}
+    assert found["majority"] == pytest.approx(
+        {f"{kind}_{name}": value for kind in ("micro", "macro") for name, value in of_both.items()}
+    )
     check_seeds(found["micro_f1"])
+    assert found["micro_precision"]["values"][0] >= 0
     write(tmp_path / "test.json", '[{"token": ["a"]}]')
     with pytest.raises(InputError, match="TACRED's format"):
         tacred.evaluate(bert, tmp_path, QUICK)
@@ -299,7 +332,7 @@ def test_open_entity(bert, tmp_path):
         return {"sent": text, "start": start, "end": start + len(mention), "labels": labels, "ents": []}
 
     rows = [item("Ada", "person"), item("Ulm", "place", "location"), item("Ada", "person")]
-    for split in ("train", "test"):
+    for split in ("train", "dev", "test"):
         write(tmp_path / f"{split}.json", json.dumps(rows))
     assert open_entity.read(tmp_path / "train.json")[1].text == "Ada was born in <e1> Ulm </e1>."
     found = open_entity.evaluate(bert, tmp_path, QUICK_2)
@@ -308,3 +341,29 @@ def test_open_entity(bert, tmp_path):
     # Three types said of each of three, four of them right: P 4/9, R 1.
     assert found["chance"]["loose_micro_f1"] == pytest.approx(2 * 4 / (9 + 4))
     check_seeds(found["loose_micro_f1"])
+
+
+def test_the_epoch_is_selected_on_dev_and_test_is_scored_there(bert, tmp_path):
+    """Development and test labels contradict the training labels: the more is learnt, the worse the score."""
+
+    def item(mention, relation):
+        token = ["Ada", "is", mention]
+        ends = {"subj_start": 0, "subj_end": 0, "obj_start": 2, "obj_end": 2}
+        return {"token": token, **ends, "relation": relation}
+
+    towns, lakes = ("Ulm", "Rome", "Paris", "Lima"), ("river", "lake", "good", "bad")
+    taught = [item(m, "per:town") for m in towns] + [item(m, "per:lake") for m in lakes]
+    swapped = [item(m, "per:lake") for m in towns] + [item(m, "per:town") for m in lakes]
+    config = QUICK_2.model_copy(update={"epochs": 12, "lr": 5e-3})
+    for split, rows in (("train", taught * 3), ("dev", swapped), ("test", swapped)):
+        write(tmp_path / f"{split}.json", json.dumps(rows))
+    found = tacred.evaluate(bert, tmp_path, config)
+    assert found["selection"]["metric"] == "micro_f1"
+    assert found["selection"]["dev"] == found["tests"]["test"]["micro_f1"]
+    # The last epoch has learnt the training labels by heart and scores 0 here.
+    assert all(epoch < 12 for epoch in found["selection"]["epochs"])
+    assert found["tests"]["test"]["micro_f1"]["mean"] > 0
+    write(tmp_path / "dev.json", json.dumps(taught))
+    agreeing = tacred.evaluate(bert, tmp_path, config)
+    assert agreeing["selection"]["dev"]["mean"] == 1.0
+    assert agreeing["tests"]["test"]["micro_f1"]["mean"] == 0.0

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.evaluate.tuned.tags import entities, entity_f1
+from trainer.evaluate.tuned.tags import entities, entity_scores
 
 TAG = st.sampled_from(["O", *(f"{prefix}-{kind}" for prefix in "BIES" for kind in ("PER", "LOC"))])
 SENTENCE = st.lists(TAG, max_size=12)
@@ -64,4 +64,6 @@ def test_f1_counts_whole_entities_over_all_sentences(pairs):
         known += len(conlleval(gold))
     precision, recall = right / said if said else 0.0, right / known if known else 0.0
     expected = 2 * precision * recall / (precision + recall) if right else 0.0
-    assert abs(entity_f1(*zip(*pairs, strict=True)) - expected) < 1e-12
+    found = entity_scores(*zip(*pairs, strict=True))
+    assert abs(found["f1"] - expected) < 1e-12
+    assert (found["precision"], found["recall"]) == (precision, recall)
