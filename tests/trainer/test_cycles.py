@@ -9,7 +9,8 @@ from kgcorpus.contracts.splits import split_of_pair
 from tests.trainer.toy import RELATIONS, rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate.bootstrap import compare
-from trainer.evaluate.builds.cycles import evaluate
+from trainer.evaluate.builds.cycles import benchmark, evaluate
+from trainer.evaluate.config import EvaluationConfig
 from trainer.run import train
 
 CONFIG = TrainingConfig(
@@ -39,6 +40,14 @@ def test_every_question_hides_a_held_out_pair_and_is_counted_once(run, corpus):
     assert found["by_language"]["en"] == found["overall"]
     assert found["one_language_a_cycle"]["overall"]["n"] == found["overall"]["n"]
     assert evaluate(run, corpus, limit=3)["overall"]["n"] == 3
+
+
+def test_the_configured_relations_are_left_out(run, corpus):
+    some = EvaluationConfig(exclude_relations=("P0", "P1", "P2"))
+    found = benchmark(run, corpus, some)
+    assert found["excluded"] == ["P0", "P1", "P2"]
+    assert found["without"]["n"] < found["overall"]["n"]
+    assert benchmark(run, corpus, EvaluationConfig())["excluded"] == ["P530"]
 
 
 def test_the_hidden_relation_decides(run, corpus, tmp_path):

@@ -79,6 +79,11 @@ class EvaluationConfig(Section):
     exclude_corpus: str | None = Field(
         None, description="a build whose facts (table `triples`) a probe leaves out, and lists"
     )
+    exclude_relations: tuple[str, ...] = Field(
+        ("P530",),
+        description="relations whose questions the part `without` leaves out (`cycles` alone): diplomatic "
+        "relations form half of the triangles of some graphs and are easy to guess",
+    )
     jaket: AdaptationConfig = Field(
         default_factory=AdaptationConfig, description="an unseen graph, for JAKET's benchmarks"
     )

@@ -1,0 +1,38 @@
+"""Names beside ids are in the build's base language, where none is asked for."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.languages import base_language_of
+from tests.trainer.toy import write_corpus
+
+
+def test_inspect_names_ids_in_the_base_language(tmp_path):
+    names = [{"lang": lang, "label": f"Roma-{lang}", "aliases": []} for lang in ("ltg", "lv")]
+    rows = {
+        "entities": [{"qid": "Q1", "names": names, "description": None, "types": []}],
+        "triples": [{"h": "Q1", "r": "P1", "t": "Q1"}],
+    }
+    corpus = write_corpus(tmp_path, rows, shards=1)
+    for languages in (["ltg", "lv"], ["lv", "ltg"]):
+        (corpus / "config.yaml").write_text(yaml.safe_dump({"languages": languages}))
+        shown = subprocess.run(
+            [sys.executable, "-m", "kgcorpus", "inspect", "triples", "--out", corpus],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"Roma-{languages[0]}" in shown.stdout
+        assert f"Roma-{languages[1]}" not in shown.stdout
+
+
+@pytest.mark.parametrize("text", [None, "", "languages: []", "[1]", "a: {"])
+def test_a_build_without_languages_is_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"config\.yaml: gives no languages"):
+        base_language_of(tmp_path)
