@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -12,9 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
-
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-_UNSET = re.compile("\ue000(\\w+)\ue000")
+from kgcorpus.contracts.yaml_reader import parse_yaml, read_yaml
 
 
 def _code(value: Any) -> Any:
@@ -399,10 +396,22 @@ def settings(
     file: Path | None, *, overrides: Sequence[str] = (), variables: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """What a YAML file and overrides hold, not yet validated; arguments and errors as of `load`."""
-    data = _read_yaml(file, os.environ if variables is None else variables) if file else {}
+    data = _mapping(file, os.environ if variables is None else variables) if file else {}
     for override in overrides:
         _apply(data, override)
     return data
+
+
+def load_resolved(folder: Path, *, overrides: Sequence[str] = ()) -> BuildConfig:
+    """Read the config.yaml of a build, which may come from others: `${VAR}` in it is text.
+
+    Raises:
+        UsageError: as `load`.
+    """
+    data = _mapping(folder / "config.yaml", None)
+    for override in overrides:
+        _apply(data, override)
+    return validated(BuildConfig, data, where=str(folder / "config.yaml"))
 
 
 def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
@@ -432,7 +441,8 @@ def put(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:
         child = node[name]
         if not isinstance(child, dict):
             raise UsageError(f"{key}: {name} is not a section", where=where)
-        node = child
+        # An alias of YAML makes one object of two sections.
+        node[name] = node = dict(child)
     node[last] = value
 
 
@@ -441,70 +451,18 @@ def to_yaml(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _read_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        loader = _Loader(_expand(file.read_text(encoding="utf-8"), variables))
-        loader.name = str(file)
-        data = loader.get_single_data()
-    except FileNotFoundError:
-        raise UsageError("no such config file", where=str(file), mend="Correct --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(file)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"is not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
-    if not isinstance(data or {}, dict):
+def _mapping(file: Path, variables: Mapping[str, str] | None) -> dict[str, Any]:
+    data = read_yaml(file, variables)
+    if data is not None and not isinstance(data, dict):
         raise UsageError("must be a mapping of keys to values", where=str(file))
-    return dict(data or {})
-
-
-def _expand(text: str, variables: Mapping[str, str]) -> str:
-    """The text with its variables in their places; one that is not set is marked as `_UNSET`."""
-
-    def value(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        unset = f"\ue000{name}\ue000" if default is None else str(default)
-        return variables.get(name, unset)
-
-    return _VARIABLE.sub(value, text)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which no key stands twice, as the later would replace the earlier, and each variable is set."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise UsageError(
-                    f"the key {key.value} stands twice", where=self._line(key), mend="Join the two"
-                )
-            seen.add(key.value)
-        return node
-
-    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
-        node = super().compose_scalar_node(anchor)
-        # Only here: in a comment a variable may be what it likes.
-        if unset := _UNSET.search(node.value):
-            raise UsageError(
-                f"the variable {unset[1]} is not set",
-                where=self._line(node),
-                mend=f"Write ${{{unset[1]}:-default}} or set it",
-            )
-        return node
-
-    def _line(self, node: yaml.Node) -> str:
-        return f"{self.name}:{node.start_mark.line + 1}"
+    return data or {}
 
 
 def _apply(data: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise UsageError(f"--set needs key=value, not {override!r}")
-    try:
-        put(data, key, yaml.safe_load(value), where="--set")
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise UsageError(f"--set {key}: the value is not valid YAML: {value!r}") from None
+    put(data, key, parse_yaml(value, where=f"--set {key}"), where="--set")
 
 
 def _roots(errors: Sequence[Any]) -> list[Any]:

@@ -1,15 +1,28 @@
 """The configuration tells a user what is wrong, and where."""
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from kgcorpus.config import BuildConfig, GraphConfig, load, to_yaml, validated
+from kgcorpus.config import BuildConfig, GraphConfig, load, load_resolved, settings, to_yaml, validated
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.wiki.site import LANGUAGE_CODES
 
 ROOT = Path(__file__).resolve().parents[1]
+# Nine aliases of the line before, nine times: merge keys, a list, values of a mapping.
+BOMBS = [
+    "\n".join([first, *(f"a{i}: &a{i} {form(', '.join(9 * [f'*a{i - 1}']))}" for i in range(1, 10))])
+    for first, form in (
+        ("a0: &a0 {k: 1}", "{{<<: [{}]}}".format),
+        ("a0: &a0 [x]", "[{}]".format),
+        ("a0: &a0 [x]", "{{k: [{}]}}".format),
+    )
+]
 
 
 def write(folder: Path, text: str) -> Path:
@@ -81,6 +94,61 @@ def test_a_comment_may_name_any_variable(tmp_path: Path) -> None:
     path = write(tmp_path, "seed: 3  # ${NOPE}\n# ${NOPE}\ngraph: {triples: [${GIVEN}/b, '#${GIVEN}']}")
     config = load(BuildConfig, path, variables={"GIVEN": "there"})
     assert (config.seed, config.graph.triples) == (3, ("there/b", "#there"))
+
+
+@pytest.mark.parametrize("form", ["{}", '"{}"', "'{}'"], ids=["plain", "double", "single"])
+@given(value=st.text(st.characters(codec="utf-8")))
+@example("it's")
+@example('q"x')
+@example("a: b # c")
+@example("one\ntwo: [")
+@example("*alias")
+@example("${OTHER}")
+def test_a_variable_is_data_and_never_syntax(
+    tmp_path_factory: pytest.TempPathFactory, form: str, value: str
+) -> None:
+    path = write(tmp_path_factory.mktemp("c"), f"text: [{{lang: en, path: {form.format('a${V}')}}}]")
+    assert load(BuildConfig, path, variables={"V": value}).text[0].path == f"a{value}"
+
+
+def test_a_variable_may_be_a_number_or_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed: ${SEED}\ncycles: {per_pair: ${MANY:-7}}\nimportance: {encoder: ${E:-}}")
+    config = load(BuildConfig, path, variables={"SEED": "12"})
+    assert (config.seed, config.cycles.per_pair, config.importance.encoder) == (12, 7, None)
+
+
+def test_a_builds_own_config_is_read_without_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "secret")
+    (tmp_path / "config.yaml").write_text("graph: {triples: ['${KEY}']}")
+    assert load_resolved(tmp_path).graph.triples == ("${KEY}",)
+
+
+def test_an_override_of_one_section_leaves_its_alias_alone(tmp_path: Path) -> None:
+    path = write(tmp_path, "graph: {triples: &t [a], labels: *t}\ntext: [&x {lang: en, path: p}, *x]")
+    config = load(BuildConfig, path, overrides=["graph.triples=b"])
+    assert (config.graph.triples, config.graph.labels, len(config.text)) == (("b",), ("a",), 2)
+
+
+def test_merge_keys_of_one_level_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "text: [&x {lang: en, path: p}, {<<: *x, path: q}]")
+    assert [(t.lang, t.path) for t in load(BuildConfig, path).text] == [("en", "p"), ("en", "q")]
+
+
+def test_a_config_is_no_named_pipe_and_has_an_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "long").write_text("#" * (2 << 20) + "\n")
+    for name, message in (("pipe", "no regular file but a pipe"), ("long", "longer than 2 MiB")):
+        with pytest.raises(UsageError, match=message):
+            load(BuildConfig, tmp_path / name)
+    assert load(BuildConfig, Path("/dev/null")) == BuildConfig()
+
+
+@given(st.text(st.sampled_from("a&*<:{}[],!'\"#|>?-=~$%@` \n\t01.\ufeff\ue000"), max_size=60))
+def test_any_text_is_a_config_or_a_plain_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    with contextlib.suppress(UsageError):
+        settings(write(tmp_path_factory.mktemp("c"), text), variables={"a": "b"})
 
 
 @pytest.mark.parametrize("key", BuildConfig.model_fields)
@@ -180,6 +248,14 @@ def test_every_shipped_config_is_valid(path: Path) -> None:
         "seed: " + "[" * 5000,
         "seed: 2001-99-99",
         "a: &a [x, x]\nb: &b [*a, *a]\nseed: *b",
+        "languages: !!set {en, de}",
+        "languages: !!omap [en: de]",
+        "seed: " + "9" * 4_000_000,
+        "seed: 0x" + "f" * 101,
+        "seed: 1" + ":59" * 300_000,
+        "graph: &g {triples: *g}",
+        "graph: &g {<<: *g}",
+        *BOMBS,
     ],
 )
 def test_yaml_makes_no_object_and_breaks_nothing(tmp_path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError
 
 # `simple` names the Simple English Wikipedia. Subtags are scripts, regions and variants, also those of
 # Wikimedia (`be-tarask`, `zh-classical`); exports of other programs write `pt_BR`.
@@ -27,12 +27,12 @@ def base_language_of(corpus: Path) -> str:
     Raises:
         InputError: config.yaml is missing or names no language.
     """
-    import yaml
+    from kgcorpus.contracts.yaml_reader import read_yaml
 
     path = corpus / "config.yaml"
     try:
-        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["languages"][0])
-    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        return str(read_yaml(path)["languages"][0])
+    except (UsageError, KeyError, IndexError, TypeError) as error:
         raise InputError(
             f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
         ) from None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgcorpus.config import BuildConfig, load
+from kgcorpus.config import load_resolved
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import write_text
@@ -61,7 +61,8 @@ def _first_words(path: Path) -> Iterator[str]:
 
 def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:
     manifest = load_manifest(corpus)
-    seed = load(BuildConfig, corpus / "config.yaml").seed
+    manifest.check_files(corpus, ("pages",))
+    seed = load_resolved(corpus).seed
     paths = {
         name: manifest.files(corpus, name) if name in manifest.tables else []
         for name in ("pages", "titles", "surfaces")

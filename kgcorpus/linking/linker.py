@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kgcorpus.config import BuildConfig, LinkingConfig, load
+from kgcorpus.config import LinkingConfig, load_resolved
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE
 from kgcorpus.contracts.links import refuse_links
@@ -86,7 +86,7 @@ class Linker:
                 where=str(corpus),
                 mend="Run kgcorpus build-corpus surfaces in_links entities",
             )
-        config = load(BuildConfig, corpus / "config.yaml", overrides=overrides).linking
+        config = load_resolved(corpus, overrides=overrides).linking
         linker = cls.of_tables(paths, corpus / "cache" / "linker", lang, config=config, without=without)
         if len(linker.lexicon.senses.offsets) < 2:
             raise UsageError(

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import Draw
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.yaml_reader import read_yaml
 from kgcorpus.tokens import tokenize_rows
 from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.builds.cycle_questions import Choices, Question, read_choices, read_questions
@@ -121,8 +121,8 @@ def evaluate(
 def _corpus_seed(corpus: Path) -> int:
     path = corpus / "config.yaml"
     try:
-        return int(yaml.safe_load(path.read_text(encoding="utf-8"))["seed"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        return int(read_yaml(path)["seed"])
+    except (UsageError, KeyError, TypeError) as error:
         raise InputError(f"gives no seed ({error!r})", where=str(path), mend="Build the corpus") from None
 
 
