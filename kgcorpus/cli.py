@@ -143,14 +143,10 @@ def plan(
     from pipelines.plan import plan as make_plan
 
     resolved = _build_config(config, out, set_ or [])
-    steps = make_plan(
-        resolved,
-        out,
-        manifest=load_manifest(out),
-        digests=SourceDigests(out),
-        targets=targets or (),
-        force=force,
-    )
+    manifest, digests = load_manifest(out), SourceDigests(out)
+    steps = make_plan(resolved, out, manifest=manifest, digests=digests, targets=targets or (), force=force)
+    if manifest.tables:
+        digests.files.save()
     rows = [{"stage": step.stage, "action": step.action, "reason": step.reason} for step in steps]
     _show(rows, as_json, lambda row: f"{row['stage']:<18} {row['action']:<5} {row['reason']}")
 
@@ -197,6 +193,7 @@ def inspect(
     manifest = load_manifest(out, required=True)
     if find_table(table).name not in manifest.tables:
         raise UsageError(f"{table} is not built", where=str(out), mend=f"Run kgcorpus build-corpus {table}")
+    manifest.verify_files(out, (find_table(table).name,))
     rows = sample_rows(manifest.files(out, table), n)
     if as_json:
         say_json(rows)

@@ -16,9 +16,11 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import refuse_links
-from kgcorpus.contracts.manifest import File, Manifest, is_inside, load_manifest, parse_manifest
+from kgcorpus.contracts.manifest import File, Manifest, file_fault, is_inside, load_manifest, parse_manifest
 from kgcorpus.contracts.remote import fetch, told
 from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
 
@@ -160,10 +162,12 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
     sweep_temporaries(folder)
     for file in _files_of(whole, set(streamed) - set(tables)):
         (folder / file.path).unlink(missing_ok=True)
+    digests = FileDigests(folder / MEMORY)
     for file in _files_of(whole, tables):
-        target = folder / file.path
-        if not (target.exists() and target.stat().st_size == file.bytes and sha256_of(target) == file.sha256):
-            _fetch_whole(url, file, target)
+        if file_fault(folder, file, digests):
+            _fetch_whole(url, file, folder / file.path)
+            digests.record(folder / file.path, file.sha256)
+    digests.save()
     with replacing(folder / "config.yaml") as temporary:
         fetch(f"{url}/config.yaml", temporary)
     named = {name: entry for name, entry in whole.tables.items() if name in {*tables, *streamed}}
@@ -260,6 +264,6 @@ def _named(manifest: bytes) -> dict[str, str | None]:
 def _json(content: bytes) -> dict[str, Any]:
     """Empty of nothing, and of a file that a kill cut off where the store is a folder."""
     try:
-        return dict(json.loads(content or b"{}"))
-    except ValueError:
+        return dict(parse_json(content or b"{}"))
+    except (ValueError, TypeError):
         return {}

@@ -1,14 +1,15 @@
 """What a build would do: run, skip or leave each stage. Needs no JVM."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.digests import MEMORY, FileDigests, Stamp, stamp_of
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.contracts.manifest import Manifest, TableEntry
+from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.manifest import Manifest, TableEntry, file_fault
 from kgcorpus.contracts.remote import describe, is_remote, sha256_of_url
 from kgcorpus.contracts.stages import (
     Source,
@@ -19,7 +20,7 @@ from kgcorpus.contracts.stages import (
     params_of,
     sources_of,
 )
-from kgcorpus.contracts.store import sha256_of, write_text
+from kgcorpus.contracts.store import sha256_of
 from kgcorpus.contracts.tables import table
 from pipelines.stages import STAGES
 
@@ -41,35 +42,40 @@ class Step:
 
 
 class SourceDigests:
-    """Content digests of sources; a file is read once and remembered by size and time (remote: ETag)."""
+    """Content digests of sources; in one build, each source has one content.
+
+    Attributes:
+        files: of the sources and of the build's tables; kept in OUT/.sources.json.
+    """
 
     def __init__(self, out: Path) -> None:
-        self._path = out / ".sources.json"
-        try:
-            self._known: dict[str, list[object]] = json.loads(self._path.read_text())
-        except (OSError, ValueError):
-            self._known = {}
+        self.files = FileDigests(out / MEMORY)
+        # Key -> (stamp, digest) of the first look.
+        self._first: dict[str, tuple[Stamp, str]] = {}
 
     def digest(self, source: Source) -> str:
-        """sha256 of a file; of a folder, over its files; of a hub id, the id itself.
+        """sha256 of a file; of a model's folder, over its files; of a hub id, the id itself.
 
         Raises:
-            InputError: there is no such file.
+            InputError: there is no such file, it is not a regular one, or it has changed since the first
+                call.
         """
         if is_remote(source.path):
-            return self._remote(source.path)
+            found = describe(source.path)
+            stamp = [found.size, found.stamp]
+            return self._unchanged(source.path, stamp, lambda: sha256_of_url(source.path))
         path = Path(source.path)
-        if path.is_dir():
-            return content_digest(
-                [(file.name, self._file(file)) for file in path.iterdir() if file.is_file()]
+        if source.role in MODEL_ROLES:
+            if path.is_dir():
+                files = [file for file in path.iterdir() if file.is_file()]
+                return content_digest([(file.name, self._file(file)) for file in files])
+            if not path.exists() and _HUB_ID.fullmatch(source.path):
+                return f"hub:{source.path}"
+        if not path.exists():
+            raise InputError(
+                "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"
             )
-        if path.exists():
-            return self._file(path)
-        if source.role in MODEL_ROLES and _HUB_ID.fullmatch(source.path):
-            return f"hub:{source.path}"
-        raise InputError(
-            "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"
-        )
+        return self._file(path)
 
     def size(self, source: Source) -> int:
         """Bytes of a file, or of a folder's files; 0 for a hub id."""
@@ -80,25 +86,28 @@ class SourceDigests:
             return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
         return path.stat().st_size if path.exists() else 0
 
-    def save(self, out: Path) -> None:
-        """Remember for the next run."""
-        write_text(out / ".sources.json", json.dumps(self._known))
+    def were_known(self, sources: Sequence[Source]) -> bool:
+        """Whether no file of these was hashed in this build: an earlier one has seen them as they are."""
+        paths = [Path(source.path) for source in sources]
+        files = [file for path in paths for file in (path.iterdir() if path.is_dir() else (path,))]
+        keys = {source.path for source in sources} | {self.files.key(file) for file in files}
+        return keys.isdisjoint(self.files.hashed)
 
     def _file(self, path: Path) -> str:
-        status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns]
-        return self._remembered(str(path.resolve()), stamp, lambda: sha256_of(path))
+        stamp = stamp_of(require_regular_file(path))
+        return self._unchanged(self.files.key(path), stamp, lambda: sha256_of(path))
 
-    def _remote(self, url: str) -> str:
-        found = describe(url)
-        return self._remembered(url, [found.size, found.stamp], lambda: sha256_of_url(url))
-
-    def _remembered(self, key: str, stamp: Sequence[object], hash_file: Callable[[], str]) -> str:
-        *known, digest = self._known.get(key, [""])
-        if known != list(stamp):
-            digest = hash_file()
-            self._known[key] = [*stamp, digest]
-        return str(digest)
+    def _unchanged(self, key: str, stamp: Stamp, hash_file: Callable[[], str]) -> str:
+        digest = self.files.remembered(key, stamp, hash_file)
+        first = self._first.setdefault(key, (stamp, digest))
+        # A new link to a file, or new rights, change the last part of its stamp alone.
+        if first[0][:-1] != stamp[:-1] or first[1] != digest:
+            raise InputError(
+                "changed while it was read",
+                where=key,
+                mend="Wait until it is complete, then run the same command",
+            )
+        return digest
 
 
 def unavailable(stage: Stage, config: BuildConfig) -> str | None:
@@ -167,10 +176,9 @@ def is_refused(drops: Mapping[str, int], config: BuildConfig) -> bool:
     return config.on_bad_input == "fail" and bool(drops.get("bad_input"))
 
 
-def is_whole(out: Path, entry: TableEntry) -> bool:
-    """Do all of the table's files exist in full length?"""
-    paths = ((out / file.path, file.bytes) for file in entry.files)
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+def is_whole(out: Path, entry: TableEntry, digests: SourceDigests) -> bool:
+    """Whether all of the table's files are there with the bytes that the manifest names."""
+    return all(file_fault(out, file, digests.files) is None for file in entry.files)
 
 
 def plan(
@@ -201,8 +209,8 @@ def plan(
             step = Step(name, "run", "not built yet", current)
         elif entry.fingerprint != current:
             step = Step(name, "run", "its inputs, params or version changed", current)
-        elif not is_whole(out, entry):
-            step = Step(name, "run", "files are missing or cut short", current)
+        elif not is_whole(out, entry, digests):
+            step = Step(name, "run", "files are missing, cut short or damaged", current)
         elif is_refused(entry.drops, config):
             step = Step(
                 name, "run", "bad input was set aside, and on_bad_input is fail now", current, forced=True

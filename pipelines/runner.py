@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from kgcorpus import config as configuration
 from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.digests import FileDigests
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.links import entries_of, remove
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
@@ -88,7 +89,7 @@ def build(
         manifest = load_manifest(out)
         digests = SourceDigests(out)
         steps = plan(config, out, manifest=manifest, digests=digests, targets=targets, force=force)
-        digests.save(out)
+        digests.files.save()
         manifest.pending = _pending(manifest, steps, complete=not targets)
         started = time.time()
         outcomes: list[Outcome] = []
@@ -102,6 +103,7 @@ def build(
             outcomes.append(outcome)
             on_stage(outcome)
         _finish(config, out, manifest, digests, complete=not targets)
+        digests.files.save()
         _write_run(out, started, outcomes)
         return outcomes
 
@@ -127,7 +129,7 @@ def _run(
     print_ = stage_fingerprint(stage, config, manifest, digests)
     entry = manifest.tables.get(stage.table)
     redo = forced or (entry is not None and is_refused(entry.drops, config))
-    if entry and entry.fingerprint == print_ and is_whole(out, entry) and not redo:
+    if entry and entry.fingerprint == print_ and is_whole(out, entry, digests) and not redo:
         manifest.pending -= {stage.table}
         return Outcome(stage.table, "unchanged", "its inputs came out the same", entry.rows)
     made = table(stage.table)
@@ -141,6 +143,11 @@ def _run(
     sizes = [digests.size(source) for source in sources_of(config, stage.needs)]
     shards = _shard_counts(stage, made, manifest, sum(sizes))
     _remove_damaged(folder, entry if entry and entry.fingerprint == print_ else None)
+    sources = sources_of(config, stage.sources)
+    is_committed = entry is not None and entry.fingerprint == print_
+    if not is_committed and not digests.were_known(sources):
+        # Shards of a build that was killed: their sources may have been other ones while it read them.
+        remove(folder)
     # The policy is in no fingerprint: these may be of a build that set bad input aside, and was killed.
     if is_refused(_named(_counters(folder), "drop."), config):
         remove(folder)
@@ -158,7 +165,8 @@ def _run(
                 quarantine=out / "quarantine" / stage.table / f"{print_[:12]}.jsonl",
             )
             remove(context.scratch)
-        entry = _entry(stage, made, folder, shards=shards, fingerprint=print_)
+            _require_unchanged(sources, digests, made=folder)
+        entry = _entry(stage, made, folder, shards=shards, fingerprint=print_, digests=digests.files)
         _validate(entry, config)
     except SPARK_FAILURES as error:
         read = [file for name in inputs for file in manifest.tables[name].files]
@@ -168,10 +176,31 @@ def _run(
         manifest.save(out)
     for file in entry.files if made.published else ():
         publish(folder / Path(file.path).name, out / file.path)
+        _remember_published(folder / Path(file.path).name, out / file.path, file.sha256, digests.files)
     manifest.tables[stage.table] = entry
     manifest.pending -= {stage.table}
     manifest.save(out)
     return Outcome(stage.table, "built", "", entry.rows, time.monotonic() - started)
+
+
+def _remember_published(shard: Path, published: Path, digest: str, digests: FileDigests) -> None:
+    """Remember the digest of a link to a shard; a copy is hashed when it is first read."""
+    if shard.samefile(published):
+        digests.record(published, digest)
+
+
+def _require_unchanged(sources: Sequence[Source], digests: SourceDigests, *, made: Path) -> None:
+    """Remove what a stage made if a source is not what its fingerprint names.
+
+    Raises:
+        InputError: one has changed while it was read.
+    """
+    try:
+        for source in sources:
+            digests.digest(source)
+    except InputError:
+        remove(made)
+        raise
 
 
 def _context(stage: Stage, config: BuildConfig, out: Path, inputs: dict[str, list[str]]) -> Context:
@@ -200,7 +229,7 @@ def _shard_counts(stage: Stage, made: Table, manifest: Manifest, source_bytes: i
 
 
 def _entry(
-    stage: Stage, made: Table, folder: Path, *, shards: dict[str, int], fingerprint: str
+    stage: Stage, made: Table, folder: Path, *, shards: dict[str, int], fingerprint: str, digests: FileDigests
 ) -> TableEntry:
     files: list[File] = []
     sums: Counter[str] = Counter()
@@ -208,7 +237,7 @@ def _entry(
         path = folder / name
         place = f"data/{stage.table}" if made.published else f"tables/{stage.table}/{folder.name}"
         rows = pq.read_metadata(path).num_rows
-        files.append(File(f"{place}/{name}", rows, path.stat().st_size, sha256_of(path)))
+        files.append(File(f"{place}/{name}", rows, path.stat().st_size, digests.of(path)))
         sums += read_counters(path)
     return TableEntry(
         stage=stage.table,

@@ -3,11 +3,11 @@
 Therefore a folder is looked at first: nothing of the user's may lie where it would go.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import entries_of, files_below, refuse_links, remove
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.remote import is_remote
@@ -87,7 +87,7 @@ def _owned(out: Path) -> Iterator[tuple[Path, set[tuple[str, str]]]]:
             yield path, {(table, fingerprint)}
     for path in entries_of(out / "cache" / "linker"):
         try:
-            tables_of = json.loads((path / "tables.json").read_text())
+            tables_of = parse_json((path / "tables.json").read_text())
             yield path, {(table, fingerprint) for table, fingerprint in tables_of}
         except FileNotFoundError:
             continue

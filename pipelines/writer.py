@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import Table
 from kgcorpus.contracts.tally import Notes
@@ -110,9 +111,20 @@ def write_batches(
 
 
 def read_counters(path: Path) -> Counter[str]:
-    """The sums that a shard carries."""
+    """The sums that a shard carries.
+
+    Raises:
+        InputError: they are damaged.
+    """
     metadata = pq.read_metadata(path).metadata or {}
-    return Counter(json.loads(metadata.get(METADATA_KEY, b"{}")))
+    try:
+        return Counter(
+            {str(name): int(n) for name, n in parse_json(metadata.get(METADATA_KEY, b"{}")).items()}
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"its counters cannot be read ({error})", where=str(path), mend="Delete it and build again"
+        ) from None
 
 
 def _shard_of(table: Table, shards: Mapping[str, int], seed: int) -> Any:

@@ -1,6 +1,7 @@
 """The command line's contract: exit codes, streams, light imports."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.cli import app, build_app, run_app
+from kgcorpus.config import GraphConfig
+from kgcorpus.contracts.errors import InputError
 
 HEAVY = {"torch", "pyspark", "spacy", "transformers", "numba", "matplotlib"}
 
@@ -157,6 +160,32 @@ def test_an_unknown_benchmark_is_wrong_use(tmp_path: Path) -> None:
     done = run("evaluate", "nonsense", "--model", "m", "--data", "d", "--out", "o.json", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "cycles" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/stdin", "folder"])
+@pytest.mark.parametrize(
+    "field",
+    [*(f"graph.{name}" for name in GraphConfig.model_fields)]
+    + [f"wikipedia.{name}" for name in ("dump", "index", "titles", "templates")]
+    + ["text"],
+)
+def test_an_input_that_is_no_regular_file_is_refused(tmp_path: Path, field: str, kind: str) -> None:
+    path = tmp_path / "x"
+    os.mkfifo(path) if kind == "pipe" else path.mkdir() if kind == "folder" else path.symlink_to(kind)
+    wiki = {"lang": "en", "dump": __file__, "index": __file__}
+    section, _, name = field.partition(".")
+    entry = {"graph": {name: [str(path)]}, "wikipedia": [{**wiki, name: str(path)}]}
+    (tmp_path / "c.yaml").write_text(
+        json.dumps({section: entry.get(section, [{"lang": "en", "path": str(path)}])})
+    )
+    with pytest.raises(InputError, match="x: is no regular file but a"):
+        app(["plan", "--config", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "o")])
+
+
+def test_evaluate_opens_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises(InputError, match="x: is no regular file but a pipe"):
+        app(["evaluate", "ner", "--data", str(tmp_path / "x"), "--model", "m", "--out", str(tmp_path / "o")])
 
 
 @pytest.mark.parametrize(

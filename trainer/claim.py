@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.store import write_text
 
@@ -53,10 +54,10 @@ def claim(out: Path, identity: dict[str, Any]) -> None:
         write_text(path, json.dumps({**identity, "versions": versions}, indent=1) + "\n")
         return
     try:
-        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        before: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(before, dict):
             raise ValueError
-    except (ValueError, RecursionError):
+    except ValueError:
         raise InputError(
             "is not what a run was started with", where=str(path), mend="Choose another --out"
         ) from None

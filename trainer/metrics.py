@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.store import write_text
 
 
@@ -24,10 +25,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _line(text: str, *, where: str) -> dict[str, Any]:
     try:
-        line: Any = json.loads(text)
+        line: Any = parse_json(text)
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             return line
-    except (ValueError, RecursionError):
+    except ValueError:
         pass
     raise InputError("is not a line of metrics", where=where, mend="Delete the line")
 

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, NonNegativeInt, Strict, TypeAdapter, ValidationError
 
+from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.store import write_text
 from kgcorpus.contracts.tables import table
 
@@ -120,22 +122,30 @@ class Manifest:
         return self.tables[name]
 
     def check_files(self, out: Path, tables: Collection[str]) -> None:
-        """See that no build has yet to come to these tables, and the files of those that are built are whole.
+        """See that no build has yet to come to these tables, and verify the files of those that are built.
 
-        They need not be of one build: one that was asked for some tables leaves the others as they stand.
+        Each file is hashed once; OUT/.sources.json remembers it by its stamp (`FileDigests`). The tables need
+        not be of one build: a build of some targets leaves the other tables unchanged.
 
         Raises:
-            InputError: a table is pending, or a file is missing, cut short or without some column.
+            InputError: a table is pending, or a file is missing, cut short, damaged or without some column.
         """
         self.check_pending(out, tables)
+        self.verify_files(out, tables)
+
+    def verify_files(self, out: Path, tables: Collection[str]) -> None:
+        """As `check_files`, also where a build has yet to come to the tables."""
+        digests = FileDigests(out / MEMORY)
         for name in sorted(self.tables.keys() & tables):
             for file in self.tables[name].files:
-                if fault := _fault(out / file.path, file, table(name).schema.names):
+                fault = file_fault(out, file, digests) or _lacks(out / file.path, table(name).schema.names)
+                if fault:
                     raise InputError(
                         fault,
                         where=str(out / file.path),
                         mend="Delete it and run kgcorpus build-corpus again",
                     )
+        digests.save()
 
     def check_pending(self, out: Path, names: Collection[str]) -> None:
         """See that no build has yet to come to these.
@@ -152,9 +162,17 @@ class Manifest:
             )
 
 
-def _fault(path: Path, file: File, columns: list[str]) -> str | None:
+def file_fault(out: Path, file: File, digests: FileDigests) -> str | None:
+    """Return what is wrong with a file of a build; None if it has the bytes that the manifest names."""
+    path = out / file.path
     if not path.is_file() or path.stat().st_size != file.bytes:
         return "is missing, or not of the length that the manifest names"
+    if digests.of(path) != file.sha256:
+        return "its bytes are not those that the manifest names"
+    return None
+
+
+def _lacks(path: Path, columns: list[str]) -> str | None:
     try:
         lacking = set(columns) - set(pq.read_schema(path).names)
     except (pa.ArrowInvalid, OSError) as error:
@@ -175,6 +193,7 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
                 "holds no finished build (no manifest.json)", where=str(out), mend="Run kgcorpus build-corpus"
             )
         return Manifest()
+    require_regular_file(path)
     return parse_manifest(path.read_bytes(), where=str(path))
 
 
@@ -189,7 +208,7 @@ def parse_manifest(text: bytes, *, where: str) -> Manifest:
         InputError: not JSON, of another format, of wrong types, or it names a file outside tables/ and data/.
     """
     try:
-        data = json.loads(text)
+        data = parse_json(text)
         if data["format"] != FORMAT:
             raise InputError(
                 f"was written in format {data['format']}, this version reads {FORMAT}",
@@ -199,7 +218,7 @@ def parse_manifest(text: bytes, *, where: str) -> Manifest:
         if lacking := {"tables", "sources", "versions"} - data.keys():
             raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
         return _adapter().validate_python(data)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"is not a manifest ({_first_fault(error)})", where=where, mend="Delete it to build again"
         ) from None

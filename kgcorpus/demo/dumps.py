@@ -90,8 +90,10 @@ def write_dumps(folder: Path) -> list[Path]:
         if info["compressed"]:
             path = path.with_name(f"{path.name}.bz2")
             dump = bz2.compress(dump)
-        with replacing(path) as temporary:
-            temporary.write_bytes(dump)
+        # A build notes when an input changes, so a dump that is there stays as it is.
+        if not path.is_file() or path.read_bytes() != dump:
+            with replacing(path) as temporary:
+                temporary.write_bytes(dump)
         written.append(path)
     return written
 

@@ -6,6 +6,7 @@ from typing import BinaryIO, cast
 import fsspec
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits
 from kgcorpus.inputs.packed import MAGIC, unpacked
@@ -85,10 +86,13 @@ def size_of(path: str) -> int:
 def _open_raw(path: str) -> io.BufferedReader:
     try:
         # fsspec would split a local path at `::`; its remote files read lines of any length only.
-        return io.BufferedReader(fsspec.open(path, "rb").open()) if is_remote(path) else open(path, "rb")
+        if is_remote(path):
+            return io.BufferedReader(fsspec.open(path, "rb").open())
+        require_regular_file(path)
+        return open(path, "rb")
     except FileNotFoundError as fault:
         raise InputError("no such file", where=path, mend="Check the path in the configuration") from fault
-    except (IsADirectoryError, PermissionError) as fault:
+    except PermissionError as fault:
         raise InputError("the file cannot be opened", where=path, mend=fault.strerror or "") from fault
 
 

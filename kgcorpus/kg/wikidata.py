@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.languages import fallback_codes
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
@@ -64,7 +65,7 @@ def parse_entity(text: str) -> Entity:
         BadRecord: it is none.
     """
     try:
-        entity = json.loads(text)
+        entity = parse_json(text)
         if "\\u" in text:
             json.dumps(entity, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,6 +1,5 @@
 """Texts with gold mentions, one JSON object a line (ELEVANT's form), and the linker's score on them."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import index
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.inputs import DEFAULT_LIMITS, Limits, decoded, read_lines
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.metrics import f1
@@ -41,8 +41,8 @@ def read_gold(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[GoldTe
         if not raw.strip():
             continue
         try:
-            text = _gold_text(json.loads(decoded(raw)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            text = _gold_text(parse_json(decoded(raw)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"is not a text with gold mentions ({error!r})",
                 where=f"{path}, line {number}",

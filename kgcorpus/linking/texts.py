@@ -1,12 +1,12 @@
 """What `kgcorpus link` reads and writes: a text, a text file or JSON lines; mentions as rows."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.linking.linker import Linker, Mention
 
 # JSON's escapes, and an argument that is not UTF-8, can hold one alone; no output can.
@@ -20,18 +20,20 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
 
     Raises:
         UsageError: nothing is given.
-        InputError: the file is not UTF-8, a line is not such an object, or its text no Unicode.
+        InputError: it is a folder, a pipe or a device; the file is not UTF-8, a line is not such an object,
+            or its text no Unicode.
     """
     if not text_or_file.strip():
         raise UsageError("there is no text", mend="Give a text, or the path of a file")
     path = Path(text_or_file)
     try:
-        is_file = path.is_file()
-    except OSError:  # a text too long to be a path
-        is_file = False
-    if not is_file:
+        is_text = not path.exists() or (path.is_dir() and "/" not in text_or_file)
+    except (OSError, ValueError):  # a text too long to be a path, or with a NUL in it
+        is_text = True
+    if is_text:
         yield _whole({"id": "0", "text": text_or_file}, where="the text")
         return
+    require_regular_file(path)
     try:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -46,8 +48,8 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
 
 def _row(line: str, *, where: str, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line)
+    except ValueError as error:
         raise InputError(f"is not JSON: {error}", where=where) from None
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise InputError("has no string `text`", where=where)

@@ -18,8 +18,9 @@ def labels_of(manifest: Manifest, out: Path, *, lang: str | None = None) -> Call
         lang: the labels' language; None: the build's base language.
 
     Raises:
-        InputError: OUT/config.yaml names no language.
+        InputError: OUT/config.yaml names no language, or a file of the names is missing or damaged.
     """
+    manifest.verify_files(out, ("entities", "relations"))
     known = []
     lang = lang or base_language_of(out)
     for table, key in (("entities", "qid"), ("relations", "pid")):

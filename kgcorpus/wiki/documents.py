@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
@@ -77,7 +78,7 @@ def read_linked_documents(
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
         line.encode() if "\\u" not in line else json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise BadRecord("it holds half a surrogate pair") from None

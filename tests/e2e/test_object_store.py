@@ -73,12 +73,16 @@ def test_inputs_on_s3_give_the_tables_of_local_ones(
 
 
 def test_an_input_that_changes_on_s3_is_hashed_again(s3: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
-    digests = SourceDigests(tmp_path)
     source = Source("graph.triples", f"{BUCKET}/triples.txt")
     for text in (b"Q1\tP1\tQ2\n", b"Q1\tP1\tQ3\n"):
         s3.pipe_file("corpora/triples.txt", text)
+        digests = SourceDigests(tmp_path)
         assert digests.digest(source) == hashlib.sha256(text).hexdigest()
         assert digests.size(source) == len(text)
+        digests.files.save()
+    s3.pipe_file("corpora/triples.txt", b"Q1\tP1\tQ4\n")
+    with pytest.raises(InputError, match="changed while it was read"):
+        digests.digest(source)
 
 
 def test_a_missing_input_a_missing_bucket_and_a_part_of_a_file(s3: fsspec.AbstractFileSystem) -> None:

@@ -1,6 +1,7 @@
 """`kgcorpus link`: what it reads and prints."""
 
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
@@ -30,6 +31,16 @@ def test_a_bad_line_is_named(tmp_path, line):
     path.write_text('{"text": ""}\n' + line)
     with pytest.raises(InputError, match="line 2"):
         list(read_texts(str(path)))
+
+
+def test_a_word_is_no_folder_and_a_pipe_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Berlin").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert list(read_texts("Berlin")) == [{"id": "0", "text": "Berlin"}]
+    for path, kind in (("./Berlin", "folder"), ("pipe", "pipe"), ("/dev/null", "device")):
+        with pytest.raises(InputError, match=f"no regular file but a {kind}"):
+            list(read_texts(path))
 
 
 def test_an_argument_that_is_no_unicode_is_refused():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.store import write_text
 from trainer.evaluate.config import EvaluationConfig
 from trainer.metrics import read_metrics
@@ -56,10 +57,13 @@ def evaluate(
 
     Raises:
         UsageError: there is no such benchmark.
+        InputError: the data is neither a folder nor a regular file.
     """
     if benchmark not in BENCHMARKS:
         names = ", ".join(sorted(BENCHMARKS))
         raise UsageError(f"no benchmark is called {benchmark!r}", mend=f"There are: {names}")
+    if not Path(data).is_dir():
+        require_regular_file(data)
     run = _opened(benchmark, config or EvaluationConfig())
     checkpoints = sorted(Path(model).glob("step-*"))
     found = (

@@ -1,12 +1,12 @@
 """Finding and reading the files of a benchmark."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ def read_json(path: Path) -> Any:
         InputError: it is none.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise InputError(f"is not JSON: {error}", where=str(path)) from None
 
@@ -81,7 +81,7 @@ def read_json_lines(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(stream, 1):
             where = f"{path}, line {number}"
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 raise InputError(f"is not JSON: {error}", where=where) from None
             missing = [name for name in fields if name not in row] if isinstance(row, dict) else fields

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def open_embeddings(folder: str | Path) -> Embeddings:
         entities = np.load(folder / "entities.npy", mmap_mode="r")
         relations = np.load(folder / "relations.npy")
         ids = read_ids(folder / "entities.txt"), read_ids(folder / "relations.txt")
-        about = json.loads((folder / "embeddings.json").read_text(encoding="utf-8"))
+        about = parse_json((folder / "embeddings.json").read_text(encoding="utf-8"))
         found = Embeddings(entities, relations, *ids, norm=about["norm"], steps=about["steps"])
     except (OSError, ValueError, KeyError) as error:
         raise InputError(

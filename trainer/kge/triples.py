@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
 from trainer.checkpoint import write_folder
@@ -60,7 +61,7 @@ def ensure_triples(folder: Path, corpus: Path, *, held_out: Path | None) -> Trip
         np.load(folder / "facts.npy", mmap_mode="r"),
         read_ids(folder / "entities.txt"),
         read_ids(folder / "relations.txt"),
-        json.loads((folder / "left_out.json").read_text(encoding="utf-8")),
+        parse_json((folder / "left_out.json").read_text(encoding="utf-8")),
     )
 
 
@@ -70,6 +71,7 @@ def read_facts(path: Path) -> pa.Table:
     Raises:
         InputError: it cannot be read, or a line has no three fields.
     """
+    require_regular_file(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -91,6 +93,7 @@ def places(table: pa.Table, entities: pa.Array, relations: pa.Array) -> NDArray[
 def _make(corpus: Path, held_out: Path | None) -> Triples:
     manifest = load_manifest(corpus, required=True)
     manifest.built(corpus, "triples")
+    manifest.check_files(corpus, ("xlr",))
     files = manifest.files(corpus, "triples")
     questions = manifest.files(corpus, "xlr") if "xlr" in manifest.tables else []
     entities, relations = _distinct(files, _ENDS), _distinct(files, ("r",))

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.files import parse_json
 from trainer.config import TrelmConfig
 from trainer.trelm.memory import MemoryBank
 from trainer.trelm.model import TrelmModel
@@ -56,7 +57,7 @@ def read_options(folder: Path) -> tuple[TrelmConfig, Path | None]:
         UsageError: the folder holds no TRELM checkpoint.
     """
     try:
-        kept: dict[str, Any] = json.loads((folder / OPTIONS).read_text(encoding="utf-8"))
+        kept: dict[str, Any] = parse_json((folder / OPTIONS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"is no checkpoint of TRELM ({error})",

@@ -1,6 +1,7 @@
 """Whole runs through the command: what they leave, how they resume, and what they must not read."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -184,5 +185,8 @@ def test_a_corpus_or_a_file_that_does_not_serve_is_an_error(tmp_path):
     bad.write_text("Q1\tP1\tQ2\n")
     with pytest.raises(InputError, match="no fact to train on"):
         train_transe(corpus, tmp_path / "c", settings(held_out=str(bad)))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: is no regular file"):
+        train_transe(corpus, tmp_path / "d", settings(held_out=str(tmp_path / "pipe")))
     with pytest.raises(InputError, match="holds no embeddings"):
         open_embeddings(tmp_path)

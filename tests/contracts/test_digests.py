@@ -1,0 +1,89 @@
+"""A digest is remembered while a file's stamp stays, and no longer."""
+
+import os
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from kgcorpus.contracts.digests import FileDigests
+
+
+def digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def test_a_file_is_hashed_once_also_after_its_folder_has_moved(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "x").write_bytes(b"one")
+    digests = FileDigests(first / "memory.json")
+    assert digests.of(first / "x") == digest(b"one")
+    digests.save()
+    second = first.rename(tmp_path / "second")
+    again = FileDigests(second / "memory.json")
+    assert again.of(second / "x") == digest(b"one")
+    assert (digests.hashed, again.hashed) == ({"x"}, set())
+
+
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_other_bytes_under_the_same_size_and_time_are_hashed(tmp_path: Path, how: str) -> None:
+    file, digests = tmp_path / "x", FileDigests(tmp_path / "memory.json")
+    file.write_bytes(b"one")
+    os.utime(file, (315532800, 315532800))
+    digests.of(file)
+    digests.save()
+    if how == "replaced":
+        (tmp_path / "y").write_bytes(b"two")
+        (tmp_path / "y").rename(file)
+    else:
+        file.write_bytes(b"two")
+    os.utime(file, (315532800, 315532800))
+    assert FileDigests(tmp_path / "memory.json").of(file) == digest(b"two")
+
+
+def test_a_copy_of_a_recorded_file_is_whole_and_a_flipped_bit_is_not(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "x").write_bytes(b"one")
+    digests = FileDigests(first / "memory.json")
+    assert not digests.is_as_recorded(first / "x")
+    digests.of(first / "x")
+    digests.save()
+    second = Path(shutil.copytree(first, tmp_path / "second"))
+    assert FileDigests(second / "memory.json").is_as_recorded(second / "x")
+    (second / "x").write_bytes(b"onf")
+    damaged = FileDigests(second / "memory.json")
+    assert not damaged.is_as_recorded(second / "x")
+    # Being looked at does not make it the recorded one.
+    damaged.save()
+    assert not FileDigests(second / "memory.json").is_as_recorded(second / "x")
+    (second / "x").unlink()
+    assert not damaged.is_as_recorded(second / "x")
+
+
+ROWS = ["3", "[]", "[3, 4]", '[null, "0"]']
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "[1]", *(f'{{"x": {row}}}' for row in ROWS), "\ud800"])
+def test_a_damaged_memory_remembers_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "memory.json").write_text(text, errors="surrogatepass")
+    (tmp_path / "x").write_bytes(b"one")
+    assert FileDigests(tmp_path / "memory.json").of(tmp_path / "x") == digest(b"one")
+
+
+def test_a_memory_keeps_what_others_wrote_and_forgets_files_that_are_gone(tmp_path: Path) -> None:
+    for name in "xyz":
+        (tmp_path / name).write_text(name)
+    one, two = (FileDigests(tmp_path / "memory.json") for _ in range(2))
+    one.of(tmp_path / "x")
+    two.of(tmp_path / "y")
+    two.of(tmp_path / "z")
+    (tmp_path / "z").unlink()
+    one.save()
+    two.save()
+    found = FileDigests(tmp_path / "memory.json")
+    assert found.is_as_recorded(tmp_path / "x")
+    assert found.is_as_recorded(tmp_path / "y")
+    assert '"z"' not in (tmp_path / "memory.json").read_text()
