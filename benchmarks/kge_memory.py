@@ -6,7 +6,6 @@ beside the formula of `trainer.kge.train.train_transe`.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -48,6 +47,7 @@ def _write_corpus(out: Path, scale: float) -> None:
     from graph_generator import Generator, write
 
     from kgcorpus.contracts.manifest import File, Manifest, TableEntry
+    from kgcorpus.contracts.store import sha256_of
 
     out.mkdir()
     write(Generator(scale=scale, seed=0), out / "all.parquet")
@@ -56,9 +56,7 @@ def _write_corpus(out: Path, scale: float) -> None:
         path = out / f"part-{len(files):05d}.parquet"
         with pq.ParquetWriter(path, batch.schema, compression="zstd") as writer:
             writer.write_batch(batch)
-        files.append(
-            File(path.name, len(batch), path.stat().st_size, hashlib.sha256(path.name.encode()).hexdigest())
-        )
+        files.append(File(path.name, len(batch), path.stat().st_size, sha256_of(path)))
     entry = TableEntry("triples", "0" * 12, "0" * 64, sum(file.rows for file in files), {}, {}, tuple(files))
     Manifest({"triples": entry}).save(out)
     (out / "all.parquet").unlink()

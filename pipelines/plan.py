@@ -41,6 +41,25 @@ class Step:
     forced: bool = False
 
 
+def require_input(source: Source) -> None:
+    """Check that a local source can be read; a URL is looked at when it is.
+
+    Raises:
+        InputError: there is no such file, or it is neither a regular file nor, of a model, a folder.
+    """
+    path = Path(source.path)
+    if is_remote(source.path):
+        return
+    if not path.exists():
+        if source.role in MODEL_ROLES and _HUB_ID.fullmatch(source.path):
+            return
+        raise InputError(
+            "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"
+        )
+    if not (source.role in MODEL_ROLES and path.is_dir()):
+        require_regular_file(path)
+
+
 class SourceDigests:
     """Content digests of sources; in one build, each source has one content.
 
@@ -64,18 +83,12 @@ class SourceDigests:
             found = describe(source.path)
             stamp = [found.size, found.stamp]
             return self._unchanged(source.path, stamp, lambda: sha256_of_url(source.path))
+        require_input(source)
         path = Path(source.path)
-        if source.role in MODEL_ROLES:
-            if path.is_dir():
-                files = [file for file in path.iterdir() if file.is_file()]
-                return content_digest([(file.name, self._file(file)) for file in files])
-            if not path.exists() and _HUB_ID.fullmatch(source.path):
-                return f"hub:{source.path}"
-        if not path.exists():
-            raise InputError(
-                "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"
-            )
-        return self._file(path)
+        if path.is_dir():
+            files = [file for file in path.iterdir() if file.is_file()]
+            return content_digest([(file.name, self._file(file)) for file in files])
+        return self._file(path) if path.exists() else f"hub:{source.path}"
 
     def size(self, source: Source) -> int:
         """Bytes of a file, or of a folder's files; 0 for a hub id."""
@@ -198,6 +211,8 @@ def plan(
         if reason:
             steps.append(Step(name, "n/a", reason))
             continue
+        for source in sources_of(config, stage.sources):
+            require_input(source)
         rebuilt = [table for table in available_inputs(stage, config) if table in to_run]
         current = None if rebuilt else stage_fingerprint(stage, config, manifest, digests)
         entry = manifest.tables.get(name)

@@ -162,22 +162,25 @@ def test_an_unknown_benchmark_is_wrong_use(tmp_path: Path) -> None:
     assert "cycles" in done.stderr
 
 
-@pytest.mark.parametrize("kind", ["pipe", "/dev/stdin", "folder"])
 @pytest.mark.parametrize(
-    "field",
-    [*(f"graph.{name}" for name in GraphConfig.model_fields)]
-    + [f"wikipedia.{name}" for name in ("dump", "index", "titles", "templates")]
-    + ["text"],
+    ("field", "kind"),
+    [
+        *((f"graph.{name}", "pipe") for name in GraphConfig.model_fields),
+        *((f"wikipedia.{name}", "pipe") for name in ("dump", "index", "titles", "templates")),
+        *(("text", kind) for kind in ("pipe", "folder", "/dev/stdin")),
+    ],
 )
 def test_an_input_that_is_no_regular_file_is_refused(tmp_path: Path, field: str, kind: str) -> None:
     path = tmp_path / "x"
     os.mkfifo(path) if kind == "pipe" else path.mkdir() if kind == "folder" else path.symlink_to(kind)
     wiki = {"lang": "en", "dump": __file__, "index": __file__}
+    settings = {"graph": {"triples": __file__, "labels": __file__}, "wikipedia": [wiki]}
     section, _, name = field.partition(".")
-    entry = {"graph": {name: [str(path)]}, "wikipedia": [{**wiki, name: str(path)}]}
-    (tmp_path / "c.yaml").write_text(
-        json.dumps({section: entry.get(section, [{"lang": "en", "path": str(path)}])})
-    )
+    if section == "text":
+        settings["text"] = [{"lang": "en", "path": str(path)}]
+    else:
+        (wiki if section == "wikipedia" else settings["graph"])[name] = str(path)
+    (tmp_path / "c.yaml").write_text(json.dumps(settings))
     with pytest.raises(InputError, match="x: is no regular file but a"):
         app(["plan", "--config", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "o")])
 

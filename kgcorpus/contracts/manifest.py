@@ -132,19 +132,22 @@ class Manifest:
         """
         self.check_pending(out, tables)
         self.verify_files(out, tables)
+        for name in self.tables.keys() & tables:
+            for file in self.tables[name].files:
+                if fault := _lacks(out / file.path, table(name).schema.names):
+                    raise _broken(out / file.path, fault)
 
     def verify_files(self, out: Path, tables: Collection[str]) -> None:
-        """As `check_files`, also where a build has yet to come to the tables."""
+        """Verify the bytes of tables, also of those that a build has yet to come to.
+
+        Raises:
+            InputError: a file is missing, cut short or damaged.
+        """
         digests = FileDigests(out / MEMORY)
         for name in sorted(self.tables.keys() & tables):
             for file in self.tables[name].files:
-                fault = file_fault(out, file, digests) or _lacks(out / file.path, table(name).schema.names)
-                if fault:
-                    raise InputError(
-                        fault,
-                        where=str(out / file.path),
-                        mend="Delete it and run kgcorpus build-corpus again",
-                    )
+                if fault := file_fault(out, file, digests):
+                    raise _broken(out / file.path, fault)
         digests.save()
 
     def check_pending(self, out: Path, names: Collection[str]) -> None:
@@ -160,6 +163,10 @@ class Manifest:
                 where=str(out),
                 mend="Wait for it, or run the same kgcorpus build-corpus again",
             )
+
+
+def _broken(path: Path, fault: str) -> InputError:
+    return InputError(fault, where=str(path), mend="Delete it and run kgcorpus build-corpus again")
 
 
 def file_fault(out: Path, file: File, digests: FileDigests) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 from kgcorpus.config import BuildConfig, to_yaml
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry
 from kgcorpus.contracts.splits import split_of_page
+from kgcorpus.contracts.store import sha256_of
 from kgcorpus.contracts.tables import table
 
 SPLITS = {n: split_of_page(0, "en", n) for n in range(400)}
@@ -89,7 +90,7 @@ def write_build(out: Path, rows, config=None):
         path = out / "tables" / name / "0123456789ab" / "part-00000-of-00001.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(values, schema=table(name).schema), path)
-        file = File(str(path.relative_to(out)), len(values), path.stat().st_size, name)
+        file = File(str(path.relative_to(out)), len(values), path.stat().st_size, sha256_of(path))
         manifest.tables[name] = TableEntry(name, "", name, len(values), {}, {}, (file,))
     manifest.save(out)
     (out / "config.yaml").write_text(to_yaml(config or BuildConfig()))

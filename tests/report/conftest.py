@@ -57,10 +57,9 @@ def build(tmp_path_factory) -> tuple[Path, Manifest]:
         tables[name] = TableEntry(name, f"{name}-print", "digest", rows, drops, {}, tuple(files))
     triples = "tables/triples/0123456789ab/part-00000-of-00001.parquet"
     write(out / triples, "triples", [{"h": "Q142", "r": "P36", "t": "Q90"}], sums={})
-    size = (out / triples).stat().st_size
-    tables["triples"] = TableEntry(
-        "triples", "0123456789ab", "digest", 1, {}, {"lines": 3}, (File(triples, 1, size, "0" * 64),)
-    )
+    data = (out / triples).read_bytes()
+    file = File(triples, 1, len(data), hashlib.sha256(data).hexdigest())
+    tables["triples"] = TableEntry("triples", "0123456789ab", "digest", 1, {}, {"lines": 3}, (file,))
     (out / "quarantine" / "triples").mkdir(parents=True)
     (out / "quarantine" / "triples" / "0123456789ab.jsonl").write_text('{"line": "Q1"}\n')
     sources = [{"role": "graph.triples", "file": "a|<b>_x.tsv", "bytes": 12345, "sha256": "f" * 64}]

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kgcorpus.cli import app, run_app
+from kgcorpus.contracts.store import sha256_of
 from kgcorpus.report import terminal
 from kgcorpus.report.visible import UNSAFE
 
@@ -53,9 +54,12 @@ def foreign(build, tmp_path: Path) -> Path:
     pq.write_table(
         pa.Table.from_pylist(rows).rename_columns(["id", "lang", "text", PLANTED]), out / file.path
     )
+    size, digest = (out / file.path).stat().st_size, sha256_of(out / file.path)
+    file = dataclasses.replace(file, bytes=size, sha256=digest)
     manifest.tables["plain_text"] = dataclasses.replace(entry, drops={PLANTED: 1}, files=(file,))
     manifest.tables[PLANTED] = entry
     manifest.save(out)
+    (out / "config.yaml").write_text("languages: [en]\n")
     return out
 
 
