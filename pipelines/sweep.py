@@ -3,6 +3,7 @@
 Therefore a folder is looked at first: nothing of the user's may lie where it would go.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -42,11 +43,12 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
                     "no build made it, and one would remove it", where=str(path), mend="Choose another --out"
                 )
     for source in sources:
-        path = Path(source.path).resolve()
+        # A loop of links stays as it is, and is refused where inputs are.
+        path = Path(os.path.realpath(source.path))
         if is_remote(source.path) or not path.exists():
             continue
         for name in _OWN:
-            if path.is_relative_to((out / name).resolve()):
+            if path.is_relative_to(Path(os.path.realpath(out / name))):
                 raise UsageError(
                     f"this input lies in {out / name}, where a build removes files",
                     where=source.path,

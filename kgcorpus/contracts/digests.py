@@ -7,7 +7,7 @@ any replacement changes the stamp, and the next reader hashes the file.
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from kgcorpus.contracts.store import sha256_of, write_text
 Stamp = list[Any]
 # Beside a manifest.
 MEMORY = ".sources.json"
+# In a cache.
+SEAL = "digests.json"
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -84,6 +86,10 @@ class FileDigests:
         self._put(key, stamp, digest)
         return True
 
+    def keys(self) -> list[str]:
+        """What files are called here, in the order of their records."""
+        return list(self._known)
+
     def save(self) -> None:
         """Write the memory, joined with what other processes have written meanwhile.
 
@@ -105,6 +111,28 @@ class FileDigests:
         """Return what a file is called in the memory."""
         full, folder = os.path.realpath(path), os.path.realpath(self._memory.parent)
         return os.path.relpath(full, folder) if full.startswith(folder + os.sep) else full
+
+
+def seal(folder: Path, names: Iterable[str]) -> None:
+    """Record the files of a cache in FOLDER/digests.json, written last: with it the cache is whole.
+
+    Args:
+        names: paths relative to the folder.
+    """
+    digests = FileDigests(folder / SEAL)
+    for name in names:
+        digests.of(folder / name)
+    digests.save()
+
+
+def sealed_files(folder: Path) -> list[Path]:
+    """The files that `seal` recorded, sorted; empty if it was never called, or one has other bytes now."""
+    digests = FileDigests(folder / SEAL)
+    files = [folder / name for name in sorted(digests.keys()) if not Path(name).is_absolute()]
+    if not all(digests.is_as_recorded(file) for file in files):
+        return []
+    digests.save()
+    return files
 
 
 def _read(memory: Path) -> dict[str, list[Any]]:

@@ -146,8 +146,7 @@ class Manifest:
         digests = FileDigests(out / MEMORY)
         for name in sorted(self.tables.keys() & tables):
             for file in self.tables[name].files:
-                if fault := file_fault(out, file, digests):
-                    raise _broken(out / file.path, fault)
+                require_whole(out, file, digests)
         digests.save()
 
     def check_pending(self, out: Path, names: Collection[str]) -> None:
@@ -167,6 +166,16 @@ class Manifest:
 
 def _broken(path: Path, fault: str) -> InputError:
     return InputError(fault, where=str(path), mend="Delete it and run kgcorpus build-corpus again")
+
+
+def require_whole(out: Path, file: File, digests: FileDigests) -> None:
+    """Verify a file of a build.
+
+    Raises:
+        InputError: it is missing, cut short or damaged.
+    """
+    if fault := file_fault(out, file, digests):
+        raise _broken(out / file.path, fault)
 
 
 def file_fault(out: Path, file: File, digests: FileDigests) -> str | None:

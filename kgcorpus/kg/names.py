@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import NAME
 
@@ -93,20 +94,25 @@ class Names:
         return cls.from_arrow(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), key)
 
     def save(self, folder: Path) -> None:
-        """Write one Arrow file a language, and last the ids: where they are, all is."""
-        for lang, book in self._books.items():
-            _write(folder / _LANGUAGE_FILE.format(lang), label=book.labels, aliases=book.aliases)
+        """Write the ids, one Arrow file a language, and last the digests of all of them."""
+        books = {_LANGUAGE_FILE.format(lang): book for lang, book in self._books.items()}
+        for name, book in books.items():
+            _write(folder / name, label=book.labels, aliases=book.aliases)
         _write(folder / _IDS_FILE, id=self._ids)
+        seal(folder, [_IDS_FILE, *books])
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Map the files that `save` wrote into memory, which all the processes of a machine share.
 
         Raises:
-            FileNotFoundError: `save` has not ended there.
+            FileNotFoundError: `save` has not ended there, or a file is missing or damaged since.
         """
+        files = sealed_files(folder)
+        if folder / _IDS_FILE not in files:
+            raise FileNotFoundError(folder)
+        files.remove(folder / _IDS_FILE)
         (ids,) = _map(folder / _IDS_FILE)
-        files = sorted(folder.glob(_LANGUAGE_FILE.format("*")))
         return cls(ids, {path.stem.removeprefix("lang-"): Book(*_map(path)) for path in files})
 
     def rows(self, ids: pa.Array) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig
+from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.kg.arrays import Folder
 from kgcorpus.kg.strings import Column, IdIndex, column_of
 from kgcorpus.linking.function_words import FUNCTION_WORDS
@@ -48,7 +49,7 @@ class Lexicon:
         return IdIndex(pa.LargeStringArray.from_buffers(len(self.entities.offsets) - 1, *buffers))
 
     def save(self, folder: Path) -> None:
-        """Write it as .npy files; the entities last: where they are, all is."""
+        """Write it as .npy files, and last the digests of all of them."""
         senses, store = self.senses, Folder(folder)
         self.spotter.save(folder)
         store.put(
@@ -60,18 +61,19 @@ class Lexicon:
             universe = np.array(sets.universe)
             store.put(name, {"offsets": sets.offsets, "items": sets.items, "universe": universe})
         store.put("entities", {"data": self.entities.data, "offsets": self.entities.offsets})
+        seal(folder, (str(path.relative_to(folder)) for path in sorted(folder.glob("*/[!.]*.npy"))))
 
     @classmethod
     def open(cls, folder: Path) -> "Lexicon":
         """Map what `save` wrote, shared by all processes of a machine.
 
         Raises:
-            FileNotFoundError: `save` has not ended there.
+            FileNotFoundError: `save` has not ended there, or a file is missing or damaged since.
         """
+        if not sealed_files(folder):
+            raise FileNotFoundError(folder)
         store = Folder(folder)
         entities = store.get("entities")
-        if "offsets" not in entities:
-            raise FileNotFoundError(folder)
         names = store.get("names")
         links, graph = (
             Sets(found["offsets"], found["items"], int(found["universe"]))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kgcorpus.config import LinkingConfig, load_resolved
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE
-from kgcorpus.contracts.links import refuse_links
+from kgcorpus.contracts.links import refuse_links, remove
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches, read_shard
 from kgcorpus.contracts.store import write_text
@@ -230,6 +230,7 @@ def _open_lexicon(
         # Not made yet, or damaged: numpy has an error for each kind of damage.
         if not isinstance(error, FileNotFoundError):
             _log.warning("%s is damaged (%r) and is made again", folder, error)
+        remove(folder)
         # Of which tables it is, for the sweep of a build that has newer ones.
         write_text(folder.parent / "tables.json", json.dumps(tables))
         _build(paths, lang, config, without).save(folder)

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.links import refuse_links
-from kgcorpus.contracts.manifest import File, load_manifest
+from kgcorpus.contracts.manifest import File, load_manifest, require_whole
 from kgcorpus.contracts.splits import SPLITS
-from kgcorpus.contracts.store import claimed, replacing, sha256_of
+from kgcorpus.contracts.store import claimed, replacing
 from kgcorpus.mirror import borrowed
 from kgcorpus.tokens.mentions import token_lists, token_spans
 from kgcorpus.tokens.slots import LINK as LINK
@@ -88,6 +88,7 @@ def ensure_tokens(
     }
     for target, shard in shards.items():
         found[shard.split].append(target)
+    tables = FileDigests(out / MEMORY)
     missing = [target for target, shard in shards.items() if not _is_current(target, shard)]
     while missing:
         begun = []
@@ -99,6 +100,7 @@ def ensure_tokens(
                 elif not _is_current(target, shard):
                     _log.info("tokenising %s (%d of %d)", shard.path, place, len(shards))
                     with borrowed(out, shard) as source:
+                        require_whole(out, shard, tables)
                         _tokenize_shard(source, shard, target, tokenizer, mask_token)
         # Others are at work on these; if one of them dies, its shard is free again.
         missing = [target for target in begun if not _is_current(target, shards[target])]
@@ -108,9 +110,11 @@ def ensure_tokens(
 
 
 def _is_current(target: Path, shard: File) -> bool:
-    """By the footer alone: who reads the pages tells of damage in them."""
-    if not target.exists():
+    """Whether a file was made from this shard and has the bytes that were recorded then."""
+    recorded = _digests_of(target)
+    if not recorded.is_as_recorded(target):
         return False
+    recorded.save()
     try:
         metadata = pq.read_schema(target).metadata or {}
     except (OSError, pa.ArrowInvalid):
@@ -121,15 +125,12 @@ def _is_current(target: Path, shard: File) -> bool:
     )
 
 
+def _digests_of(target: Path) -> FileDigests:
+    """One record a file: several processes tokenise the shards of one config."""
+    return FileDigests(target.with_name(f".{target.name}.json"))
+
+
 def _tokenize_shard(source: Path, shard: File, target: Path, tokenizer: "Tokenizer", mask_token: str) -> None:
-    if not source.exists():
-        raise InputError("is named by the manifest but missing", where=str(source), mend="Build again")
-    if sha256_of(source) != shard.sha256:
-        raise InputError(
-            "its bytes are not those that the manifest names",
-            where=str(source),
-            mend="Delete it and run kgcorpus build-corpus again",
-        )
     with pq.ParquetFile(source) as shards, replacing(target) as temporary:
         schema = _empty(shards.schema_arrow, tokenizer, mask_token).with_metadata(
             {"source_sha256": shard.sha256, "version": _VERSION}
@@ -137,6 +138,9 @@ def _tokenize_shard(source: Path, shard: File, target: Path, tokenizer: "Tokeniz
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             for batch in shards.iter_batches(_ROWS_PER_GROUP):
                 writer.write_table(tokenize_rows(batch, tokenizer, mask_token=mask_token).cast(schema))
+    recorded = _digests_of(target)
+    recorded.of(target)
+    recorded.save()
 
 
 def tokenize_rows(rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, mask_token: str) -> pa.Table:

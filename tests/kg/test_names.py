@@ -50,6 +50,23 @@ def test_names_are_those_of_the_rows(rows, cut):
                     assert book.has_label(np.array([i, -1])).tolist() == [label is not None, False]
 
 
+@pytest.mark.parametrize("how", ["deleted", "truncated", "flipped"])
+@pytest.mark.parametrize("name", ["lang-de.arrow", "_ids.arrow", "digests.json"])
+def test_a_cache_that_is_not_whole_is_not_opened(tmp_path, name, how):
+    rows = [{"qid": "Q1", "names": [{"lang": lang, "label": "x", "aliases": []} for lang in ("en", "de")]}]
+    Names.from_rows(rows, "qid").save(tmp_path)
+    # What lies beside it is not read.
+    (tmp_path / "lang-fr.arrow").write_bytes(b"other")
+    assert Names.open(tmp_path).label("Q1", "de") == "x"
+    file = tmp_path / name
+    data = file.read_bytes()
+    file.unlink()
+    if how != "deleted":
+        file.write_bytes(data[:100] if how == "truncated" else data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+    with pytest.raises(FileNotFoundError):
+        Names.open(tmp_path)
+
+
 def test_what_is_unknown_has_no_name():
     names = Names.from_rows([{"qid": "Q1", "names": [{"lang": "en", "label": "x", "aliases": []}]}], "qid")
     for ident, lang in (("Q1", "de"), ("Q2", "en")):

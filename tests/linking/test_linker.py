@@ -92,7 +92,7 @@ def test_what_is_no_language_code_makes_no_folder(corpus, lang):
     assert not (corpus / "x").exists()
 
 
-@pytest.mark.parametrize("length", [0, 100, None])
+@pytest.mark.parametrize("length", [0, 100, None, -1])
 def test_a_damaged_cache_is_made_again(tmp_path, length):
     corpus = write_build(tmp_path, ROWS)
     expected = Linker.open(corpus, "en").link(TEXT)
@@ -100,6 +100,8 @@ def test_a_damaged_cache_is_made_again(tmp_path, length):
         whole = file.read_bytes()
         if length is None:
             file.unlink()
+        elif length < 0:
+            file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         else:
             file.write_bytes(whole[:length])
         assert Linker.open(corpus, "en").link(TEXT) == expected, file

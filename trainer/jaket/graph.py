@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.errors import InputError
 from trainer.checkpoint import write_folder
 
@@ -71,12 +72,14 @@ def group_edges(
 
 
 def mapped(folder: Path, make: Callable[[], dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """The arrays in a folder, memory-mapped and read-only; made first where the folder is missing."""
-    if not folder.exists():
+    """The arrays in a folder, memory-mapped and read-only; made first where they are missing or damaged."""
+    if not sealed_files(folder):
 
         def write(temporary: Path) -> None:
-            for name, array in make().items():
-                np.save(temporary / f"{name}.npy", array)
+            arrays = {f"{name}.npy": array for name, array in make().items()}
+            for name, array in arrays.items():
+                np.save(temporary / name, array)
+            seal(temporary, arrays)
 
         write_folder(folder, write)
-    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+    return {path.stem: np.load(path, mmap_mode="r") for path in sealed_files(folder)}

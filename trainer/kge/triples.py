@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.manifest import load_manifest
@@ -40,7 +41,7 @@ class Triples:
 
 
 def ensure_triples(folder: Path, corpus: Path, *, held_out: Path | None) -> Triples:
-    """Make the folder of facts, or open the one that stands there.
+    """Open the folder of facts; make it first where it is missing or damaged.
 
     Left out are the facts between two entities that a question of the table `xlr` asks about, whatever
     their relation and direction, and those of `held_out`.
@@ -53,7 +54,7 @@ def ensure_triples(folder: Path, corpus: Path, *, held_out: Path | None) -> Trip
     Raises:
         InputError: no table `triples`, a line that is no fact, or nothing left to train on.
     """
-    if not folder.exists():
+    if not sealed_files(folder):
         made = _make(corpus, held_out)
         write_folder(folder, lambda target: _write(target, made))
         _log.info("%d facts, left out: %s", len(made.facts), made.left_out)
@@ -179,3 +180,4 @@ def _write(folder: Path, triples: Triples) -> None:
     write_ids(folder / "entities.txt", triples.entities)
     write_ids(folder / "relations.txt", triples.relations)
     (folder / "left_out.json").write_text(json.dumps(triples.left_out), encoding="utf-8")
+    seal(folder, ("facts.npy", "entities.txt", "relations.txt", "left_out.json"))
