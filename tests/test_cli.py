@@ -183,7 +183,7 @@ def test_an_input_that_is_no_regular_file_is_refused(tmp_path: Path, field: str,
     else:
         (wiki if section == "wikipedia" else settings["graph"])[name] = str(path)
     (tmp_path / "c.yaml").write_text(json.dumps(settings))
-    with pytest.raises(InputError, match="x: (is no regular file but a|no such file)"):
+    with pytest.raises(InputError, match=r"x: (is no regular file but a|no such file)"):
         app(["build-corpus", "--config", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "o")])
 
 
