@@ -23,7 +23,15 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.links import entries_of, remove
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.splits import SPLIT_SHARES
-from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
+from kgcorpus.contracts.stages import (
+    Source,
+    Stage,
+    content_digest,
+    library_versions,
+    params_of,
+    sources_of,
+    without_query,
+)
 from kgcorpus.contracts.store import folder_lock, publish, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.tables import Table, table
 from kgcorpus.report.write import write_report
@@ -339,7 +347,7 @@ def _described(source: Source, digests: SourceDigests) -> dict[str, Any]:
     return {
         "role": source.role,
         "lang": source.lang,
-        "file": Path(source.path).name,
+        "file": Path(without_query(source.path)).name,
         "bytes": digests.size(source),
         "sha256": digests.digest(source),
     }
