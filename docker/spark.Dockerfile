@@ -8,8 +8,7 @@ RUN apt-get update \
  && ln -s "$(dirname "$(dirname "$(readlink -f /usr/bin/java)")")" /opt/java
 ENV JAVA_HOME=/opt/java \
     PIP_NO_CACHE_DIR=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CACHE_DIR=/tmp/numba
+    PYTHONDONTWRITEBYTECODE=1
 
 WORKDIR /opt/kgcorpus
 COPY pyproject.toml README.md LICENSE constraints.txt ./

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from kgcorpus.contracts.caches import kernel_cache
 from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.java import find_java
 
@@ -60,6 +61,7 @@ def checks(out: Path = Path()) -> list[Check]:
         _python(),
         _java(),
         *(_extra(name) for name in EXTRAS),
+        _kernel_cache(),
         _disk("disk", out),
         _disk("scratch disk", Path(os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0])),
         _memory(),
@@ -99,6 +101,15 @@ def _versioned(package: str) -> str:
     except importlib.metadata.PackageNotFoundError:
         # A cluster's pyspark often comes by PYTHONPATH, without a distribution's metadata.
         return f"{package} (version unknown)"
+
+
+def _kernel_cache() -> Check:
+    try:
+        folder = kernel_cache()
+    except OSError as error:
+        mend = "Make one writable: each process compiles the kernels, which takes about a minute"
+        return Check("kernel cache", False, f"no folder can be written ({error.strerror})", mend)
+    return Check("kernel cache", True, str(folder or "beside the code"))
 
 
 def _disk(name: str, folder: Path) -> Check:

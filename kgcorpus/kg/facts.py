@@ -7,9 +7,9 @@ is the tail.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.kernels import Int32s, Int64s
 
 _LOW = np.int64(0xFFFFFFFF)

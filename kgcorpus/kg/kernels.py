@@ -4,8 +4,9 @@ The kernels take many positional arguments, for numba has no keyword-only ones.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kgcorpus.kg.compiled import njit
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]

@@ -6,9 +6,9 @@ wings acts an edge at a time. The kernels take many positional arguments, for nu
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.kernels import Int32s, Int64s
 
 UInt64s = NDArray[np.uint64]

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from kgcorpus.kg.compiled import njit
 
 Bytes = NDArray[np.uint8]
 Int32s = NDArray[np.int32]

@@ -7,9 +7,9 @@ one colour to another, entities numbered within their colour: see `kgcorpus.kg.c
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.kernels import BlockArrays, Int32s, Int64s
 
 Marks = NDArray[np.bool_]

@@ -7,12 +7,12 @@ Wikidata's own "truthy" dumps; values that are no items are left out.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.languages import fallback_codes
+from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
 from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
@@ -52,7 +52,7 @@ def entity_lines(path: str, *, on_bad: OnBad, limits: Limits = DEFAULT_LIMITS) -
         try:
             yield Line(number, decoded(line))
         except BadRecord as bad:
-            bad.where, bad.text = f"{PurePosixPath(path).name}:{number}", line.decode("utf-8", "replace")
+            bad.where, bad.text = f"{file_name(path)}:{number}", line.decode("utf-8", "replace")
             on_bad(bad)
     if opened:
         raise InputError("the list has no end `]`", where=path, mend="It is truncated: fetch it again")

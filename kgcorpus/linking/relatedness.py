@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kgcorpus.kg.compiled import njit
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]

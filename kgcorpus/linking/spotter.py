@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.kg.arrays import Folder, Group
+from kgcorpus.kg.compiled import njit
 from kgcorpus.linking.characters import (
     BREAK,
     CLASS_BITS,
@@ -117,7 +117,8 @@ class Spotter:
         table, clash = _build(_tokens(codes, characters, _particle_hashes()), codes)
         if clash >= 0:
             raise KgcorpusError(f"the name {names[clash]!r} is given twice", where="spotter")
-        return cls(*table, characters)
+        keys, values, bits = table
+        return cls(keys, values, bits, characters)
 
     def save(self, folder: Path) -> None:
         """Write the arrays as .npy files."""

@@ -8,9 +8,9 @@ and of the winner's relatedness to the winners around it.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kgcorpus.kg.compiled import njit
 from kgcorpus.linking.relatedness import Memo, Sets, empty_memo, relatedness
 
 Int32s = NDArray[np.int32]
