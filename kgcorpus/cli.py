@@ -12,6 +12,7 @@ import typer
 from kgcorpus import __version__
 from kgcorpus.contracts.errors import UsageError, as_error
 from kgcorpus.contracts.remote import given, given_path, local_folder
+from kgcorpus.contracts.secrets import redact
 from kgcorpus.report.terminal import guard_logs, say, say_json, say_lines, stderr, stdout
 from kgcorpus.report.visible import visible
 
@@ -123,7 +124,7 @@ def build_corpus(
         say(f"up to date: {current} stages")
     tables = [outcome.stage for outcome in outcomes if outcome.action != "n/a"]
     for remark in remarks(resolved, load_manifest(out), tables):
-        say(f"warning: {remark}", console=stderr, style="yellow")
+        say(f"warning: {redact(remark)}", console=stderr, style="yellow")
     say(f"corpus: {out}")
     say(f"report: {out / 'report.json'}")
 
@@ -273,7 +274,7 @@ def publish(
     """Send a finished build to an object store; files that are there already are not sent again."""
     from kgcorpus.mirror import publish_to
 
-    say(f"sent {publish_to(to, out)} files to {to}")
+    say(f"sent {publish_to(to, out)} files to {redact(to)}")
 
 
 @app.command()
@@ -458,7 +459,7 @@ def run_app(application: Callable[[], Any]) -> int:
     except Exception as error:
         logging.getLogger(__name__).debug("failed", exc_info=True)
         shown = as_error(error)
-        say(f"error: {shown}", console=stderr, style="red")
+        say(f"error: {redact(str(shown))}", console=stderr, style="red")
         return shown.exit_code
     return 0
 
@@ -470,6 +471,7 @@ def entry() -> None:
 
 def build_app() -> int:
     """build-corpus alone, for spark-submit."""
+    guard_logs(debug=False)
     alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     alone.command(cls=Command)(build_corpus)
     return run_app(alone)

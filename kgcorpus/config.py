@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
+from kgcorpus.contracts.secrets import redact_all, remember
 from kgcorpus.contracts.yaml_reader import parse_yaml, read_yaml
 
 
@@ -399,6 +400,7 @@ def settings(
     data = _mapping(file, os.environ if variables is None else variables) if file else {}
     for override in overrides:
         _apply(data, override)
+    remember(data)
     return data
 
 
@@ -447,8 +449,15 @@ def put(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:
 
 
 def to_yaml(config: BaseModel) -> str:
-    """The configuration as resolved."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """The configuration as resolved, fit to be published: without `spark`, and without secrets in URLs."""
+    values = redact_all(config.model_dump(mode="json", exclude={"spark"}))
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def is_publishable(data: Any) -> bool:
+    """Whether a configuration that was read back holds no Spark settings, and no secrets in URLs."""
+    spark = data.get("spark") if isinstance(data, Mapping) else None
+    return not (isinstance(spark, Mapping) and spark.get("conf")) and redact_all(data) == data
 
 
 def _mapping(file: Path, variables: Mapping[str, str] | None) -> dict[str, Any]:

@@ -13,16 +13,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from kgcorpus.config import is_publishable
 from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, Manifest, file_fault, is_inside, load_manifest, parse_manifest
-from kgcorpus.contracts.remote import fetch, told
+from kgcorpus.contracts.places import BUILD_SIGNS, refuse_overlap, refuse_replaced
+from kgcorpus.contracts.remote import fetch, file_system_of, told
+from kgcorpus.contracts.secrets import redact, remember
 from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
+from kgcorpus.contracts.yaml_reader import read_yaml
 
 _MANIFEST, _UNFINISHED = "manifest.json", "publishing.json"
 # Written when a build ends.
@@ -30,7 +33,8 @@ _BESIDE = ("README.md", "config.yaml", "report.json")
 # Of every manifest of ours; one that is damaged further on is mended by publishing again.
 _BEGINNING = re.compile(rb'\{\s*"format":')
 # The sign of a copy, written first: where the files are that it names and does not hold.
-_ORIGIN = "published/url"
+COPY_SIGN = "published/url"
+_origins: dict[Path, str] = {}
 _log = logging.getLogger(__name__)
 
 
@@ -42,17 +46,26 @@ def publish_to(url: str, out: Path) -> int:
         that the store does not list with their size.
 
     Raises:
-        UsageError: a build is at work in `out`, or `url` holds others' files where its own would go.
+        UsageError: a build is at work in `out`; or `url` is, holds or lies in that folder, is another build's
+            folder, holds others' files where its own would go, or chains URLs.
         InputError: no finished build, or the store refuses.
         EnvironmentLacksError: the store's package is not installed.
     """
-    # A wrong folder is told before it is locked, which would make it.
+    # A wrong folder is refused before it is locked, which would make it.
     load_manifest(out, required=True)
+    with told(url):
+        _check_target(url, out)
     with folder_lock(out, "build"), told(url):
         manifest = load_manifest(out, required=True)
         if any(not (out / name).exists() for name in _BESIDE):
             raise InputError(
                 "the build is not finished", where=str(out), mend="Run kgcorpus build-corpus, then publish it"
+            )
+        if not is_publishable(read_yaml(out / "config.yaml")):
+            raise InputError(
+                "holds Spark settings or URLs with keys, which are not published",
+                where=str(out / "config.yaml"),
+                mend="Run the same kgcorpus build-corpus again: it writes the file without them",
             )
         # A table that was never built is pending alone.
         manifest.check_files(out, manifest.tables.keys() | manifest.pending)
@@ -62,9 +75,27 @@ def publish_to(url: str, out: Path) -> int:
         return _send(manifest, out, _Store(url))
 
 
+def _check_target(url: str, out: Path) -> None:
+    folder = _local(url)
+    if folder is None:
+        if "::" in url:
+            raise UsageError(
+                "chains URLs, which is not written to", where=url, mend="Name the last one alone"
+            )
+        return
+    refuse_overlap(folder, out)
+    refuse_replaced(folder)
+    if (folder / BUILD_SIGNS[1]).exists():
+        raise UsageError(
+            "is the folder of another build, whose tables would be replaced",
+            where=url,
+            mend="Choose another place, or remove it first",
+        )
+
+
 def _local(url: str) -> Path | None:
     """The folder that a URL or path names on this machine; None for an object store."""
-    file_system, path = fsspec.core.url_to_fs(url)
+    file_system, path = file_system_of(url)
     return Path(path) if isinstance(file_system, LocalFileSystem) else None
 
 
@@ -73,7 +104,7 @@ class _Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._files, self._root = fsspec.core.url_to_fs(url)
+        self._files, self._root = file_system_of(url)
         # A listing of an hour ago would hide what has changed since.
         self._files.invalidate_cache()
         found = self._files.find(self._root, detail=True).items()
@@ -184,12 +215,13 @@ def borrowed(folder: Path, file: File) -> Iterator[Path]:
     Raises:
         InputError: the store has it not, or with other bytes than the manifest names.
     """
-    path, origin = folder / file.path, folder / _ORIGIN
+    path, origin = folder / file.path, folder / COPY_SIGN
     if path.exists() or not origin.exists():
         yield path
         return
     try:
-        _fetch_whole(origin.read_text(encoding="utf-8"), file, path)
+        url = _origins.get(folder.absolute()) or origin.read_text(encoding="utf-8")
+        _fetch_whole(url, file, path)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -219,21 +251,28 @@ def _fetch_whole(url: str, file: File, target: Path) -> None:
 def _take(folder: Path, url: str) -> None:
     refuse_links(folder, "data", "tables", "published")
     # A kill before the sign is whole leaves its folder.
-    others = folder.exists() and any(path.name != Path(_ORIGIN).parts[0] for path in folder.iterdir())
-    if others and not (folder / _ORIGIN).exists():
+    others = folder.exists() and any(path.name != Path(COPY_SIGN).parts[0] for path in folder.iterdir())
+    if others and not (folder / COPY_SIGN).exists():
         raise UsageError(
-            f"holds files but no {_ORIGIN}: it is no copy of a published build, which would replace them",
+            f"holds files but no {COPY_SIGN}: it is no copy of a published build, which would replace them",
             where=str(folder),
             mend="Choose another --out",
         )
-    write_text(folder / _ORIGIN, url)
+    remember_origin(folder, url)
+    write_text(folder / COPY_SIGN, redact(url))
+
+
+def remember_origin(folder: Path, url: str) -> None:
+    """Keep a copy's URL for this process; the folder's own note of it holds no password."""
+    remember(url)
+    _origins[folder.absolute()] = url
 
 
 def _read_whole(url: str, tables: Collection[str]) -> Manifest:
     """The manifest of a store; a table may be absent, one that stands there is of the same build."""
     where = f"{url}/{_MANIFEST}"
     with told(where):
-        store, root = fsspec.core.url_to_fs(url)
+        store, root = file_system_of(url)
         store.invalidate_cache()
         if store.exists(f"{root}/{_UNFINISHED}") and not store.exists(f"{root}/{_MANIFEST}"):
             raise InputError(

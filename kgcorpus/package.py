@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from packaging.requirements import Requirement
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
+from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import replacing, write_text
 
 Environment = Literal["image", "pex", "conda-pack", "py-files"]
@@ -62,9 +63,10 @@ def make_package(folder: Path) -> Package:
     """Write the package into `folder`; equal installations give equal bytes.
 
     Raises:
-        UsageError: a file stands there that is of no package of ours.
+        UsageError: a file stands there that is of no package of ours, or a build or run deletes the folder.
         EnvironmentLacksError: kgcorpus is not installed, so its requirements are unknown.
     """
+    refuse_replaced(folder / _NAMES[0])
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     made = Package(*(folder / name for name in _NAMES))
@@ -140,7 +142,7 @@ def submit_command(
         arguments: of build-corpus.
     """
     variables = {"PYSPARK_PYTHON": "python3"}
-    options = ["--master", master, "--conf", "spark.executorEnv.NUMBA_CACHE_DIR=/tmp/numba"]
+    options = ["--master", master]
     main, logging = str(package.main), str(package.logging)
     if environment == "image":
         variables = {}

@@ -1,16 +1,19 @@
 """What a failed Spark job was about, out of Spark's wrapping: one error that a user can act on."""
 
+import contextlib
 import logging
 import re
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from kgcorpus.contracts import errors
-from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, as_error
 from kgcorpus.contracts.manifest import File
+from kgcorpus.contracts.secrets import redact
 from kgcorpus.contracts.store import sha256_of
 
 log = logging.getLogger(__name__)
@@ -21,6 +24,19 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too l
 _WORKER_DIED = re.compile(r"Python worker exited unexpectedly|MemoryError|ExecutorLostFailure")
 _JVM_GONE = re.compile(r"Answer from Java side is empty|Connection refused|while sending or receiving")
 _FRAME = re.compile(r"\s|at |Traceback|An error occurred while calling|An exception was thrown from")
+
+
+@contextlib.contextmanager
+def redacted_errors() -> Iterator[None]:
+    """Replace an error that holds a secret, in its text or its causes, by one without: Spark logs traces."""
+    try:
+        yield
+    except Exception as error:
+        trace = "".join(traceback.format_exception(error))
+        if redact(trace) == trace:
+            raise
+        shown = as_error(error)
+        raise type(shown)(redact(shown.what), where=redact(shown.where), mend=redact(shown.mend)) from None
 
 
 def translated(error: Exception, stage: str, *, out: Path, inputs: Sequence[File]) -> KgcorpusError:

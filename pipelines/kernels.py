@@ -5,6 +5,7 @@ quarantined input (`_note`). They go through every kernel of a stage, sums untou
 end in the shards' metadata, so they survive a kill as the shards do and a retried task is not counted twice.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
@@ -16,10 +17,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from kgcorpus.contracts.tally import Tally
+from pipelines.failures import redacted_errors
 
 Row = dict[str, Any]
 RowFunction = Callable[[Iterator[Row], Tally], Iterator[Row]]
 GroupFunction = Callable[[list[Row], Tally], Iterator[Row]]
+_Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BatchFunction = Callable[[Iterator[pa.RecordBatch], Tally], Iterator[pa.RecordBatch]]
 
 COUNTERS = pa.schema([("_counter", pa.string()), ("_n", pa.int64()), ("_note", pa.string())])
@@ -40,6 +43,7 @@ def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> Da
     """
     full = pa.schema([*schema, *COUNTERS])
 
+    @_without_secrets
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()
         sums: list[Row] = []
@@ -67,6 +71,7 @@ def map_batches(records: DataFrame, function: BatchFunction, schema: pa.Schema) 
     """
     full = pa.schema([*schema, *COUNTERS])
 
+    @_without_secrets
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()
         sums: list[Row] = []
@@ -120,6 +125,15 @@ def stream_groups(
 def with_split(schema: pa.Schema) -> pa.Schema:
     """A published table's schema with the column that names the row's split."""
     return schema.append(pa.field("split", pa.string()))
+
+
+def _without_secrets(run: _Batches) -> _Batches:
+    @functools.wraps(run)
+    def redacted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with redacted_errors():
+            yield from run(batches)
+
+    return redacted
 
 
 def _characters(row: Row) -> int:

@@ -11,6 +11,7 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.manifest import Manifest, TableEntry, file_fault
 from kgcorpus.contracts.remote import describe, is_remote, sha256_of_url
+from kgcorpus.contracts.secrets import redact
 from kgcorpus.contracts.stages import (
     Source,
     Stage,
@@ -82,7 +83,7 @@ class SourceDigests:
         if is_remote(source.path):
             found = describe(source.path)
             stamp = [found.size, found.stamp]
-            return self._unchanged(source.path, stamp, lambda: sha256_of_url(source.path))
+            return self._unchanged(redact(source.path), stamp, lambda: sha256_of_url(source.path))
         require_input(source)
         path = Path(source.path)
         if path.is_dir():
@@ -103,7 +104,7 @@ class SourceDigests:
         """Whether no file of these was hashed in this build: an earlier one has seen them as they are."""
         paths = [Path(source.path) for source in sources]
         files = [file for path in paths for file in (path.iterdir() if path.is_dir() else (path,))]
-        keys = {source.path for source in sources} | {self.files.key(file) for file in files}
+        keys = {redact(source.path) for source in sources} | {self.files.key(file) for file in files}
         return keys.isdisjoint(self.files.hashed)
 
     def _file(self, path: Path) -> str:

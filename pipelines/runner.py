@@ -22,16 +22,10 @@ from kgcorpus.contracts.digests import FileDigests
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.links import entries_of, remove
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
+from kgcorpus.contracts.remote import file_name
+from kgcorpus.contracts.secrets import redact_command
 from kgcorpus.contracts.splits import SPLIT_SHARES
-from kgcorpus.contracts.stages import (
-    Source,
-    Stage,
-    content_digest,
-    library_versions,
-    params_of,
-    sources_of,
-    without_query,
-)
+from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
 from kgcorpus.contracts.store import folder_lock, publish, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.tables import Table, table
 from kgcorpus.report.write import write_report
@@ -331,7 +325,7 @@ def _holds(path: Path, text: str) -> bool:
 def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:
     """What is true of this run and not of the build: times, host, memory, command."""
     run = {
-        "command": sys.argv,
+        "command": redact_command(sys.argv),
         "host": platform.node(),
         "platform": platform.platform(),
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
@@ -347,7 +341,7 @@ def _described(source: Source, digests: SourceDigests) -> dict[str, Any]:
     return {
         "role": source.role,
         "lang": source.lang,
-        "file": Path(without_query(source.path)).name,
+        "file": file_name(source.path),
         "bytes": digests.size(source),
         "sha256": digests.digest(source),
     }

@@ -4,17 +4,19 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from kgcorpus.config import SparkConfig
 from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.contracts.links import open_to_append
+from kgcorpus.contracts.secrets import is_secret
 from kgcorpus.java import find_java
 
 _log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         builder = builder.config(key, value)
     try:
         with _stderr_to(log) if log and not submitted else contextlib.nullcontext():
+            _start_java({key: value for key, value in settings.items() if not _is_hidden(key, value)})
             session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
         raise EnvironmentLacksError(
@@ -72,6 +75,19 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
     server: Any = session.sparkContext._accumulatorServer
     server.handle_error = _logged
     return session
+
+
+def _is_hidden(key: str, value: str) -> bool:
+    """Whether a setting stays off the JVM's command line, which all users of the machine can read."""
+    return key.startswith("spark.hadoop.") or is_secret(key, value)
+
+
+def _start_java(settings: Mapping[str, str]) -> None:
+    """Start the JVM, unless one is there; the session's other settings reach it through its connection."""
+    conf = SparkConf(loadDefaults=False)
+    for key, value in settings.items():
+        conf.set(key, value)
+    SparkContext._ensure_initialized(conf=conf)
 
 
 def _logged(request: object, address: object) -> None:

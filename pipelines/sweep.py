@@ -11,21 +11,17 @@ from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import entries_of, files_below, refuse_links, remove
 from kgcorpus.contracts.manifest import Manifest
+from kgcorpus.contracts.places import BUILD_FILES, BUILD_FOLDERS, BUILD_SIGNS, refuse_replaced
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tables import TABLES
+from kgcorpus.mirror import COPY_SIGN
 
-# Folders of OUT that are a build's alone.
-_OWN = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
 # Where a build writes and deletes. A link to a folder elsewhere in OUT is neither refused nor entered.
 _WRITTEN = (
     *(f"{top}/{name}" for top in ("data", "tables", "quarantine", "scratch") for name in TABLES),
     *("cache/names", "cache/linker", "world"),
 )
-# What it removes or writes over.
-_AT_RISK = (*_OWN, "README.md", "config.yaml", "report.json", "run.json", "spark.log")
-# A build leaves the second one before it writes its first shard, the first when a stage ends.
-_SIGNS = ("manifest.json", ".sources.json")
 
 
 def check_folder(out: Path, sources: Iterable[Source]) -> None:
@@ -33,11 +29,16 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
 
     Raises:
         UsageError: OUT holds such things that no build made, a link where a build writes, or an input lies
-            in a build's folders.
+            in a build's folders; or OUT is a copy of a build, or lies where another build or a run deletes.
     """
+    refuse_replaced(out)
+    if (out / COPY_SIGN).exists():
+        raise UsageError(
+            "is a copy of a published build, which a run reads", where=str(out), mend="Choose another --out"
+        )
     refuse_links(out, *_WRITTEN)
-    if not any((out / sign).exists() for sign in _SIGNS):
-        for path in (out / name for name in _AT_RISK):
+    if not any((out / sign).exists() for sign in BUILD_SIGNS):
+        for path in (out / name for name in (*BUILD_FOLDERS, *BUILD_FILES)):
             if path.is_file() or (path.is_dir() and any(path.iterdir())):
                 raise UsageError(
                     "no build made it, and one would remove it", where=str(path), mend="Choose another --out"
@@ -47,7 +48,7 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
         path = Path(os.path.realpath(source.path))
         if is_remote(source.path) or not path.exists():
             continue
-        for name in _OWN:
+        for name in BUILD_FOLDERS:
             if path.is_relative_to(Path(os.path.realpath(out / name))):
                 raise UsageError(
                     f"this input lies in {out / name}, where a build removes files",

@@ -1,11 +1,11 @@
 """Wikidata's JSON dump in a build: a task a file finds the lines, all tasks parse them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import PurePosixPath
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord
 from kgcorpus.kg.wikidata import Entity, entity_lines, parse_entity
@@ -34,7 +34,7 @@ def map_entities(
             try:
                 rows = list(function(parse_entity(line["text"]), line["ordinal"]))
             except BadRecord as fault:
-                name = PurePosixPath(paths[line["ordinal"]]).name
+                name = file_name(paths[line["ordinal"]])
                 bad(BadRecord(fault.reason, where=f"{name}:{line['line']}", text=line["text"]))
                 continue
             tally.good()

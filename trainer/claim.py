@@ -9,13 +9,13 @@ from typing import Any
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import refuse_links
+from kgcorpus.contracts.places import RUN_FOLDERS, RUN_SIGN
+from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 
 # What a run replaces, or takes for what it has made. Its `kge`, a run, and its `corpus`, a copy, have their
 # own signs.
 _WRITTEN = ("model", "tokenizer", "checkpoints", "metrics.jsonl", "routes.jsonl", "triples")
-_FOLDERS = ("model", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")
-_SIGN = "run.json"
 
 
 def refuse_foreign(out: Path) -> None:
@@ -24,13 +24,13 @@ def refuse_foreign(out: Path) -> None:
     Raises:
         UsageError: it has no run.json, and holds such things; or a folder that a run writes is a link.
     """
-    refuse_links(out, *_FOLDERS)
+    refuse_links(out, *RUN_FOLDERS)
     # Weights & Biases keeps links of its own in it.
     refuse_links(out, "wandb", enter=False)
     foreign = [name for name in _WRITTEN if (out / name).exists()]
-    if foreign and not (out / _SIGN).exists():
+    if foreign and not (out / RUN_SIGN).exists():
         raise UsageError(
-            f"holds {', '.join(foreign)} but no {_SIGN}, so it is no run of ours",
+            f"holds {', '.join(foreign)} but no {RUN_SIGN}, so it is no run of ours",
             where=str(out),
             mend="Choose another --out",
         )
@@ -47,7 +47,8 @@ def claim(out: Path, identity: dict[str, Any]) -> None:
         UsageError: the folder holds another run, or is refused as by `refuse_foreign`.
         InputError: its run.json is damaged.
     """
-    path = out / _SIGN
+    path = out / RUN_SIGN
+    identity = redact_all(identity)
     refuse_foreign(out)
     if not path.exists():
         versions = {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")}

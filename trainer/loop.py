@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import os
 import signal
 import threading
 import time
@@ -15,8 +16,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from kgcorpus.contracts.caches import private_folder
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from kgcorpus.contracts.secrets import redact_all
 from trainer.checkpoint import Checkpoints, settle, write_folder
 from trainer.config import TrainingConfig
 from trainer.determinism import deterministic_on_cpu
@@ -55,8 +58,7 @@ def run(
     checkpoints = Checkpoints(folder / "checkpoints", keep=config.keep)
     step, moments = checkpoints.restore(objective)
     if config.compile:
-        # In place, so that the names in checkpoints stay; sizes change from step to step.
-        objective.model.compile(dynamic=True)
+        _compile(objective.model)
     # transformers hands out models in evaluation mode, without dropout.
     model: nn.Module = accelerator.prepare_model(objective.model.train())
     optimizer, phases = _optimizer(objective, config, moments), objective.phases(config)
@@ -130,6 +132,13 @@ def _unlabelled_terms(
         warn()
 
 
+def _compile(model: nn.Module) -> None:
+    # torch loads code from its cache, and would keep it under a name in /tmp that anyone could make.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("torchinductor")))
+    # In place, so that the names in checkpoints stay; sizes change from step to step.
+    model.compile(dynamic=True)
+
+
 def _save(
     checkpoints: Checkpoints,
     step: int,
@@ -163,7 +172,9 @@ def _report(
         return
     with (
         Metrics(folder / "metrics.jsonl", step=step) as metrics,
-        tracking(config.trackers, folder, step=step, config=config.model_dump(mode="json")) as track,
+        tracking(
+            config.trackers, folder, step=step, config=redact_all(config.model_dump(mode="json"))
+        ) as track,
         progress(step, end, log_every=config.log_every) as show,
     ):
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
+from kgcorpus.contracts.places import is_build, refuse_replaced
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
-from kgcorpus.mirror import borrowed, copy_from
+from kgcorpus.mirror import borrowed, copy_from, remember_origin
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim, refuse_foreign
 from trainer.config import STREAM_TABLES, TRANSE_TABLES, TrainingConfig
@@ -57,19 +58,25 @@ def train(
         RUN/model.
 
     Raises:
-        UsageError: no such objective, or the folder holds another run, one that is at work, or files of
-            someone's under a run's names.
+        UsageError: no such objective; or the folder holds a build, another run, one that is at work, or
+            files of others under a run's names, or lies where a build or another run deletes.
         InputError: no finished build, or no records.
         KgcorpusError: the loss is not finite.
         SystemExit: 143, after a SIGTERM.
     """
+    out = Path(out)
+    refuse_replaced(out)
+    if is_build(out):
+        raise UsageError(
+            "holds a build, whose files a run replaces", where=str(out), mend="Choose another --out"
+        )
     if objective == "transe":
         # No language model: it has its own loop, and needs no tokenizer.
         from trainer.kge.train import train_transe
 
-        with folder_lock(Path(out), "run"):
+        with folder_lock(out, "run"):
             if is_remote(str(corpus)):
-                corpus = _copied(str(corpus), Path(out), TRANSE_TABLES)
+                corpus = _copied(str(corpus), out, TRANSE_TABLES)
             return train_transe(corpus, out, config, max_steps=max_steps)
     if objective not in OBJECTIVES:
         names = ", ".join(sorted([*OBJECTIVES, "transe"]))
@@ -82,7 +89,7 @@ def train(
 
     # It would draw a bar for every checkpoint.
     disable_progress_bar()
-    out, tables = Path(out), OBJECTIVES[objective].tables(config)
+    tables = OBJECTIVES[objective].tables(config)
     accelerator = Accelerator(mixed_precision="no")
     atexit.register(_leave_group)
     with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():
@@ -130,6 +137,7 @@ def _on_this_disk(
     if not is_remote(str(corpus)):
         return Path(corpus), tables
     read = [name for name in tables if "text" not in TABLES[name].columns]
+    remember_origin(out / _COPY, str(corpus))
     if fetches:
         _copied(str(corpus), out, read, streamed={*STREAM_TABLES.values(), *tables}.difference(read))
     return out / _COPY, read

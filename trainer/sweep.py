@@ -16,7 +16,9 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from kgcorpus.config import Section, put, validated
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.links import refuse_links
+from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 from trainer.config import TrainingConfig
 from trainer.evaluate import BENCHMARKS, evaluate
@@ -143,9 +145,10 @@ def run_sweep(
         OUT/sweep.md.
 
     Raises:
-        UsageError: no such setting, a score to be asked of a URL, a folder that holds another run, or a
-            result without such a number.
+        UsageError: no such setting, a score to be asked of a URL, a folder that holds another run or that a
+            build deletes, or a result without such a number.
     """
+    refuse_replaced(out)
     asked = [score.title for score in config.scores if score.data is None]
     if asked and is_remote(corpus):
         raise UsageError(
@@ -171,7 +174,7 @@ def _score(score: ScoreConfig, run: Path, corpus: str) -> dict[str, Any]:
     """The result of a benchmark, from its file where that was made of this model under these settings."""
     settings = score.settings.model_dump(mode="json")
     data = score.data or corpus
-    asked = {"settings": settings, "data": data, "steps": _steps(run)}
+    asked = redact_all({"settings": settings, "data": data, "steps": _steps(run)})
     result, request = run / f"{score.title}.json", run / f"{score.title}.asked.json"
     if not (result.exists() and request.exists()) or json.loads(request.read_text()) != asked:
         model = run / ("checkpoints" if score.series else "model")
@@ -203,7 +206,7 @@ def _found(
     return {
         "name": cell.name,
         "seed": cell.seed,
-        "training": cell.training.model_dump(mode="json"),
+        "training": redact_all(cell.training.model_dump(mode="json")),
         "steps": len(lines),
         "seconds": sum(line["seconds"] for line in lines),
         "loss": statistics.fmean(line["loss"] for line in last),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
 
@@ -21,6 +22,11 @@ _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
 def is_remote(path: str) -> bool:
     """Is it a URL and no local path?"""
     return "://" in path
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, or of a URL without its query, which may be a signature."""
+    return Path(re.split("[?#]", path)[0] if is_remote(path) else path).name
 
 
 def given(place: str) -> str:
@@ -70,7 +76,7 @@ def describe(url: str) -> RemoteFile:
         EnvironmentLacksError: the file system's package is not installed.
     """
     with told(url):
-        file_system, path = fsspec.core.url_to_fs(url)
+        file_system, path = file_system_of(url)
         # A listing of an hour ago would hide what has changed since.
         file_system.invalidate_cache()
         info: dict[str, Any] = file_system.info(path)
@@ -90,8 +96,19 @@ def sha256_of_url(url: str) -> str:
 def fetch(url: str, target: Path) -> None:
     """Copy a remote file to a local path that no one reads yet; raises as `describe` does."""
     with told(url):
-        file_system, path = fsspec.core.url_to_fs(url)
+        file_system, path = file_system_of(url)
         file_system.get_file(path, str(target))
+
+
+def file_system_of(place: str) -> tuple[Any, str]:
+    """The fsspec file system of a path or URL, and the path in it.
+
+    `::` chains URLs, but is part of a name in a local path and in `file://`.
+    """
+    local = LocalFileSystem()
+    if not is_remote(place) or place.startswith(("file://", "local://")):
+        return local, local._strip_protocol(place)
+    return fsspec.core.url_to_fs(place)
 
 
 @contextlib.contextmanager

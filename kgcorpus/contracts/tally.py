@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.secrets import redact
 
 # A file of another kind is bad in every line, and what is kept of it must fit memory and the disk.
 MOST_NOTES = 10_000
@@ -64,7 +65,7 @@ class Tally:
     def quarantine(self, *, where: str, reason: str, text: str) -> None:
         """Bad input was set aside; `where` is its file and line or position. A long text is cut."""
         self.drops["bad_input"] += 1
-        note = {"reason": reason[:_CHARACTERS], "text": text[:_CHARACTERS], "where": where}
+        note = {"reason": reason[:_CHARACTERS], "text": text[:_CHARACTERS], "where": redact(where)}
         self.notes.add(json.dumps(note, ensure_ascii=False))
 
     def rows(self) -> Iterable[tuple[str, int]]:

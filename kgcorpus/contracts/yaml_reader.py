@@ -67,10 +67,20 @@ def parse_yaml(text: str, *, where: str, variables: Mapping[str, str] | None = N
         loader = _Loader(text, where, variables)
         return loader.get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"is not valid YAML: {' '.join(str(error).split())}", where=where) from None
+        raise UsageError(f"is not valid YAML: {_fault(error)}", where=where) from None
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def _fault(error: Exception) -> str:
+    """What the parser found and where, without the line itself and the names in it: it may hold a secret."""
+    what, place = str(error), ""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return re.sub(r"'[^'<>]{3,}'", "'...'", " ".join(what.split())) + place
 
 
 def _is_own_pipe(file: Path) -> bool:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from io import BufferedReader
-from pathlib import PurePosixPath
 from typing import TypeVar
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, BadRecord, Limits, OnBad
 from kgcorpus.inputs.opening import open_input
@@ -78,7 +78,7 @@ def numbered_records(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[tuple[int, T]]:
     """As `read_records`, each with the number of its line, counted from 1."""
-    file = PurePosixPath(path).name
+    file = file_name(path)
     for number, raw in read_lines(path, limits=limits):
         try:
             line = decoded(raw)

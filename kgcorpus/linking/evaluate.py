@@ -8,6 +8,7 @@ from typing import Any
 from kgcorpus.config import load_resolved
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import write_text
 from kgcorpus.inputs import read_lines
 from kgcorpus.linking.gold import read_gold, score_gold
@@ -39,7 +40,9 @@ def evaluate(
 
     Raises:
         InputError: no build, no pages with links, or a malformed file.
+        UsageError: `out` is a file of a build or a run.
     """
+    refuse_replaced(out)
     without = frozenset(_first_words(exclude_names)) if exclude_names else frozenset()
     linker = Linker.open(corpus, lang, overrides=overrides, without=without)
     found = score_gold(linker, list(read_gold(data))) if data else _hidden(corpus, linker, lang)

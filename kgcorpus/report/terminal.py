@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from kgcorpus.contracts.secrets import redact
 from kgcorpus.report.visible import UNSAFE, visible
 
 _OURS = ("kgcorpus", "pipelines", "trainer")
@@ -35,7 +36,7 @@ def say_json(value: Any, *, indent: int | None = 1) -> None:
 
 
 def guard_logs(*, debug: bool) -> None:
-    """Send logs to stderr; make what they and warnings print visible, whichever library they are from."""
+    """Send logs to stderr; what they and warnings print is visible and without secrets, of any library."""
     logging.setLogRecordFactory(_Record)
     warnings.formatwarning = _formatted
     logging.basicConfig(level=logging.WARNING)
@@ -50,14 +51,14 @@ class _Record(logging.LogRecord):
 
     def getMessage(self) -> str:  # noqa: N802  logging has this name
         shown = visible if self.name.partition(".")[0] in _OURS else _visible_lines
-        return shown(super().getMessage())
+        return shown(redact(super().getMessage()))
 
 
 class _Formatter(logging.Formatter):
     """A trace quotes the texts of errors."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  logging has this name
-        return _visible_lines(super().formatException(ei))
+        return _visible_lines(redact(super().formatException(ei)))
 
 
 def _visible_lines(text: str) -> str:
@@ -68,4 +69,4 @@ _format_warning = warnings.formatwarning
 
 
 def _formatted(*args: Any, **keywords: Any) -> str:
-    return _visible_lines(_format_warning(*args, **keywords))
+    return _visible_lines(redact(_format_warning(*args, **keywords)))

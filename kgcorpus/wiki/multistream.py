@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
-from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, open_slice, read_lines, refuse, size_of
 from kgcorpus.wiki.dump import RawPage, read_pages
@@ -49,7 +49,7 @@ def read_index(index: str, dump: str, *, limits: Limits = DEFAULT_LIMITS) -> lis
             raise InputError(
                 f"offset {offset} does not go on from {starts[-1]} within the dump's {size} bytes",
                 where=f"{index}:{numbers[0]}",
-                mend=f"Is this the index of {PurePosixPath(dump).name}, whole and of the same date?",
+                mend=f"Is this the index of {file_name(dump)}, whole and of the same date?",
             )
         starts.append(offset)
         pages.append(len(numbers))
@@ -103,7 +103,7 @@ def read_streams(
         InputError: a stream holds more pages than the index says.
     """
     for stream in streams:
-        where = f"{PurePosixPath(dump).name}, stream at byte {stream.start}"
+        where = f"{file_name(dump)}, stream at byte {stream.start}"
         # One that is set aside gives no page and no bad page, so what it holds is gathered first.
         found = _Found(stream.pages)
         try:

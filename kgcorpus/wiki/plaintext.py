@@ -1,9 +1,9 @@
 """Plain text as rows of table `pages`: CC100's form, or a document a line."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
+from kgcorpus.contracts.remote import file_name
 from kgcorpus.inputs import DEFAULT_LIMITS, UTF8_BOM, BadRecord, Limits, OnBad, decoded, raw_lines, refuse
 
 BYTES_A_FILE = 2**40
@@ -26,7 +26,7 @@ def read_documents(
     Raises:
         InputError: as `inputs.raw_lines`.
     """
-    file = PurePosixPath(path).name
+    file = file_name(path)
     blocks = _has_blocks(path, limits)
     document: list[str] = []
     start = offset = size = 0

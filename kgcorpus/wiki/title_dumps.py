@@ -5,10 +5,10 @@ A wiki's own tables tell the entity of a page (`page_props`), its title (`page`)
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded
@@ -63,7 +63,7 @@ def read_title_facts(
                 fact = _of_page(table, values)
                 fact = fact and {"lang": _only(langs, path, table), **fact}
         except BadRecord as bad:
-            where = f"{PurePosixPath(path).name}, row {number}"
+            where = f"{file_name(path)}, row {number}"
             on_bad(BadRecord(f"row of {table}: {bad}", where=where, text=str(values)))
             continue
         tally.good()

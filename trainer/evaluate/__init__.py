@@ -8,6 +8,8 @@ from typing import Any
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.places import refuse_replaced
+from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 from trainer.evaluate.config import EvaluationConfig
 from trainer.metrics import read_metrics
@@ -56,7 +58,7 @@ def evaluate(
         config: how it is done.
 
     Raises:
-        UsageError: there is no such benchmark.
+        UsageError: there is no such benchmark, or `out` is a file of a build or a run.
         InputError: the data is neither a folder nor a regular file.
     """
     if benchmark not in BENCHMARKS:
@@ -64,6 +66,7 @@ def evaluate(
         raise UsageError(f"no benchmark is called {benchmark!r}", mend=f"There are: {names}")
     if not Path(data).is_dir():
         require_regular_file(data)
+    refuse_replaced(out)
     run = _opened(benchmark, config or EvaluationConfig())
     checkpoints = sorted(Path(model).glob("step-*"))
     found = (
@@ -71,7 +74,8 @@ def evaluate(
         if checkpoints
         else run(model, data)
     )
-    write_text(out, json.dumps({"benchmark": benchmark, **found}, indent=1, ensure_ascii=False) + "\n")
+    result = redact_all({"benchmark": benchmark, **found})
+    write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
 def _opened(benchmark: str, config: EvaluationConfig) -> Callable[[str, str], dict[str, Any]]:

@@ -14,7 +14,8 @@ import typer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.report.terminal import say
 from trainer.checkpoint import write_folder
@@ -44,9 +45,18 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         them; and `tokens`, how many were predicted.
 
     Raises:
-        UsageError: the folder holds no JAKET model.
+        UsageError: the folder holds no JAKET model; or `out` holds other files than a model's, which the
+            export would delete, or lies where a build or a run deletes.
         InputError: the corpus lacks a table, or has no passage held out.
     """
+    out = Path(out)
+    refuse_replaced(out)
+    if out.exists() and not (out / "config.json").exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(
+            "holds files of others, which the export would delete",
+            where=str(out),
+            mend="Choose another --out",
+        )
     jaket, tokenizer = open_jaket(model)
     store = GraphStore(Path(corpus), tokenizer, jaket.config.description_length)
     entities = store.entities()
@@ -74,7 +84,7 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         jaket.lm.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
-    write_folder(Path(out), write)
+    write_folder(out, write)
     joint, plain = (losses / count).tolist()
     return {"joint": joint, "plain": plain, "gap": plain - joint, "tokens": count}
 

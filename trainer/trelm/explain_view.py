@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
+from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import replacing, write_text
 from kgcorpus.report.terminal import say
 from trainer.trelm.explain import Explanation, Neuron
@@ -44,9 +45,10 @@ def save(explanation: Explanation, path: Path) -> None:
     """Write a file whose name ends in .json, .html (the tables), .png, .svg or .pdf (the picture).
 
     Raises:
-        UsageError: another ending.
+        UsageError: another ending, or a file of a build or a run.
         EnvironmentLacksError: a picture without matplotlib.
     """
+    refuse_replaced(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
         text = json.dumps(dataclasses.asdict(explanation), ensure_ascii=False, indent=1) + "\n"

@@ -1,0 +1,80 @@
+"""Folders and files that a build or a run replaces and deletes: no command puts anything else there."""
+
+from pathlib import Path
+
+from kgcorpus.contracts.errors import UsageError
+
+BUILD_FOLDERS = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
+BUILD_FILES = ("README.md", "config.yaml", "report.json", "run.json", "spark.log")
+# A build leaves the second one before it writes its first shard, the first when a stage ends.
+BUILD_SIGNS = ("manifest.json", ".sources.json")
+RUN_FOLDERS = ("model", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")
+RUN_FILES = ("metrics.jsonl", "routes.jsonl")
+RUN_SIGN = "run.json"
+LOCK = ".lock"
+# Other programs have a manifest.json or a run.json too.
+_MANIFEST_BEGINS, _RUN_BEGINS = b'"format":', b'"objective":'
+
+
+def is_build(folder: Path) -> bool:
+    """Whether a build was made or begun in the folder, or a copy of one."""
+    return (folder / BUILD_SIGNS[1]).exists() or _begins(folder / BUILD_SIGNS[0], _MANIFEST_BEGINS)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether the folder is a training run's."""
+    return _begins(folder / RUN_SIGN, _RUN_BEGINS)
+
+
+def refuse_replaced(target: Path) -> None:
+    """Check that a folder or file to be written is not one that a build or a run replaces or deletes.
+
+    Raises:
+        UsageError: it lies at or below such a name in the folder of a build or a run.
+    """
+    path = target.resolve()
+    for parent in path.parents:
+        if is_build(parent):
+            work, names = "build", {*BUILD_FOLDERS, *BUILD_FILES, *BUILD_SIGNS, LOCK}
+        elif is_run(parent):
+            work, names = "run", {*RUN_FOLDERS, *RUN_FILES, RUN_SIGN, LOCK}
+        else:
+            continue
+        if (name := path.relative_to(parent).parts[0]) in names:
+            raise UsageError(
+                f"lies at {name} in the folder of a {work}, which replaces or deletes it",
+                where=str(target),
+                mend="Choose another place",
+            )
+
+
+def refuse_overlap(target: Path, folder: Path) -> None:
+    """Check that neither of two folders is, or lies in, the other.
+
+    Raises:
+        UsageError: one does.
+    """
+    inner, outer = target.resolve(), folder.resolve()
+    if _same(inner, outer):
+        relation = "is"
+    elif any(_same(place, outer) for place in inner.parents):
+        relation = "lies in"
+    elif any(_same(place, inner) for place in outer.parents):
+        relation = "holds"
+    else:
+        return
+    raise UsageError(
+        f"{relation} the build's folder {folder}", where=str(target), mend="Choose another place"
+    )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one == other or (one.exists() and other.exists() and one.samefile(other))
+
+
+def _begins(path: Path, key: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return key in stream.read(64)
+    except OSError:
+        return False

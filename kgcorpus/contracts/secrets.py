@@ -1,0 +1,132 @@
+"""What may hold a password or key, and its removal from all that is written or printed.
+
+Three sources are known: the user part of a URL, the values of its query (a presigned URL is a key), and the
+settings `spark.*`. `redact` removes the first two from any text, and with them every secret that `remember`
+was given. Published files leave `spark.*` out altogether.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+MASK = "***"
+# Spark's own pattern (spark.redaction.regex), with the names that the file systems use.
+_SECRET_NAME = re.compile(
+    r"secret|passw|token|\bkey\b|key.?id|api.?key|credential|signature|\bsas\b|\bsig\b|auth",
+    re.IGNORECASE,
+)
+_URL = re.compile(
+    # Bounded, so that a long text without a URL takes linear time.
+    r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>[^\s"'`<>]+)""",
+)
+# The user of these may be a token. For abfs and wasb it is the container, for hdfs and sftp the account.
+_TOKEN_AS_USER = re.compile(r"(https?|ftps?|s3a?|gs|git.*|webdavs?|davs?)://", re.IGNORECASE)
+_PORT = re.compile(r":\d*$")
+# A query's values that name a file rather than grant access to it.
+_HARMLESS = {
+    "versionId",
+    "version",
+    "generation",
+    "file",
+    "filename",
+    "format",
+    "name",
+    "path",
+    "title",
+    "lang",
+}
+_SPARK_WORD = re.compile(r"(?P<key>(--[\w-]+=)?spark(\.[^=\s]*)?=).*", re.DOTALL)
+_SETTING = re.compile(r"(spark|hadoop|fs)\.")
+# A shorter value would be masked inside ordinary words.
+_SHORTEST = 6
+_remembered: set[str] = set()
+
+
+def redact(text: str) -> str:
+    """The text without users and passwords of URLs, values of their queries, and remembered secrets."""
+    for secret in sorted(_remembered, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return _URL.sub(_redacted_url, text)
+
+
+def redact_all(value: Any) -> Any:
+    """The same for every text of a JSON-like value, keys included."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact_all(key): redact_all(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [redact_all(item) for item in value]
+    return value
+
+
+def redact_command(words: Sequence[str]) -> list[str]:
+    """The same for a command's words; the values of `spark.*=...` are masked too."""
+    return [redact(_SPARK_WORD.sub(rf"\g<key>{MASK}", word)) for word in words]
+
+
+def is_secret(key: str, value: str) -> bool:
+    """Whether a setting holds a secret: by its name, or by the URLs in its value."""
+    return bool(_SECRET_NAME.search(key)) or redact(value) != value
+
+
+def remember(settings: Any, key: str = "") -> None:
+    """Keep the secrets of a configuration, so that `redact` finds them in other programs' messages too.
+
+    Args:
+        settings: JSON-like.
+        key: the setting's name, where `settings` is one value.
+    """
+    if isinstance(settings, Mapping):
+        for name, value in settings.items():
+            remember(value, str(name))
+    elif isinstance(settings, Sequence) and not isinstance(settings, str | bytes):
+        for value in settings:
+            remember(value, key)
+    elif isinstance(settings, str):
+        found = [settings] if _SETTING.match(key) and _SECRET_NAME.search(key) else _in_urls(settings)
+        _remembered.update(secret for secret in found if len(secret) >= _SHORTEST)
+
+
+def _in_urls(text: str) -> Iterator[str]:
+    """Passwords, and those values of queries whose names say that they are secret."""
+    for match in _URL.finditer(text):
+        user, rest = _split_user(match["rest"])
+        yield user.rstrip("@").partition(":")[2]
+        for pair in re.split("[?&#;]", rest)[1:]:
+            name, _, value = pair.partition("=")
+            if _SECRET_NAME.search(name):
+                yield value
+
+
+def _redacted_url(match: re.Match[str]) -> str:
+    scheme = match["scheme"]
+    user, rest = _split_user(match["rest"])
+    kept = "" if ":" in user or _TOKEN_AS_USER.match(scheme) else user
+    address, hash_, _ = rest.partition("#")
+    place, mark, query = address.partition("?")
+    return f"{scheme}{kept}{place}{mark}{_redacted_query(query)}{hash_}{MASK if hash_ else ''}"
+
+
+def _split_user(rest: str) -> tuple[str, str]:
+    """`user:password@` and what follows. A password may hold an unescaped slash or at sign."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        end = authority.rindex("@") + 1
+    elif ":" in authority and not _PORT.search(authority) and "@" in rest:
+        end = rest.rindex("@") + 1
+    else:
+        end = 0
+    return rest[:end], rest[end:]
+
+
+def _redacted_query(query: str) -> str:
+    parts = re.split("([&;?])", query)
+    return "".join(part if i % 2 else _redacted_pair(part) for i, part in enumerate(parts))
+
+
+def _redacted_pair(pair: str) -> str:
+    name, _, value = pair.partition("=")
+    if not pair or name in _HARMLESS:
+        return pair
+    return f"{name}={MASK}" if value else MASK
