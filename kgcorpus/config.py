@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.secrets import redact_all, remember
+from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.yaml_reader import parse_yaml, read_yaml
 
 
@@ -111,12 +112,18 @@ class WikipediaConfig(Section):
 class TextConfig(Section):
     """One file of running text.
 
-    Documents are separated by blank lines (CC100), or one a line; or one a JSON line (`.jsonl`) with the
-    fields `text` and optionally `lang`, `title` and `links: [{start, end, qid or title}]`.
+    A `.jsonl` file has a document on each line, with the fields `text` and optionally `lang`, `title` and
+    `links: [{start, end, qid or title}]`. The position of a file in the list is part of its page ids, which
+    decide the splits: append new files at the end.
     """
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
     path: str = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2 or .xz")
+    documents: Literal["lines", "paragraphs"] | None = Field(
+        None,
+        description="a document on each line, or documents separated by blank lines (CC100); default: "
+        "inferred from the first 10,000 lines, and logged",
+    )
     share: float | None = Field(
         None, gt=0, le=1, description="share of the documents that are kept, chosen by hash; default: all"
     )
@@ -131,6 +138,12 @@ class TextConfig(Section):
     def _share_or_sentences(self) -> "TextConfig":
         if self.share is not None and self.sentences is not None:
             raise ValueError("share and sentences both set the size of the sample: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _json_lines_have_their_own_form(self) -> "TextConfig":
+        if self.documents and format_of(self.path):
+            raise ValueError(f"documents is for plain text, but {self.path} holds JSON lines by its name")
         return self
 
 
@@ -331,6 +344,9 @@ class BuildConfig(Section):
     limits: LimitsConfig = LimitsConfig()
     on_bad_input: Literal["fail", "quarantine"] = Field(
         "fail", description="stop at the first bad line, or set it aside with its position"
+    )
+    repeated_inputs: Literal["refuse", "allow"] = Field(
+        "refuse", description="stop if two files of one field have the same bytes, or read both"
     )
     max_bad_share: float = Field(
         0.01, ge=0, le=1, description="the bad share of the records that a stage reads, above which it stops"

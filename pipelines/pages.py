@@ -125,6 +125,7 @@ def _indexes(context: Context) -> dict[Source, Source]:
 def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
     keep = frozenset(context.params["extraction"]["keep"])
+    forms = context.params["text.documents"]
 
     shares, numbers = context.params["text.share"], context.params["text.sentences"]
     seed = hash64(context.seed, "text-sample")
@@ -138,7 +139,10 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
                 path, lang=lang, ordinal=ordinal, sites=sites, tally=tally, on_bad=bad, limits=limits
             )
             return
-        for document in read_documents(path, lang=lang, ordinal=ordinal, limits=limits, on_bad=bad):
+        form = forms[ordinal]
+        for document in read_documents(
+            path, lang=lang, ordinal=ordinal, documents=form, limits=limits, on_bad=bad
+        ):
             tally.good()
             yield document
 
@@ -199,7 +203,7 @@ STAGE = Stage(
     needs=("wikipedia.dump", "text.path"),
     params=(
         *("limits", "extraction", "wikipedia.lang", "wikipedia.other_language"),
-        *("text.share", "text.sentences"),
+        *("text.documents", "text.share", "text.sentences"),
     ),
     growth=1 / 3_000,
 )

@@ -23,6 +23,7 @@ from kgcorpus.contracts.stages import (
 )
 from kgcorpus.contracts.store import sha256_of
 from kgcorpus.contracts.tables import table
+from pipelines.sources import refuse_repeated
 from pipelines.stages import STAGES
 
 BY_TABLE = {stage.table: stage for stage in STAGES}
@@ -204,10 +205,17 @@ def plan(
     targets: Sequence[str],
     force: bool,
 ) -> list[Step]:
-    """One step a selected stage, in order."""
+    """One step a selected stage, in order.
+
+    Raises:
+        InputError: an input is named twice (`refuse_repeated`).
+    """
     steps: list[Step] = []
     to_run: set[str] = set()
-    for name, reason in selected(config, targets).items():
+    chosen = selected(config, targets)
+    roles = (role for name, reason in chosen.items() if not reason for role in BY_TABLE[name].sources)
+    refuse_repeated(config, dict.fromkeys(roles), digests)
+    for name, reason in chosen.items():
         stage = BY_TABLE[name]
         if reason:
             steps.append(Step(name, "n/a", reason))

@@ -42,6 +42,7 @@ from pipelines.plan import (
     stage_fingerprint,
     unavailable,
 )
+from pipelines.sources import read_as, tell
 from pipelines.stages import STAGES
 from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 from pipelines.writer import read_counters, shard_names, write_shards
@@ -92,6 +93,8 @@ def build(
         digests = SourceDigests(out)
         steps = plan(config, out, manifest=manifest, digests=digests, targets=targets, force=force)
         digests.files.save()
+        run = [BY_TABLE[step.stage] for step in steps if step.action == "run"]
+        tell(config, (source for stage in run for source in sources_of(config, stage.sources)))
         manifest.pending = _pending(manifest, steps, complete=not targets)
         started = time.time()
         outcomes: list[Outcome] = []
@@ -298,7 +301,7 @@ def _finish(
     read = (stage for stage in STAGES if stage.table in manifest.tables)
     sources = {source for stage in read for source in sources_of(config, stage.sources)}
     manifest.sources = sorted(
-        (_described(source, digests) for source in sources), key=lambda row: tuple(row.values())
+        (_described(source, config, digests) for source in sources), key=lambda row: tuple(row.values())
     )
     manifest.versions = library_versions(
         sorted({"kgcorpus", "pyarrow", *(n for s in STAGES for n in s.libraries)})
@@ -336,7 +339,7 @@ def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:
     write_text(out / "run.json", json.dumps(run, indent=1) + "\n")
 
 
-def _described(source: Source, digests: SourceDigests) -> dict[str, Any]:
+def _described(source: Source, config: BuildConfig, digests: SourceDigests) -> dict[str, Any]:
     """A source without its directory: equal builds have equal manifests."""
     return {
         "role": source.role,
@@ -344,4 +347,5 @@ def _described(source: Source, digests: SourceDigests) -> dict[str, Any]:
         "file": file_name(source.path),
         "bytes": digests.size(source),
         "sha256": digests.digest(source),
+        "read_as": read_as(source, config)[0],
     }

@@ -15,6 +15,8 @@ from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, headers, read_lin
 _NO_TEXT = re.compile("[\r\0]")
 SAMPLED_LINES = 1000
 Words = Sequence[frozenset[str]]
+_LABELS = (headers.ID, headers.LANGUAGE, headers.NAME)
+_NAMES = (headers.ID, headers.NAME)
 
 
 class TripleRow(NamedTuple):
@@ -74,7 +76,7 @@ def parse_relation(line: str) -> NameRow:
 
 def parse_wikidata5m_names(line: str) -> NameRow:
     """Wikidata5M's `id alias alias...` of entities or relations: English, the first alias is the label."""
-    fields = _fields(line, "a row of names (id, name)", (headers.ID, headers.NAME), layout="names")
+    fields = _fields(line, "a row of names (id, name)", _NAMES, layout="names")
     return _name_row(fields[0], "en", fields[1], fields[2:])
 
 
@@ -112,7 +114,9 @@ class NamesLayout(NamedTuple):
 
 
 def sniff_names(path: str, languages: Sequence[str], *, limits: Limits = DEFAULT_LIMITS) -> NamesLayout:
-    """Infer whether a file of names has a language in its second column, by most of its first 1,000 lines.
+    """Infer whether a file of names has a language in its second column.
+
+    It does if at least half of its first 1,000 lines have; header lines do not count.
 
     Args:
         path: a file in the layout of `parse_names`, `parse_relation` or `parse_wikidata5m_names`.
@@ -124,10 +128,13 @@ def sniff_names(path: str, languages: Sequence[str], *, limits: Limits = DEFAULT
     rows, codes = 0, []
     for _, raw in islice(read_lines(path, limits=limits), SAMPLED_LINES):
         fields = [field.strip() for field in raw.decode("utf-8", "replace").split("\t")]
+        # The parser refuses a header; of a small file it would be much of the sample.
+        if headers.is_header(fields, _LABELS) or headers.is_header(fields, _NAMES):
+            continue
         rows += len(fields) > 1
         if len(fields) > 2 and LANGUAGE_CODE.fullmatch(fields[1]):
             codes.append(fields[1])
-    if 2 * len(codes) <= rows:
+    if not codes or 2 * len(codes) < rows:
         return NamesLayout("wikidata5m", rows, len(codes))
     if spellings(codes).keys().isdisjoint(map(language_key, languages)):
         raise InputError(
@@ -141,8 +148,7 @@ def sniff_names(path: str, languages: Sequence[str], *, limits: Limits = DEFAULT
 
 def _named_fields(line: str, what: str, *, layout: str) -> list[str]:
     """The fields of a row whose second column is a language; its third may be empty."""
-    columns = (headers.ID, headers.LANGUAGE, headers.NAME)
-    fields = _fields(line, what, columns, layout=layout, may_be_empty=2)
+    fields = _fields(line, what, _LABELS, layout=layout, may_be_empty=2)
     if not LANGUAGE_CODE.fullmatch(fields[1]):
         raise BadRecord(f"column 2 of {what} is no language code: {fields[1][:40]!r}")
     return fields

@@ -1,25 +1,101 @@
-"""Plain text as rows of table `pages`: CC100's form, or a document a line."""
+"""Plain text as rows of table `pages`: documents between blank lines (CC100), or one on each line."""
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, Literal, NamedTuple
 
 from kgcorpus.contracts.remote import file_name
 from kgcorpus.inputs import DEFAULT_LIMITS, UTF8_BOM, BadRecord, Limits, OnBad, decoded, raw_lines, refuse
 
+Documents = Literal["lines", "paragraphs"]
 BYTES_A_FILE = 2**40
+_SAMPLED_LINES = 10_000
+_SAMPLED_BYTES = 16 << 20
+# Lines between blank ones. CC100's documents have about 10 lines; where blocks are longer on average, the
+# blank lines may be stray ones of a file with a document on each line.
+_USUAL_LINES, _MOST_LINES = 20, 100
+# Fewer blocks than this must be short to count as documents without doubt.
+_FEW_BLOCKS, _SHORT_LINES = 5, 3
+
+
+class TextForm(NamedTuple):
+    """How a file separates its documents, and the sample that this was inferred from.
+
+    Attributes:
+        documents: `lines` or `paragraphs`.
+        lines: lines of the sample that are not blank.
+        blocks: runs of such lines between blank ones.
+        characters: Unicode code points of the sample's documents, line ends not counted.
+        json: sampled lines that look like JSON objects.
+        doubtful: neither form fits well.
+    """
+
+    documents: Documents
+    lines: int
+    blocks: int
+    characters: int
+    json: int
+    doubtful: bool
+
+    @property
+    def found(self) -> int:
+        """Documents in the sample."""
+        return self.lines if self.documents == "lines" else self.blocks
+
+    @property
+    def mean_characters(self) -> float:
+        """Code points of a document, on average."""
+        return self.characters / max(1, self.found)
+
+
+def infer_form(path: str, *, documents: Documents | None = None, limits: Limits = DEFAULT_LIMITS) -> TextForm:
+    """Infer the form of a text file from its first 10,000 lines, or its first 16 MiB if they are fewer lines.
+
+    A file is `paragraphs` if blank lines separate blocks of at most 100 lines on average, else `lines`.
+
+    Args:
+        documents: the configured form, if any; the sample is counted all the same.
+
+    Raises:
+        InputError: as `inputs.raw_lines`.
+    """
+    lines = blocks = characters = size = json = 0
+    after_blank = True
+    for raw in islice(raw_lines(path, limits=limits), _SAMPLED_LINES):
+        text = raw.removeprefix(UTF8_BOM).decode("utf-8", "replace").strip()
+        if text:
+            lines += 1
+            blocks += after_blank
+            characters += len(text)
+            json += text.startswith("{") and text.endswith("}")
+        after_blank = not text
+        size += len(raw)
+        if size > _SAMPLED_BYTES:
+            break
+    mean = lines / max(1, blocks)
+    separated = blocks > 1
+    found: Documents = "paragraphs" if separated and mean <= _MOST_LINES else "lines"
+    doubtful = separated and mean > (_SHORT_LINES if blocks < _FEW_BLOCKS else _USUAL_LINES)
+    doubtful = documents is None and (doubtful or 2 * json > lines)
+    return TextForm(documents or found, lines, blocks, characters, json, doubtful)
 
 
 def read_documents(
-    path: str, *, lang: str, ordinal: int, limits: Limits = DEFAULT_LIMITS, on_bad: OnBad = refuse
+    path: str,
+    *,
+    lang: str,
+    ordinal: int,
+    documents: Documents | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    on_bad: OnBad = refuse,
 ) -> Iterator[dict[str, Any]]:
     """The documents of one UTF-8 file (`.gz`, `.bz2` or `.xz` decompressed), as rows of table `pages`.
-
-    A document is a block of lines between blank ones (CC100's form); in a file without blank lines
-    between others, it is one line.
 
     Args:
         ordinal: position of the file among the `text` entries. A document's page id is
             `-(ordinal * 2**40 + byte offset + 1)`, so it does not change with the partitioning.
+        documents: `paragraphs` for blocks of lines between blank ones (CC100's form), `lines` for one on each
+            line; default: `infer_form`.
         on_bad: told of a line that is not UTF-8, which its document goes on without, and of a document that
             is longer than the limit, which ends there and begins anew.
 
@@ -27,7 +103,7 @@ def read_documents(
         InputError: as `inputs.raw_lines`.
     """
     file = file_name(path)
-    blocks = _has_blocks(path, limits)
+    blocks = (documents or infer_form(path, limits=limits).documents) == "paragraphs"
     document: list[str] = []
     start = offset = size = 0
     for number, raw in enumerate(raw_lines(path, limits=limits), start=1):
@@ -47,19 +123,6 @@ def read_documents(
         offset += len(raw)
     if document:
         yield _row(document, start=start, lang=lang, ordinal=ordinal)
-
-
-def _has_blocks(path: str, limits: Limits) -> bool:
-    """Whether a blank line stands between two others."""
-    text_before = blank_before = False
-    for line in raw_lines(path, limits=limits):
-        if not line.strip():
-            blank_before = text_before
-        elif blank_before:
-            return True
-        else:
-            text_before = True
-    return False
 
 
 def _line(raw: bytes, *, where: str, on_bad: OnBad) -> str:

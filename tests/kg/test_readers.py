@@ -119,6 +119,8 @@ def test_most_of_the_sampled_lines_say_whether_a_file_names_languages(tmp_path):
     assert sniff_names(str(path), ["de", "en"]) == ("names", 3, 3)
     path.write_text("Q1\tdog\nQ2\tPlanet Earth\tEarth\nQ3\tcat\nQ4\tBob\tRobert\n")
     assert sniff_names(str(path), ["en"]) == ("wikidata5m", 4, 0)
+    path.write_text("qid\tlang\tlabel\nQ1\ten\tx\n")
+    assert sniff_names(str(path), ["en"]) == ("names", 1, 1)
     path.write_text("Q1\tsv\tx\n")
     with pytest.raises(InputError, match="sv: languages that are not configured"):
         sniff_names(str(path), ["en"])

@@ -1,0 +1,164 @@
+"""What a build's inputs are: how each file is read, and that none is read twice."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.errors import InputError, KgcorpusError
+from kgcorpus.contracts.remote import file_name, is_remote
+from kgcorpus.contracts.stages import Source, format_of, sources_of
+from kgcorpus.inputs import Limits, read_lines
+from kgcorpus.kg.readers import SAMPLED_LINES, sniff_names
+from kgcorpus.wiki.plaintext import infer_form
+
+log = logging.getLogger(__name__)
+_BY_NAME = {
+    ("graph", ".json"): "Wikidata's JSON dump",
+    ("wikipedia", ".sql"): "an SQL dump",
+    **{("text", end): "JSON lines, a document on each" for end in (".json", ".jsonl", ".ndjson")},
+}
+_COLUMNS = {
+    "graph.triples": "h r t",
+    "graph.descriptions": "id text",
+    "graph.types": "id class...",
+    "wikipedia.titles": "title id",
+}
+_MODELS = ("importance.encoder", "passages.tokenizer")
+_NAMES = ("graph.labels", "graph.relations")
+# These files serve every `wikipedia` entry that names them.
+_SHARED = ("wikipedia.index", "wikipedia.titles", "wikipedia.templates")
+# Where more of the sampled lines than this disagree with the others, the layout is in doubt.
+_CLEAR_SHARE = 0.95
+_NAMED_AT_ONCE = 3
+
+
+class Digests(Protocol):
+    """What `pipelines.plan.SourceDigests` knows of a source."""
+
+    def digest(self, source: Source) -> str:
+        """sha256 of its bytes."""
+
+    def size(self, source: Source) -> int:
+        """Bytes."""
+
+
+def refuse_repeated(config: BuildConfig, roles: Iterable[str], digests: Digests) -> None:
+    """Refuse two files of one config field with the same bytes: their rows would count twice.
+
+    Files of titles, templates and indexes may be named by several `wikipedia` entries, once by each. Empty
+    files may be repeated.
+
+    Args:
+        roles: config fields, e.g. `text.path`.
+
+    Raises:
+        InputError: two files are equal, and `repeated_inputs` is `refuse`.
+    """
+    if config.repeated_inputs == "allow":
+        return
+    for role in roles:
+        if role in _SHARED:
+            field = role.rpartition(".")[2]
+            for wiki in config.wikipedia:
+                _refuse_equal([Source(role, path, wiki.lang) for path in getattr(wiki, field)], digests)
+        else:
+            _refuse_equal(sources_of(config, (role,)), digests)
+
+
+def _refuse_equal(group: Sequence[Source], digests: Digests) -> None:
+    by_size: defaultdict[int, list[Source]] = defaultdict(list)
+    for source in group if len(group) > 1 else ():
+        # A missing file is reported by the stage that reads it.
+        if is_remote(source.path) or Path(source.path).is_file():
+            by_size[digests.size(source)].append(source)
+    for size, alike in by_size.items():
+        first: dict[str, Source] = {}
+        for source in alike if size and len(alike) > 1 else ():
+            other = first.setdefault(digests.digest(source), source)
+            if other is not source:
+                raise InputError(
+                    f"{source.role} names it twice"
+                    if other.path == source.path
+                    else f"{source.role} names it and {other.path}, whose bytes are equal",
+                    where=source.path,
+                    mend="Name it once, or set repeated_inputs: allow",
+                )
+
+
+def read_as(source: Source, config: BuildConfig) -> tuple[str, bool]:
+    """How a file is read as far as this is inferred, and whether that is in doubt.
+
+    It depends on the file's name, its bytes and the configuration alone. ("", False) if nothing is inferred,
+    or the file cannot be read: the stage that reads it reports that.
+    """
+    try:
+        return _inferred(source, config)
+    except (KgcorpusError, OSError):
+        return "", False
+
+
+def _inferred(source: Source, config: BuildConfig) -> tuple[str, bool]:
+    limits = Limits(**config.limits.model_dump())
+    if source.role in _MODELS:
+        return ("a folder" if Path(source.path).exists() else "a model of the hub: no such folder"), False
+    if by_name := _BY_NAME.get((source.role.split(".")[0], format_of(source.path))):
+        return f"{by_name} (by the file's name)", False
+    if source.role == "text.path":
+        return _text(source, config, limits)
+    if source.role in _NAMES:
+        return _names(source, config, limits)
+    if source.role in _COLUMNS:
+        return f"`{_COLUMNS[source.role]}` ({_columns(source.path, limits)})", False
+    return "", False
+
+
+def _text(source: Source, config: BuildConfig, limits: Limits) -> tuple[str, bool]:
+    documents = next((text.documents for text in config.text if text.path == source.path), None)
+    form = infer_form(source.path, documents=documents, limits=limits)
+    how = "a document on each line" if form.documents == "lines" else "documents between blank lines"
+    text = (
+        f"{how} ({'as configured' if documents else 'inferred'}; the first {form.lines:,} lines that are not "
+        f"blank are {form.blocks:,} blocks between blank lines: {form.found:,} documents of "
+        f"{form.mean_characters:,.0f} characters on average)"
+    )
+    return text, form.doubtful
+
+
+def _names(source: Source, config: BuildConfig, limits: Limits) -> tuple[str, bool]:
+    found = sniff_names(source.path, config.languages, limits=limits)
+    layout = "id lang label..." if found.layout == "names" else "id label..., English (Wikidata5M)"
+    counted = f"{found.with_language:,} of {found.rows:,} sampled lines have a language in column 2"
+    share = found.with_language / max(1, found.rows)
+    return f"`{layout}` ({counted})", 1 - _CLEAR_SHARE < share < _CLEAR_SHARE
+
+
+def _columns(path: str, limits: Limits) -> str:
+    counts = [
+        line.count(b"\t") + 1 for _, line in islice(read_lines(path, limits=limits), SAMPLED_LINES) if line
+    ]
+    if not counts:
+        return "empty"
+    low, high = min(counts), max(counts)
+    columns = f"{low} columns" if low == high else f"{low} to {high} columns"
+    return f"{columns} in {len(counts):,} sampled lines"
+
+
+def tell(config: BuildConfig, sources: Iterable[Source]) -> None:
+    """Log how each file is read, one line for files of one field that are read alike; doubts are warnings."""
+    alike: defaultdict[tuple[str, str, str, bool], list[str]] = defaultdict(list)
+    for source in dict.fromkeys(sources):
+        text, doubtful = read_as(source, config)
+        if text:
+            alike[source.role, source.lang, text, doubtful].append(file_name(source.path))
+    for (role, lang, text, doubtful), names in alike.items():
+        more = f" and {len(names) - _NAMED_AT_ONCE} more" if len(names) > _NAMED_AT_ONCE else ""
+        where = f"{role}{f' ({lang})' if lang else ''}: {', '.join(names[:_NAMED_AT_ONCE])}{more}"
+        if doubtful:
+            setting = "set `documents:` of this entry" if role == "text.path" else "see whether it is right"
+            log.warning("%s: read as %s. It fits neither form well: %s", where, text, setting)
+        else:
+            log.info("%s: read as %s", where, text)

@@ -1,0 +1,149 @@
+"""What a build says of its inputs before it reads them, and the repetitions that it refuses."""
+
+import gzip
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kgcorpus.cli import app
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.stages import sources_of
+from pipelines import names, pages, titles, triples
+from pipelines.runner import build
+from pipelines.sources import tell
+
+LINES = [f"Document {n} has one line. It ends here.\n" for n in range(1000)]
+
+
+def plan(folder: Path, config: dict) -> tuple[int, str]:
+    """The exit code of `kgcorpus plan`, and the last line of what it prints."""
+    (folder / "config.yaml").write_text(json.dumps(config))
+    done = CliRunner().invoke(
+        app, ["plan", "--config", str(folder / "config.yaml"), "--out", str(folder / "O")]
+    )
+    return getattr(done.exception, "exit_code", done.exit_code), str(done.exception or done.output)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    texts = {"a": "A text.\n", "b": "A text.\n", "c": "Texts A\n", "empty": "", "void": ""}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return {name: str(tmp_path / name) for name in texts}
+
+
+@pytest.mark.parametrize("pair", ["aa", "ab"])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda one, two: {"text": [{"lang": "en", "path": one}, {"lang": "de", "path": two}]},
+        lambda one, two: {"graph": {"triples": [one, two]}},
+        lambda one, two: {"graph": {"triples": one, "labels": [two, two]}},
+        lambda one, two: {"wikipedia": [{"lang": "en", "dump": [one, two]}]},
+        lambda one, two: {"wikipedia": [{"lang": "en", "dump": one}, {"lang": "de", "dump": two}]},
+        lambda one, two: {"wikipedia": [{"lang": "en", "dump": one, "titles": [two, two]}]},
+    ],
+)
+def test_equal_files_of_one_field_are_refused_unless_allowed(tmp_path, files, layout, pair) -> None:
+    config = layout(*(files[name] for name in pair))
+    code, said = plan(tmp_path, config)
+    assert code == 3
+    assert "names it" in said
+    assert plan(tmp_path, config | {"repeated_inputs": "allow"})[0] == 0
+
+
+def test_equal_files_of_two_fields_or_wikis_and_empty_ones_are_not_repetitions(tmp_path, files) -> None:
+    wikis = [
+        {"lang": "en", "dump": files["a"], "titles": files["c"]},
+        {"lang": "de", "dump": files["empty"], "titles": files["c"]},
+    ]
+    graph = {"triples": files["a"], "labels": [files["b"], files["empty"], files["void"]]}
+    assert plan(tmp_path, {"graph": graph, "wikipedia": wikis})[0] == 0
+
+
+def said(config: BuildConfig, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "pipelines.sources"):
+        stages = (triples.STAGE, names.ENTITIES, names.RELATIONS, pages.STAGE, titles.STAGE)
+        tell(config, [source for stage in stages for source in sources_of(config, stage.sources)])
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def test_every_inference_is_said_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    contents = {
+        "t.tsv": "Q1\tP1\tQ2\nQ2\tP1\tQ3\trank\n",
+        "w.json.gz": gzip.compress(b"[\n]\n"),
+        "labels.tsv": "Q1\ten\tOne\n" * 30 + "Q1\tx y\tOne\n",
+        "names.txt": "Q1\tOne\tThe One\n" * 10,
+        "a.txt": "".join(LINES),
+        "own.jsonl": '{"text": "A text."}\n',
+        "page.sql": "",
+        "en.tsv": "One\tQ1\n",
+        "en.xml": "<mediawiki/>",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    at = {name: str(tmp_path / name) for name in contents}
+    config = BuildConfig.model_validate(
+        {
+            "graph": {
+                "triples": [at["t.tsv"], at["w.json.gz"]],
+                "labels": [at["labels.tsv"], at["names.txt"]],
+            },
+            "wikipedia": [{"lang": "en", "dump": at["en.xml"], "titles": [at["page.sql"], at["en.tsv"]]}],
+            "text": [{"lang": "en", "path": at["a.txt"]}, {"lang": "de", "path": at["own.jsonl"]}],
+        }
+    )
+    lines = said(config, caplog)
+    assert {level for level, _ in lines} == {"INFO"}
+    for expected in (
+        "graph.triples: t.tsv: read as `h r t` (3 to 4 columns in 2 sampled lines)",
+        "graph.triples: w.json.gz: read as Wikidata's JSON dump (by the file's name)",
+        "labels.tsv: read as `id lang label...` (30 of 31 sampled lines have a language in column 2)",
+        "names.txt: read as `id label..., English (Wikidata5M)` (0 of 10 sampled lines",
+        "wikipedia.titles (en): page.sql: read as an SQL dump (by the file's name)",
+        "wikipedia.titles (en): en.tsv: read as `title id` (2 columns in 1 sampled lines)",
+        "text.path (en): a.txt: read as a document on each line (inferred; the first 1,000 lines",
+        "1,000 documents of 40 characters on average",
+        "text.path (de): own.jsonl: read as JSON lines, a document on each (by the file's name)",
+    ):
+        assert any(expected in line for _, line in lines), (expected, lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "documents", "level", "expected"),
+    [
+        ("".join([*LINES[:500], "\n", *LINES[500:]]), None, "WARNING", "1,000 documents of 40 char"),
+        ("".join([*LINES[:15], "\n", *LINES[15:30]]), None, "WARNING", "2 documents of"),
+        ("".join([*LINES[:15], "\n", *LINES[15:30]]), "lines", "INFO", "as configured"),
+        ("".join(line + "\n" * (n % 3 == 2) for n, line in enumerate(LINES)), None, "INFO", "334 documents"),
+        ('{"text": "A text."}\n' * 5, None, "WARNING", "a document on each line"),
+    ],
+)
+def test_a_text_that_fits_no_form_well_is_a_warning(
+    tmp_path, caplog, text, documents, level, expected
+) -> None:
+    (tmp_path / "x.txt").write_text(text)
+    entry = {"lang": "en", "path": str(tmp_path / "x.txt"), "documents": documents}
+    ((found, line),) = said(BuildConfig.model_validate({"text": [entry]}), caplog)
+    assert found == level
+    assert expected in line
+
+
+@pytest.mark.slow
+def test_a_build_keeps_the_configured_form_and_reports_it(spark: object, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("".join([*LINES[:500], "\n", *LINES[500:]]))
+    rows = {}
+    for documents in (None, "lines", "paragraphs"):
+        entry = {"lang": "en", "path": str(tmp_path / "x.txt"), "documents": documents}
+        config = BuildConfig.model_validate(
+            {"text": [entry], "spark": {"master": "local[2]", "partitions": 2}}
+        )
+        build(config, tmp_path / "out", targets=["pages"])
+        report = json.loads((tmp_path / "out" / "report.json").read_text())
+        rows[documents] = report["tables"]["pages"]["rows"]
+        assert ("as configured" if documents else "inferred") in report["sources"][0]["read_as"]
+    assert rows == {None: 1000, "lines": 1000, "paragraphs": 2}
