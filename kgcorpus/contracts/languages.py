@@ -32,7 +32,9 @@ def base_language_of(corpus: Path) -> str:
     path = corpus / "config.yaml"
     try:
         return str(read_yaml(path)["languages"][0])
-    except (UsageError, KeyError, IndexError, TypeError) as error:
+    except UsageError as error:
+        raise InputError(error.what, where=error.where, mend="Build the corpus") from None
+    except (KeyError, IndexError, TypeError) as error:
         raise InputError(
             f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
         ) from None

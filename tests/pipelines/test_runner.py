@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import Manifest, TableEntry, load_manifest
-from pipelines.plan import Step
+from pipelines.plan import SourceDigests, Step, plan
 from pipelines.runner import _pending, build
 
 STEPS = [
@@ -101,3 +102,43 @@ def test_a_build_that_is_up_to_date_is_pending_at_no_time(config: BuildConfig, t
     with pytest.raises(OSError, match=r"report\.json"):
         build(config, out, targets=["triples"])
     assert not load_manifest(out).pending
+
+
+@pytest.mark.slow
+def test_a_damaged_table_is_made_again_and_what_is_whole_is_hashed_no_more(
+    config: BuildConfig, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    build(config, out, targets=["triples"])
+    before = load_manifest(out)
+    (file,) = before.tables["triples"].files
+    whole = (out / file.path).read_bytes()
+    (out / file.path).write_bytes(whole[:10] + bytes([whole[10] ^ 1]) + whole[11:])
+    with pytest.raises(InputError, match="its bytes are not those that the manifest names"):
+        before.check_files(out, ["triples"])
+    assert [o.action for o in build(config, out, targets=["triples"])] == ["built"]
+    assert (out / file.path).read_bytes() == whole
+    assert load_manifest(out) == before
+    digests = SourceDigests(out)
+    steps = plan(config, out, manifest=before, digests=digests, targets=["triples"], force=False)
+    assert ([step.action for step in steps], digests.files.hashed) == (["skip"], set())
+
+
+@pytest.mark.slow
+def test_shards_of_a_killed_build_count_only_under_the_sources_that_it_saw(
+    config: BuildConfig, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    build(config, out, targets=["triples"])
+    (file,) = load_manifest(out).tables["triples"].files
+    other = pq.read_table(out / file.path).slice(0, 0)
+    for touched, rows in ((False, 0), (True, 1)):
+        (out / "manifest.json").unlink()
+        # As if the source had been another while the build read it.
+        pq.write_table(
+            other.replace_schema_metadata({"kgcorpus": '{"count.good_input": 3}'}), out / file.path
+        )
+        if touched:
+            (tmp_path / "triples.txt").write_bytes((tmp_path / "triples.txt").read_bytes())
+        build(config, out, targets=["triples"])
+        assert load_manifest(out).tables["triples"].rows == rows

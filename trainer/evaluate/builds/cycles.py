@@ -122,7 +122,9 @@ def _corpus_seed(corpus: Path) -> int:
     path = corpus / "config.yaml"
     try:
         return int(read_yaml(path)["seed"])
-    except (UsageError, KeyError, TypeError) as error:
+    except UsageError as error:
+        raise InputError(error.what, where=error.where, mend="Build the corpus") from None
+    except (KeyError, TypeError) as error:
         raise InputError(f"gives no seed ({error!r})", where=str(path), mend="Build the corpus") from None
 
 
