@@ -31,9 +31,10 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """`{"a.b": c}` as `{"a": {"b": c}}`."""
     found: dict[str, Any] = {}
     for path, value in values.items():
+        tree = value
         for name in reversed(path.split(".")):
-            value = {name: value}
-        found = merged(found, value)
+            tree = {name: tree}
+        found = merged(found, tree)
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kgcorpus.cli import app, run_app
-from tests.options.fields import merged, nested, options_of
+from tests.options.fields import nested, options_of
 from tests.options.training_cases import ACTS_ELSEWHERE, CASES, OF_OBJECTIVE, SHARED, Case
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import rows_of, write_corpus
