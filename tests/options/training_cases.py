@@ -56,7 +56,7 @@ CASES: dict[str, Case] = {
     "model.hidden": Case("kmlm", 32),
     "model.layers": Case("kmlm", 3),
     "model.heads": Case("kmlm", 4),
-    "model.vocab_size": Case("kmlm", 200),
+    "model.vocab_size": Case("kmlm", 280),
     "model.dropout": Case("kmlm", 0.3),
     "checkpoint_every": Case("kmlm", 1),
     "checkpoint_minutes": Case("kmlm", 1e-9),
