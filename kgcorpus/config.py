@@ -42,9 +42,6 @@ class Section(BaseModel):
     def _drop_keys_without_a_value(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        for name, value in data.items():
-            if isinstance(value, set | frozenset):
-                raise ValueError(f"{name} is a set, which has no order: write a list")
         means_something = {
             name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)
         }

@@ -17,6 +17,7 @@ from kgcorpus.contracts.tables import NAME, table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import Limits, read_records
 from kgcorpus.kg import readers
+from kgcorpus.kg.visible_text import one_line
 from kgcorpus.kg.wikidata import Entity, is_wikidata_dump, rows_in
 from pipelines.context import Context, on_bad
 from pipelines.kernels import COUNTERS, Row, group_rows
@@ -56,7 +57,9 @@ def run_entities(context: Context) -> DataFrame:
         yield {
             "qid": ident,
             "names": names,
-            "description": next((part["description"] for part in parts if part["description"]), None),
+            "description": next(
+                (one_line(part["description"]) for part in parts if one_line(part["description"] or "")), None
+            ),
             "types": sorted({kind for part in parts for kind in part["types"] or ()}),
         }
 
@@ -179,19 +182,31 @@ def _merge_names(parts: list[Row], languages: Sequence[str], tally: Tally) -> li
     """
     merged: dict[str, dict[str, Any]] = {}
     for part in parts:
-        name = part["name"]
-        if name is None:
+        if part["name"] is None:
             continue
-        known = merged.setdefault(language_key(name["lang"]), {"label": None, "aliases": []})
+        label, aliases = _visible(part["name"], tally)
+        known = merged.setdefault(language_key(part["name"]["lang"]), {"label": None, "aliases": []})
         if known["label"] is None:
-            known["label"] = name["label"]
-        elif name["label"] and name["label"] != known["label"]:
-            known["aliases"].append(name["label"])
+            known["label"] = label
+        elif label and label != known["label"]:
+            known["aliases"].append(label)
             tally.count("second_label")
-        known["aliases"] += name["aliases"] or []
-    for name in merged.values():
-        name["aliases"] = [alias for alias in dict.fromkeys(name["aliases"]) if alias != name["label"]]
+        known["aliases"] += aliases
+    for known in merged.values():
+        known["aliases"] = [alias for alias in dict.fromkeys(known["aliases"]) if alias != known["label"]]
     return [name for lang in sorted(languages) if (name := _served(lang, merged))]
+
+
+def _visible(name: Row, tally: Tally) -> tuple[str | None, list[str]]:
+    """The label and the aliases as lines of visible text; what is changed or becomes empty is counted."""
+    given = [text for text in (name["label"], *(name["aliases"] or ())) if text]
+    label, aliases = one_line(name["label"] or ""), [one_line(alias) for alias in name["aliases"] or ()]
+    kept = [text for text in (label, *aliases) if text]
+    if changed := len(set(given) - set(kept)):
+        tally.count("name_normalised", changed)
+    if emptied := len(given) - len(kept):
+        tally.drop("name_without_text", emptied)
+    return label or None, [alias for alias in aliases if alias]
 
 
 def _served(lang: str, merged: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
@@ -205,7 +220,7 @@ def _served(lang: str, merged: dict[str, dict[str, Any]]) -> dict[str, Any] | No
 
 ENTITIES = Stage(
     table="entities",
-    version=3,
+    version=4,
     run=run_entities,
     inputs=("triples",),
     sources=("graph.labels", "graph.descriptions", "graph.types"),
@@ -215,7 +230,7 @@ ENTITIES = Stage(
 
 RELATIONS = Stage(
     table="relations",
-    version=3,
+    version=4,
     run=run_relations,
     sources=("graph.relations",),
     needs=("graph.relations",),

@@ -190,9 +190,7 @@ def test_two_spellings_of_a_language_are_refused(overrides: list[str]) -> None:
 
 @pytest.mark.parametrize("key", ["languages", "graph.triples", "passages.plain"])
 def test_a_set_has_no_order_and_is_refused(key: str) -> None:
-    with pytest.raises(
-        UsageError, match=f"{key.rpartition(chr(46))[2]} is a set, which has no order: write a list"
-    ):
+    with pytest.raises(UsageError, match=r"--set .*: is not valid YAML: the tag tag:yaml.org,2002:set"):
         load(BuildConfig, None, overrides=[f"{key}=!!set {{en, de}}"])
 
 

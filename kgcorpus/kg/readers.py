@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, headers, read_lines
+from kgcorpus.kg.visible_text import INVISIBLE
 
 _NO_TEXT = re.compile("[\r\0]")
 SAMPLED_LINES = 1000
@@ -164,9 +165,26 @@ def _fields(line: str, what: str, columns: Words, *, layout: str, may_be_empty: 
     for column in range(needed):
         if not fields[column] and column != may_be_empty:
             raise BadRecord(f"column {column + 1} of {what} is empty")
+    if INVISIBLE.search(line):
+        _refuse_invisible_ids(fields, columns, what)
     if headers.is_header(fields, columns):
         raise BadRecord(f"this is a header line; files of {layout} have none")
     return fields
+
+
+def _refuse_invisible_ids(fields: Sequence[str], columns: Words, what: str) -> None:
+    """Refuse an id that looks like another: names may hold such characters, which the build takes out."""
+    ids = [(n, field) for n, field in enumerate(fields, 1) if _holds_an_id(n, columns)]
+    for number, field in ids:
+        if mark := INVISIBLE.search(field):
+            raise BadRecord(f"column {number} of {what} holds the invisible character U+{ord(mark[0]):04X}")
+
+
+def _holds_an_id(number: int, columns: Words) -> bool:
+    """Whether the ids of a layout stand in this column; all columns after the first of types are ids."""
+    if columns[-1] is headers.CLASS:
+        return True
+    return number <= len(columns) and columns[number - 1] not in (headers.NAME, headers.TEXT, headers.TITLE)
 
 
 def _name_row(ident: str, lang: str, label: str, aliases: Sequence[str]) -> NameRow:

@@ -10,6 +10,7 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, read_records, refuse
 from kgcorpus.kg import readers
 from kgcorpus.kg.readers import NameRow, sniff_names
+from kgcorpus.kg.visible_text import INVISIBLE
 
 FIELD = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=("Cs",)), min_size=1).filter(
     lambda text: text == text.strip()
@@ -66,6 +67,28 @@ def test_no_control_character_comes_into_a_row(control, at, parser):
         parser("Q1\ten\txyz\ta"[:at] + control + "Q1\ten\txyz\ta"[at:])
 
 
+@pytest.mark.parametrize(
+    ("parser", "line"),
+    [
+        (readers.parse_triple, "Q1\tP1\t\ufeffQ2"),
+        (readers.parse_triple, "Q1\u200b\tP1\tQ2"),
+        (readers.parse_names, "\u200eQ1\ten\tx"),
+        (readers.parse_title, "Earth\tQ2\u202c"),
+        (readers.parse_types, "Q1\tQ5\tQ6\u2060"),
+        (readers.parse_description, "Q1\u00ad\ttext"),
+    ],
+)
+def test_an_id_with_an_invisible_character_is_refused(parser, line):
+    with pytest.raises(BadRecord, match=r"invisible character U\+"):
+        parser(line)
+
+
+@pytest.mark.parametrize("name", ["a\u200bb", "\u200fשלום", "می\u200cخواهم", "\ufeffx"])
+def test_a_name_may_hold_invisible_characters(name):
+    assert readers.parse_names(f"Q1\ten\t{name}").label == name
+    assert readers.parse_title(f"{name}\tQ1").title == name
+
+
 HEADERS = [
     (readers.parse_triple, "h\tr\tt"),
     (readers.parse_triple, "Head\tRelation\tTail"),
@@ -107,7 +130,12 @@ def test_a_row_with_a_word_of_headers_is_a_row(parser, line):
     assert parser(line)[0] == line.split("\t")[0]
 
 
-@given(FIELD, st.sampled_from(["en", "pt-BR", "zh-min-nan", "es-419"]), FIELD, st.lists(FIELD, unique=True))
+@given(
+    FIELD.filter(lambda text: not INVISIBLE.search(text)),
+    st.sampled_from(["en", "pt-BR", "zh-min-nan", "es-419"]),
+    FIELD,
+    st.lists(FIELD, unique=True),
+)
 def test_any_text_survives_a_row_of_names(ident, lang, label, aliases):
     row = readers.parse_names("\t".join([ident, lang, label, *aliases]))
     assert row == NameRow(ident, lang, label, [alias for alias in aliases if alias != label])

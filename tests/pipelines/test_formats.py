@@ -320,7 +320,18 @@ def test_odd_lines_leave_a_labels_file_what_it_is(spark: "SparkSession", tmp_pat
     facts = [{"h": "Q1", "r": "P1", "t": "Q1"}]
     (row,) = run(spark, names.ENTITIES, config, tmp_path, {"triples": facts})
     assert [(name["lang"], name["label"]) for name in row["names"]] == [("en", "Berlin"), ("pt-BR", "Berlim")]
-    labels.write_text("qid\tlang\tlabel\n" + labels.read_text())
+    labels.write_text("Q1\ten\tBer\u200blin\t\u202ecity\u202c\t\u200b\n")
+    dump = tmp_path / "d.json"
+    dump.write_text(json.dumps({"id": "Q1", "labels": {"pt-br": {"value": " a\tb\n[SEP]\0"}}}))
+    more = config.graph.model_copy(update={"labels": (str(labels), str(dump))})
+    (row,) = run(
+        spark, names.ENTITIES, config.model_copy(update={"graph": more}), tmp_path, {"triples": facts}
+    )
+    assert [(name["label"], name["aliases"]) for name in row["names"]] == [
+        ("Berlin", ["city"]),
+        ("a b [SEP]", []),
+    ]
+    labels.write_text("qid\tlang\tlabel\nQ1\ten\tBerlin\n" + labels.read_text())
     for stage in (names.ENTITIES, names.RELATIONS):
         with pytest.raises(SPARK_FAILURES) as failure:
             run(spark, stage, config, tmp_path, {"triples": facts})
