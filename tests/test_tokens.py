@@ -1,13 +1,17 @@
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors, trainers
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tables import TABLES
-from kgcorpus.tokens import ensure_tokens, tokenize_rows, tokenizer_key
+from kgcorpus.records.kmlm import Item, render_sentences
+from kgcorpus.tokens import ensure_tokens, slots, tokenize_rows, tokenizer_key
 from tests.trainer.toy import rows_of, sentence_rows, write_corpus
 
 TRIPLE = ("St. Ann a", "born | died", "R. K. b")
@@ -70,6 +74,67 @@ def test_links_become_the_mask_and_stand_outside_every_slot(kind):
         for i, slot, sentence in zip(tokens["ids"], tokens["slot"], tokens["sentence"], strict=True)
         if i in (0, 1, mask)
     )
+
+
+def row_of(*triples):
+    sentences = [tuple(Item(name, "Q1", "en") for name in triple) for triple in triples]
+    text, spans = render_sentences(sentences)
+    return {"id": "r", "lang": "en", "kind": "cycle3", "text": text, "triples": [], "slots": spans}
+
+
+SPELLED = ("<s>", "</s>", "<pad>", "[MASK] tape", "a<mask>b", "[mask]", "x [MASK]", "</s></s>")
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+@pytest.mark.parametrize("mask", ["[MASK]", "<mask>"])
+@pytest.mark.parametrize("beside", [False, True])
+@settings(max_examples=15)
+@given(label=st.tuples(*[st.sampled_from([*SPELLED, "St. Ann"])] * 3))
+def test_a_label_that_spells_a_special_token_is_text_in_its_slot(kind, mask, beside, label):
+    tokenizer = tokenizer_of(kind, mask)
+    # RoBERTa's mask token takes the space before it.
+    tokenizer.add_special_tokens([AddedToken(mask, lstrip=beside, rstrip=False, special=True)])
+    special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    row = row_of(label, TRIPLE)
+    (tokens,) = tokens_of([row], tokenizer, mask=mask)
+    assert tokens["ids"].count(tokenizer.token_to_id(mask)) == 4
+    assert (tokens["ids"][0], tokens["ids"][-1]) == (0, 1)
+    assert {tokens["ids"].index(i) for i in special & set(tokens["ids"])} == {
+        0,
+        len(tokens["ids"]) - 1,
+        tokens["ids"].index(tokenizer.token_to_id(mask)),
+    }
+    for slot in row["slots"]:
+        own = [
+            i
+            for i, k, s in zip(tokens["ids"], tokens["slot"], tokens["sentence"], strict=True)
+            if (k, s) == (slot["slot"], slot["sentence"])
+        ]
+        assert not special & set(own)
+        spelled = "".join(map(tokenizer.id_to_token, own)).replace("Ġ", "").replace("▁", "")
+        assert spelled.startswith(row["text"][slot["start"] : slot["end"]].replace(" ", ""))
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_pieces_between_links_have_the_tokens_of_the_whole_text(kind, beside):
+    tokenizer = tokenizer_of(kind)
+    tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=beside, special=True)])
+    row = row_of(TRIPLE, ("b", "a  c", "d"))
+    spans = np.array([[s["start"], s["end"], s["slot"], s["sentence"]] for s in row["slots"]])
+    text, moved = slots._mask_links(row["text"], spans, "[MASK]")
+    whole, apart = tokenizer.encode(text), slots._encode_apart(row["text"], spans, tokenizer, "[MASK]")
+    assert apart.ids == whole.ids
+    for found in zip(slots._locate(apart, moved), slots._locate(whole, moved), strict=True):
+        assert found[0].tolist() == found[1].tolist()
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+def test_running_text_that_spells_special_tokens_is_text(kind):
+    tokenizer = tokenizer_of(kind)
+    row = {"id": "a", "lang": "en", "text": "The <s> element, </s> and [MASK]."}
+    (tokens,) = tokens_of([row], tokenizer, "plain_text")
+    assert [i for i in tokens["ids"] if i < 4] == [0, 1]
 
 
 def test_a_link_inside_a_label_is_text():

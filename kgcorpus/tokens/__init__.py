@@ -18,14 +18,17 @@ from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.contracts.store import claimed, replacing
 from kgcorpus.mirror import borrowed
 from kgcorpus.tokens.mentions import token_lists, token_spans
+from kgcorpus.tokens.plain import as_plain_text
 from kgcorpus.tokens.slots import LINK as LINK
 from kgcorpus.tokens.slots import encode_slots
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
+    from kgcorpus.tokens.slots import Joined
+
 # Raised when the same text gets other rows, so that older caches are redone.
-_VERSION = "2"
+_VERSION = "3"
 # Small enough that a reader's resume and its shuffling buffer are cheap, large enough to read fast.
 _ROWS_PER_GROUP = 10_000
 # What makes a token file anew once it is deleted, for the errors of its readers.
@@ -158,13 +161,15 @@ def tokenize_rows(rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, ma
     """
     names = rows.schema.names
     changed: dict[str, pa.Array] = {}
+    encodings: list[Encoding | Joined]
     if "slots" in names:
         encodings, changed = encode_slots(rows, tokenizer, mask_token=mask_token)
-    elif {"mentions", "start"} & set(names):
-        encodings = tokenizer.encode_batch(rows.column("text").to_pylist())
     else:
-        # This variant leaves the offsets out.
-        encodings = tokenizer.encode_batch_fast(rows.column("text").to_pylist())
+        # The faster variant leaves the offsets out.
+        spans = {"mentions", "start"} & set(names)
+        encode = tokenizer.encode_batch if spans else tokenizer.encode_batch_fast
+        with as_plain_text(tokenizer):
+            encodings = list(encode(rows.column("text").to_pylist()))
     for name in ("sentences", "mentions"):
         if name in names:
             changed[name] = token_lists(rows.column(name), encodings)
@@ -179,7 +184,9 @@ def tokenize_rows(rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, ma
     return pa.table({**kept, **changed, **counted})
 
 
-def _own_mention(rows: pa.RecordBatch | pa.Table, encodings: list["Encoding"]) -> dict[str, pa.Array]:
+def _own_mention(
+    rows: pa.RecordBatch | pa.Table, encodings: list["Encoding | Joined"]
+) -> dict[str, pa.Array]:
     columns = [
         column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         for column in (rows.column("start"), rows.column("end"))

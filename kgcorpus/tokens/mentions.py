@@ -1,5 +1,6 @@
 """Rows whose spans stand on characters: the same rows with spans of tokens."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
+    from kgcorpus.tokens.slots import Joined
 
-def token_lists(spans: pa.Array | pa.ChunkedArray, encodings: list["Encoding"]) -> pa.ListArray:
+
+def token_lists(spans: pa.Array | pa.ChunkedArray, encodings: Sequence["Encoding | Joined"]) -> pa.ListArray:
     """Lists of structs with `start` and `end` in characters, as lists of the same structs in tokens.
 
     Args:
@@ -35,7 +38,7 @@ def token_lists(spans: pa.Array | pa.ChunkedArray, encodings: list["Encoding"]) 
 
 
 def token_spans(
-    starts: pa.Array, ends: pa.Array, encodings: list["Encoding"], row: NDArray[np.int64]
+    starts: pa.Array, ends: pa.Array, encodings: Sequence["Encoding | Joined"], row: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The tokens that share a character with each span, by the tokenizer's own offsets.
 

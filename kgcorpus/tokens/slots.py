@@ -1,11 +1,15 @@
 """Rows of labels with link masks between them: which slot and sentence each token belongs to."""
 
+import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.tokens.plain import as_plain_text
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -13,14 +17,24 @@ if TYPE_CHECKING:
 LINK = "[mask]"
 
 
+class Joined(NamedTuple):
+    """As a tokenizer's `Encoding`: token ids, and their [start, end) in code points of the text.
+
+    Special tokens around the text have the offsets (0, 0).
+    """
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
 def encode_slots(
     rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, mask_token: str
-) -> tuple[list["Encoding"], dict[str, pa.Array]]:
+) -> tuple[list["Encoding | Joined"], dict[str, pa.Array]]:
     """Encode rows of `code_switched` or `reasoning`; their links become the mask token.
 
     Each token is given its slot (0 outside, 1 head, 2 relation, 3 tail) and sentence (-1 outside) by the
     tokenizer's own offsets, never by what the token looks like: labels hold full stops and bars. A link
-    stands outside every slot.
+    stands outside every slot. A label that spells a special token (`[SEP]`, `<s>`) is encoded as text.
 
     Returns:
         The encodings, and the columns kind, slot and sentence.
@@ -28,13 +42,68 @@ def encode_slots(
     texts = rows.column("text").to_pylist()
     spans = list(_spans(rows.column("slots")))
     linked = [_mask_links(text, s, mask_token) for text, s in zip(texts, spans, strict=True)]
-    encodings = tokenizer.encode_batch([text for text, _ in linked])
+    encodings: list[Encoding | Joined] = list(tokenizer.encode_batch([text for text, _ in linked]))
+    if special := _special_tokens(tokenizer):
+        for number, (text, s) in enumerate(zip(texts, spans, strict=True)):
+            if special.search(text):
+                encodings[number] = _encode_apart(text, s, tokenizer, mask_token)
     pairs = [_locate(encoding, s) for encoding, (_, s) in zip(encodings, linked, strict=True)]
     return encodings, {
         "kind": rows.column("kind"),
         "slot": pa.array([slot for slot, _ in pairs], pa.list_(pa.int8())),
         "sentence": pa.array([sentence for _, sentence in pairs], pa.list_(pa.int16())),
     }
+
+
+def _special_tokens(tokenizer: "Tokenizer") -> re.Pattern[str] | None:
+    """Matches what the tokenizer would read as a special token, wherever it stands in a text."""
+    tokens = tokenizer.get_added_tokens_decoder().values()
+    spelled = sorted(re.escape(token.content) for token in tokens if token.special and token.content)
+    return re.compile("|".join(spelled)) if spelled else None
+
+
+def _encode_apart(text: str, spans: NDArray[np.int64], tokenizer: "Tokenizer", mask_token: str) -> Joined:
+    """Encode the pieces between the links as plain text, and put the mask token between them.
+
+    The offsets are those of `_mask_links`' text.
+    """
+    mask = tokenizer.token_to_id(mask_token)
+    if mask is None:
+        raise InputError(f"has no token {mask_token}", where="tokenizer", mend="Name its mask token")
+    added = tokenizer.get_added_tokens_decoder()[mask]
+    frame = tokenizer.encode("a").special_tokens_mask
+    around = [token for token, special in zip(tokenizer.encode("a").ids, frame, strict=True) if special]
+    before = frame.index(0)
+    ids, offsets = around[:before], [(0, 0)] * before
+    pieces = _between_links(text, spans)
+    at = 0
+    for number, piece in enumerate(pieces):
+        if number:
+            ids.append(mask)
+            offsets.append((at, at + len(mask_token)))
+            at += len(mask_token)
+        # A mask token takes the spaces beside it, if it is made so.
+        start = len(piece) - len(piece.lstrip()) if number and added.rstrip else 0
+        end = len(piece.rstrip()) if number < len(pieces) - 1 and added.lstrip else len(piece)
+        with as_plain_text(tokenizer):
+            encoding = tokenizer.encode(piece[start:end], add_special_tokens=False)
+        ids += encoding.ids
+        offsets += [(at + start + first, at + start + last) for first, last in encoding.offsets]
+        at += len(piece)
+    after = len(around) - before
+    return Joined(ids + around[before:], offsets + [(0, 0)] * after)
+
+
+def _between_links(text: str, spans: NDArray[np.int64]) -> list[str]:
+    """The text cut at its links; what spells a link within a span is text."""
+    pieces, end = [""], 0
+    for start, stop in [*spans[:, :2].tolist(), [len(text), len(text)]]:
+        first, *others = text[end:start].split(LINK)
+        pieces[-1] += first
+        pieces += others
+        pieces[-1] += text[start:stop]
+        end = stop
+    return pieces
 
 
 def _spans(slots: pa.Array | pa.ChunkedArray) -> Iterable[NDArray[np.int64]]:
@@ -60,7 +129,9 @@ def _mask_links(text: str, spans: NDArray[np.int64], mask_token: str) -> tuple[s
     return "".join([*pieces, text[end:].replace(LINK, mask_token)]), moved
 
 
-def _locate(encoding: "Encoding", spans: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
+def _locate(
+    encoding: "Encoding | Joined", spans: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
     """Each token's slot and sentence: those of the span that it shares a character with."""
     if not len(spans):
         return np.zeros(len(encoding.ids), np.int8), np.full(len(encoding.ids), -1, np.int16)
