@@ -87,6 +87,7 @@ CASES: dict[str, Case] = {
     ),
     "text.lang": Case("pages", texts(lang="fr")),
     "text.path": Case("pages", texts(path="{made}/other.txt")),
+    "text.documents": Case("pages", texts(documents="paragraphs")),
     "text.share": Case("pages", texts(share=0.3)),
     "text.sentences": Case("pages", texts(sentences=5)),
     "extraction.keep": Case("pages", ["cell", "caption"]),
@@ -136,6 +137,9 @@ CASES: dict[str, Case] = {
         "triples", 10_000, own={"graph": {"triples": ["{made}/packed.txt.gz"]}, **_SPARK}
     ),
     "limits.record_mib": Case("triples", 1, own={"graph": {"triples": ["{made}/long.txt"]}, **_SPARK}),
+    "repeated_inputs": Case(
+        "triples", "allow", own={"graph": {"triples": ["{made}/triples.txt"] * 2}, **_SPARK}
+    ),
     "on_bad_input": Case("triples", "quarantine", own={**_BAD, "max_bad_share": 0.9}),
     "max_bad_share": Case("triples", 0.9, own={**_BAD, "on_bad_input": "quarantine"}),
 }

@@ -19,7 +19,7 @@ from tests.trainer.evaluate.jaket.test_metaqa import write_metaqa
 from tests.trainer.evaluate.probe.test_lama import trex
 from tests.trainer.evaluate.probe.test_xfactr import row
 from tests.trainer.jaket.toy import jaket_rows
-from tests.trainer.toy import write_corpus
+from tests.trainer.toy import rows_of, write_corpus
 from trainer.evaluate.config import EvaluationConfig
 
 QUICK = {"epochs": 1, "lr": 0.01, "batch": 4, "max_length": 64}
@@ -59,6 +59,7 @@ CASES = {
     "limit": Case("glue", 7),
     "train_language": Case("ner", "de"),
     "languages": Case("ner", ["en"]),
+    "exclude_relations": Case("cycles", ["P0", "P1"]),
     "exclude_corpus": Case("lama", "{facts}"),
     "probing.common_vocabulary": Case("lama", "{words}"),
     "probing.name_model": Case("lama-uhn", "{other}"),
@@ -167,6 +168,10 @@ def _entities(folder: Path) -> Path:
     return write_corpus(folder, world(120, seed=1))
 
 
+def _cycles(folder: Path) -> Path:
+    return write_corpus(folder, rows_of(400))
+
+
 def _metaqa(folder: Path) -> Path:
     folder.mkdir()
     return write_metaqa(folder)
@@ -184,6 +189,7 @@ DATA: dict[str, Callable[[Path], Path]] = {
     "lama": _lama,
     "lama-uhn": _lama,
     "xfactr": _xfactr,
+    "cycles": _cycles,
     "jaket-entities": _entities,
     "metaqa": _metaqa,
     "fewrel-pair": _fewrel,
