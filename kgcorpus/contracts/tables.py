@@ -265,7 +265,10 @@ TABLES: dict[str, Table] = {
                 "support": (_i64, "pairs that the body joins and the head holds for"),
                 "head_coverage": (_f64, "support over the head's facts"),
                 "standard_confidence": (_f64, "support over the pairs that the body joins"),
-                "pca_confidence": (_f64, "the same over those of them whose x is subject of a head fact"),
+                "pca_confidence": (
+                    _f64,
+                    "the same over those whose x has a head fact (y, if the head is more functional in y)",
+                ),
             },
             key=("rule",),
         ),

@@ -25,6 +25,7 @@ class Facts(NamedTuple):
         ends, far_ends: int32 [2T] the entities of an atom's links, sorted by (atom, end, far end).
         head_offsets: int64 [N + 1] the relations that an entity is the head of.
         head_relations: int32, ascending, each once.
+        tail_offsets, tail_relations: likewise, those that it is the tail of.
         sizes: int64 [R] triples of a relation.
     """
 
@@ -36,6 +37,8 @@ class Facts(NamedTuple):
     far_ends: Int32s
     head_offsets: Int64s
     head_relations: Int32s
+    tail_offsets: Int64s
+    tail_relations: Int32s
     sizes: Int64s
 
     def most_on_a_pair(self) -> int:
@@ -56,6 +59,7 @@ class Facts(NamedTuple):
         atom_offsets, by_atom = _group(atom, _pack(end, far), 2 * relations)
         ends, far_ends = _unpack(by_atom)
         head_offsets, head_relations = _group(h, r.astype(np.int64), entities)
+        tail_offsets, tail_relations = _group(t, r.astype(np.int64), entities)
         return cls(
             offsets=offsets,
             others=others,
@@ -65,8 +69,26 @@ class Facts(NamedTuple):
             far_ends=far_ends,
             head_offsets=head_offsets,
             head_relations=head_relations.astype(np.int32),
+            tail_offsets=tail_offsets,
+            tail_relations=tail_relations.astype(np.int32),
             sizes=np.diff(starts),
         )
+
+    def seen_from_tails(self) -> "Facts":
+        """The same facts with the relations of tails in the place of those of heads."""
+        return self._replace(head_offsets=self.tail_offsets, head_relations=self.tail_relations)
+
+    def more_functional_in_tails(self) -> NDArray[np.bool_]:
+        """[R] whether a relation's inverse functionality exceeds its functionality.
+
+        Functionality is distinct heads / triples, inverse functionality distinct tails / triples (Galarraga
+        et al. 2013, section 3).
+        """
+        heads, tails = (
+            np.bincount(relations, minlength=len(self.sizes))
+            for relations in (self.head_relations, self.tail_relations)
+        )
+        return tails > heads
 
 
 def most_frequent_on_each_pair(

@@ -96,13 +96,30 @@ def _supported(facts: Facts, min_support: int, tally: Tally) -> tuple[Int64s, In
 
 
 def _measured(facts: Facts, keys: Int64s) -> tuple[Int64s, Int64s]:
-    """[n] for each rule, the pairs (x, y) that its body joins, and those whose x is a subject of its head."""
+    """[n] for each rule, the pairs (x, y) that its body joins, and those that PCA confidence counts.
+
+    PCA confidence assumes that all facts of an entity are known if one is. The entity is the one of the more
+    functional variable of the head: x, if the head's functionality is at least its inverse functionality;
+    else y, as AMIE rewrites such heads to their inverse.
+    """
     bodies, heads = np.divmod(keys, len(facts.sizes))
     firsts, seconds = np.divmod(bodies, 2 * len(facts.sizes))
-    pairs, pairs_with_head = np.empty_like(keys), np.empty_like(keys)
+    pairs, known = np.empty_like(keys), np.empty_like(keys)
+    of_tails = facts.more_functional_in_tails()[heads]
+    (by_x,), (by_y,) = np.nonzero(~of_tails), np.nonzero(of_tails)
+    pairs[by_x], known[by_x] = _counted(facts, firsts[by_x], seconds[by_x], heads[by_x])
+    # Read from y, the second atom comes first, and heads' relations are those that y is the tail of.
+    from_y = facts.seen_from_tails()
+    pairs[by_y], known[by_y] = _counted(from_y, seconds[by_y], firsts[by_y], heads[by_y])
+    return pairs, known
+
+
+def _counted(facts: Facts, firsts: Int64s, seconds: Int64s, heads: Int64s) -> tuple[Int64s, Int64s]:
+    """[n] pairs that the bodies join, and those whose first entity is a head of a fact of `heads`."""
+    pairs, pairs_with_head = np.empty_like(heads), np.empty_like(heads)
     scratch = Scratch.of(facts)
-    order = np.argsort(seconds, kind="stable")
-    for rules in np.split(order, np.flatnonzero(np.diff(seconds[order])) + 1) if len(keys) else []:
+    order = np.lexsort((heads, firsts, seconds))
+    for rules in np.split(order, np.flatnonzero(np.diff(seconds[order])) + 1) if len(heads) else []:
         own, starts, sizes = np.unique(firsts[rules], return_index=True, return_counts=True)
         found, pairs_with_head[rules] = body_sizes(
             facts, scratch, int(seconds[rules[0]]), own, np.append(starts, len(rules)), heads[rules]
