@@ -1,14 +1,22 @@
-"""Finding and reading the files of a benchmark."""
+"""Finding and reading the files of a benchmark; each fault is one error with the file and the place in it."""
 
-import csv
+import codecs
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.files import parse_json
+from kgcorpus.inputs import read_lines
 
 T = TypeVar("T")
+_BOM = codecs.BOM_UTF8
+
+
+def matching_files(folder: str | Path, pattern: str) -> list[Path]:
+    """The regular files under a folder that match a pattern, sorted."""
+    return sorted(path for path in Path(folder).rglob(pattern) if path.is_file())
 
 
 def only_file(folder: str | Path, *patterns: str) -> Path:
@@ -18,7 +26,7 @@ def only_file(folder: str | Path, *patterns: str) -> Path:
         InputError: there is none, or more than one.
     """
     for pattern in patterns:
-        found = sorted(path for path in Path(folder).rglob(pattern) if path.is_file())
+        found = matching_files(folder, pattern)
         if len(found) > 1:
             raise InputError(
                 f"holds several files {pattern}: {', '.join(map(str, found[:3]))}", where=str(folder)
@@ -30,61 +38,114 @@ def only_file(folder: str | Path, *patterns: str) -> Path:
 
 def read_optional(read: Callable[[Path], T], folder: str | Path, *patterns: str) -> T | None:
     """What `read` returns for `only_file(folder, *patterns)`; None if no file matches."""
-    matches = (path for pattern in patterns for path in Path(folder).rglob(pattern))
-    return read(only_file(folder, *patterns)) if any(path.is_file() for path in matches) else None
+    found = any(matching_files(folder, pattern) for pattern in patterns)
+    return read(only_file(folder, *patterns)) if found else None
 
 
-def read_tsv(path: Path) -> Iterator[list[str]]:
-    """Rows of a tab-separated file, in which quotes mean nothing."""
-    csv.field_size_limit(1 << 24)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        yield from csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+def text_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end or a byte order mark).
+
+    Args:
+        path: a text file, plain or packed (.gz, .bz2, .xz).
+        encoding: of its bytes.
+
+    Raises:
+        InputError: the file cannot be read, a line is not in the encoding, holds a NUL byte, or is longer
+            than the limit of 32 MiB.
+    """
+    for number, raw in read_lines(str(path)):
+        where = f"{path}, line {number}"
+        try:
+            line = raw.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"is not {encoding.upper()}: byte 0x{raw[error.start]:02x} at column {error.start + 1}",
+                where=where,
+                mend=f"Save the file as {encoding.upper()}",
+            ) from None
+        if "\0" in line:
+            raise InputError(
+                "holds a NUL byte", where=where, mend="Fetch the file again; it is no text or is damaged"
+            )
+        yield number, line
 
 
-def read_table(path: Path, *columns: str) -> Iterator[tuple[str, ...]]:
+def read_tsv(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number from 1, fields) of a tab-separated file, in which quotes mean nothing."""
+    for number, line in text_lines(path):
+        yield number, line.split("\t")
+
+
+def read_table(
+    path: Path, *columns: str, on_short: Callable[[int], None] | None = None
+) -> Iterator[tuple[str, ...]]:
     """The named columns of a tab-separated file with a header.
+
+    Args:
+        path: the file.
+        columns: names in its header.
+        on_short: called with the number of each line that lacks a column, which is then left out; None
+            makes such a line an error.
 
     Raises:
         InputError: a column is missing, or a line is short.
     """
     rows = read_tsv(path)
-    header = next(rows, [])
+    _, header = next(rows, (1, []))
     missing = [name for name in columns if name not in header]
     if missing:
-        raise InputError(f"has no column {', '.join(missing)}", where=str(path))
+        raise InputError(f"has no column {', '.join(missing)}", where=f"{path}, line 1")
     places = [header.index(name) for name in columns]
-    for number, row in enumerate(rows, 2):
-        if len(row) <= max(places):
+    for number, row in rows:
+        if len(row) > max(places):
+            yield tuple(row[place] for place in places)
+        elif on_short is not None:
+            on_short(number)
+        else:
             raise InputError(f"has {len(row)} columns, not {len(header)}", where=f"{path}, line {number}")
-        yield tuple(row[place] for place in places)
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file.
+def read_json(path: Path, shape: Any, *, form: str) -> Any:
+    """A JSON file of a given shape.
+
+    Args:
+        path: the file, UTF-8.
+        shape: the type of its value, as pydantic takes it; fields that it does not name are ignored.
+        form: the format's name, for the error.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not JSON (also nested too deep, or not UTF-8), or not of the shape.
     """
+    return _validated(TypeAdapter(shape), path.read_bytes().removeprefix(_BOM), where=str(path), form=form)
+
+
+def read_json_lines(path: Path, shape: Any, *, form: str) -> Iterator[Any]:
+    """The values of a file with one JSON value a line; as `read_json`. Blank lines are skipped."""
+    adapter = TypeAdapter(shape)
+    for number, line in text_lines(path):
+        if line.strip():
+            yield _validated(adapter, line.encode(), where=f"{path}, line {number}", form=form)
+
+
+def _validated(adapter: TypeAdapter[Any], data: bytes, *, where: str, form: str) -> Any:
     try:
-        return parse_json(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}", where=str(path)) from None
+        return adapter.validate_json(data, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        raise InputError(f"is not JSON: {first['msg'].removeprefix('Invalid JSON: ')}", where=where)
+    *above, last = [str(part) for part in first["loc"]] or [""]
+    place = ".".join(above if first["type"] == "missing" else [*above, last])
+    told = f"has no {last}" if first["type"] == "missing" else first["msg"]
+    raise InputError(f"is not in {form}'s format: {told}", where=f"{where}, {place}" if place else where)
 
 
-def read_json_lines(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
-    """The objects of a file with one a line, each with these fields.
+def required(items: list[T], path: Path) -> list[T]:
+    """The items that were read from a file.
 
     Raises:
-        InputError: a line is no JSON object, or lacks a field.
+        InputError: there are none.
     """
-    with path.open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, 1):
-            where = f"{path}, line {number}"
-            try:
-                row = parse_json(line)
-            except ValueError as error:
-                raise InputError(f"is not JSON: {error}", where=where) from None
-            missing = [name for name in fields if name not in row] if isinstance(row, dict) else fields
-            if missing:
-                raise InputError(f"has no {', '.join(missing)}", where=where)
-            yield row
+    if not items:
+        raise InputError("holds no example", where=str(path), mend="Fetch the file again")
+    return items

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.files import parse_json, require_regular_file
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
 from trainer.checkpoint import write_folder
+from trainer.evaluate.files import text_lines
 from trainer.kge.embeddings import read_ids, write_ids
 
 _log = logging.getLogger(__name__)
@@ -72,15 +73,12 @@ def read_facts(path: Path) -> pa.Table:
     Raises:
         InputError: it cannot be read, or a line has no three fields.
     """
-    require_regular_file(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from None
-    rows = [line.split("\t") for line in lines]
-    for number, row in enumerate(rows, 1):
+    rows = []
+    for number, line in text_lines(path):
+        row = line.split("\t")
         if len(row) < 3:
-            raise InputError("is no line `h r t`, tab-separated", where=f"{path} line {number}")
+            raise InputError("is no line `h r t`, tab-separated", where=f"{path}, line {number}")
+        rows.append(row)
     return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate("hrt")})
 
 

@@ -18,9 +18,10 @@ from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import InputError, UsageError
 from trainer.config import JaketConfig
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
+from trainer.evaluate.files import matching_files, only_file
 from trainer.evaluate.jaket.tuning import Held, Task, Tuned, fine_tune
 from trainer.evaluate.summary import over_seeds, selection
-from trainer.evaluate.tuned.fewrel_relations import read_sentences
+from trainer.evaluate.tuned.fewrel_relations import Sentence, read_sentences
 from trainer.jaket.adapt import Memories, memories_of, open_arm
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.graph import Graph
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _MARKS = ("@", "#")
+_TRAIN, _TEST = "train_wiki.json", "val_wiki.json"
+# One in so many training relations selects the epoch.
+_VALIDATION = 4
 _DESCRIPTION = 64
 Relations = Mapping[str, Sequence[Linked]]
 
@@ -98,6 +102,9 @@ class _Episodes(Task[Episode]):
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune an arm on some relations and score it on others, once for each seed.
 
+    The relations of `train_wiki.json` train, but a quarter of them, by hash, select the epoch; those of
+    `val_wiki.json` are scored. Of one file alone, its relations are split in thirds.
+
     Args:
         model: RUN/model of `train jaket`, or for the baselines any masked language model.
         data: a folder with FewRel's `*_wiki.json`, or one such file.
@@ -117,8 +124,9 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     for seed in config.seeds:
         jaket, tokenizer = open_arm(model, options.arm, JaketConfig(), seed=seed)
         entities, graph, memories = _graph(jaket, tokenizer, options, seed=seed)
-        relations = _read(Path(data), tokenizer, entities)
-        parts = split(sorted(relations), ways=options.ways, seed=seed)
+        sentences = read_sentences(data)
+        relations = _linked(sentences, tokenizer, entities)
+        parts = _parts(Path(data), sentences, options, seed=seed)
         for of_part in parts.values():
             _check(relations, of_part, options)
         torch.manual_seed(hash64(seed, "fewrel-pair"))
@@ -193,11 +201,27 @@ def _graph(
     return entities, graph, memories
 
 
-def _read(
-    data: Path, tokenizer: "PreTrainedTokenizerFast", entities: Entities | None
+def _parts(
+    data: Path, found: Mapping[str, Sequence[Sentence]], options: AdaptationConfig, *, seed: int
+) -> dict[str, list[str]]:
+    """The relations of each part: as published where `train_wiki.json` and `val_wiki.json` are both there."""
+    if data.is_file() or not matching_files(data, _TRAIN) or not matching_files(data, _TEST):
+        return split(sorted(found), ways=options.ways, seed=seed)
+    of_train, of_test = (sorted(read_sentences(only_file(data, name))) for name in (_TRAIN, _TEST))
+    if both := sorted({*of_train} & {*of_test}):
+        raise InputError(f"{_TRAIN} and {_TEST} share relations: {', '.join(both[:3])}", where=str(data))
+    dealt = sorted(of_train, key=lambda name: hash64(seed, "fewrel-relation", name))
+    held = max(options.ways, len(dealt) // _VALIDATION)
+    return {"test": of_test, "validation": sorted(dealt[:held]), "train": sorted(dealt[held:])}
+
+
+def _linked(
+    found: Mapping[str, Sequence[Sentence]],
+    tokenizer: "PreTrainedTokenizerFast",
+    entities: Entities | None,
 ) -> dict[str, list[Linked]]:
     relations = {}
-    for name, sentences in read_sentences(data).items():
+    for name, sentences in found.items():
         texts, spans, ids = [], [], []
         for sentence in sentences:
             text, of_text = marked_spans(sentence.tokens, (sentence.head, sentence.tail))

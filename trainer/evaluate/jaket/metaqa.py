@@ -2,8 +2,8 @@
 
 Candidates are all entities that the graph reaches from a question's topic; the answer is the one whose
 context embedding is nearest to the last state of the question's first token. An entity's description is one
-question of training about it, or its name. Relation embeddings are made of the relations' names. Training
-questions are not asked for: nine tenths of `dev` train, a tenth chooses the epoch, `test` scores.
+question of training about it, or its name. Relation embeddings are made of the relations' names. `train`
+trains, `dev` selects the epoch, `test` scores. In a copy without `train`, nine tenths of `dev` train.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,12 @@ from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import InputError
 from trainer.config import JaketConfig
 from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import matching_files
 from trainer.evaluate.jaket.metaqa_questions import (
     KnowledgeBase,
     Question,
     adjacency,
+    question_files,
     reached,
     read_knowledge,
     read_questions,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _DESCRIPTION = 64
-# One in so many questions of `dev` is for the choice of the epoch.
+# Without training questions, one in so many questions of `dev` selects the epoch, and the others train.
 _VALIDATION = 10
 Parts = Mapping[str, Sequence[Question]]
 
@@ -108,7 +110,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     Args:
         model: RUN/model of `train jaket`, or for the baselines any masked language model.
         data: MetaQA's folder.
-        config: of the fine-tuning; `limit` is for the questions of `dev`, and for those of `test`; of
+        config: of the fine-tuning; `limit` is for the questions of each of the files; of
             `jaket`: `arm`, `hops` and `graph_share`, the chance of each triple to stay.
 
     Returns:
@@ -186,13 +188,16 @@ def describe(
 
 def _parts(folder: Path, knowledge: KnowledgeBase, config: EvaluationConfig) -> Parts:
     hops = config.jaket.hops
-    dev, test = (
-        drawn(read_questions(folder, hops, split, knowledge), config.limit) for split in ("dev", "test")
-    )
-    parts: dict[str, list[Question]] = {"train": [], "validation": [], "test": test}
-    for question in dev:
-        held = hash64("metaqa-validation", question.text) % _VALIDATION == 0
-        parts["validation" if held else "train"].append(question)
+    has_train = any(matching_files(folder, pattern) for pattern in question_files(hops, "train"))
+    parts: dict[str, list[Question]] = {"train": [], "validation": []}
+    for split in ("train", "dev", "test") if has_train else ("dev", "test"):
+        name = "validation" if split == "dev" else split
+        parts[name] = drawn(read_questions(folder, hops, split, knowledge), config.limit)
+    if not has_train:
+        dev, parts["validation"] = parts["validation"], []
+        for question in dev:
+            held = hash64("metaqa-validation", question.text) % _VALIDATION == 0
+            parts["validation" if held else "train"].append(question)
     empty = [part for part, questions in parts.items() if not questions]
     if empty:
         raise InputError(f"has no question for {empty[0]}", where=str(folder), mend="Raise limit")

@@ -1,7 +1,7 @@
-"""MetaQA's questions and knowledge base (Zhang et al. 2018), as its repository's copies lay them out."""
+"""MetaQA's questions and knowledge base (Zhang et al. 2018), as published or as a public copy has them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import InputError
-from trainer.evaluate.files import only_file, read_tsv
+from trainer.evaluate.files import matching_files, only_file, read_tsv, required, text_lines
 
-# Triples h r t by number, in files that overlap.
+# Of the copy: triples h r t by number, in files that overlap.
 _TRIPLES = ("train.tsv", "dev.tsv", "test.tsv")
 
 
@@ -55,24 +55,55 @@ class KnowledgeBase:
 
 
 def read_knowledge(folder: Path) -> KnowledgeBase:
-    """The union of the folder's triples.
+    """The knowledge base: `kb.txt` as published, or the numbered files of a copy.
 
     Raises:
         InputError: a file is missing or malformed.
     """
-    try:
-        entities, relations = (
-            [(int(row[0]), row[1]) for row in read_tsv(only_file(folder, file))]
-            for file in ("entity2text.txt", "relation2text.txt")
-        )
-        rows = [row for file in _TRIPLES for row in read_tsv(only_file(folder, file))]
-        triples = np.unique(np.array(rows, np.int64).reshape(-1, 3), axis=0)
-    except (ValueError, IndexError) as error:
-        raise InputError(f"is not MetaQA's knowledge base ({error})", where=str(folder)) from None
+    if matching_files(folder, "kb.txt"):
+        return _read_published(only_file(folder, "kb.txt"))
+    entities, relations = (
+        [(int(one), name) for one, name in _fields(only_file(folder, file), numbers=(0,), width=2)]
+        for file in ("entity2text.txt", "relation2text.txt")
+    )
     names, kinds = _by_number(entities), _by_number(relations)
-    if triples[:, [0, 2]].max(initial=-1) >= len(names) or triples[:, 1].max(initial=-1) >= len(kinds):
-        raise InputError("has triples of entities or relations without a name", where=str(folder))
+    rows: list[tuple[int, ...]] = []
+    for file in _TRIPLES:
+        path = only_file(folder, file)
+        for row in _fields(path, numbers=(0, 1, 2), width=3):
+            head, relation, tail = map(int, row)
+            if max(head, tail) >= len(names) or relation >= len(kinds):
+                raise InputError(
+                    "has triples of entities or relations without a name", where=f"{path}, {' '.join(row)}"
+                )
+            rows.append((head, relation, tail))
+    triples = np.unique(np.array(rows, np.int64).reshape(-1, 3), axis=0)
     return KnowledgeBase(names, kinds, {name: i for i, name in entities}, triples)
+
+
+def _read_published(path: Path) -> KnowledgeBase:
+    """Lines of `head|relation|tail`, names all three; they are numbered in sorted order."""
+    rows: set[tuple[str, str, str]] = set()
+    for number, line in text_lines(path):
+        head, *rest = line.split("|")
+        if line.strip():
+            if len(rest) != 2 or not (head and rest[0] and rest[1]):
+                raise InputError("is no line `head|relation|tail`", where=f"{path}, line {number}")
+            rows.add((head, rest[0], rest[1]))
+    required(list(rows), path)
+    names = sorted({end for head, _, tail in rows for end in (head, tail)})
+    kinds = sorted({relation for _, relation, _ in rows})
+    numbers, kind = ({name: i for i, name in enumerate(of)} for of in (names, kinds))
+    triples = np.array(sorted((numbers[h], kind[r], numbers[t]) for h, r, t in rows), np.int64)
+    return KnowledgeBase(names, kinds, numbers, triples)
+
+
+def _fields(path: Path, *, numbers: Sequence[int], width: int) -> Iterator[list[str]]:
+    """The first `width` fields of each line; those at the places `numbers` are numbers from 0."""
+    for number, row in read_tsv(path):
+        if len(row) < width or not all(row[place].isdecimal() for place in numbers):
+            raise InputError("is not MetaQA's knowledge base", where=f"{path}, line {number}")
+        yield row[:width]
 
 
 def _by_number(named: Sequence[tuple[int, str]]) -> list[str]:
@@ -84,14 +115,16 @@ def _by_number(named: Sequence[tuple[int, str]]) -> list[str]:
 
 
 def read_questions(folder: Path, hops: int, split: str, knowledge: KnowledgeBase) -> list[Question]:
-    """The questions of `<hops>-hop/<split>.txt`; without those whose topic or every answer is unknown.
+    """The questions of a split, from the file that `question_files` names.
+
+    Those whose topic or every answer is unknown are left out.
 
     Raises:
         InputError: the file is missing, or a line is malformed.
     """
-    path = only_file(folder, f"{hops}-hop/{split}.txt")
+    path = only_file(folder, *question_files(hops, split))
     found = []
-    for number, row in enumerate(read_tsv(path), 1):
+    for number, row in read_tsv(path):
         before, _, rest = row[0].partition("[")
         name, closing, after = rest.partition("]")
         if not closing or len(row) < 2:
@@ -102,6 +135,11 @@ def read_questions(folder: Path, hops: int, split: str, knowledge: KnowledgeBase
             span = (len(before), len(before) + len(name))
             found.append(Question(before + name + after, span, topic, tuple(sorted(answers))))
     return found
+
+
+def question_files(hops: int, split: str) -> tuple[str, str]:
+    """Patterns of the file of a split, as published and of a copy."""
+    return f"{hops}-hop/vanilla/qa_{split}.txt", f"{hops}-hop/{split}.txt"
 
 
 def reached(neighbours: Mapping[int, Sequence[int]], topic: int, hops: int) -> NDArray[np.int64]:

@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json_lines
+from trainer.evaluate.files import matching_files, only_file, read_json_lines, text_lines
 from trainer.evaluate.probe.probing import BLANK, Answer, Prober, Query, drawn, prompt, report, with_others
 from trainer.evaluate.probe.seen import unseen
 
@@ -20,6 +21,28 @@ GOOGLE_RE = {
     "date_of_birth": ("P569", "[X] (born [Y])."),
     "place_of_death": ("P20", "[X] died in [Y] ."),
 }
+
+
+class _Relation(TypedDict):
+    relation: str
+    template: str
+
+
+class _Named(TypedDict):
+    sub_label: str
+    obj_label: str
+    sub_w: NotRequired[str | None]
+    obj_w: NotRequired[str | None]
+
+
+class _Trex(TypedDict):
+    predicate_id: str
+    sub_label: str
+    obj_label: str
+    sub_uri: NotRequired[str | None]
+    obj_uri: NotRequired[str | None]
+
+
 # What may be left out before the asking, given the model and why.
 Filter = Callable[[Sequence[Query], Counter[str]], list[Query]]
 
@@ -94,13 +117,13 @@ def ask(
 
 def read_trex(data: Path, skipped: Counter[str]) -> Iterator[Query]:
     """T-REx: a fact once for each pair of names, with the template of its relation."""
-    files = sorted(data.rglob("TREx/*.jsonl"))
+    files = matching_files(data, "TREx/*.jsonl")
     templates = {}
     if files:
-        rows = read_json_lines(only_file(data, "relations.jsonl"), "relation", "template")
+        rows = read_json_lines(only_file(data, "relations.jsonl"), _Relation, form="LAMA")
         templates = {row["relation"]: row["template"] for row in rows}
     for path in files:
-        for row in _distinct(read_json_lines(path, "predicate_id", "sub_label", "obj_label"), skipped):
+        for row in _distinct(read_json_lines(path, _Trex, form="LAMA"), skipped):
             relation = row["predicate_id"]
             ids = row.get("sub_uri"), row.get("obj_uri")
             yield from _query(row, relation, relation, templates.get(relation), ids, skipped)
@@ -109,8 +132,8 @@ def read_trex(data: Path, skipped: Counter[str]) -> Iterator[Query]:
 def read_google_re(data: Path, skipped: Counter[str]) -> Iterator[Query]:
     """Google-RE: places and dates of birth and places of death."""
     for name, (relation, template) in GOOGLE_RE.items():
-        for path in sorted(data.rglob(f"Google_RE/{name}_test.jsonl")):
-            for row in _distinct(read_json_lines(path, "sub_label", "obj_label"), skipped):
+        for path in matching_files(data, f"Google_RE/{name}_test.jsonl"):
+            for row in _distinct(read_json_lines(path, _Named, form="LAMA"), skipped):
                 ids = row.get("sub_w"), row.get("obj_w")
                 yield from _query(row, name, relation, template, ids, skipped)
 
@@ -146,10 +169,7 @@ def _query(
 
 def _common(prober: Prober, path: Path) -> NDArray[np.bool_]:
     """The tokens that are a whole word of the list, one a line, as they stand inside a sentence."""
-    try:
-        words = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+    words = [line for _, line in text_lines(path)]
     found = [prober.tokens(f"in {BLANK} .", word.strip()) for word in words if word.strip()]
     vocabulary = np.zeros_like(prober.vocabulary)
     vocabulary[[tokens[0] for tokens in found if len(tokens) == 1]] = True

@@ -1,7 +1,6 @@
-"""mLAMA-style probing with mParaRel's facts and patterns: rank the relation's objects in each language.
+"""mLAMA (Kassner et al. 2021): rank the relation's objects in each language (typed querying).
 
-Kassner et al. 2021 call it typed querying: a candidate's score is the mean log-probability of its tokens, in
-as many masks. Facts and patterns are those of mParaRel (Fierro and Søgaard 2022).
+A candidate's score is the mean log-probability of its tokens, in as many masks.
 """
 
 from collections import Counter, defaultdict
@@ -13,10 +12,8 @@ import numpy as np
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import read_json_lines
+from trainer.evaluate.probe.mlama_files import Fact, read_languages
 from trainer.evaluate.probe.probing import (
-    BLANK,
-    SUBJECT,
     Answer,
     Prober,
     Query,
@@ -28,10 +25,6 @@ from trainer.evaluate.probe.probing import (
 )
 from trainer.evaluate.probe.seen import unseen
 
-# mParaRel writes Chinese twice; the facts' labels are simplified for the most part.
-_PATTERNS = {"zh": "zh-hans"}
-_FIELDS = ("predicate_id", "sub_uri", "obj_uri", "sub_label", "obj_label")
-
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Rank the objects of each relation for each of its subjects.
@@ -41,7 +34,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
 
     Args:
         model: a folder or hub id.
-        data: a folder with `trex_<lang>.jsonl` and `patterns/<lang>/<relation>.jsonl`.
+        data: mLAMA's folder or mParaRel's, as `read_languages` takes them.
         config: `exclude_corpus`, `languages` and `limit` (facts of a relation and language) are read.
 
     Returns:
@@ -52,13 +45,9 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         UsageError: the model cannot be loaded.
         InputError: no facts, or a damaged file.
     """
-    prober, data = Prober(model), Path(data)
-    files = {path.stem.removeprefix("trex_"): path for path in sorted(data.rglob("trex_*.jsonl"))}
-    languages = {}
-    for lang in [lang for lang in files if config.languages is None or lang in config.languages]:
+    prober, languages = Prober(model), {}
+    for lang, rows, patterns in read_languages(Path(data), config.languages):
         skipped: Counter[str] = Counter()
-        patterns = read_patterns(files[lang].parent / "patterns" / _PATTERNS.get(lang, lang))
-        rows = list(read_json_lines(files[lang], *_FIELDS))
         asked = with_others(
             queries_of(rows, patterns, skipped, lang=lang),
             ((row["predicate_id"], row["sub_uri"], row["obj_label"]) for row in rows),
@@ -67,7 +56,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         answers = ask(prober, drawn(queries, config.limit), objects_of(asked), skipped)
         languages[lang] = {**report(answers), "skipped": dict(sorted(skipped.items())), "seen": seen}
     if not languages:
-        raise InputError("holds no facts (trex_<lang>.jsonl)", where=str(data))
+        raise InputError(f"holds none of the languages {', '.join(config.languages or ())}", where=str(data))
     return {"languages": languages}
 
 
@@ -127,23 +116,8 @@ def objects_of(queries: Sequence[Query]) -> dict[str, list[str]]:
     return {relation: sorted(names) for relation, names in found.items()}
 
 
-def read_patterns(folder: Path) -> dict[str, str]:
-    """Relation -> pattern."""
-    patterns = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        rows = [
-            row
-            for row in read_json_lines(path, "pattern")
-            if row["pattern"].count(BLANK) == 1 and SUBJECT in row["pattern"]
-        ]
-        rows.sort(key=lambda row: not row.get("checked-by-human", False))
-        if rows:
-            patterns[path.stem] = rows[0]["pattern"]
-    return patterns
-
-
 def queries_of(
-    rows: Iterable[Mapping[str, Any]], patterns: Mapping[str, str], skipped: Counter[str], *, lang: str
+    rows: Iterable[Fact], patterns: Mapping[str, str], skipped: Counter[str], *, lang: str
 ) -> Iterator[Query]:
     """The facts of a language whose names are its own."""
     for row in rows:

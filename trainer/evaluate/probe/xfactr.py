@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json_lines
+from trainer.evaluate.files import matching_files, only_file, read_json_lines, text_lines
 from trainer.evaluate.probe.probing import (
     Answer,
     Decoding,
@@ -125,6 +127,14 @@ def written(template: str, gender: str) -> str:
     return _ARTICLE.sub("", template).strip()
 
 
+class _Row(TypedDict):
+    predicate_id: str
+    sub_uri: str
+    obj_uri: str
+    sub_label: str
+    obj_label: str
+
+
 @dataclass(frozen=True)
 class _Facts:
     """A set of facts with what belongs to it.
@@ -145,7 +155,7 @@ class _Facts:
     @classmethod
     def read(cls, data: Path) -> "_Facts":
         found = next(
-            ((name, files) for name in _SETS if (files := sorted(data.rglob(f"{name}/sub/*.jsonl")))), None
+            ((name, files) for name in _SETS if (files := matching_files(data, f"{name}/sub/*.jsonl"))), None
         )
         if found is None:
             raise InputError(
@@ -153,8 +163,7 @@ class _Facts:
             )
         name, files = found
         folder = files[0].parents[2]
-        fields = ("predicate_id", "sub_uri", "obj_uri", "sub_label", "obj_label")
-        rows = [row for path in files for row in read_json_lines(path, *fields)]
+        rows = [row for path in files for row in read_json_lines(path, _Row, form="X-FACTR")]
         others: dict[tuple[str, str], set[str]] = defaultdict(set)
         for row in rows:
             others[row["sub_uri"], row["predicate_id"]].add(row["obj_uri"])
@@ -209,8 +218,17 @@ class _Facts:
 
 def _prompts(path: Path) -> dict[str, dict[str, str]]:
     """Language -> relation -> prompt."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = []
+    reader = csv.DictReader((f"{line}\n" for _, line in text_lines(path)), strict=True)
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise InputError("has not the header's columns", where=f"{path}, line {reader.line_num}")
+            rows.append(row)
+    except csv.Error as error:
+        raise InputError(f"is not CSV: {error}", where=f"{path}, line {reader.line_num}") from None
+    if rows and "pid" not in rows[0]:
+        raise InputError("has no column pid", where=f"{path}, line 1")
     languages = [name for name in (rows[0] if rows else {}) if name not in ("pid", "relation")]
     return {lang: {row["pid"]: row[lang] for row in rows if row[lang]} for lang in languages}
 
@@ -218,7 +236,7 @@ def _prompts(path: Path) -> dict[str, dict[str, str]]:
 def _rows(path: Path, columns: int) -> Iterator[list[str]]:
     """Lines of a tab-separated file that may be absent; those with fewer columns are left out."""
     if path.exists():
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for _, line in text_lines(path):
             row = [field.strip() for field in line.split("\t")]
             row = [field for field in row if field]
             if len(row) >= columns:

@@ -4,13 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from typing_extensions import TypedDict
+
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import read_json
+from trainer.evaluate.files import matching_files, read_json
 from trainer.evaluate.metrics import accuracy, macro_scores
 from trainer.evaluate.tuned.classification import Labelled, classify
 from trainer.evaluate.tuned.entities import MARKERS, marked
+
+
+class _Item(TypedDict):
+    tokens: list[str]
+    h: tuple[str, str, list[list[int]]]
+    t: tuple[str, str, list[list[int]]]
 
 
 class Sentence(NamedTuple):
@@ -91,19 +99,23 @@ def read_sentences(data: str | Path) -> dict[str, list[Sentence]]:
     Raises:
         InputError: there is none, or one is not of this format.
     """
-    paths = [Path(data)] if Path(data).is_file() else sorted(Path(data).rglob("*_wiki.json"))
+    paths = [Path(data)] if Path(data).is_file() else matching_files(data, "*_wiki.json")
     if not paths:
         raise InputError("holds no *_wiki.json", where=str(data))
     found: dict[str, list[Sentence]] = {}
     for path in paths:
-        try:
-            for relation, items in sorted(read_json(path).items()):
-                found.setdefault(relation, []).extend(map(_sentence, items))
-        except (AttributeError, KeyError, IndexError, TypeError) as error:
-            raise InputError(f"is not in FewRel's format ({error!r})", where=str(path)) from None
+        for relation, items in sorted(read_json(path, dict[str, list[_Item]], form="FewRel").items()):
+            of_file = [
+                _sentence(item, where=f"{path}, {relation}.{number}") for number, item in enumerate(items)
+            ]
+            found.setdefault(relation, []).extend(of_file)
     return found
 
 
-def _sentence(item: dict[str, Any]) -> Sentence:
+def _sentence(item: dict[str, Any], *, where: str) -> Sentence:
+    for end in "ht":
+        places = item[end][2][0] if item[end][2] else []
+        if not places or not 0 <= places[0] <= places[-1] < len(item["tokens"]):
+            raise InputError(f"the mention {end} is not within the tokens", where=where)
     head, tail = ((item[end][2][0][0], item[end][2][0][-1] + 1) for end in "ht")
     return Sentence(item["tokens"], head, tail, (item["h"][1], item["t"][1]))

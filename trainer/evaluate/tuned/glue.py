@@ -1,13 +1,13 @@
 """GLUE (Wang et al. 2019) with its official metrics, on the development sets: the test labels are hidden."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_table, read_tsv
+from trainer.evaluate.files import only_file, read_table, read_tsv, required
 from trainer.evaluate.metrics import accuracy, f1_of, matthews
 from trainer.evaluate.tuned.classification import Labelled, Metrics, classify
 from trainer.evaluate.tuned.regression import Rated, regress
@@ -33,13 +33,15 @@ class _Task:
     metrics: Metrics = _accuracy
     select: str = "accuracy"
     tests: tuple[str, ...] = ("dev",)
+    # QQP as published has lines without their last columns; they are left out and counted.
+    broken_lines: bool = False
 
 
 _TASKS = {
     "CoLA": _Task(("sentence", "label"), _matthews, "matthews"),
     "SST-2": _Task(("sentence", "label")),
     "MRPC": _Task(("#1 String", "#2 String", "Quality"), _accuracy_and_f1, "f1"),
-    "QQP": _Task(("question1", "question2", "is_duplicate"), _accuracy_and_f1, "f1"),
+    "QQP": _Task(("question1", "question2", "is_duplicate"), _accuracy_and_f1, "f1", broken_lines=True),
     "MNLI": _Task(("sentence1", "sentence2", "gold_label"), tests=("dev_matched", "dev_mismatched")),
     "QNLI": _Task(("question", "sentence", "label")),
     "RTE": _Task(("sentence1", "sentence2", "label")),
@@ -60,8 +62,9 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         config: how to fine-tune.
 
     Returns:
-        Task -> what `classify` (of STS-B `regress`) gives: Matthews correlation for CoLA, Pearson's and
-        Spearman's for STS-B, F1 and accuracy for MRPC and QQP, accuracy for the others.
+        Task -> what `classify` (of STS-B `regress`) gives, and `broken_lines` left out (QQP's alone):
+        Matthews correlation for CoLA, Pearson's and Spearman's for STS-B, F1 and accuracy for MRPC and QQP,
+        accuracy for the others.
 
     Raises:
         UsageError: the model cannot be loaded.
@@ -72,11 +75,17 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     for name, task in _TASKS.items():
         folder = folders.get(name, folders.get(name.replace("-", "")))
         if folder:
-            training = read(only_file(folder, "train.tsv"), task.columns)
-            tests = {split: read(only_file(folder, f"{split}.tsv"), task.columns) for split in task.tests}
+            broken: list[int] = []
+            note = broken.append if task.broken_lines else None
+            training, *tests_of = (
+                read(only_file(folder, f"{split}.tsv"), task.columns, on_short=note)
+                for split in ("train", *task.tests)
+            )
+            tests = dict(zip(task.tests, tests_of, strict=True))
             found[name] = classify(
                 model, training, tests, config, metrics=task.metrics, select=task.select, dev=None
             )
+            found[name]["broken_lines"] = len(broken)
     if _STSB in folders:
         train, dev = (_read_rated(only_file(folders[_STSB], f"{split}.tsv")) for split in ("train", "dev"))
         found[_STSB] = regress(model, train, dev, config)
@@ -85,7 +94,9 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     return {"tasks": found}
 
 
-def read(path: Path, columns: Sequence[str]) -> list[Labelled]:
+def read(
+    path: Path, columns: Sequence[str], *, on_short: Callable[[int], None] | None = None
+) -> list[Labelled]:
     """A task's examples; what has no gold label (`-`, as some of MNLI) is left out.
 
     Without a header it is CoLA's official file (source, label, mark, sentence) or one of two columns, one of
@@ -94,27 +105,35 @@ def read(path: Path, columns: Sequence[str]) -> list[Labelled]:
     Raises:
         InputError: a column is missing.
     """
-    first = next(read_tsv(path), [])
+    _, first = next(read_tsv(path), (1, []))
     named = set(columns) <= set(first)
-    rows = read_table(path, *columns) if named else _headless(path, len(first))
-    return [
+    rows = read_table(path, *columns, on_short=on_short) if named else _headless(path, len(first))
+    found = [
         Labelled(texts[0], label, texts[1] if len(texts) > 1 else None)
         for *texts, label in rows
         if label != "-"
     ]
+    return required(found, path)
 
 
 def _headless(path: Path, width: int) -> list[tuple[str, ...]]:
     rows = list(read_tsv(path))
+    if short := next((number for number, row in rows if len(row) != width), None):
+        raise InputError(f"the line has not {width} columns", where=f"{path}, line {short}")
     if width == _COLA_COLUMNS:
-        return [(row[3], row[1]) for row in rows]
+        return [(row[3], row[1]) for _, row in rows]
     for label, text in ((0, 1), (1, 0)):
-        if width == 2 and all(len(row) == 2 and row[label] in ("0", "1") for row in rows):
-            return [(row[text], row[label]) for row in rows]
+        if width == 2 and all(row[label] in ("0", "1") for _, row in rows):
+            return [(row[text], row[label]) for _, row in rows]
     raise InputError("has neither a header nor a column of labels", where=str(path))
 
 
 def _read_rated(path: Path) -> list[Rated]:
     """STS-B; line by line, as its columns are not quoted."""
-    rows = read_table(path, "sentence1", "sentence2", "score")
-    return [Rated(one, other, float(score)) for one, other, score in rows]
+    found = []
+    for number, (one, other, score) in enumerate(read_table(path, "sentence1", "sentence2", "score"), 2):
+        try:
+            found.append(Rated(one, other, float(score)))
+        except ValueError:
+            raise InputError(f"the score is {score!r}", where=f"{path}, line {number}") from None
+    return required(found, path)

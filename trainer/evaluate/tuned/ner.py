@@ -1,15 +1,24 @@
-"""Named entities: WikiAnn (Pan et al. 2017) and CoNLL, learnt in one language and scored in all."""
+"""Named entities: WikiAnn (Pan et al. 2017) and CoNLL-2002/2003, learnt in one language and scored in all."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import matching_files, required, text_lines
 from trainer.evaluate.tuned.tagging import Tagged, averages, tag
 from trainer.evaluate.tuned.tags import entity_scores
 
 _SPACELESS = ("ja", "zh")
+# The shared tasks of 2002 and 2003: language -> the opening of its files' names; their bytes are ISO-8859-1.
+_CONLL = {"en": "eng", "de": "deu", "es": "esp", "nl": "ned"}
+_CONLL_ENCODING = "iso-8859-1"
+_SPLITS = {"train": "train", "testa": "dev", "testb": "test"}
+_TAG = re.compile(r"O|[BIES]-\S+")
+# Language -> split (train, dev, test) -> file.
+Files = Mapping[str, Mapping[str, Path]]
 
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
@@ -17,77 +26,104 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
 
     Args:
         model: a folder or hub id.
-        data: a folder with `<lang>/train` and `<lang>/test`, whatever their suffix; without any `train`, the
-            `dev` of the language is learnt from and a part of it selects the epoch.
+        data: WikiAnn: a folder with `<lang>/train`, `<lang>/dev` and `<lang>/test`, whatever their suffix;
+            without any `train`, the `dev` of the language is learnt from and a part of it selects the epoch.
+            CoNLL: a folder with `eng.train`, `eng.testa` (dev), `eng.testb` (test), and `deu`, `esp`, `ned`
+            likewise, as published in ISO-8859-1.
         config: how to fine-tune, `train_language` included.
 
     Returns:
         What `tag` gives, with `precision`, `recall` and `f1` of whole entities; `trained_on`, the file;
-        `average` and, as these are cut into characters, `average_without_ja_zh`.
+        `format`, the layout; `average` and, as these are cut into characters, `average_without_ja_zh`.
 
     Raises:
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
     folder = Path(data)
-    source = _file(folder / config.train_language, "train", "dev")
-    dev = _file(folder / config.train_language, "dev", "train")
-    langs = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    chosen = [lang for lang in langs if config.languages is None or lang in config.languages]
-    tests = {lang: read(_file(folder / lang, "test")) for lang in chosen}
+    name, files = _layout(folder)
+    encoding = _CONLL_ENCODING if name == "conll" else "utf-8"
+    own = files.get(config.train_language, {})
+    source = next((own[split] for split in ("train", "dev") if split in own), None)
+    if source is None:
+        raise InputError(f"holds no train or dev of {config.train_language}", where=str(folder))
+    chosen = [lang for lang in sorted(files) if config.languages is None or lang in config.languages]
+    for lang in chosen:
+        if "test" not in files[lang]:
+            raise InputError(f"holds no test of {lang}", where=str(folder))
+    has_dev = source == own.get("train") and "dev" in own
     found = tag(
         model,
-        read(source),
-        tests,
+        read(source, encoding=encoding),
+        {lang: read(files[lang]["test"], encoding=encoding) for lang in chosen},
         config,
         metrics=entity_scores,
         select="f1",
-        dev=read(dev) if dev != source else None,
-        dev_source=str(dev.relative_to(folder)),
+        dev=read(own["dev"], encoding=encoding) if has_dev else None,
+        dev_source=str(own["dev"].relative_to(folder)) if has_dev else "",
         fallback="O",
     )
     return {
         "trained_on": str(source.relative_to(folder)),
+        "format": name,
         "average": averages(found),
         "average_without_ja_zh": averages(found, without=_SPACELESS),
         **found,
     }
 
 
-def _file(folder: Path, *names: str) -> Path:
-    for name in names:
-        for path in sorted(folder.glob(f"{name}*")):
-            if path.name.split(".")[0] == name:
-                return path
-    raise InputError(f"holds no {' or '.join(names)}", where=str(folder))
+def _layout(folder: Path) -> tuple[str, Files]:
+    """`wikiann` or `conll`, and the files."""
+    wikiann: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.glob("*/*")):
+        split = path.name.split(".")[0]
+        if split in _SPLITS.values() and path.is_file():
+            wikiann.setdefault(path.parent.name, {}).setdefault(split, path)
+    conll: dict[str, dict[str, Path]] = {}
+    for lang, opening in _CONLL.items():
+        for ending, split in _SPLITS.items():
+            for path in matching_files(folder, f"{opening}.{ending}*"):
+                if path.name.split(".")[1] == ending:
+                    conll.setdefault(lang, {}).setdefault(split, path)
+    if bool(wikiann) == bool(conll):
+        many = "both" if wikiann else "neither"
+        raise InputError(
+            f"holds {many} <lang>/train ... (WikiAnn) {'and' if wikiann else 'nor'} eng.train ... (CoNLL)",
+            where=str(folder),
+            mend="Name the folder of one of them",
+        )
+    return ("wikiann", wikiann) if wikiann else ("conll", conll)
 
 
-def read(path: Path) -> list[Tagged]:
-    """Sentences of lines `word ... tag`, parted by empty lines.
+def read(path: Path, *, encoding: str = "utf-8") -> list[Tagged]:
+    """Sentences of lines `word ... tag`, separated by empty lines.
 
-    A word's prefix `lang:` is WikiAnn's and goes; a -DOCSTART- is CoNLL's and is no sentence.
+    A word's prefix `lang:` is WikiAnn's and is removed; a -DOCSTART- line is CoNLL's and no sentence.
 
     Raises:
-        InputError: a line has no tag.
+        InputError: a line has no IOB tag, or another number of columns than the line before; no sentence.
     """
-    return [
-        Tagged(*zip(*lines, strict=True))
-        for lines in _sentences(path)
-        if lines and lines[0][0] != "-DOCSTART-"
-    ]
+    found = [Tagged(*zip(*lines, strict=True)) for lines in _sentences(path, encoding) if lines]
+    return required(found, path)
 
 
-def _sentences(path: Path) -> Iterator[list[tuple[str, str]]]:
+def _sentences(path: Path, encoding: str) -> Iterator[list[tuple[str, str]]]:
     prefix = f"{path.parent.name}:"
     sentence: list[tuple[str, str]] = []
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            fields = line.split("\t") if "\t" in line else line.split(" ")
-            if not line.strip():
-                yield sentence
-                sentence = []
-            elif len(fields) == 1:
-                raise InputError("has no tag", where=f"{path}, line {number}")
-            else:
-                sentence.append((fields[0].removeprefix(prefix), fields[-1].strip()))
+    width = 0
+    for number, line in text_lines(path, encoding=encoding):
+        fields = line.rstrip().split("\t" if "\t" in line else " ")
+        where = f"{path}, line {number}"
+        if not line.strip():
+            yield sentence
+            sentence = []
+        elif fields[0] == "-DOCSTART-":
+            continue
+        elif len(fields) == 1 or not _TAG.fullmatch(fields[-1]):
+            raise InputError("has no tag (O, B-X, I-X, E-X or S-X)", where=where)
+        elif width and len(fields) != width:
+            raise InputError(f"has {len(fields)} columns, not {width}", where=where)
+        else:
+            width = len(fields)
+            sentence.append((fields[0].removeprefix(prefix), fields[-1]))
     yield sentence

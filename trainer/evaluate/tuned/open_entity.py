@@ -1,4 +1,4 @@
-"""Open Entity (Choi et al. 2018) in the nine-type JSON form of ERNIE, which TRELM is scored on."""
+"""Open Entity (Choi et al. 2018) with its nine general types, as ERNIE and TRELM are scored on it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,9 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from typing_extensions import TypedDict
+
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json, read_optional
+from trainer.evaluate.files import only_file, read_json, read_json_lines, read_optional, required
 from trainer.evaluate.metrics import label_sets
 from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.entities import HEAD
@@ -19,6 +21,23 @@ from trainer.evaluate.tuned.inputs import Sampler, rows_of_texts
 from trainer.evaluate.tuned.selection import Dev, Scores, with_dev
 
 _SELECT = "loose_micro_f1"
+_GENERAL = frozenset(
+    ("entity", "event", "group", "location", "object", "organization", "person", "place", "time")
+)
+
+
+class _Item(TypedDict):
+    sent: str
+    start: int
+    end: int
+    labels: list[str]
+
+
+class _Original(TypedDict):
+    left_context_token: list[str]
+    mention_span: str
+    right_context_token: list[str]
+    y_str: list[str]
 
 
 class Typed(NamedTuple):
@@ -82,15 +101,30 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
 
 
 def read(path: Path) -> list[Typed]:
-    """The mentions of a file: `sent`, `start`, `end` (in characters) and `labels`.
+    """The mentions of a file.
+
+    Either a list of `sent`, `start`, `end` (in characters) and `labels` (ERNIE's), or lines of
+    `left_context_token`, `mention_span`, `right_context_token` and `y_str` (as published), of which the nine
+    general types are kept.
 
     Raises:
         InputError: it is not of this format.
     """
-    try:
-        return [_typed(item) for item in read_json(path)]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"is not in Open Entity's format ({error!r})", where=str(path)) from None
+    # ERNIE's file is one JSON list; the original has a JSON object a line.
+    if path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
+        items = required(read_json(path, list[_Item], form="Open Entity"), path)
+        for number, item in enumerate(items):
+            if not 0 <= item["start"] <= item["end"] <= len(item["sent"]):
+                raise InputError("the mention is not within the sentence", where=f"{path}, example {number}")
+        return [_typed(item) for item in items]
+    return required([_original(item) for item in read_json_lines(path, _Original, form="Open Entity")], path)
+
+
+def _original(item: dict[str, Any]) -> Typed:
+    left, right = (" ".join(item[f"{side}_context_token"]) for side in ("left", "right"))
+    mention = f"{HEAD[0]} {item['mention_span']} {HEAD[1]}"
+    text = " ".join(part for part in (left, mention, right) if part)
+    return Typed(text, [name for name in item["y_str"] if name in _GENERAL])
 
 
 def _typed(item: dict[str, Any]) -> Typed:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_optional, read_table
+from trainer.evaluate.files import matching_files, only_file, read_optional, read_table, required
 from trainer.evaluate.metrics import accuracy
 from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.classification import Labelled, classify
@@ -55,7 +55,7 @@ def paws_x(model: str | Path, data: str | Path, config: EvaluationConfig) -> dic
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
-    tests = {path.parent.name: _read_pairs(path) for path in sorted(Path(data).rglob("test_2k.tsv"))}
+    tests = {path.parent.name: _read_pairs(path) for path in matching_files(data, "test_2k.tsv")}
     lang = config.train_language
     source = only_file(data, f"{lang}/train.tsv", f"{lang}/translated_train.tsv")
     dev = read_optional(_read_pairs, data, f"{lang}/dev_2k.tsv")
@@ -64,7 +64,7 @@ def paws_x(model: str | Path, data: str | Path, config: EvaluationConfig) -> dic
 
 def _read_pairs(path: Path) -> list[Labelled]:
     rows = read_table(path, "sentence1", "sentence2", "label")
-    return [Labelled(one, label, other) for one, other, label in rows]
+    return required([Labelled(one, label, other) for one, other, label in rows], path)
 
 
 def _scored(

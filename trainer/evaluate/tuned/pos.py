@@ -7,6 +7,7 @@ from typing import Any
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.files import matching_files, required, text_lines
 from trainer.evaluate.tuned.tagging import Tagged, Tags, averages, tag
 
 _COLUMNS, _FORM, _UPOS = 10, 1, 3
@@ -31,15 +32,11 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         InputError: a file is missing or malformed.
     """
     training, dev = (
-        [
-            s
-            for path in sorted(Path(data).rglob(f"{config.train_language}_*-{split}.conllu"))
-            for s in read(path)
-        ]
+        [s for path in matching_files(data, f"{config.train_language}_*-{split}.conllu") for s in read(path)]
         for split in ("train", "dev")
     )
     tests: dict[str, list[Tagged]] = defaultdict(list)
-    for path in sorted(Path(data).rglob("*_*-test.conllu")):
+    for path in matching_files(data, "*_*-test.conllu"):
         lang = path.name.partition("_")[0]
         if config.languages is None or lang in config.languages:
             tests[lang] += read(path)
@@ -69,20 +66,19 @@ def read(path: Path) -> list[Tagged]:
     Raises:
         InputError: a line has not ten columns.
     """
-    return [Tagged(*zip(*sentence, strict=True)) for sentence in _sentences(path) if sentence]
+    return required([Tagged(*zip(*sentence, strict=True)) for sentence in _sentences(path) if sentence], path)
 
 
 def _sentences(path: Path) -> Iterator[list[tuple[str, str]]]:
     sentence: list[tuple[str, str]] = []
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            fields = line.rstrip("\n").split("\t")
-            if not line.strip():
-                yield sentence
-                sentence = []
-            elif not line.startswith("#"):
-                if len(fields) != _COLUMNS:
-                    raise InputError(f"has {len(fields)} columns, not 10", where=f"{path}, line {number}")
-                if fields[0].isdecimal():
-                    sentence.append((fields[_FORM], fields[_UPOS]))
+    for number, line in text_lines(path):
+        fields = line.split("\t")
+        if not line.strip():
+            yield sentence
+            sentence = []
+        elif not line.startswith("#"):
+            if len(fields) != _COLUMNS:
+                raise InputError(f"has {len(fields)} columns, not 10", where=f"{path}, line {number}")
+            if fields[0].isdecimal():
+                sentence.append((fields[_FORM], fields[_UPOS]))
     yield sentence

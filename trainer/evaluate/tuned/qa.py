@@ -7,10 +7,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json, read_optional
+from trainer.evaluate.files import matching_files, only_file, read_json, read_optional, required
 from trainer.evaluate.summary import over_seeds
 from trainer.evaluate.tuned.answers import Normalise, best, mlqa_words, squad_words
 from trainer.evaluate.tuned.finetune import open_base, scores_by_seed
@@ -33,6 +35,30 @@ _TYDI = {
 Tests = Mapping[str, Sequence[Question]]
 
 
+class _Answer(TypedDict):
+    text: str
+    answer_start: int
+
+
+class _Asked(TypedDict):
+    id: str | int
+    question: str
+    answers: list[_Answer]
+
+
+class _Paragraph(TypedDict):
+    context: str
+    qas: list[_Asked]
+
+
+class _Article(TypedDict):
+    paragraphs: list[_Paragraph]
+
+
+class _File(TypedDict):
+    data: list[_Article]
+
+
 def xquad(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on `train-v1.1.json` (SQuAD), score every `xquad.<lang>.json`, anywhere under `data`.
 
@@ -40,7 +66,7 @@ def xquad(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict
 
     Returns what `answer` gives; raises what it raises.
     """
-    tests = {path.name.split(".")[1]: read(path) for path in sorted(Path(data).rglob("xquad.*.json"))}
+    tests = {path.name.split(".")[1]: read(path) for path in matching_files(data, "xquad.*.json")}
     training = read(only_file(data, "train-v1.1.json"))
     return answer(model, training, None, tests, config, normalise=_squad)
 
@@ -53,7 +79,7 @@ def mlqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[
     Returns what `answer` gives; raises what it raises.
     """
     tests = {}
-    for path in sorted(Path(data).rglob("test-context-*-question-*.json")):
+    for path in matching_files(data, "test-context-*-question-*.json"):
         _, _, context, _, question = path.stem.split("-")
         if context == question:
             tests[context] = read(path)
@@ -185,17 +211,18 @@ def read(path: Path) -> list[Question]:
     Raises:
         InputError: it is not of this format.
     """
-    try:
-        return [
-            Question(
-                str(item["id"]),
-                item["question"],
-                paragraph["context"],
-                [(answer["text"], answer["answer_start"]) for answer in item["answers"]],
-            )
-            for article in read_json(path)["data"]
-            for paragraph in article["paragraphs"]
-            for item in paragraph["qas"]
-        ]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"is not in SQuAD's format ({error!r})", where=str(path)) from None
+    found: dict[str, Question] = {}
+    for article in read_json(path, _File, form="SQuAD")["data"]:
+        for paragraph in article["paragraphs"]:
+            for item in paragraph["qas"]:
+                ident, context = str(item["id"]), paragraph["context"]
+                answers = [(answer["text"], answer["answer_start"]) for answer in item["answers"]]
+                where = f"{path}, question {ident}"
+                if ident in found:
+                    raise InputError("the id occurs twice", where=where, mend="Fetch the file again")
+                if not answers:
+                    raise InputError("has no answer", where=where, mend="Use SQuAD 1.1's format, not 2.0's")
+                if any(not 0 <= start <= len(context) - len(text) for text, start in answers):
+                    raise InputError("an answer is not within its text", where=where)
+                found[ident] = Question(ident, item["question"], context, answers)
+    return required(list(found.values()), path)

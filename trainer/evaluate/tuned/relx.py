@@ -1,17 +1,19 @@
 """RELX (Köksal and Özgür 2020): relations in five languages, learnt from the English of KBP-37."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_optional
+from trainer.evaluate.files import matching_files, only_file, read_optional, required, text_lines
 from trainer.evaluate.metrics import accuracy, directed_macro_scores
 from trainer.evaluate.tuned.classification import Labelled, classify
 from trainer.evaluate.tuned.entities import MARKERS
 
 _NONE = "no_relation"
+_LABEL = re.compile(r"no_relation|\S+\((?:e1,e2|e2,e1)\)")
 
 
 def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
-    tests = {path.stem.removeprefix("RELX_"): path for path in sorted(Path(data).rglob("RELX_??.txt"))}
+    tests = {path.stem.removeprefix("RELX_"): path for path in matching_files(data, "RELX_??.txt")}
     chosen = [lang for lang in tests if config.languages is None or lang in config.languages]
     training = read(only_file(data, "train.txt"))
     asked = {lang: read(tests[lang]) for lang in chosen}
@@ -58,12 +60,14 @@ def read(path: Path) -> list[Labelled]:
     Raises:
         InputError: it is not of this format.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = [line for _, line in text_lines(path)]
     found = []
-    for first in range(0, len(lines) - 1, 4):
-        _, tab, quoted = lines[first].partition("\t")
-        label = lines[first + 1].strip()
-        if not tab or not label:
+    for first in range(0, len(lines), 4):
+        number, tab, quoted = lines[first].partition("\t")
+        if not any(line.strip() for line in lines[first:]):
+            break
+        label = lines[first + 1].strip() if first + 1 < len(lines) else ""
+        if not tab or not number.strip().isdecimal() or not _LABEL.fullmatch(label):
             raise InputError("is no numbered sentence with its relation", where=f"{path}, line {first + 1}")
         found.append(Labelled(quoted.strip().removeprefix('"').removesuffix('"').strip(), label))
-    return found
+    return required(found, path)

@@ -4,14 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.files import only_file, read_json, read_optional
+from trainer.evaluate.files import only_file, read_json, read_optional, required
 from trainer.evaluate.metrics import macro_scores, micro_scores
 from trainer.evaluate.tuned.classification import Labelled, classify
 from trainer.evaluate.tuned.entities import MARKERS, marked
 
 _NONE = "no_relation"
+
+
+class _Item(TypedDict):
+    token: list[str]
+    subj_start: int
+    subj_end: int
+    obj_start: int
+    obj_end: int
+    relation: str
+
+
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 
 
@@ -54,10 +67,12 @@ def read(path: Path) -> list[Labelled]:
     Raises:
         InputError: it is not of this format.
     """
-    try:
-        return [_labelled(item) for item in read_json(path)]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"is not in TACRED's format ({error!r})", where=str(path)) from None
+    items = required(read_json(path, list[_Item], form="TACRED"), path)
+    for number, item in enumerate(items):
+        for role in ("subj", "obj"):
+            if not 0 <= item[f"{role}_start"] <= item[f"{role}_end"] < len(item["token"]):
+                raise InputError(f"{role} is not within the tokens", where=f"{path}, example {number}")
+    return [_labelled(item) for item in items]
 
 
 def _labelled(item: dict[str, Any]) -> Labelled:

@@ -93,7 +93,9 @@ def tag(
         found[lang] = {
             "n": len(items),
             "chance": metrics(gold, [[draw.choice(known) for _ in item.tags] for item in items]),
-            "majority": metrics(gold, [[usual.get(w, usual[""]) for w in item.words] for item in items]),
+            "majority": metrics(
+                gold, [[usual.get(word, usual[""]) for word in item.words] for item in items]
+            ),
             **over_seeds([metrics(gold, predicted(run.scores[lang], encoded[lang][1])) for run in runs]),
         }
     return {

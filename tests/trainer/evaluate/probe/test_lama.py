@@ -210,7 +210,7 @@ def test_damaged_files_are_named(bert, lama, tmp_path):
     with pytest.raises(InputError, match="neither Google_RE"):
         evaluate(bert, tmp_path / "nothing", EvaluationConfig())
     (lama / "TREx" / "P19.jsonl").write_text('{"predicate_id": "P19", "sub_label": "Ada"}\n')
-    with pytest.raises(InputError, match=r"P19\.jsonl, line 1: has no obj_label"):
+    with pytest.raises(InputError, match=r"P19\.jsonl, line 1: is not in LAMA.s format: has no obj_label"):
         evaluate(bert, lama, EvaluationConfig())
     (lama / "TREx" / "P19.jsonl").write_text("{\n")
     with pytest.raises(InputError, match="is not JSON"):

@@ -12,7 +12,8 @@ from tests.trainer.evaluate.probe.test_probing import plain
 from tests.trainer.toy import write_corpus
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import read_json_lines
-from trainer.evaluate.probe.mlama import evaluate, queries_of, read_patterns
+from trainer.evaluate.probe.mlama import evaluate, queries_of
+from trainer.evaluate.probe.mlama_files import Fact, read_patterns
 
 FACTS = [
     ("Q1", "Ada", "Q11", "Ulm"),
@@ -133,7 +134,7 @@ def test_real_facts_and_patterns_are_read_whole(bert, real_data, tmp_path):
     for lang, folder in (("de", "de"), ("zh", "zh-hans")):
         skipped: Counter[str] = Counter()
         patterns = read_patterns(tmp_path / "patterns" / folder)
-        rows = read_json_lines(tmp_path / f"trex_{lang}.jsonl")
+        rows = read_json_lines(tmp_path / f"trex_{lang}.jsonl", Fact, form="mParaRel")
         queries = list(queries_of(rows, patterns, skipped, lang=lang))
         assert len(patterns) >= 35
         assert len(queries) + sum(skipped.values()) == 34_039
