@@ -175,8 +175,8 @@ def configure(cell: Cell, folder: Path, training: Training) -> TrainingConfig:
     arm = ARMS[cell.arm]
     return TrainingConfig(
         seed=cell.seed,
-        # The rate falls to half of its peak: a run's middle is comparable with a shorter run's end.
-        schedule_steps=2 * training.steps,
+        # The learning rate and the memory's lambda end at 0 with the run.
+        schedule_steps=training.steps,
         lr=cell.lr,
         lr_warmup=training.steps // 20,
         records_per_step=training.records_per_step,

@@ -5,6 +5,7 @@ from proofs.trelm import Plan, run
 from proofs.trelm_cells import ARMS, Cell, Training, configure
 from proofs.trelm_report import write_report
 from proofs.trelm_world import Size
+from trainer.trelm.memory import memory_weight
 
 
 def small(**changed):
@@ -28,6 +29,19 @@ def test_the_arms_differ_in_what_their_names_say(tmp_path):
     others = ("DKPLM-style", "dense, no memory")
     same = [arm for arm in ARMS if arm not in others and not arm.endswith("half dense")]
     assert len({rest[arm].model_dump_json() for arm in same}) == 1
+
+
+def test_rate_and_lambda_reach_0_within_a_run(tmp_path):
+    training = Training()
+    for arm, options in ARMS.items():
+        config = configure(Cell(arm, "mixed", 1e-3, 1), tmp_path, training)
+        assert config.schedule_steps == training.steps
+        weights = [
+            memory_weight(step, config.trelm.memory, total_steps=config.schedule_steps, epoch_steps=99)
+            for step in range(training.steps)
+        ]
+        assert weights[0] == 0.5
+        assert weights[-1] == 0, options
 
 
 @pytest.mark.slow
