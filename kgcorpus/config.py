@@ -274,6 +274,13 @@ class TrelmConfig(Section):
     """TRELM's records."""
 
     facts_per_entity: _Count = Field(16, gt=0, description="facts a mention carries at most, drawn by hash")
+    long_tail_quantile: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="long-tail entities: those mentioned not more often than this quantile of the mentioned "
+        "entities; null: less often than their mean",
+    )
 
 
 class JaketConfig(Section):

@@ -16,8 +16,12 @@ _DEGREES = pa.schema([("qid", pa.string()), ("neighbours", pa.int64()), ("kc", p
 
 
 def run(context: Context) -> DataFrame:
-    """Long-tail: mentioned less often than the mean mentioned entity, and connected (TRELM, 3.1)."""
-    paths = context.inputs["triples"]
+    """Long-tail: mentioned less often than the mean mentioned entity, and connected (TRELM).
+
+    With `trelm.long_tail_quantile` q: not more often than the q-quantile of the mentioned entities. Most are
+    mentioned once, so that "less often" than a low quantile would select nothing.
+    """
+    paths, quantile = context.inputs["triples"], context.params["trelm.long_tail_quantile"]
 
     def degrees(_: Iterator[Row], tally: Tally) -> Iterator[Row]:
         from kgcorpus.kg.graph import Graph
@@ -33,14 +37,15 @@ def run(context: Context) -> DataFrame:
         .groupBy("qid")
         .agg(F.count("*").alias("frequency"))
     )
-    mean = mentioned.agg(F.avg("frequency").alias("mean"))
+    bound = F.avg("frequency") if quantile is None else F.percentile("frequency", quantile)
     frequency = F.coalesce("frequency", F.lit(0))
+    rare = frequency < F.col("bound") if quantile is None else frequency <= F.col("bound")
     return (
         connected.join(mentioned, "qid", "left")
-        .crossJoin(F.broadcast(mean))
+        .crossJoin(F.broadcast(mentioned.agg(bound.alias("bound"))))
         .withColumn("frequency", frequency)
-        .withColumn("long_tail", F.coalesce((frequency < F.col("mean")) & (F.col("kc") >= 1), F.lit(False)))
-        .drop("mean")
+        .withColumn("long_tail", F.coalesce(rare & (F.col("kc") >= 1), F.lit(False)))
+        .drop("bound")
     )
 
 
@@ -49,4 +54,5 @@ STAGE = Stage(
     version=1,
     run=run,
     inputs=("triples", "linked_sentences"),
+    params=("trelm.long_tail_quantile",),
 )

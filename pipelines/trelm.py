@@ -85,7 +85,7 @@ def _facts(context: Context) -> DataFrame:
     """The facts of every entity, with counters."""
     seed, limit, base = (
         context.seed,
-        context.params["trelm"]["facts_per_entity"],
+        context.params["trelm.facts_per_entity"],
         context.params["languages"][0],
     )
     entities = tuple(context.inputs["entities"])
@@ -114,5 +114,5 @@ STAGE = Stage(
     run=run,
     inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
     optional=("xlr",),
-    params=("trelm", "languages"),
+    params=("trelm.facts_per_entity", "languages"),
 )

@@ -231,13 +231,17 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             name="entity_statistics",
-            meaning="how often an entity is mentioned and how it is connected (TRELM, section 3.1)",
+            meaning="how often an entity is mentioned and how it is connected (TRELM)",
             columns={
                 "qid": (_string, "entity"),
                 "frequency": (_i64, "mentions in the linked sentences"),
                 "neighbours": (_i64, "entities one hop away, either direction"),
                 "kc": (_i64, "knowledge connectivity: entities within two hops"),
-                "long_tail": (_bool, "frequency below the mean of mentioned entities, and kc >= 1"),
+                "long_tail": (
+                    _bool,
+                    "frequency below the mean of mentioned entities (or up to `trelm.long_tail_quantile`), "
+                    "and kc >= 1",
+                ),
             },
             key=("qid",),
         ),

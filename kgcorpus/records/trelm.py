@@ -19,7 +19,7 @@ def facts_of(
     limit: int,
     tally: Tally,
 ) -> list[dict[str, str]]:
-    """An entity's facts, as the decoding task and the injection need them (section 3.2, eq. 2).
+    """An entity's facts, as the decoding task (eq. 2) and the injection need them.
 
     Args:
         qid: the entity.

@@ -8,11 +8,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines.stages import STAGES
-from tests.e2e.commands import bytes_of, command, run, sets
+from tests.e2e.commands import ONE_CORE, bytes_of, command, run, sets
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PUBLISHED = [
@@ -61,6 +62,26 @@ def test_a_changed_param_rebuilds_only_what_depends_on_it(built: Path) -> None:
     )
     actions = {step["stage"]: step["action"] for step in json.loads(done.stdout)}
     assert [stage for stage, action in actions.items() if action == "run"] == ["trelm"]
+
+
+def test_the_long_tail_may_be_a_quantile_of_the_frequencies(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(built, out)
+    settings = sets(*ONE_CORE, "trelm.long_tail_quantile=0.6")
+    done = run("build-corpus", "trelm", "--out", out, *settings)
+    assert done.returncode == 0, done.stderr
+    before, after = (json.loads((x / "manifest.json").read_text())["tables"] for x in (built, out))
+    changed = {name for name in after if after[name]["digest"] != before[name]["digest"]}
+    assert changed == {"entity_statistics", "trelm"}
+    files = after["entity_statistics"]["files"]
+    rows = [row for file in files for row in pq.read_table(out / file["path"]).to_pylist()]
+    bound = np.quantile([row["frequency"] for row in rows if row["frequency"]], 0.6)
+    expected = {row["qid"]: row["frequency"] <= bound and row["kc"] >= 1 for row in rows}
+    assert {row["qid"]: row["long_tail"] for row in rows} == expected
+    trelm = [row for path in (out / "data" / "trelm").iterdir() for row in pq.read_table(path).to_pylist()]
+    flags = [(m["qid"], m["long_tail"]) for row in trelm for m in row["mentions"]]
+    assert {flag for _, flag in flags} == {True, False}
+    assert all(flag == expected[qid] for qid, flag in flags)
 
 
 def test_every_config_of_the_card_opens_offline(

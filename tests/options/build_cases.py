@@ -127,6 +127,7 @@ CASES: dict[str, Case] = {
     "xlr.validation": Case("xlr", 5),
     "xlr.test": Case("xlr", 5),
     "trelm.facts_per_entity": Case("trelm", 1),
+    "trelm.long_tail_quantile": Case("entity_statistics", 1.0),
     "jaket.descriptions": Case("jaket_entities", ["first_mention"]),
     "jaket.description_tokens": Case("jaket_entities", 5),
     "jaket.description_window": Case("jaket_entities", "first", given={"jaket.description_tokens": 5}),

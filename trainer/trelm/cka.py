@@ -1,4 +1,4 @@
-"""Contextualised knowledge-aware decoding (CKA, eq. 2): which entity stands at a fact's other end?"""
+"""Contrastive knowledge assessing (CKA, eq. 2): which entity is at a fact's other end?"""
 
 import torch
 from torch import Tensor, nn
