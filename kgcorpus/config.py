@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
+from kgcorpus.contracts.remote import is_text
 from kgcorpus.contracts.secrets import redact_all, remember
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.yaml_reader import parse_yaml, read_yaml
@@ -440,13 +441,30 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
     """`data` as a `model`.
 
     Raises:
-        UsageError: unknown key (naming the nearest), wrong value.
+        UsageError: unknown key (naming the nearest), wrong value, or a value that is not UTF-8.
     """
+    for value in _strings(data):
+        if not is_text(value):
+            raise UsageError(
+                f"the value {value!a} holds bytes that are not UTF-8",
+                where=where,
+                mend="Rename the file or folder",
+            )
     try:
         return model.model_validate(data)
     except ValidationError as error:
         told = "; ".join(_explain(model, item) for item in _roots(error.errors()))
         raise UsageError(told, where=where) from None
+
+
+def _strings(data: Any) -> Iterator[str]:
+    """All strings within mappings and lists."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        yield from (text for value in data.values() for text in _strings(value))
+    elif isinstance(data, list | tuple):
+        yield from (text for value in data for text in _strings(value))
 
 
 def put(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:

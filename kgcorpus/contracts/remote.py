@@ -29,12 +29,24 @@ def file_name(path: str) -> str:
     return Path(re.split("[?#]", path)[0] if is_remote(path) else path).name
 
 
+def is_text(value: str) -> bool:
+    """Whether a string is Unicode: Python keeps bytes of an argument that are not UTF-8 as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def given(place: str) -> str:
     """A path or URL as an option gives it.
 
     Raises:
-        UsageError: it is empty. A `Path` would take that for the working directory.
+        UsageError: it is empty, which a `Path` takes for the working directory; or it is not UTF-8, so that
+            no manifest, card or JVM can name it.
     """
+    if not is_text(place):
+        raise UsageError(
+            "an option's path holds bytes that are not UTF-8",
+            where=ascii(place),
+            mend="Rename the file or folder",
+        )
     if not place:
         raise UsageError("an option's path is empty", mend="See whether a variable of the command is unset")
     return place

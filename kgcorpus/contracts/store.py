@@ -13,6 +13,7 @@ from kgcorpus.contracts.errors import UsageError, naming
 from kgcorpus.contracts.links import entries_of, files_below, open_to_append
 
 _CHUNK = 1 << 20
+_NAME_BYTES = 200
 
 
 def sha256_of(path: str | Path) -> str:
@@ -26,7 +27,9 @@ def sha256_of(path: str | Path) -> str:
 
 def temporary_name(path: Path) -> Path:
     """A name beside `path` that no other attempt uses and that never ends in `.parquet`."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    # A name has at most 255 bytes; the user's may need all of them.
+    name = path.name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
+    return path.with_name(f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
 
 
 @contextlib.contextmanager

@@ -31,6 +31,12 @@ def test_temporary_names_never_end_in_parquet(tmp_path: Path) -> None:
         temporary.touch()
 
 
+def test_a_name_of_the_longest_length_can_be_replaced(tmp_path: Path) -> None:
+    for name in ("x" * 255, "é" * 127):
+        write_text(tmp_path / name, "text")
+        assert (tmp_path / name).read_text() == "text"
+
+
 def test_leftovers_of_a_killed_attempt_are_swept(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / ".a.parquet.12-ab.tmp").touch()
