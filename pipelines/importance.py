@@ -38,7 +38,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="importance",
-    version=3,
+    version=4,
     run=run,
     inputs=("linked_sentences",),
     optional=("entities",),

@@ -56,9 +56,13 @@ class Encoder:
         return self.max_length - len(self.prefix) - len(self.suffix)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """The texts' own tokens, not truncated."""
+        """The texts' own tokens, not truncated; a text that spells a special token is text."""
         encoded = self.tokenizer(
-            list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            list(texts),
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+            verbose=False,
         )
         return [
             Tokens(ids, offsets)

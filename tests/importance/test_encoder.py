@@ -30,6 +30,13 @@ def test_capacity_leaves_out_the_positions_before_the_pad(folder):
     assert not encoder.model.training
 
 
+def test_a_text_that_spells_special_tokens_is_text(folder):
+    encoder = load_encoder(str(folder))
+    tokenizer = encoder.tokenizer
+    (tokens,) = encoder.tokenize([f"a{tokenizer.mask_token} b {tokenizer.sep_token}"])
+    assert not set(tokens.ids) & set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         load_encoder(str(tmp_path / "nowhere"))
