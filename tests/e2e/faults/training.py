@@ -1,6 +1,10 @@
 """Faults of a build that is trained on, and of a run's disk."""
 
 import json
+import os
+import pickle
+import shutil
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -68,6 +72,36 @@ def too_few_steps(place: Place) -> Done:
     return done
 
 
+class MakesAFolder:
+    """Pickled, an instruction to make a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+def code_in_a_checkpoint(place: Place) -> Done:
+    checkpoint = place.folder / "BASE"
+    checkpoint.mkdir()
+    evil = {"weight": MakesAFolder(place.folder / "MADE")}
+    (checkpoint / "pytorch_model.bin").write_bytes(pickle.dumps(evil, protocol=2))
+    done = run("convert", checkpoint, "--to", place.folder / "NEW")
+    assert not (place.folder / "MADE").exists()
+    assert not (place.folder / "NEW").exists()
+    return done
+
+
+def weights_in_bin_alone(place: Place) -> Done:
+    base = place.folder / "BASE"
+    assert place.train(place.built).returncode == 0
+    shutil.copytree(place.folder / "RUN" / "model", base)
+    shutil.rmtree(place.folder / "RUN")
+    (base / "model.safetensors").rename(base / "pytorch_model.bin")
+    return place.train(place.built, "--set", f"base_model={base}")
+
+
 FAULTS = (
     Fault("training without a build", "`--corpus` an empty folder", 3, corpus_not_built, NO_MODEL),
     Fault("training on a truncated shard", "20 bytes cut off", 3, truncated_shard_in_training, NO_MODEL),
@@ -98,6 +132,20 @@ FAULTS = (
         4,
         full_disk_in_training,
         "no half checkpoint",
+    ),
+    Fault(
+        "a base model in .bin",
+        "`base_model` without safetensors",
+        2,
+        weights_in_bin_alone,
+        NO_MODEL,
+    ),
+    Fault(
+        "code in a checkpoint",
+        "a pickle that makes a folder, as pytorch_model.bin, to `kgcorpus convert`",
+        3,
+        code_in_a_checkpoint,
+        "it does not run, and nothing is written",
     ),
     Fault("fewer steps than are done", "`--max-steps 1` after 2", 2, too_few_steps, "RUN/model stays"),
 )
