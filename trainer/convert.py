@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.importance.pretrained import INDEX, WHOLE, has_bin_weights
 from trainer.checkpoint import write_folder
 
-WHOLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 # What belongs to a model beside its weights. Code (`*.py`) and other pickles stay behind.
 _BESIDE = (
     *("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"),
@@ -24,11 +24,6 @@ _BESIDE = (
 )
 # As TensorFlow named them; BERT's first checkpoints still do.
 _RENAMED = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-
-
-def has_bin_weights(folder: str | Path) -> bool:
-    """Whether the folder holds weights that `convert` reads."""
-    return any(Path(folder, name).is_file() for name in (WHOLE, INDEX))
 
 
 def convert(source: Path, to: Path) -> Path:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.importance.pretrained import drawn_weights, read_tokenizer
-from trainer.convert import has_bin_weights
+from kgcorpus.importance.pretrained import drawn_weights, has_bin_weights, read_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

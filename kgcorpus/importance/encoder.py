@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
-from kgcorpus.importance.pretrained import drawn_weights, read_tokenizer
+from kgcorpus.importance.pretrained import drawn_weights, has_bin_weights, read_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -161,10 +161,13 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
                 output_loading_info=True,
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        hint = "Give a folder, or a hub model, with config.json, model.safetensors and tokenizer.json"
+        if has_bin_weights(name):
+            hint = (
+                f"If its weights are in .bin alone, run kgcorpus convert {name} --to FOLDER, then name FOLDER"
+            )
         raise InputError(
-            f"the encoder cannot be opened ({' '.join(str(error).split())[:300]})",
-            where=name,
-            mend="Give a folder, or a hub model, with config.json, model.safetensors and tokenizer.json",
+            f"the encoder cannot be opened ({' '.join(str(error).split())[:300]})", where=name, mend=hint
         ) from error
     drawn_weights(loading, where=name)
     _require_tokenizer(tokenizer, name)

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
+# Weights as pickles, in one file or in parts with an index; `kgcorpus convert` reads them.
+WHOLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+
+
+def has_bin_weights(folder: str | Path) -> bool:
+    """Whether the folder holds weights that `kgcorpus convert` reads."""
+    return any(Path(folder, name).is_file() for name in (WHOLE, INDEX))
+
+
 def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
     """A tokenizer of a folder or a hub, without code of its own.
 

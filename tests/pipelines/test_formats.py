@@ -356,24 +356,6 @@ def test_wikidata5ms_inductive_files_and_all_its_triples(spark: "SparkSession", 
     assert found["both"] == found["all"]
 
 
-def test_a_number_of_sentences_of_a_text_is_read_whatever_the_partitions(
-    spark: "SparkSession", tmp_path: Path
-) -> None:
-    path = tmp_path / "cc100.txt"
-    path.write_text("".join(f"Line {i}.\nAnother.\n\n" for i in range(400)))
-    found = {}
-    for name, options in (("all", {}), ("share", {"share": 0.25}), ("number", {"sentences": 100})):
-        text = [{"lang": "en", "path": str(path), **options}]
-        config = BuildConfig.model_validate({"text": text, "spark": {"partitions": 3}})
-        found[name] = [row["text"] for row in run(spark, pages.STAGE, config, tmp_path)]
-    assert len(found["all"]) == 400
-    assert len(found["share"]) == pytest.approx(100, abs=40)
-    assert len(found["number"]) == 50
-    assert set(found["number"]) < set(found["all"])
-    one = BuildConfig.model_validate({"text": [{"lang": "en", "path": str(path), "sentences": 100}]})
-    assert [row["text"] for row in run(spark, pages.STAGE, one, tmp_path)] == found["number"]
-
-
 def test_a_damaged_stream_stops_the_build_or_is_set_aside(
     spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
 ) -> None:

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from transformers import BertConfig, BertForMaskedLM
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.convert import INDEX, WHOLE, convert
+from kgcorpus.importance.encoder import load_encoder
+from kgcorpus.importance.pretrained import INDEX, WHOLE
+from trainer.convert import convert
 from trainer.pretrained import load_model
 
 
@@ -72,6 +74,8 @@ def test_a_converted_checkpoint_is_the_published_model(published, tmp_path):
     folder, model = published
     with pytest.raises(UsageError, match=rf"kgcorpus convert {folder} --to FOLDER"):
         load_model(BertForMaskedLM, folder, where="base_model")
+    with pytest.raises(InputError, match=rf"kgcorpus convert {folder} --to FOLDER"):
+        load_encoder(str(folder))
     done = command(folder, "--to", tmp_path / "new")
     assert (done.returncode, done.stdout) == (0, f"model: {tmp_path / 'new'}\n"), done.stderr
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
