@@ -9,11 +9,13 @@ import zipfile
 import zlib
 from itertools import pairwise
 
+import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, Limits, open_input, open_slice, read_lines, read_records, refuse
 from kgcorpus.inputs.packed import MAGIC
@@ -70,6 +72,16 @@ def test_a_truncated_damaged_or_empty_file_names_the_byte(tmp_path, suffix):
     ]:
         with pytest.raises(InputError, match=message):
             content(written(tmp_path, damaged, "x" + suffix))
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_presigned_url_is_read_by_the_end_of_its_path(suffix):
+    url = f"memory://presigned/t.sql{suffix}?sig=a%2Fb.json&expires=9#x.bz2"
+    fsspec.filesystem("memory").pipe_file(url, PACKERS[suffix](b"Q1\tP1\tQ2\n"))
+    assert list(read_lines(url)) == [(1, b"Q1\tP1\tQ2")]
+    assert format_of(url) == ".sql"
+    # In a local name these are characters like others.
+    assert format_of("t.sql?x") == ""
 
 
 def test_a_slice_is_the_streams_that_it_holds(tmp_path):

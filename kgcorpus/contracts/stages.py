@@ -1,6 +1,7 @@
 """A stage: how one table comes to be, declared as data that plan, skip, resume and the docs read."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,8 +13,14 @@ _PACKINGS = (".bz2", ".gz", ".xz")
 _FORMATS = (".json", ".jsonl", ".ndjson", ".sql")
 
 
+def without_query(path: str) -> str:
+    """A URL without `?query` and `#fragment`, as a presigned one has them; a local path as it is."""
+    return re.split("[?#]", path, maxsplit=1)[0] if "://" in path else path
+
+
 def format_of(path: str) -> str:
     """The end of a file's name, its packing left out, if it picks the parser; else ""."""
+    path = without_query(path)
     for packing in _PACKINGS:
         path = path.removesuffix(packing)
     return next((end for end in _FORMATS if path.endswith(end)), "")

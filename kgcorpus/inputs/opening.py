@@ -8,6 +8,7 @@ import fsspec
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.stages import without_query
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits
 from kgcorpus.inputs.packed import MAGIC, unpacked
 
@@ -53,7 +54,7 @@ def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> io.BufferedRead
             is truncated, damaged (with the position in the packed file) or unpacks beyond the limits.
     """
     raw = _open_raw(path)
-    suffix = next((suffix for suffix in MAGIC if path.endswith(suffix)), None)
+    suffix = next((suffix for suffix in MAGIC if without_query(path).endswith(suffix)), None)
     head = raw.read(512)
     raw.seek(0)
     if suffix is None or not head.startswith(MAGIC[suffix]):

@@ -9,6 +9,7 @@ from xml.parsers import expat
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, refuse
 from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.xml_encoding import Transcoder
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
@@ -18,6 +19,7 @@ _WIKITEXT = ("wikitext", "text/x-wiki")
 _HEAD_LINE, _HEAD_LINES = 1 << 16, 1 << 12
 # What the columns of table `pages` hold.
 _IDS, _NAMESPACES = 1 << 63, 1 << 31
+_MOST_DIGITS = 18  # of a 64-bit integer
 
 
 class Readable(Protocol):
@@ -36,7 +38,7 @@ class RawPage:
         page_id: the page's id, not the revision's.
         ns: namespace number; None in dumps older than that element, where the title alone tells it.
         redirect: title of `<redirect>`, None for any other page (and in dumps older than that element).
-        wikitext: of the last revision; empty without a `<text>`.
+        wikitext: of the latest revision; empty without a `<text>`.
         is_wikitext: whether `<model>` and `<format>` say so; dumps older than these elements hold nothing
             else.
     """
@@ -50,10 +52,15 @@ class RawPage:
 
 
 class _Pages:
-    """expat's callbacks: the text of some elements, by their depth below `<page>`."""
+    """expat's callbacks: the text of some elements, by their depth below `<page>`.
 
-    # Elements a page is made of -> their depth; `<id>` of a revision or contributor lies deeper.
-    _DEPTH = {"title": 1, "ns": 1, "id": 1, "model": 2, "format": 2, "text": 2}  # noqa: RUF012
+    Of a history the latest revision counts, by timestamp, then id, then place; memory holds that one and the
+    one that is read. The size limit is for the page without its revisions, and for each revision.
+    """
+
+    # An upload, or a contributor, has an `<id>` or `<timestamp>` too, in another place.
+    _OF_PAGE = frozenset({"title", "ns", "id"})
+    _OF_REVISION = frozenset({"id", "timestamp", "model", "format", "text"})
 
     def __init__(self, *, where: str, limits: Limits, on_bad: OnBad) -> None:
         self.ready: list[RawPage] = []
@@ -63,20 +70,33 @@ class _Pages:
         self._redirect: str | None = None
         self._text: list[str] = []
         self._room = 0
+        self._is_too_long = False
+        # The revision that is read, and the latest so far with its key and whether it is too long.
+        self._revision: dict[str, str] | None = None
+        self._latest: tuple[tuple[str, int], dict[str, str], bool] | None = None
         self.parser = _strict_parser(where=where, start=self._start, end=self._end)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth < 0:
             if name == "page":
                 self._depth, self._values, self._redirect = 0, {}, None
-                self._room = self._limits.record_bytes
+                self._room, self._is_too_long = self._limits.record_bytes, False
+                self._revision = self._latest = None
             return
         self._depth += 1
-        if name == "redirect" and self._depth == 1:
+        if self._depth == 1 and name == "revision":
+            self._is_too_long |= self._room < 0
+            self._revision, self._room = {}, self._limits.record_bytes
+        elif self._depth == 1 and name == "redirect":
             self._redirect = attributes.get("title")
-        elif self._DEPTH.get(name) == self._depth:
+        elif self._is_wanted(name):
             self._text = []
             self.parser.CharacterDataHandler = self._take
+
+    def _is_wanted(self, name: str) -> bool:
+        if self._depth == 1:
+            return name in self._OF_PAGE
+        return self._depth == 2 and self._revision is not None and name in self._OF_REVISION
 
     def _take(self, data: str) -> None:
         self._room -= len(data)
@@ -88,15 +108,29 @@ class _Pages:
             return
         if self._depth == 0:
             self._page()
-        elif self._DEPTH.get(name) == self._depth:
+        elif self._depth == 1 and name == "revision":
+            self._keep_latest()
+        elif self._is_wanted(name):
             self.parser.CharacterDataHandler = None
-            self._values[name] = "".join(self._text)
+            values = self._values if self._depth == 1 else self._revision
+            assert values is not None
+            values[name] = "".join(self._text)
         self._depth -= 1
+
+    def _keep_latest(self) -> None:
+        """Of two revisions with one key the second is the latest: older dumps have neither element."""
+        assert self._revision is not None
+        digits = "".join(filter(str.isdigit, self._revision.get("timestamp", "")[:40]))
+        key = digits, _number(self._revision.get("id", "")[:_MOST_DIGITS])
+        if self._latest is None or key >= self._latest[0]:
+            self._latest = key, self._revision, self._room < 0
+        self._revision, self._room = None, self._limits.record_bytes
 
     def _page(self) -> None:
         values = self._values
+        _, revision, is_too_long = self._latest or (("", 0), {}, False)
         try:
-            if self._room < 0:
+            if self._room < 0 or self._is_too_long or is_too_long:
                 raise ValueError(f"it is longer than {self._limits.record_mib} MiB")
             page_id, title = int(values["id"]), values["title"]
             ns = int(values["ns"]) if "ns" in values else None
@@ -104,7 +138,7 @@ class _Pages:
                 raise ValueError(f"id {page_id} in namespace {ns}")
         except (KeyError, ValueError) as fault:
             line = self.parser.CurrentLineNumber
-            shown = {name: value[:200] for name, value in values.items()}
+            shown = {name: value[:200] for name, value in {**revision, **values}.items()}
             self._on_bad(
                 BadRecord(
                     f"a <page> lacks a proper <id>, <ns>, <title> or <text> ({fault})",
@@ -113,8 +147,8 @@ class _Pages:
                 )
             )
         else:
-            kind = (values.get("model", _WIKITEXT[0]), values.get("format", _WIKITEXT[1]))
-            text = values.get("text", "")
+            kind = (revision.get("model", _WIKITEXT[0]), revision.get("format", _WIKITEXT[1]))
+            text = revision.get("text", "")
             self.ready.append(RawPage(page_id, ns, title, self._redirect, text, kind == _WIKITEXT))
 
 
@@ -168,13 +202,20 @@ def _broken(fault: expat.ExpatError, *, where: str) -> InputError:
     )
 
 
+def _unreadable(fault: Exception, *, where: str) -> InputError:
+    """What expat says of an encoding that `Transcoder` did not find declared in one line."""
+    return InputError(
+        f"the XML cannot be decoded: {fault}", where=where, mend="Convert the dump to UTF-8, e.g. with iconv"
+    )
+
+
 def read_pages(
     stream: Readable, *, where: str, limits: Limits = DEFAULT_LIMITS, on_bad: OnBad = refuse
 ) -> Iterator[RawPage]:
     """All pages in the dump's order; memory holds the pages of one MiB at a time.
 
     Args:
-        stream: XML in UTF-8 or UTF-16, as its declaration or byte order mark says.
+        stream: XML in UTF-8, UTF-16 or an encoding that its declaration names (`xml_encoding`).
         where: name of the input for errors.
         on_bad: told of a page without a proper id, namespace or title, or longer than the limit.
 
@@ -183,20 +224,26 @@ def read_pages(
             than a record may be; the pages before it have been given.
     """
     pages = _Pages(where=where, limits=limits, on_bad=on_bad)
+    as_utf8 = Transcoder(where)
     fault: InputError | None = None
     fed, end = 0, False
     while not end and fault is None:
         try:
-            chunk = stream.read(_CHUNK)
-            end = not chunk
+            raw = stream.read(_CHUNK)
+            end = not raw
+            chunk = as_utf8.feed(raw)
             pages.parser.Parse(chunk, end)
             fed += len(chunk)
             if fed - pages.parser.CurrentByteIndex > limits.record_bytes + _CHUNK:
                 fault = _endless_tag(where, limits)
         except expat.ExpatError as error:
             fault = _broken(error, where=where)
+        except BadRecord:
+            raise
         except InputError as error:
             fault = error
+        except (ValueError, LookupError) as error:
+            fault = _unreadable(error, where=where)
         yield from pages.ready
         pages.ready.clear()
     if fault is not None:
@@ -246,15 +293,18 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
 
     parser = _strict_parser(where=where, start=start, end=end)
     parser.CharacterDataHandler = text.append
+    as_utf8 = Transcoder(where)
     try:
         # By lines, so that nothing behind the head of a multistream dump is unpacked.
         for _ in range(_HEAD_LINES):
             chunk = stream.readline(_HEAD_LINE)
-            parser.Parse(chunk, not chunk)
+            parser.Parse(as_utf8.feed(chunk), not chunk)
             if done or not chunk:
                 break
     except expat.ExpatError as error:
         raise _broken(error, where=where) from error
+    except (ValueError, LookupError) as error:
+        raise _unreadable(error, where=where) from error
     if not names:
         if lang != "en":
             raise InputError(

@@ -55,11 +55,25 @@ _FORMER_NAMES: Mapping[str, Mapping[str, int]] = {
     },
 }
 
+# MediaWiki's words for a redirect in its languages; every wiki also understands the first. A dump with
+# `<redirect>` elements needs none of them.
 _REDIRECT_WORDS = (
     "REDIRECT|REDIRECTION|WEITERLEITUNG|DOORVERWIJZING|RINVIA|RINVIO|RIMANDO|REDIRECCIÓN|REDIRECCION"
     "|転送|リダイレクト|넘겨주기|重定向|重新導向|đổi"
+    "|ПЕРЕНАПРАВЛЕНИЕ|ПЕРЕНАПР|ПЕРЕНАПРАВЛЕННЯ|ПЕРАНАКІРАВАННЕ|ПЕРАНАКІРАВАНЬНЕ|ПРЕНАСОЧВАНЕ|ВИЖ"
+    "|ПРЕНАСОЧУВАЊЕ|ВИДИ|ПРЕУСМЕРИ|ПРЕУСМЈЕРИ|АЙДАУ|ЮНӘЛТҮ"
+    "|PŘESMĚRUJ|PRESMERUJ|PATRZ|PRZEKIERUJ|TAM|ÁTIRÁNYÍTÁS|OHJAUS|UUDELLEENOHJAUS|OMDIRIGERING|OMDIRIGER"
+    "|YÖNLEND[İIı]RME|YÖNLEND[İIı]R|[İI]ST[İI]QAMƏTLƏND[İI]RMƏ|YO[ʻ'‘]NALTIRISH"
+    "|REDIRECIONAMENTO|REDIRECIONAR|REDIRECTEAZA|REDIRECȚIONEAZĂ|REDIRECCIÓ|BIRZUZENDU|ALIDIREKTU|ALIH|LENCONG"
+    "|SUUNA|PERADRESAVIMAS|PREUSMERI|PREUSMJERI|PREUSMERITEV|RIDREJTO|TILVÍSUN|ATHSHEOLADH|ADKAS"
+    "|AIL-CYFEIRIO|AILGYFEIRIO|AANSTUUR|WIEDERLEIDEN|VIRALEEDUNG"
+    "|ΑΝΑΚΑΤΕΥΘΥΝΣΗ|ՎԵՐԱՀՂՈՒՄ|გადამისამართება|הפניה|ווייטערפירן"
+    "|تحويل|تغییر_مسیر|تغییرمسیر|بور|رجوع_مکرر|تحویل"
+    "|अनुप्रेषित|पुनर्प्रेषित|पुनर्निर्देशन|পুনর্নির্দেশ|পুননির্দেশ|পুনঃনির্দেশনা|വഴിമാറ്റുക|തിരിച്ചുവിടുക"
+    "|തിരിച്ചുവിടൽ|வழிமாற்று|దారిమార్పు|ಪುನರ್ನಿರ್ದೇಶನ|เปลี่ยนทาง|ប្ដូរទីតាំងទៅ"
 )
 _TARGET = r"\[\[([^\[\]|]+)"
+# "Some older redirects included a colon"; no white space may follow the sharp sign.
 _REDIRECT = re.compile(rf"\s*[#＃](?:{_REDIRECT_WORDS})\s*:?\s*{_TARGET}", re.IGNORECASE)
 _REDIRECT_BY_ANY_WORD = re.compile(rf"\s*[#＃][^\[]*+{_TARGET}")
 

@@ -15,7 +15,12 @@ from kgcorpus.inputs import DEFAULT_LIMITS, Limits, open_input
 _CHUNK = 1 << 20
 # Groups are made possessive as (?>(?:...)*): see wikitext/markup.py.
 _QUOTED = r"'[^'\\]*+(?>(?:(?:\\.|'')[^'\\]*+)*)'"
-_VALUE = rf"(?:{_QUOTED}|[-+.\w]++)"  # a number, NULL or 0xFF
+# A number, NULL, 0xFF, X'FF' or text; MySQL 8 names the character set before it, as in _binary 'a'.
+_HEXADECIMAL = "[xX]'[0-9A-Fa-f]*+'"
+_VALUE = rf"(?:(?:_\w++\s*+|[nN](?='))?(?:{_HEXADECIMAL}|{_QUOTED}|0[xX]\w++)|[-+.\w]++)"
+# A name alone or in backticks, and one that may stand behind its database's.
+_NAME_PATTERN = r"(?:`\w++`|\w++)"
+_TABLE = rf"(?:{_NAME_PATTERN}\s*+\.\s*+)?({_NAME_PATTERN})"
 # MySQL runs what stands in /*!...*/: one with rows is left to no pattern, so that it is refused.
 _ROWS = r"(?i:INSERT|REPLACE)\b"
 _COMMENT = rf"(?:--(?:[^\S\n][^\n]*+)?\n|\#[^\n]*+\n|/\*(?!!\d*+\s*+{_ROWS})(?>(?:[^*]++|\*(?!/))*)\*/)"
@@ -30,14 +35,21 @@ _STATEMENT = _compiled(
     rf"(?>(?:[^;'\"`\-\#/]++|{_QUOTED}|\"(?>(?:[^\"\\]++|\\.)*)\"|`[^`]*+`|{_COMMENT}|-(?!-\s)|/(?!\*))*);"
 )
 _INSERT = _compiled(
-    r"(?i:(?:INSERT|REPLACE)\s++(?:IGNORE\s++)?INTO\s++`(\w++)`\s*+(?:\(([^()]*+)\)\s*+)?VALUES)\s*+(?=\()"
+    r"(?i:(?:INSERT|REPLACE)\s++(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s++)*+(?:INTO\s++)?"
+    rf"{_TABLE}\s*+(?:\(([^()]*+)\)\s*+)?VALUES?+)\s*+(?=\()"
 )
 _INSERT_WORD = _compiled(_ROWS)
-_CREATE = _compiled(r"(?i:CREATE\s++TABLE\s++(?:IF\s++NOT\s++EXISTS\s++)?)`(\w++)`\s*+\(")
-_COLUMN = re.compile(rb"^[ \t]*+`(\w++)`\s", re.MULTILINE)
-_NAME = re.compile(rb"`(\w++)`")
+_CREATE = _compiled(r"(?i:CREATE\s++TABLE\s++(?:IF\s++NOT\s++EXISTS\s++)?)" + rf"{_TABLE}\s*+\(")
+_COLUMN = _compiled(rf"\s*+({_NAME_PATTERN})")
+_NAME = _compiled(rf"({_NAME_PATTERN})")
+# What the parts of a definition are told apart by; a comma within quotes or brackets is none.
+_MARK = _compiled(rf"{_QUOTED}|\"(?>(?:[^\"\\]++|\\.)*)\"|`[^`]*+`|{_COMMENT}|[(),]")
+_NO_COLUMN = re.compile(
+    rb"(?i:PRIMARY|UNIQUE|KEY|INDEX|FULLTEXT|SPATIAL|CONSTRAINT|FOREIGN|CHECK|PERIOD)(?![`\w])"
+)
 
-_HEX = re.compile(rb"0x((?:[0-9A-Fa-f]{2})*)")
+_INTRODUCER = re.compile(rb"_\w+\s*(?=[xX0']|$)|[nN](?=')")
+_HEX = re.compile(rb"0[xX]((?:[0-9A-Fa-f]{2})*)|[xX]'((?:[0-9A-Fa-f]{2})*)'")
 _ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
 _ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
 
@@ -62,10 +74,12 @@ def read_rows(
 
 
 def unquoted(value: bytes) -> bytes:
-    """What a value stands for; NULL is empty, a number is its digits, 0x4142 is AB."""
+    """What a value stands for; NULL is empty, a number is its digits, 0x4142 and X'4142' are AB."""
     if value[:1] != b"'":
+        if introduced := _INTRODUCER.match(value):
+            return unquoted(value[introduced.end() :])
         if found := _HEX.fullmatch(value):
-            return bytes.fromhex(found[1].decode())
+            return bytes.fromhex((found[1] or found[2] or b"").decode())
         return b"" if value.upper() == b"NULL" else value
     inner = value[1:-1]
     return _ESCAPE.sub(_unescaped, inner) if b"\\" in inner or b"'" in inner else inner
@@ -74,6 +88,35 @@ def unquoted(value: bytes) -> bytes:
 def _unescaped(found: re.Match[bytes]) -> bytes:
     character = found[1]
     return b"'" if character is None else _ESCAPED.get(character, character)
+
+
+def _bare(name: bytes) -> str:
+    return name.strip(b"`").decode("utf-8", "backslashreplace")
+
+
+def _columns_in(statement: bytes, start: int) -> Iterator[str]:
+    """The columns that a CREATE TABLE defines, from behind its opening bracket."""
+    depth, begin = 0, start
+    for mark in _MARK.finditer(statement, start):
+        if mark[0] == b"(":
+            depth += 1
+        elif mark[0] == b")" and depth:
+            depth -= 1
+        elif mark[0] in (b",", b")") and not depth:
+            found = _COLUMN.match(_without_comments(statement[begin : mark.start()]))
+            if found and not _NO_COLUMN.match(found[1]):
+                yield _bare(found[1])
+            if mark[0] == b")":
+                return
+            begin = mark.end()
+
+
+def _without_comments(part: bytes) -> bytes:
+    while found := _GAP.match(part):
+        if not found.end():
+            break
+        part = part[found.end() :]
+    return part
 
 
 class _Reader:
@@ -104,9 +147,9 @@ class _Reader:
                 raise self._error("no SQL statement that a MySQL dump holds begins here, or it has no end")
 
     def _insert(self, insert: re.Match[bytes]) -> Iterator[tuple[str, Values]]:
-        table = insert[1].decode()
+        table = _bare(insert[1])
         if insert[2]:
-            self._columns[table] = [name.decode() for name in _NAME.findall(insert[2])]
+            self._columns[table] = [_bare(name) for name in _NAME.findall(insert[2])]
         row, groups = self._row_pattern(table, self._columns.get(table, []))
         end: bytes | None = b","
         while end == b",":
@@ -124,13 +167,14 @@ class _Reader:
         if missing := [name for name in wanted if name not in columns]:
             raise self._error(f"table {table} is not said to have a column {missing[0]}")
         captured = [name for name in columns if name in wanted]
-        values = ",".join(f"({_VALUE})" if name in wanted else _VALUE for name in columns)
+        values = ",".join(
+            rf"\s*+({_VALUE})\s*+" if name in wanted else rf"\s*+{_VALUE}\s*+" for name in columns
+        )
         return _compiled(rf"\s*+\({values}\)\s*+([,;])"), [1 + captured.index(name) for name in wanted]
 
     def _learn(self, statement: bytes) -> None:
         if create := _CREATE.match(statement):
-            names = _COLUMN.findall(statement, create.end())
-            self._columns[create[1].decode()] = [name.decode() for name in names]
+            self._columns[_bare(create[1])] = list(_columns_in(statement, create.end()))
 
     def _refuse_other_tables(self) -> None:
         """A file without a row says which table it is of by its CREATE TABLE."""

@@ -4,7 +4,7 @@ import tracemalloc
 import pytest
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.inputs import open_input
+from kgcorpus.inputs import Limits, open_input
 from kgcorpus.wiki.dump import RawPage, read_pages, read_site
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" xml:lang="de"><siteinfo>
@@ -50,6 +50,86 @@ def test_a_redirect_and_a_page_without_text():
 def test_the_content_model_of_a_page(elements, is_wikitext):
     (found,) = read(HEAD + page(text=elements + "<text>a</text>") + "</mediawiki>")
     assert (found.wikitext, found.is_wikitext) == ("a", is_wikitext)
+
+
+def revision(text, *, at="", number=None):
+    stamp = f"<timestamp>{at}</timestamp>" if at else ""
+    return f"<revision>{'' if number is None else f'<id>{number}</id>'}{stamp}{text}</revision>"
+
+
+OLD = revision("<text>old</text>", at="2019-12-31T23:59:59Z", number=900)
+NEW = revision("<text>new</text>", at="2020-01-01T00:00:00Z", number=7)
+WITHOUT_TEXT = revision("<comment>hidden</comment>", at="2021-01-01T00:00:00Z", number=8)
+
+
+@pytest.mark.parametrize(
+    ("revisions", "text"),
+    [
+        ([OLD, NEW], "new"),
+        ([NEW, OLD], "new"),
+        ([OLD, NEW, WITHOUT_TEXT], ""),
+        ([WITHOUT_TEXT, NEW, OLD], ""),
+        ([OLD, revision("<text deleted='deleted' />", at="2021-01-01T00:00:00Z", number=9), NEW], ""),
+        # One second: the higher id.
+        ([revision(f"<text>{n}</text>", at="2020-01-01T00:00:00Z", number=n) for n in (9, 10, 8)], "10"),
+        ([revision(f"<text>{n}</text>", number=n) for n in (2, 11, 3)], "11"),
+        # Neither: as in the order of the file.
+        ([revision("<text>one</text>"), revision("<text>two</text>")], "two"),
+        ([OLD, NEW, "<upload><timestamp>2030-01-01T00:00:00Z</timestamp><id>99</id></upload>"], "new"),
+        ([], ""),
+    ],
+)
+def test_the_latest_revision_of_a_history_counts(revisions, text):
+    head = "<page><title>A</title><ns>0</ns><id>3</id>"
+    (found,) = read(HEAD + head + "".join(revisions) + "</page></mediawiki>")
+    assert (found.page_id, found.title, found.wikitext) == (3, "A", text)
+
+
+def test_the_limit_is_for_one_revision_and_not_for_the_history():
+    half = "x" * (600 << 10)
+    pages = [
+        f"<page><title>{n}</title><id>{n}</id>"
+        + "".join(revision(f"<text>{text}</text>", number=i) for i, text in enumerate(texts))
+        + "</page>"
+        for n, texts in enumerate([(half, half, "last"), (half + half, "last"), ("first", half + half)])
+    ]
+    bad = []
+    xml = (HEAD + "".join(pages) + "</mediawiki>").encode()
+    found = list(read_pages(io.BytesIO(xml), where="d", on_bad=bad.append, limits=Limits(record_mib=1)))
+    assert [(p.page_id, p.wikitext) for p in found] == [(0, "last"), (1, "last")]
+    assert [("longer than 1 MiB" in record.reason) for record in bad] == [True]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["GBK", "gb2312", "GB18030", "Big5", "Shift_JIS", "EUC-JP", "euc-kr", "UTF-16", "utf-8"]
+)
+def test_dumps_in_the_encoding_that_they_declare(encoding):
+    title = "서울" if encoding == "euc-kr" else "上海"
+    head = HEAD.replace("Datei", title)
+    # Longer than a chunk, so that a character is cut by one.
+    text = f"<text>{title * 300_000}</text>"
+    xml = f"<?xml version='1.0' encoding='{encoding}'?>{head}{page(title=title, text=text)}</mediawiki>"
+    data = xml.encode(encoding)
+    assert read(data) == [RawPage(1, 0, title, None, title * 300_000)]
+    assert read_site(io.BytesIO(data), lang="zh").namespaces[title] == 6
+
+
+@pytest.mark.parametrize(
+    ("declaration", "body", "message"),
+    [
+        ("", "上海".encode("gbk"), "broken XML"),
+        ("<?xml version='1.0' encoding='GBK'?>", b"\xff\xff", "declares the encoding GBK, but holds other"),
+        ("<?xml version='1.0' encoding='hex'?>", b"", "encoding hex, which is not read"),
+        ("<?xml version='1.0' encoding='no-such'?>", b"", "encoding no-such, which is not read"),
+        ("<?xml version='1.0' encoding='UTF-7'?>", b"", "encoding UTF-7, which is not read"),
+        ("<?xml version='1.0'" + " " * 600 + "encoding='GBK'?>", "上海".encode("gbk"), "cannot be decoded"),
+    ],
+)
+def test_another_encoding_is_a_plain_error(declaration, body, message):
+    data = declaration.encode() + b"<mediawiki><page><title>" + body
+    for reader in (lambda stream: list(read_pages(stream, where="d")), lambda s: read_site(s, lang="en")):
+        with pytest.raises(InputError, match=message):
+            reader(io.BytesIO(data))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])

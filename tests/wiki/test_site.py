@@ -95,6 +95,53 @@ def test_redirects_of_ten_languages(wikitext, target):
     assert ENGLISH.redirect_target(wikitext) == target
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "перенаправление",
+        "ПЕРЕНАПР",
+        "перенаправлення",
+        "تحويل",
+        "OHJAUS",
+        "UUDELLEENOHJAUS",
+        "PATRZ",
+        "PRZEKIERUJ",
+        "TAM",
+        "ÁTIRÁNYÍTÁS",
+        "omdirigering",
+        "YÖNLENDİRME",
+        "YÖNLENDİR",
+        "yönlendirme",
+        "הפניה",
+        "تغییر_مسیر",
+        "تغییرمسیر",
+        "अनुप्रेषित",
+        "पुनर्प्रेषित",
+        "PŘESMĚRUJ",
+        "přesměruj",
+        "presmeruj",
+        "REDIRECIONAMENTO",
+        "ALIH",
+        "suuna",
+        "ΑΝΑΚΑΤΕΥΘΥΝΣΗ",
+        "เปลี่ยนทาง",
+        "Преусмери",
+    ],
+)
+@pytest.mark.parametrize(
+    "form", ["#{} [[A b]]", "\n #{}[[a_b|c]]", "#{} : [[:A b]]\n[[C]]", "#{}:\n[[a b]] x"]
+)
+def test_redirects_of_other_languages_as_mediawiki_reads_them(word, form):
+    assert ENGLISH.redirect_target(form.format(word)) == "A b"
+
+
+@pytest.mark.parametrize(
+    "text", ["# REDIRECT [[A]]", "#REDIRECT x [[A]]", "#REDIRECT", "#TAMING [[A]]", "##TAM [[A]]"]
+)
+def test_what_is_no_redirect(text):
+    assert ENGLISH.redirect_target(text) is None
+
+
 def test_a_site_travels(german):
     assert pickle.loads(pickle.dumps(german)) == german
     assert Site.from_dict(json.loads(json.dumps(german.to_dict()))) == german

@@ -105,6 +105,34 @@ def test_escapes(value, meaning):
     assert unquoted(value) == meaning
 
 
+INSERTED = [(1, b"A'b"), (2, b"B")]
+NAMED = "(page_id, page_random, `page_namespace`, page_title)"
+CREATES = [
+    CREATE,
+    "CREATE TABLE `wiki`.`page` (`page_id` int, `page_random` double, `page_namespace` int, "
+    "`page_title` varbinary(255));",
+    "create table if not exists page(page_id int(8) unsigned, page_random decimal(3,2) /* a, (b */, -- c, d\n"
+    "page_namespace enum('0', '),(') default '0', page_title varbinary(255), key (page_id), "
+    "unique x (page_id));",
+]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        r"INSERT INTO `wiki`.`page` VALUES (1,0.5,0,_binary 'A\'b'),(2,0.5,0,_binary 'B');",
+        r"insert into wiki . page values(1,0.5,0,_utf8mb4'A''b'),(2,0.5,0,0x42);",
+        rf"INSERT INTO page{NAMED}VALUES(1,0.5,0,X'412762'),(2,0.5,0,_binary 0x42);",
+        rf"insert low_priority ignore page {NAMED} value ( 1 ,.5 , 0 , N'A''b' ) ,( 2 , 5e-1 , 0 , x'42' ) ;",
+        r"REPLACE `page` VALUES (1,NULL,0,_binary'A\'b'), (2,null,_binary '0','B');",
+        r"INSERT INTO `page` VALUES (1,'_binary ''x''',0,0x412762);INSERT INTO page VALUES(2,X'',0,'B');",
+    ],
+)
+@pytest.mark.parametrize("create", CREATES, ids=["mysqldump", "one line", "lower case"])
+def test_statements_as_mysql_8_and_other_programs_write_them(tmp_path, create, statement):
+    assert read(tmp_path, (create + statement).encode()) == INSERTED
+
+
 def test_a_column_list_in_the_statement_wins(tmp_path):
     data = b"INSERT INTO `page` (`page_title`,`page_id`,`page_namespace`) VALUES ('a',1,0);"
     path = tmp_path / "page.sql"

@@ -1,0 +1,80 @@
+"""XML in an encoding that expat cannot read, such as GBK or Shift_JIS, as UTF-8."""
+
+import codecs
+import re
+
+from kgcorpus.contracts.errors import InputError
+
+_DECLARED = re.compile(
+    rb"""^(?:\xef\xbb\xbf)?<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z][A-Za-z0-9._:-]{0,40})["']"""
+)
+_HEAD = 512
+# Read by expat itself, by declaration or byte order mark.
+_BUILT_IN = frozenset({"utf-8", "utf-16", "utf-16-le", "utf-16-be", "ascii", "iso8859-1"})
+# Encodings of text in which ASCII is itself. Python's other codecs unpack, or run an alphabet of their own.
+_READ = re.compile(
+    r"gbk|gb2312|gb18030|big5|big5hkscs|cp950|shift_jis|shift_jis_2004|shift_jisx0213|cp932|euc_jp"
+    r"|euc_jis_2004|euc_jisx0213|iso2022_jp|euc_kr|cp949|johab|koi8-[rut]|cp125[0-8]|cp874|tis-620"
+    r"|iso8859-\d+|mac-\w+|utf-8-sig"
+)
+
+
+class Transcoder:
+    """Turns the chunks of one XML document into ones that expat reads.
+
+    Args:
+        where: name of the input for errors.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._name = b""
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the chunk as it is, or as UTF-8 with its declaration adapted; empty ends the document.
+
+        The first chunk must hold the whole XML declaration.
+
+        Raises:
+            InputError: the declared encoding is unknown, or a byte does not belong to it.
+        """
+        if not self._begun:
+            self._begun = True
+            self._decoder = self._decoder_for(chunk[:_HEAD])
+            if self._decoder is not None:
+                # What expat reads from here on is UTF-8.
+                return self._decoded(chunk).replace(self._name, b"utf-8", 1)
+        return self._decoded(chunk) if self._decoder is not None else chunk
+
+    def _decoder_for(self, head: bytes) -> codecs.IncrementalDecoder | None:
+        if not (found := _DECLARED.match(head)):
+            return None
+        self._name = found[1]
+        name = self._name.decode("ascii")
+        try:
+            known = codecs.lookup(name).name
+        except LookupError:
+            known = ""
+        if known in _BUILT_IN:
+            return None
+        if not _READ.fullmatch(known):
+            raise InputError(
+                f"the XML declares the encoding {name}, which is not read here",
+                where=self._where,
+                mend="Convert the dump to UTF-8, e.g. with iconv",
+            )
+        return codecs.getincrementaldecoder(known)()
+
+    def _decoded(self, chunk: bytes) -> bytes:
+        assert self._decoder is not None
+        try:
+            return self._decoder.decode(chunk, final=not chunk).encode("utf-8")
+        except UnicodeError as error:
+            raise InputError(
+                f"the XML declares the encoding {self._name.decode('ascii')}, but holds other bytes "
+                f"({' '.join(str(error).split())[:100]})",
+                where=self._where,
+                mend="Correct the declaration, or fetch the dump again",
+            ) from None
