@@ -132,6 +132,8 @@ def _run(
 ) -> Outcome:
     started = time.monotonic()
     print_ = stage_fingerprint(stage, config, manifest, digests)
+    # If this build is killed, the next one must know what its shards were made from.
+    digests.files.save()
     entry = manifest.tables.get(stage.table)
     redo = forced or (entry is not None and is_refused(entry.drops, config))
     if entry and entry.fingerprint == print_ and is_whole(out, entry, digests) and not redo:

@@ -12,6 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
+from kgcorpus.contracts.stages import without_query
 
 _CHUNK = 1 << 20
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
@@ -26,7 +27,7 @@ def is_remote(path: str) -> bool:
 
 def file_name(path: str) -> str:
     """The last part of a path, or of a URL without its query, which may be a signature."""
-    return Path(re.split("[?#]", path)[0] if is_remote(path) else path).name
+    return Path(without_query(path)).name
 
 
 def is_text(value: str) -> bool:

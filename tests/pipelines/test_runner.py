@@ -142,3 +142,17 @@ def test_shards_of_a_killed_build_count_only_under_the_sources_that_it_saw(
             (tmp_path / "triples.txt").write_bytes((tmp_path / "triples.txt").read_bytes())
         build(config, out, targets=["triples"])
         assert load_manifest(out).tables["triples"].rows == rows
+
+
+@pytest.mark.slow
+def test_a_source_of_a_later_stage_is_known_after_a_build_that_stopped_in_it(
+    config: BuildConfig, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("Q1\tde\tKöln\n", encoding="latin-1")
+    graph = config.graph.model_copy(update={"labels": (str(labels),)})
+    stopping = config.model_copy(update={"graph": graph, "on_bad_input": "fail"})
+    (tmp_path / "triples.txt").write_text("Q1\tP1\tQ2\n")
+    with pytest.raises(InputError, match="not UTF-8"):
+        build(stopping, tmp_path / "out", targets=["entities"])
+    assert SourceDigests(tmp_path / "out").files.is_as_recorded(labels)
