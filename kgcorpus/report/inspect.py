@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import damage_named
 from kgcorpus.report.visible import visible
 
@@ -56,15 +57,20 @@ def sample_rows(paths: Sequence[str], n: int, *, seed: int = 0) -> list[dict[str
     for path, index, rows in groups:
         here = sorted(row - first for row in wanted if first <= row < first + rows)
         if here:
-            with damage_named(path), fsspec.open(path, "rb") as stream:
+            with damage_named(path), _opened(path) as stream:
                 found += pq.ParquetFile(stream).read_row_group(index).take(here).to_pylist()
         first += rows
     return found
 
 
+def _opened(path: str) -> Any:
+    # fsspec would split a local path at `::`.
+    return fsspec.open(path, "rb") if is_remote(path) else open(path, "rb")
+
+
 def _group_rows(path: str) -> list[int]:
     try:
-        with fsspec.open(path, "rb") as stream:
+        with _opened(path) as stream:
             footer = pq.read_metadata(stream)
     except (OSError, pa.ArrowInvalid) as error:
         mend = "Run build-corpus again: it writes what is missing"

@@ -188,3 +188,10 @@ def test_a_broken_file_is_named(tmp_path, data):
         path.write_bytes(data)
     with pytest.raises(InputError, match=r"broken\.parquet"):
         sample_rows([str(path)], 1)
+
+
+def test_a_path_with_two_colons_is_a_path(tmp_path):
+    folder = tmp_path / "a::b"
+    folder.mkdir()
+    pq.write_table(pa.table({"h": ["Q1"]}), folder / "x.parquet")
+    assert sample_rows([str(folder / "x.parquet")], 3) == [{"h": "Q1"}]
