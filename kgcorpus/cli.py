@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kgcorpus import __version__
-from kgcorpus.contracts.errors import UsageError, as_error
+from kgcorpus.contracts.errors import UsageError, as_error, is_panic
 from kgcorpus.contracts.remote import given, given_path, local_folder
 from kgcorpus.contracts.secrets import redact
 from kgcorpus.report.terminal import guard_logs, say, say_json, say_lines, stderr, stdout
@@ -456,7 +456,9 @@ def run_app(application: Callable[[], Any]) -> int:
         application()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
-    except Exception as error:
+    except BaseException as error:
+        if not (isinstance(error, Exception) or is_panic(error)):
+            raise
         logging.getLogger(__name__).debug("failed", exc_info=True)
         shown = as_error(error)
         say(f"error: {redact(str(shown))}", console=stderr, style="red")

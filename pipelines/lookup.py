@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, is_panic
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
 
@@ -86,6 +86,8 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
         return lambda texts: [len(_WORDS.findall(text)) for text in texts]
     from tokenizers import Tokenizer
 
+    from kgcorpus.importance.tokenizers import check_tokenizer, tokenizer_panics_as_errors
+
     file = Path(tokenizer) / "tokenizer.json"
     if Path(tokenizer).is_dir() and not file.exists():
         raise InputError(
@@ -95,7 +97,10 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
         )
     try:
         loaded = Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(tokenizer)
-    except Exception as error:  # The library raises nothing narrower.
+        check_tokenizer(loaded)
+    except BaseException as error:  # The library raises nothing narrower, and panics with this.
+        if not (isinstance(error, Exception) or is_panic(error)):
+            raise
         raise InputError(
             f"cannot be read as a tokenizer ({error})",
             where=str(file) if file.exists() else tokenizer,
@@ -103,7 +108,12 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
         ) from None
     loaded.no_truncation()
     loaded.no_padding()
-    return lambda texts: [len(item.ids) for item in loaded.encode_batch(texts, add_special_tokens=False)]
+
+    def count(texts: list[str]) -> list[int]:
+        with tokenizer_panics_as_errors(tokenizer):
+            return [len(item.ids) for item in loaded.encode_batch(texts, add_special_tokens=False)]
+
+    return count
 
 
 @lru_cache(maxsize=16)

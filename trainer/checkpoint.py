@@ -1,6 +1,5 @@
 """Checkpoints: whole or absent, and enough to go on bit for bit."""
 
-import json
 import logging
 import os
 import pickle
@@ -14,11 +13,12 @@ from safetensors import SafetensorError
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.links import remove
 from kgcorpus.contracts.store import temporary_name
+from trainer.seal import read_sealed, seal
 
 _DAMAGED = (
     *(OSError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError),
     # A state.json of another shape.
-    *(KeyError, IndexError, TypeError, AttributeError),
+    *(KeyError, IndexError, TypeError, AttributeError, RecursionError),
 )
 _log = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ class Checkpoints:
     """The folder RUN/checkpoints: `step-00000040/`, named by the steps done.
 
     A checkpoint holds the model (opens with bare transformers), `optimizer.pt` (opens with
-    `torch.load(weights_only=True)`) and `state.json`. Random draws are functions of the seed and the step,
-    so the step is all of their state.
+    `torch.load(weights_only=True)`) and `state.json`, which names the SHA-256 of the other files (see
+    `trainer.seal`). Random draws are functions of the seed and the step, so the step is all of their state.
 
     Args:
         folder: where.
@@ -69,10 +69,9 @@ class Checkpoints:
         def write(folder: Path) -> None:
             objective.save(folder)
             torch.save(optimizer.state_dict(), folder / "optimizer.pt")
-            state = {"step": step, "objective": objective.state()}
-            (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+            seal(folder, {"step": step, "objective": objective.state()})
 
-        target = self._folder / f"step-{step:08d}"
+        target = self._folder / _name(step)
         write_folder(target, write)
         for old in self._all()[: -self._keep]:
             # Renamed first: what a kill leaves half removed must not look like a checkpoint.
@@ -83,24 +82,26 @@ class Checkpoints:
         return target
 
     def restore(self, objective: Resumable) -> tuple[int, dict[str, Any] | None]:
-        """Load the newest checkpoint into the objective.
+        """Load the newest checkpoint into the objective, after a comparison of its files with their hashes.
 
         Returns:
             The number of steps done and the optimizer's state; 0 and None if there is none.
 
         Raises:
-            InputError: it is damaged.
+            InputError: a file is damaged or belongs to another checkpoint.
         """
         found = self._all()
         if not found:
             return 0, None
         newest = found[-1]
         try:
-            state: dict[str, Any] = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+            state = read_sealed(newest)
+            step = int(state["step"])
+            if newest.name != _name(step):
+                raise ValueError(f"state.json is of step {step}")
             moments = torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True)
             objective.load(newest)
             objective.load_state(state["objective"])
-            step = int(state["step"])
         except _DAMAGED as error:
             raise InputError(
                 f"cannot be read ({' '.join(repr(error).split())})",
@@ -112,6 +113,10 @@ class Checkpoints:
 
     def _all(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"))
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def write_folder(target: Path, write: Callable[[Path], object]) -> None:

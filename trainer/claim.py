@@ -16,6 +16,8 @@ from kgcorpus.contracts.store import write_text
 # What a run replaces, or takes for what it has made. Its `kge`, a run, and its `corpus`, a copy, have their
 # own signs.
 _WRITTEN = ("model", "tokenizer", "checkpoints", "metrics.jsonl", "routes.jsonl", "triples")
+# Where a run found what it read; digests tell whether it is the same.
+_PATHS = "paths"
 
 
 def refuse_foreign(out: Path) -> None:
@@ -36,12 +38,14 @@ def refuse_foreign(out: Path) -> None:
         )
 
 
-def claim(out: Path, identity: dict[str, Any]) -> None:
+def claim(out: Path, identity: dict[str, Any], *, paths: dict[str, str | None] | None = None) -> None:
     """Write RUN/run.json, or check that the folder's run is this one.
 
     Args:
         out: the run's folder.
-        identity: all that the result depends on, as JSON; versions are added, and not compared.
+        identity: all that the result depends on, as JSON: files by their digests. Versions are added, and not
+            compared.
+        paths: where the files were found; written for the reader, and not compared.
 
     Raises:
         UsageError: the folder holds another run, or is refused as by `refuse_foreign`.
@@ -52,8 +56,32 @@ def claim(out: Path, identity: dict[str, Any]) -> None:
     refuse_foreign(out)
     if not path.exists():
         versions = {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")}
-        write_text(path, json.dumps({**identity, "versions": versions}, indent=1) + "\n")
+        _write(path, {**identity, _PATHS: redact_all(paths or {}), "versions": versions})
         return
+    _refuse_differing(out, _read(path), identity)
+
+
+def claim_file(out: Path, name: str, digest: str) -> None:
+    """Add the digest of what a run made or read to RUN/run.json, or check that it is the same.
+
+    Args:
+        out: the run's folder, already claimed.
+        name: of the setting or folder, e.g. `tokenizer`.
+        digest: of its content.
+
+    Raises:
+        UsageError: the run read another content before.
+        InputError: its run.json is damaged.
+    """
+    path = out / RUN_SIGN
+    before = _read(path)
+    if name not in before:
+        _write(path, {name: digest, **before})
+    else:
+        _refuse_differing(out, before, {name: digest})
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         before: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(before, dict):
@@ -62,7 +90,15 @@ def claim(out: Path, identity: dict[str, Any]) -> None:
         raise InputError(
             "is not what a run was started with", where=str(path), mend="Choose another --out"
         ) from None
-    differing = list(_differences(before, identity))
+    return before
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def _refuse_differing(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    differing = list(_differences(before, now))
     if differing:
         raise UsageError(
             f"holds a run with another {', '.join(differing)}", where=str(out), mend="Choose another --out"

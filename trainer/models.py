@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.importance.pretrained import check_embeddings
 from trainer.config import TrainingConfig
 from trainer.pretrained import load_model, load_tokenizer
 
@@ -152,8 +153,9 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
         longest: tokens of the longest record.
 
     Raises:
-        UsageError: `base_model` cannot be read, or its positions do not reach the records' length.
-        InputError: its weights are damaged or incomplete.
+        UsageError: `base_model` cannot be read, its positions do not reach the records' length, or it has
+            fewer embeddings than the tokenizer has tokens.
+        InputError: its weights are damaged, incomplete or not finite.
     """
     from transformers import AutoModelForMaskedLM, BertConfig
 
@@ -167,6 +169,7 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
             new=tuple(f"{family.head}." for family in _FAMILIES.values()),
             attn_implementation="sdpa",
         ).float()
+        check_embeddings(lm, tokenizer, where=f"base_model {config.base_model}")
     else:
         small = config.model
         lm = AutoModelForMaskedLM.from_config(
@@ -198,13 +201,14 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
     """A trained model and its tokenizer, in evaluation mode, on a GPU where there is one.
 
     Raises:
-        UsageError: the folder holds none.
-        InputError: its weights are damaged or incomplete.
+        UsageError: the folder holds none, or a tokenizer of another model.
+        InputError: its weights are damaged, incomplete or not finite.
     """
     from transformers import AutoModelForMaskedLM
 
     where = f"model {folder}"
     tokenizer = load_tokenizer(folder, where=where)
     lm = load_model(AutoModelForMaskedLM, folder, where=where, attn_implementation="sdpa")
+    check_embeddings(lm, tokenizer, where=where)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return PackedMaskedLM(lm.float()).eval().to(device), tokenizer

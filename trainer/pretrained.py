@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.importance.pretrained import drawn_weights, has_bin_weights, read_tokenizer
+from kgcorpus.importance.pretrained import (
+    check_weights,
+    drawn_weights,
+    has_bin_weights,
+    read_config,
+    read_tokenizer,
+)
+from trainer.seal import verify_checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -36,17 +43,42 @@ def not_loaded(error: Exception, *, where: str) -> UsageError:
 
 
 def load_tokenizer(source: str | Path, *, where: str) -> "PreTrainedTokenizerFast":
-    """A model's tokenizer.
+    """A model's tokenizer, with a padding token.
 
     Args:
-        source: a folder or hub id.
+        source: a folder or hub id; the files of a checkpoint are compared with their hashes.
+        where: the setting and its value, for errors.
+
+    Raises:
+        UsageError: it cannot be loaded, or has no padding token.
+        InputError: the folder is a damaged checkpoint.
+    """
+    verify_checkpoint(source)
+    try:
+        tokenizer = read_tokenizer(source)
+    except (OSError, ValueError) as error:
+        raise not_loaded(error, where=where) from None
+    if tokenizer.pad_token is None:
+        raise UsageError(
+            "its tokenizer has no padding token",
+            where=where,
+            mend="Set pad_token in its tokenizer_config.json",
+        )
+    return tokenizer
+
+
+def commit_of(source: str, *, where: str) -> str:
+    """The commit that a hub id is read at; empty where the files come from elsewhere.
+
+    Args:
+        source: a hub id.
         where: the setting and its value, for errors.
 
     Raises:
         UsageError: it cannot be loaded.
     """
     try:
-        return read_tokenizer(source)
+        return str(getattr(read_config(source), "_commit_hash", None) or "")
     except (OSError, ValueError) as error:
         raise not_loaded(error, where=where) from None
 
@@ -65,11 +97,18 @@ def load_model(
 
     Raises:
         UsageError: it cannot be loaded.
-        InputError: its weights are damaged, or some are missing, which transformers would draw.
+        InputError: its weights are damaged or not finite, or some are missing, which transformers would draw.
     """
+    verify_checkpoint(source)
     try:
+        config = read_config(source)
         model, loading = kind.from_pretrained(
-            source, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **settings
+            source,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **settings,
         )
     except (OSError, ValueError) as error:
         if has_bin_weights(source) and _OWN_CODE not in str(error):
@@ -87,4 +126,5 @@ def load_model(
         ) from None
     if drawn := drawn_weights(loading, where=where, new=new):
         _log.info("%s lacks %s and draws them", where, ", ".join(drawn[:3]))
+    check_weights(model, where=where)
     return model

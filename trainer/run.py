@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
@@ -18,8 +18,9 @@ from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.mirror import borrowed, copy_from, remember_origin
 from kgcorpus.tokens import LINK, ensure_tokens
-from trainer.claim import claim, refuse_foreign
+from trainer.claim import claim, claim_file, refuse_foreign
 from trainer.config import STREAM_TABLES, TRANSE_TABLES, TrainingConfig
+from trainer.digests import digest_of_folder, digest_of_model
 from trainer.pretrained import load_tokenizer
 
 if TYPE_CHECKING:
@@ -98,8 +99,12 @@ def train(
             local, read = _on_this_disk(corpus, out, tables, fetches=accelerator.is_main_process)
             manifest = load_manifest(local, required=True)
             manifest.check_files(local, read)
-            _claim(out, objective, config, manifest)
+            main = accelerator.is_main_process
+            if main:
+                _claim(out, objective, config, manifest)
             tokenizer = open_tokenizer(out / "tokenizer", local, manifest, config, tables=tables)
+            if main:
+                claim_file(out, "tokenizer", digest_of_folder(out / "tokenizer"))
         _tokenize(local, tables, tokenizer)
         barrier()
         with barrier.main_first():
@@ -281,13 +286,18 @@ def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest
     Raises:
         UsageError: it holds another.
     """
+    paths = {"base_model": config.base_model, "trelm.kge": config.trelm.kge}
+    # Files count by their content: `trelm.kge` is claimed when it is opened, `transe.held_out` by RUN/kge.
+    files: dict[str, Any] = {"base_model": True, "trelm": {"kge"}, "transe": {"held_out"}}
+    settings = config.model_dump(mode="json", exclude={**dict.fromkeys(_OPERATIONAL, True), **files})
     identity = {
         "objective": objective,
-        "config": config.model_dump(mode="json", exclude=_OPERATIONAL),
+        "config": settings,
+        "base_model": None if config.base_model is None else digest_of_model(config.base_model),
         "corpus": {
-            name: manifest.tables[name].fingerprint
+            name: manifest.tables[name].digest
             for name in sorted(OBJECTIVES[objective].tables(config))
             if name in manifest.tables
         },
     }
-    claim(out, identity)
+    claim(out, identity, paths=paths)

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
-from kgcorpus.importance.pretrained import drawn_weights, has_bin_weights, read_tokenizer
+from kgcorpus.importance.pretrained import (
+    check_embeddings,
+    check_weights,
+    drawn_weights,
+    has_bin_weights,
+    read_config,
+    read_tokenizer,
+)
+from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
 
 if TYPE_CHECKING:
     import torch
@@ -57,13 +65,14 @@ class Encoder:
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """The texts' own tokens, not truncated; a text that spells a special token is text."""
-        encoded = self.tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            split_special_tokens=True,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
+        with tokenizer_panics_as_errors(str(self.tokenizer.name_or_path)):
+            encoded = self.tokenizer(
+                list(texts),
+                add_special_tokens=False,
+                split_special_tokens=True,
+                return_offsets_mapping=True,
+                verbose=False,
+            )
         return [
             Tokens(ids, offsets)
             for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
@@ -132,8 +141,8 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
 
     Raises:
         EnvironmentLacksError: torch or transformers is not installed, or there is no such device.
-        InputError: the model cannot be opened, or its weights are incomplete.
-        UsageError: it is no encoder with a fast tokenizer and a mask token.
+        InputError: the model cannot be opened, or its weights are incomplete or not finite.
+        UsageError: it is no encoder with a fast tokenizer of its own and a mask token.
     """
     try:
         import torch
@@ -155,6 +164,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
             tokenizer = read_tokenizer(name)
             model, loading = AutoModel.from_pretrained(
                 name,
+                config=read_config(name),
                 torch_dtype=torch.bfloat16 if dtype == "bf16" else torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -170,7 +180,9 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
             f"the encoder cannot be opened ({' '.join(str(error).split())[:300]})", where=name, mend=hint
         ) from error
     drawn_weights(loading, where=name)
+    check_weights(model, where=name)
     _require_tokenizer(tokenizer, name)
+    check_embeddings(model, tokenizer, where=name)
     if model.config.is_encoder_decoder:
         raise UsageError("an encoder-decoder is no encoder", where=name, mend="Use a BERT-like model")
     prefix, suffix = _added(tokenizer)

@@ -1,13 +1,18 @@
-"""What every loader of a model of transformers asks for: a tokenizer that is whole, and no weight drawn."""
+"""What every loader of a transformers model checks: own code, kernels, tokenizer, weights."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError, is_panic
+from kgcorpus.importance.tokenizers import check_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+# With a repository's name in one of these, transformers fetches a kernel from the hub and runs it.
+_KERNELS = ("_attn_implementation", "_experts_implementation")
 
 
 # Weights as pickles, in one file or in parts with an index; `kgcorpus convert` reads them.
@@ -27,7 +32,8 @@ def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
 
     Raises:
         OSError: there is none.
-        ValueError: it needs code of its own, or its files are damaged.
+        ValueError: it needs code of its own, its files are damaged, it has no vocabulary, or a regular
+            expression in it backtracks without end.
     """
     from transformers import AutoTokenizer
 
@@ -37,9 +43,68 @@ def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
         raise
     except Exception as error:  # of damaged files: KeyError, AttributeError and bare ones
         raise ValueError(f"its tokenizer is damaged ({error!r})") from error
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise ValueError(f"its tokenizer is damaged ({error})") from None
     for how in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(how, None)
+    if tokenizer.is_fast:
+        check_tokenizer(tokenizer.backend_tokenizer)
     return tokenizer
+
+
+def read_config(source: str | Path) -> "PretrainedConfig":
+    """The configuration of a model, without what makes transformers fetch or run something else.
+
+    A choice of attention kernels is dropped: transformers then chooses its own.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it needs code of its own, is an adapter, or is quantised.
+    """
+    from transformers import AutoConfig
+
+    if os.path.isdir(source) and (Path(source) / "adapter_config.json").exists():
+        raise ValueError("it is an adapter (adapter_config.json): merge it into its base model")
+    config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    if getattr(config, "quantization_config", None):
+        raise ValueError("it is quantised (quantization_config): name the model that it was made from")
+    for name in _KERNELS:
+        if getattr(config, name, None) is not None:
+            setattr(config, name, None)
+    return config
+
+
+def check_weights(model: "PreTrainedModel", *, where: str) -> None:
+    """See that no weight is NaN or infinite.
+
+    Raises:
+        InputError: one is.
+    """
+    for name, weight in model.named_parameters():
+        if not weight.isfinite().all():
+            raise InputError(
+                f"its weights hold NaN or infinity (in {name})",
+                where=where,
+                mend="Copy or train the model again",
+            )
+
+
+def check_embeddings(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", *, where: str) -> None:
+    """See that every token of the tokenizer has an embedding.
+
+    Raises:
+        UsageError: the tokenizer belongs to another model.
+    """
+    table: Any = model.get_input_embeddings()
+    last = max(tokenizer.get_vocab().values(), default=-1)
+    if last >= table.num_embeddings:
+        raise UsageError(
+            f"the tokenizer has ids up to {last}, but the model has {table.num_embeddings} embeddings",
+            where=where,
+            mend="Put the model's own tokenizer beside it, or resize its embeddings",
+        )
 
 
 def drawn_weights(loading: Mapping[str, Any], *, where: str, new: tuple[str, ...] = ()) -> list[str]:

@@ -1,8 +1,10 @@
 """Folders arrive whole, and a kill at any moment leaves the old one or the new one."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.trainer.toy import rows_of, write_corpus
 from trainer.checkpoint import settle, write_folder
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.run import train
+from trainer.seal import seal
 
 SMALL = TrainingConfig(
     schedule_steps=6,
@@ -68,36 +71,90 @@ def test_fewer_steps_than_are_done_are_refused_and_the_model_stays(run: tuple[Pa
     assert (out / "model" / "model.safetensors").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("name", ["optimizer.pt", "state.json", "model.safetensors"])
+def flipped(whole: bytes) -> bytes:
+    """The same length, with one bit of a number in the middle changed."""
+    middle = len(whole) // 2 // 4 * 4 + 3
+    return whole[:middle] + bytes([whole[middle] ^ 32]) + whole[middle + 1 :]
+
+
+def halved(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize("damage", [flipped, halved])
+@pytest.mark.parametrize("name", ["optimizer.pt", "state.json", "model.safetensors", "tokenizer.json"])
 def test_a_damaged_checkpoint_is_named_and_without_it_the_run_goes_on(
-    run: tuple[Path, Path], name: str
+    run: tuple[Path, Path], name: str, damage: Callable[[bytes], bytes]
 ) -> None:
     corpus, out = run
     newest = max((out / "checkpoints").iterdir())
     whole = (newest / name).read_bytes()
-    (newest / name).write_bytes(whole[: len(whole) // 2])
+    (newest / name).write_bytes(damage(whole))
     with pytest.raises(InputError, match=newest.name):
         train("kmlm", corpus=corpus, out=out, config=SMALL)
     (newest / name).write_bytes(whole)
     train("kmlm", corpus=corpus, out=out, config=SMALL)
 
 
+def test_a_file_of_another_checkpoint_is_refused_by_resume_and_by_evaluate(
+    run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    corpus, out = run
+    *_, older, newest = sorted((out / "checkpoints").iterdir())
+    mixed = tmp_path / "mixed" / "checkpoints"
+    shutil.copytree(out, mixed.parent)
+    shutil.copyfile(older / "model.safetensors", mixed / newest.name / "model.safetensors")
+    with pytest.raises(InputError, match=rf"{newest.name}: cannot be read .*model\.safetensors are not those"):
+        train("kmlm", corpus=corpus, out=mixed.parent, config=SMALL)
+    command = [sys.executable, "-m", "kgcorpus", "evaluate", "cycles", "--data", str(corpus)]
+    for model in (mixed, mixed / newest.name):
+        asked = [*command, "--model", str(model), "--out", str(tmp_path / "found.json")]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        assert done.returncode == 3
+        assert "is a damaged checkpoint (the bytes of model.safetensors" in done.stderr
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_refused(
+    run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    corpus, out = run
+    shutil.copytree(out, tmp_path / "run")
+    newest = max((tmp_path / "run" / "checkpoints").iterdir())
+    newest.rename(newest.with_name("step-00000099"))
+    with pytest.raises(InputError, match=r"step-00000099: cannot be read .*is of step 6"):
+        train("kmlm", corpus=corpus, out=tmp_path / "run", config=SMALL)
+
+
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("state", "said"),
     [
-        ("{}", "'objective'"),
-        ("[]", "list indices"),
-        ('{"objective": {}}', "'plain'"),
-        ('{"objective": {"plain": {"epoch": 0, "group": 99, "record": 0}}}', "no row group 99"),
-        ('{"objective": {"plain": {"epoch": 0, "group": 0, "record": 999999}}}', "no record 999999"),
+        ({}, "'step'"),
+        ({"step": 6}, "'objective'"),
+        ({"step": 6, "objective": {}}, "'plain'"),
+        ({"step": 6, "objective": {"plain": {"epoch": 0, "group": 99, "record": 0}}}, "no row group 99"),
+        ({"step": 6, "objective": {"plain": {"epoch": 0, "group": 0, "record": 999999}}}, "no record 999999"),
     ],
 )
-def test_a_state_of_another_shape_is_named(run: tuple[Path, Path], text: str, said: str) -> None:
+def test_a_state_of_another_shape_is_named(
+    run: tuple[Path, Path], state: dict[str, object], said: str
+) -> None:
+    corpus, out = run
+    newest = max((out / "checkpoints").iterdir())
+    whole = (newest / "state.json").read_bytes()
+    (newest / "state.json").unlink()
+    seal(newest, state)
+    with pytest.raises(InputError, match=f"step-00000006: cannot be read.*{said}"):
+        train("kmlm", corpus=corpus, out=out, config=SMALL)
+    (newest / "state.json").write_bytes(whole)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "x", "[" * 100_000])
+def test_a_state_that_is_none_is_named(run: tuple[Path, Path], text: str) -> None:
     corpus, out = run
     state = max((out / "checkpoints").iterdir()) / "state.json"
     whole = state.read_text()
     state.write_text(text)
-    with pytest.raises(InputError, match=f"step-00000006: cannot be read.*{said}"):
+    with pytest.raises(InputError, match="step-00000006: cannot be read"):
         train("kmlm", corpus=corpus, out=out, config=SMALL)
     state.write_text(whole)
 

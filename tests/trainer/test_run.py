@@ -251,7 +251,9 @@ def test_a_checkpoint_s_parts_open_without_running_code(whole):
     newest = whole / "checkpoints" / "step-00000012"
     state = torch.load(newest / "optimizer.pt", weights_only=True)
     assert all(entry["step"] == 12 for entry in state["state"].values())
-    assert len((newest / "state.json").read_text()) < 400
+    kept = json.loads((newest / "state.json").read_text())
+    assert len(json.dumps([kept["step"], kept["objective"]])) < 300
+    assert set(kept["files"]) == {path.name for path in newest.iterdir()} - {"state.json"}
 
 
 def test_a_base_model_is_trained_on(corpus, tmp_path, whole):

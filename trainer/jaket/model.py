@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.importance.pretrained import check_embeddings
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
 from trainer.models import PackedMaskedLM
@@ -271,4 +272,5 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
         raise not_loaded(error, where=where) from None
     tokenizer = load_tokenizer(folder, where=where)
     model: JaketModel = load_model(JaketModel, folder, where=where)
+    check_embeddings(model, tokenizer, where=where)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

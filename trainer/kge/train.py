@@ -11,9 +11,10 @@ import torch
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from trainer.checkpoint import Checkpoints, settle, write_folder
-from trainer.claim import claim
+from trainer.claim import claim, claim_file
 from trainer.config import TRANSE_TABLES, TrainingConfig
 from trainer.determinism import deterministic_on_cpu
+from trainer.digests import digest_of_file, digest_of_folder
 from trainer.kge.batches import Batches
 from trainer.kge.embeddings import open_embeddings
 from trainer.kge.transe import TransE
@@ -54,11 +55,17 @@ def train_transe(
     options = config.transe
     manifest = load_manifest(corpus, required=True)
     manifest.check_files(corpus, TRANSE_TABLES)
-    tables = {name: manifest.tables[name].fingerprint for name in TRANSE_TABLES if name in manifest.tables}
-    settings = {"seed": config.seed, "transe": options.model_dump(mode="json", exclude={"steps"})}
-    claim(out, {"objective": "transe", "config": settings, "corpus": tables})
+    settings = options.model_dump(mode="json", exclude={"steps", "held_out"})
     held_out = None if options.held_out is None else Path(options.held_out)
+    identity = {
+        "objective": "transe",
+        "config": {"seed": config.seed, "transe": settings},
+        "transe.held_out": held_out and digest_of_file(held_out, where="transe.held_out"),
+        "corpus": {name: manifest.tables[name].digest for name in TRANSE_TABLES if name in manifest.tables},
+    }
+    claim(out, identity, paths={"transe.held_out": options.held_out})
     triples = ensure_triples(out / "triples", corpus, held_out=held_out)
+    claim_file(out, "triples", digest_of_folder(out / "triples"))
     end = options.steps if max_steps is None else max_steps
     settle(out / "model")
     if not _finished(out / "model", end) and not _run(triples, config, out, end=end):

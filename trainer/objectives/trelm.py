@@ -13,7 +13,9 @@ from torch import Tensor
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
+from trainer.claim import claim_file
 from trainer.config import TrainingConfig
+from trainer.digests import digest_of_folder
 from trainer.models import load_lm
 from trainer.objectives import Batch, Objective, Prepared
 from trainer.shards import MentionRecord, ShardStream
@@ -246,12 +248,15 @@ def build(
         mask_token=str(tokenizer.mask_token),
         splits=("train",),
     )
+    kge = _embeddings(config, corpus, out)
+    if kge is not None and accelerator.is_main_process:
+        claim_file(out, "trelm.kge", digest_of_folder(kge))
     return Trelm(
         config,
         files=made["train"],
         tokenizer=tokenizer,
         graph=open_graph(corpus, relation_names=config.trelm.provider == "shared"),
-        kge=_embeddings(config, corpus, out),
+        kge=kge,
         routes=out / "routes.jsonl",
         rank=accelerator.process_index,
         world=accelerator.num_processes,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from kgcorpus.importance.pretrained import check_embeddings
 from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.tuned.examples import Example, row_tensors, shuffled_batches, target_tensor
@@ -57,8 +58,8 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     Weights are read from safetensors alone, for other formats can run code.
 
     Raises:
-        UsageError: it cannot be loaded or has no fast tokenizer.
-        InputError: its weights are damaged or incomplete.
+        UsageError: it cannot be loaded, has no fast tokenizer or one of another model.
+        InputError: its weights are damaged, incomplete or not finite.
     """
     from transformers import AutoModel
 
@@ -67,6 +68,7 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     encoder = load_model(AutoModel, model, where=where)
     if not tokenizer.is_fast:
         raise UsageError("needs a fast tokenizer (tokenizer.json)", where=where)
+    check_embeddings(encoder, tokenizer, where=where)
     if markers:
         tokenizer.add_special_tokens({"additional_special_tokens": list(markers)})
         torch.manual_seed(hash64("markers"))

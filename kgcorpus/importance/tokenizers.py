@@ -1,0 +1,119 @@
+"""Checks of a tokenizer that somebody else made: it has a vocabulary, and no text makes it hang or panic."""
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kgcorpus.contracts.errors import InputError, is_panic
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# Seconds for 100 kB of probe texts, which an honest tokenizer encodes in 0.1 s.
+_LIMIT = 10.0
+_RUN = 400
+# Runs of one class of characters, with and without spaces: what a nested quantifier backtracks over.
+_CHARACTERS = "aZ0 ._-'\nßがあ漢한\u0301"
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_UNBOUNDED = re.compile(r"(?<!\\)[*+]|\{\d*,\}")
+# Encodes in a process of its own: the library cannot be interrupted, and a panic writes a backtrace.
+_PROBE = (
+    "import json, sys\n"
+    "from tokenizers import Tokenizer\n"
+    "asked = json.load(sys.stdin)\n"
+    "Tokenizer.from_str(asked['tokenizer']).encode_batch_fast(asked['texts'])\n"
+)
+
+
+@contextlib.contextmanager
+def tokenizer_panics_as_errors(where: str) -> Iterator[None]:
+    """Raise a panic of the Rust library, which is no `Exception`, as an InputError.
+
+    Args:
+        where: the tokenizer, for the error.
+
+    Raises:
+        InputError: the tokenizer panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise InputError(
+            f"the tokenizer fails ({' '.join(str(error).split())[:200]})",
+            where=where,
+            mend="Save the model's tokenizer again, or name another model",
+        ) from None
+
+
+def check_tokenizer(tokenizer: "Tokenizer") -> None:
+    """See that a tokenizer has a vocabulary, and encodes probe texts within 10 seconds.
+
+    The regular expressions of a `tokenizer.json` run with backtracking: nested quantifiers take exponential
+    time, or end in a panic. Where no expression repeats a group, or two parts of one alternative, nothing
+    is probed. The probe texts repeat the characters that the expressions name.
+
+    Raises:
+        ValueError: no vocabulary, a panic, or no end within the limit.
+    """
+    special = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    if tokenizer.get_vocab_size() <= len(special) + 1 and not tokenizer.get_vocab().keys() - special:
+        raise ValueError("it has no tokenizer: tokenizer.json is missing, or its vocabulary is empty")
+    parts = {name: _state(getattr(tokenizer, name)) for name in ("normalizer", "pre_tokenizer")}
+    patterns = list(_patterns(parts))
+    if not any(map(_may_backtrack, patterns)):
+        return
+    bare = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], **parts}
+    bare |= {"post_processor": None, "decoder": None, "model": {"type": "BPE", "vocab": {}, "merges": []}}
+    asked = json.dumps({"tokenizer": json.dumps(bare), "texts": list(_probe_texts(patterns))})
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            check=False,
+            input=asked,
+            text=True,
+            capture_output=True,
+            timeout=_LIMIT,
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(
+            f"its tokenizer needs over {_LIMIT:.0f} s for a short text: a regular expression in "
+            "tokenizer.json backtracks without end"
+        ) from None
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or [f"signal {-ended.returncode}"])[-1]
+        raise ValueError(f"its tokenizer fails on a text ({last[:200]})")
+
+
+def _state(part: Any) -> Any:
+    return None if part is None else json.loads(part.__getstate__())
+
+
+def _may_backtrack(pattern: str) -> bool:
+    alternatives = pattern.split("|")
+    return bool(_REPEATED_GROUP.search(pattern)) or any(len(_UNBOUNDED.findall(a)) > 1 for a in alternatives)
+
+
+def _probe_texts(patterns: list[str]) -> Iterator[str]:
+    named = [character for character in "".join(patterns) if character.isalnum()]
+    for character in dict.fromkeys([*_CHARACTERS, *named[:200]]):
+        yield character * _RUN + "!"
+        yield f"{character} " * (_RUN // 2) + "!"
+
+
+def _patterns(node: Any) -> Iterator[str]:
+    """The regular expressions in a tokenizer's JSON."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "Regex" and isinstance(value, str):
+                yield value
+            else:
+                yield from _patterns(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _patterns(value)

@@ -1,0 +1,60 @@
+"""What a run reads from outside, by content: a file replaced under the same path is another input."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.store import sha256_of
+from trainer.pretrained import commit_of
+
+# Files of a model's folder that transformers reads; a README or a log beside them changes no result.
+_READ = (".json", ".txt", ".model", ".safetensors")
+
+
+def digest_of_file(path: str | Path, *, where: str) -> str:
+    """The SHA-256 of a file.
+
+    Args:
+        path: of the file.
+        where: the setting that names it, for the error.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=f"{where} {path}", mend="Correct the path"
+        ) from None
+
+
+def digest_of_folder(folder: Path, *, suffixes: tuple[str, ...] = ()) -> str:
+    """One SHA-256 of the names and bytes of a folder's own files, in the order of their names.
+
+    Args:
+        folder: its subfolders are not read.
+        suffixes: of the files that count; none: every file whose name does not begin with a dot.
+    """
+    chosen = (
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and (path.suffix in suffixes if suffixes else not path.name.startswith("."))
+    )
+    return _joined(f"{path.name} {sha256_of(path)}" for path in chosen)
+
+
+def digest_of_model(source: str) -> str:
+    """The content of a model: of a folder its files' digest, of a hub id the commit that is read.
+
+    Raises:
+        UsageError: neither a folder nor a hub id that can be read.
+    """
+    if Path(source).is_dir():
+        return digest_of_folder(Path(source), suffixes=_READ)
+    return f"commit {commit_of(source, where=f'base_model {source}')}"
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
