@@ -99,6 +99,7 @@ class Checkpoints:
             step = int(state["step"])
             if newest.name != _name(step):
                 raise ValueError(f"state.json is of step {step}")
+            # Numbers and their containers alone: a pickle that calls anything else is refused.
             moments = torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True)
             objective.load(newest)
             objective.load_state(state["objective"])

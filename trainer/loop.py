@@ -88,7 +88,7 @@ def run(
             if not (math.isfinite(result.loss) and math.isfinite(norm)):
                 objective.load_state(before)
                 _save(checkpoints, step, objective, optimizer, main=main)
-                raise _not_finite(result, norm, step + 1)
+                raise _not_finite(result, norm, step + 1, objective.model)
             optimizer.step()
             optimizer.zero_grad()
             step, stopping = step + 1, result.stop
@@ -187,7 +187,14 @@ def _report(
         yield write
 
 
-def _not_finite(result: "StepResult", norm: float, step: int) -> KgcorpusError:
+def _not_finite(result: "StepResult", norm: float, step: int, model: nn.Module) -> KgcorpusError:
+    for name, weight in model.state_dict().items():
+        if not weight.isfinite().all():
+            return KgcorpusError(
+                f"the weights {name} held NaN or infinity before the step",
+                where=f"step {step}",
+                mend="Delete the newest checkpoints, or start again with a lower lr in another --out",
+            )
     return KgcorpusError(
         f"the loss ({result.loss}) or the norm of its gradient ({norm}) is not finite",
         where=f"step {step}, records {result.suspects}",

@@ -17,6 +17,7 @@ from kgcorpus.importance.pretrained import (
 from trainer.seal import verify_checkpoint
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
@@ -128,3 +129,21 @@ def load_model(
         _log.info("%s lacks %s and draws them", where, ", ".join(drawn[:3]))
     check_weights(model, where=where)
     return model
+
+
+def read_tensors(path: Path) -> dict[str, "Tensor"]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"cannot be read ({' '.join(str(error).split())[:300]})",
+            where=str(path),
+            mend="Copy it from a checkpoint of the run, or train the model again",
+        ) from None

@@ -104,7 +104,9 @@ def test_a_file_of_another_checkpoint_is_refused_by_resume_and_by_evaluate(
     mixed = tmp_path / "mixed" / "checkpoints"
     shutil.copytree(out, mixed.parent)
     shutil.copyfile(older / "model.safetensors", mixed / newest.name / "model.safetensors")
-    with pytest.raises(InputError, match=rf"{newest.name}: cannot be read .*model\.safetensors are not those"):
+    with pytest.raises(
+        InputError, match=rf"{newest.name}: cannot be read .*model\.safetensors are not those"
+    ):
         train("kmlm", corpus=corpus, out=mixed.parent, config=SMALL)
     command = [sys.executable, "-m", "kgcorpus", "evaluate", "cycles", "--data", str(corpus)]
     for model in (mixed, mixed / newest.name):

@@ -17,7 +17,8 @@ from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.tokens import REMADE_BY, ensure_tokens, tokenizer_key
-from trainer.jaket.graph import Directions, Graph, group_edges, mapped
+from trainer.arrays import derived
+from trainer.jaket.graph import Directions, Graph, group_edges
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -90,7 +91,7 @@ class GraphStore:
 
     def entities(self) -> Entities:
         """The entities, with their descriptions cut to `length`."""
-        arrays = mapped(self._cache(f"entities-{self.entities_key}"), self._make_entities)
+        arrays = derived(self._cache(f"entities-{self.entities_key}"), self._make_entities)
         categories, relations = arrays.pop("category_names"), arrays.pop("relation_names")
         return Entities(
             **arrays,
@@ -118,7 +119,7 @@ class GraphStore:
             )
             return vars(graph)
 
-        return Graph(**mapped(self._cache(f"graph-{key}"), make))
+        return Graph(**derived(self._cache(f"graph-{key}"), make))
 
     def _cache(self, name: str) -> Path:
         place = Path("cache", "jaket", name)

@@ -1,16 +1,12 @@
 """The knowledge graph as compressed sparse rows, small enough to be shared as memory-mapped files."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.errors import InputError
-from trainer.checkpoint import write_folder
 
 Directions = Literal["both", "out"]
 # Relation ids and those of their inverses share an int16.
@@ -69,17 +65,3 @@ def group_edges(
     order = np.lexsort((relations, heads.astype(np.int64) << 32 | tails))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(heads, minlength=nodes))]).astype(np.int64)
     return Graph(offsets, tails[order], relations[order])
-
-
-def mapped(folder: Path, make: Callable[[], dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """The arrays in a folder, memory-mapped and read-only; made first where they are missing or damaged."""
-    if not sealed_files(folder):
-
-        def write(temporary: Path) -> None:
-            arrays = {f"{name}.npy": array for name, array in make().items()}
-            for name, array in arrays.items():
-                np.save(temporary / name, array)
-            seal(temporary, arrays)
-
-        write_folder(folder, write)
-    return {path.stem: np.load(path, mmap_mode="r") for path in sealed_files(folder)}

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
+from trainer.arrays import open_array
+from trainer.seal import verify_checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +65,17 @@ def open_embeddings(folder: str | Path) -> Embeddings:
     """Open what `kgcorpus train transe` left in RUN/model.
 
     Raises:
-        InputError: the folder holds no embeddings.
+        InputError: the folder holds no embeddings, or damaged ones.
     """
     folder = Path(folder)
+    verify_checkpoint(folder)
     try:
-        entities = np.load(folder / "entities.npy", mmap_mode="r")
-        relations = np.load(folder / "relations.npy")
+        entities = open_array(folder / "entities.npy", kind="f", shape=(None, None))
+        relations = open_array(folder / "relations.npy", kind="f", shape=(None, entities.shape[1]))
         ids = read_ids(folder / "entities.txt"), read_ids(folder / "relations.txt")
         about = parse_json((folder / "embeddings.json").read_text(encoding="utf-8"))
         found = Embeddings(entities, relations, *ids, norm=about["norm"], steps=about["steps"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise InputError(
             f"holds no embeddings ({error})", where=str(folder), mend="Run kgcorpus train transe"
         ) from None

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from kgcorpus.contracts.draws import hash64
+from trainer.arrays import open_array
 from trainer.config import TranseConfig
 from trainer.kge.embeddings import Embeddings, write_embeddings
 
@@ -105,7 +105,8 @@ class TransE:
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         for table, name in ((self.entities, "entities"), (self.relations, "relations")):
-            table.copy_(torch.from_numpy(np.load(folder / f"{name}.npy", mmap_mode="c")))
+            array = open_array(folder / f"{name}.npy", kind="f", shape=tuple(table.shape), mode="c")
+            table.copy_(torch.from_numpy(array))
 
     def state(self) -> dict[str, Any]:
         """The steps done."""

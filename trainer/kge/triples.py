@@ -16,6 +16,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
+from trainer.arrays import open_array
 from trainer.checkpoint import write_folder
 from trainer.evaluate.files import text_lines
 from trainer.kge.embeddings import read_ids, write_ids
@@ -53,18 +54,23 @@ def ensure_triples(folder: Path, corpus: Path, *, held_out: Path | None) -> Trip
         held_out: a file of lines `h r t`, tab-separated.
 
     Raises:
-        InputError: no table `triples`, a line that is no fact, or nothing left to train on.
+        InputError: no table `triples`, a line that is no fact, nothing left to train on, or a damaged folder.
     """
     if not sealed_files(folder):
         made = _make(corpus, held_out)
         write_folder(folder, lambda target: _write(target, made))
         _log.info("%d facts, left out: %s", len(made.facts), made.left_out)
-    return Triples(
-        np.load(folder / "facts.npy", mmap_mode="r"),
-        read_ids(folder / "entities.txt"),
-        read_ids(folder / "relations.txt"),
-        parse_json((folder / "left_out.json").read_text(encoding="utf-8")),
-    )
+    try:
+        return Triples(
+            open_array(folder / "facts.npy", kind="i", shape=(None, 3)),
+            read_ids(folder / "entities.txt"),
+            read_ids(folder / "relations.txt"),
+            parse_json((folder / "left_out.json").read_text(encoding="utf-8")),
+        )
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"holds no facts ({error})", where=str(folder), mend="Delete it: the same command makes it again"
+        ) from None
 
 
 def read_facts(path: Path) -> pa.Table:

@@ -11,6 +11,7 @@ from torch import Tensor
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.files import parse_json
 from trainer.config import TrelmConfig
+from trainer.pretrained import read_tensors
 from trainer.trelm.memory import MemoryBank
 from trainer.trelm.model import TrelmModel
 
@@ -41,9 +42,7 @@ def save_extras(
 
 def load_extras(folder: Path, model: TrelmModel, memory: MemoryBank | None = None) -> None:
     """Read into the heads, and into the memory where one is given, what `save_extras` wrote."""
-    from safetensors.torch import load_file
-
-    tensors = load_file(folder / TENSORS)
+    tensors = read_tensors(folder / TENSORS)
     heads = {name: tensor for name, tensor in tensors.items() if not name.startswith("memory.")}
     model.load_state_dict(heads, strict=False)
     if memory is not None:

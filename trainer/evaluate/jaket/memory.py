@@ -31,6 +31,7 @@ from trainer.jaket.passages import read_passages, vocabulary_of
 from trainer.jaket.scoring import hops_of, score
 from trainer.jaket.tasks import Tasks, neighbourhood
 from trainer.jaket.text import Text, link, prepare
+from trainer.pretrained import read_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -172,15 +173,13 @@ def _ask(
 
 
 def _arms(jaket: JaketModel, folder: Path, tasks: Tasks, store: GraphStore) -> dict[str, _Arm]:
-    from safetensors.torch import load_file
-
     everyone, pad = np.arange(len(tasks.entities)), store.tokenizer.pad_token_id
     if store.entities_key == jaket.config.entities_key:
-        own = load_file(folder / MEMORY)["context"].float().to(jaket.device)
+        own = read_tensors(folder / MEMORY)["context"].float().to(jaket.device)
     else:
         own = encode(jaket, tasks.entities, everyone, pad=pad)
     before = copy.deepcopy(jaket)
-    before.lm.load_state_dict(load_file(folder / FIRST_LOWER), strict=False)
+    before.lm.load_state_dict(read_tensors(folder / FIRST_LOWER), strict=False)
     torch.manual_seed(hash64(tasks.seed, "jaket-random-memory"))
     # As far from each other, in each dimension, as the real ones.
     drawn = torch.randn(own.shape).to(own) * own.std(dim=0) + own.mean(dim=0)
