@@ -30,11 +30,21 @@ class Ahead(Generic[T]):
 
     def take(self, step: int) -> T:
         """What the step reads; the next one is begun."""
-        coming = self._coming
-        made = coming[1].result() if coming and coming[0] == step else self._make_one(step)
+        taken, self._state = self._coming_to(step).result()
         self._coming = step + 1, self._worker.submit(self._make_one, step + 1)
-        taken, self._state = made
         return taken
+
+    def peek(self, step: int) -> T:
+        """What the step will read; `take` gives the same, and the state stays."""
+        return self._coming_to(step).result()[0]
+
+    def _coming_to(self, step: int) -> "Future[tuple[T, dict[str, Any]]]":
+        if self._coming and self._coming[0] != step:
+            # Another step than the next one begins where the last one that was taken ended.
+            self.load_state(self._state)
+        if not self._coming:
+            self._coming = step, self._worker.submit(self._make_one, step)
+        return self._coming[1]
 
     def state(self) -> dict[str, Any]:
         """Where the streams stood after the last step that was taken."""

@@ -125,9 +125,8 @@ class ShardStream(Generic[RecordT]):
             while self._record == len(self._order):
                 self._next_group()
             ahead = self._order[self._record :][: count - walked]
-            own = ahead[(self._rank - walked) % self._world :: self._world].tolist()
-            read, epoch = self._rows.record, self._epoch
-            records += [read(row, self._max_length, epoch=epoch, copy=copy) for row, copy in own]
+            own = ahead[(self._rank - walked) % self._world :: self._world]
+            records += self._rows.records(own, self._max_length, epoch=self._epoch)
             self._record += len(ahead)
             walked += len(ahead)
         return cast(list[RecordT], records)
@@ -226,7 +225,8 @@ class _Rows:
         self._names: list[str] = table["id"].to_pylist()
         self._starts: list[int] = np.concatenate([[0], np.cumsum(table["tokens"].to_numpy())]).tolist()
         self._ids = _values(table["ids"])
-        self._mentions = table if "mentions" in table.schema.names else None
+        nested = [name for name in ("sentences", "mentions") if name in table.schema.names]
+        self._mentions = table.select(nested) if "mentions" in nested else None
         self._slotted = "slot" in table.schema.names
         if self._slotted:
             self._kinds: list[str] = table["kind"].to_pylist()
@@ -237,17 +237,37 @@ class _Rows:
             slot, sentence = np.zeros(longest, np.int8), np.full(longest, -1, np.int16)
             self._no_slots = [(slot[:n], sentence[:n]) for n in range(longest + 1)]
 
-    def record(self, row: int, max_length: int, *, epoch: int, copy: int) -> Record | MentionRecord:
-        span = slice(self._starts[row], self._starts[row + 1])
-        name, ids = self._names[row] + (f"~{copy}" if copy else ""), self._ids[span]
+    def records(
+        self, chosen: NDArray[np.int64], max_length: int, *, epoch: int
+    ) -> Sequence[Record | MentionRecord]:
+        """The records at `chosen` [records, 2], pairs of a row and which copy of it."""
+        if self._mentions is None:
+            return [self._plain(row, copy, max_length, epoch) for row, copy in chosen.tolist()]
+        spans = [_dicts(column.combine_chunks()) for column in self._mentions.take(chosen[:, 0])]
+        found: list[Record | MentionRecord] = []
+        for (row, copy), *own in zip(chosen.tolist(), *spans, strict=True):
+            name, ids = self._ids_of(row, copy, max_length)
+            # What does not lie before the closing special token is left out.
+            inside = [[span for span in column if span["end"] < len(ids)] for column in own]
+            of = dict(zip(self._mentions.column_names, inside, strict=True))
+            found.append(MentionRecord(name, ids, of.get("sentences", []), of["mentions"], epoch))
+        return found
+
+    def _plain(self, row: int, copy: int, max_length: int, epoch: int) -> Record:
+        name, ids = self._ids_of(row, copy, max_length)
         if self._slotted:
+            span = slice(self._starts[row], self._starts[row + 1])
             return Record(name, self._kinds[row], ids, self._slot[span], self._sentence[span], epoch)
-        if len(ids) > max_length:
+        return Record(name, "plain", ids, *self._no_slots[len(ids)], epoch)
+
+    def _ids_of(self, row: int, copy: int, max_length: int) -> tuple[str, NDArray[np.int32]]:
+        name, ids = self._names[row], self._ids[self._starts[row] : self._starts[row + 1]]
+        if copy:
+            name = f"{name}~{copy}"
+        if len(ids) > max_length and not self._slotted:
             # The closing special token stays.
             ids = np.concatenate([ids[: max_length - 1], ids[-1:]])
-        if self._mentions is not None:
-            return _mention_record(self._mentions.slice(row, 1), name, ids, epoch)
-        return Record(name, "plain", ids, *self._no_slots[len(ids)], epoch)
+        return name, ids
 
 
 def _expected_copies(languages: Counter[str], exponent: float) -> dict[str, float] | None:
@@ -259,14 +279,20 @@ def _expected_copies(languages: Counter[str], exponent: float) -> dict[str, floa
     return {lang: wanted[lang] * share / n for lang, n in languages.items()}
 
 
-def _mention_record(row: pa.Table, name: str, ids: NDArray[np.int32], epoch: int) -> MentionRecord:
-    """The record of a table of one row; what does not lie before the closing special token is left out."""
-    inside = {
-        column: [span for span in row[column][0].as_py() if span["end"] < len(ids)]
-        for column in ("sentences", "mentions")
-        if column in row.schema.names
-    }
-    return MentionRecord(name, ids, inside.get("sentences", []), inside["mentions"], epoch)
+def _dicts(values: pa.Array) -> list[Any]:
+    """An array's values as Python objects; of structs and lists of them without an object a scalar."""
+    kind = values.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        flat, ends = _dicts(values.flatten()), np.cumsum(values.value_lengths().fill_null(0).to_numpy())
+        starts = ends - values.value_lengths().fill_null(0).to_numpy()
+        return [flat[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    if pa.types.is_struct(kind):
+        names = [field.name for field in kind]
+        columns = [_dicts(column) for column in values.flatten()]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    if values.null_count and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return values.to_pylist()
+    return values.to_numpy(zero_copy_only=False).tolist()
 
 
 def _values(column: pa.ChunkedArray) -> NDArray[Any]:

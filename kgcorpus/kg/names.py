@@ -119,6 +119,16 @@ class Names:
         """[n] the rows of these ids in every `Book`, -1 for an unknown one."""
         return self._index.find(ids)
 
+    def places(self, ids: pa.Array) -> NDArray[np.int64]:
+        """The same without compiled code, for a few large batches: the table is built in each call."""
+        found = pc.index_in(ids.cast(_TEXT), value_set=self._ids)
+        return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+    @property
+    def row_of(self) -> Mapping[str, int]:
+        """Id -> its row in every `Book`; for single ids, which take a Python string each."""
+        return self._row
+
     def book(self, lang: str) -> Book:
         """The names of one language; all missing where the table has none of it."""
         if lang not in self._books:

@@ -1,3 +1,4 @@
+import copy
 import threading
 
 import pytest
@@ -67,3 +68,15 @@ def test_a_fault_in_the_next_step_comes_when_it_is_taken():
     assert ahead.take(0) == 0
     with pytest.raises(ValueError, match="broken record"):
         ahead.take(1)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=12))
+def test_a_step_that_was_peeked_at_is_taken_unchanged_and_another_starts_where_the_last_one_ended(asked):
+    plain, ahead = Stream(), Stream().ahead()
+    for peeks, step in asked:
+        if peeks:
+            before = ahead.state()
+            assert ahead.peek(step) == Stream.make(copy.copy(plain), step)
+            assert ahead.state() == before
+        assert ahead.take(step) == plain.make(step)
+        assert ahead.state() == {"next": plain.next}

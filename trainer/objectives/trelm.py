@@ -6,19 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
+from trainer.ahead import Ahead
 from trainer.claim import claim_file
 from trainer.config import TrainingConfig
 from trainer.digests import digest_of_folder
 from trainer.models import load_lm
 from trainer.objectives import Batch, Objective, Prepared
 from trainer.shards import MentionRecord, ShardStream
+from trainer.trelm.batches import Pending
 from trainer.trelm.examples import Example, Slots
 from trainer.trelm.extras import load_extras, save_extras
 from trainer.trelm.facts import Graph, open_graph
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
+
+
+class _Made(NamedTuple):
+    """A step's examples, and its batches before the memory is read."""
+
+    examples: list[Example]
+    pending: list[Pending]
 
 
 class Trelm(Objective):
@@ -121,13 +130,17 @@ class Trelm(Objective):
         self._counts: Counter[str] = Counter()
         self._cpu = time.process_time()
         self.model = parts.model(packed)
+        self._ahead = Ahead(self._make, state=self._stream.state, load_state=self._stream.load_state)
         self._router = self._make_router(routes) if config.trelm.routing.mode != "none" else None
 
     def next_step(self, step: int) -> list[Batch]:
-        """This rank's batches for the optimizer step after `step` steps."""
-        examples = self._maker.make(self._stream.take(self._config.records_per_step))
-        self._counts = _count(examples)
-        return self._pack(examples, step)
+        """This rank's batches for the optimizer step after `step` steps, made beside the step before.
+
+        The memory is read now: the step before has written to it.
+        """
+        made = self._ahead.take(step)
+        self._counts = _count(made.examples)
+        return self._packer.read(made.pending, weight=self._memory_weight(step))
 
     def probe(self, step: int) -> list[Callable[[], Tensor]]:
         """What gives log P of some CKA tokens of the step to come, at least `routing.tokens` if it has them.
@@ -136,11 +149,9 @@ class Trelm(Objective):
             Functions that run the model on one batch each and return log P [tokens], of the same tokens at
             each call, differentiable in everything that the model computes.
         """
-        state = self._stream.state()
-        examples = self._maker.make(self._stream.take(self._config.records_per_step))
-        self._stream.load_state(state)
-        enough = _first(examples, self._options.routing.tokens)
-        batches = self._pack(enough, step)
+        enough = _first(self._ahead.peek(step).examples, self._options.routing.tokens)
+        pending = self._packer.pending(enough, step=step, share=self._injected_share(step))
+        batches = self._packer.read(pending, weight=self._memory_weight(step))
         device = self.model.packed.table.device
         inputs = [{n: torch.from_numpy(a).to(device) for n, a in batch.inputs.items()} for batch in batches]
         return [partial(self.model.cka_log_probability, part) for part in inputs]
@@ -175,11 +186,11 @@ class Trelm(Objective):
     def state(self) -> dict[str, Any]:
         """Where the stream and the router stand."""
         router = {"router": self._router.state()} if self._router is not None else {}
-        return {"stream": self._stream.state(), **router}
+        return {"stream": self._ahead.state(), **router}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
-        self._stream.load_state(state["stream"])
+        self._ahead.load_state(state["stream"])
         if self._router is not None:
             self._router.load_state(state["router"])
 
@@ -221,10 +232,12 @@ class Trelm(Objective):
             return LowRank(subject, self._options, total_steps=self.total_steps, seed=config.seed)
         return Router(subject, self._options, total_steps=self.total_steps, seed=config.seed, log=routes)
 
-    def _pack(self, examples: Sequence[Example], step: int) -> list[Batch]:
-        share = decayed(step, self.total_steps, self._options.inject_decay)
-        weight = self._memory_weight(step)
-        return self._packer.batches(examples, step=step, memory_weight=weight, injected_share=share)
+    def _make(self, step: int) -> "_Made":
+        examples = self._maker.make(self._stream.take(self._config.records_per_step))
+        return _Made(examples, self._packer.pending(examples, step=step, share=self._injected_share(step)))
+
+    def _injected_share(self, step: int) -> float:
+        return decayed(step, self.total_steps, self._options.inject_decay)
 
     def _memory_weight(self, step: int) -> float:
         epoch_steps = self._stream.rows / self._config.records_per_step

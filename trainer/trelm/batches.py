@@ -1,5 +1,6 @@
 """Examples packed into rows: the arrays of one forward pass."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,17 +11,27 @@ from trainer.objectives import Batch
 from trainer.packing import pack
 from trainer.trelm.examples import Example, Question, Spot
 from trainer.trelm.injection import Knowledge, signs
+from trainer.trelm.labels import ranges
 from trainer.trelm.memory import MemoryBank, printed_terms, window
 from trainer.trelm.negatives import NegativeSampler
 
 Arrays = dict[str, NDArray[Any]]
 
 
-class _Remembered(NamedTuple):
-    """What the memory has for an example's spots that are read [spots, hidden], and whether it has any."""
+class Pending(NamedTuple):
+    """A batch before the memory is read.
 
-    rows: NDArray[np.float32]
-    readable: NDArray[np.bool_]
+    Attributes:
+        batch: all but what is read.
+        slots: [spots] of the memory, of the spots that are read.
+        at: [tokens] places in the flattened rows where they are read.
+        spot: [tokens] which spot each of them belongs to.
+    """
+
+    batch: Batch
+    slots: NDArray[np.int64]
+    at: NDArray[np.int64]
+    spot: NDArray[np.int64]
 
 
 class Packer:
@@ -58,59 +69,86 @@ class Packer:
     def batches(
         self, examples: Sequence[Example], *, step: int, memory_weight: float, injected_share: float = 1.0
     ) -> list[Batch]:
-        """The batches of a step.
+        """The batches of a step: `pending`, then `read`."""
+        return self.read(self.pending(examples, step=step, share=injected_share), weight=memory_weight)
+
+    def pending(self, examples: Sequence[Example], *, step: int, share: float = 1.0) -> list[Pending]:
+        """The batches of a step before the memory is read, which the step before may still write.
 
         Args:
             examples: of the step.
             step: keys the negatives.
-            memory_weight: lambda; 0: nothing is read.
-            injected_share: of an injected embedding; the word's own has the rest.
+            share: of an injected embedding; the word's own has the rest.
         """
         sizes = np.array([len(example.ids) for example in examples], np.int64)
         packed = pack(
             np.concatenate([example.ids for example in examples]), sizes, length=self._length, pad=self._pad
         )
         firsts = packed.flat[np.cumsum(sizes) - sizes]
-        memories = self._read(examples, memory_weight)
-        batches = []
+        found = []
         for first in range(0, len(packed.ids), self._rows):
             rows = slice(first, first + self._rows)
             offsets = firsts - first * self._length
             here = np.flatnonzero((offsets >= 0) & (offsets < self._rows * self._length)).tolist()
             members = [(examples[i], int(offsets[i])) for i in here]
+            closed = np.ones(packed.ids[rows].size, bool)
+            for example, offset in members:
+                closed[offset : offset + len(example.ids)] = example.closed
             inputs: Arrays = {
                 "ids": packed.ids[rows],
                 "segments": packed.segments[rows],
                 "positions": packed.positions[rows],
                 **_predicted(members),
-                **self._injected(members, injected_share),
+                **self._injected(members, closed, share),
                 **self._asked(members, step),
-                **self._memory_arrays(members, [memories[i] for i in here], memory_weight),
+                **self._written(members),
             }
-            batches.append(
-                Batch(
-                    inputs=inputs,
-                    counts=np.array([len(inputs["labels"]), len(inputs["asked_labels"])]),
-                    records=[example.name for example, _ in members],
-                    tokens=int(sizes[here].sum()),
-                )
+            batch = Batch(
+                inputs=inputs,
+                counts=np.array([len(inputs["labels"]), len(inputs["asked_labels"])]),
+                records=[example.name for example, _ in members],
+                tokens=int(sizes[here].sum()),
             )
+            read = [(spot, offset) for example, offset in members for spot in example.spots if spot.read]
+            at, spot = _spread([(offset + spot.start, offset + spot.end) for spot, offset in read])
+            open_ = ~closed[at]
+            slots = np.array([spot.slot for spot, _ in read], np.int64)
+            found.append(Pending(batch, slots, at[open_], spot[open_]))
+        return found
+
+    def read(self, pending: Sequence[Pending], *, weight: float) -> list[Batch]:
+        """The batches with what the memory holds; ranks may have different numbers, but meet once a step.
+
+        Args:
+            pending: of `pending`.
+            weight: lambda; 0: nothing is read.
+        """
+        if self._memory is None or weight <= 0:
+            return [part.batch for part in pending]
+        rows, readable = self._memory.read(np.concatenate([part.slots for part in pending]))
+        ends = np.cumsum([len(part.slots) for part in pending])[:-1]
+        batches = []
+        for part, own, has in zip(pending, np.split(rows, ends), np.split(readable, ends), strict=True):
+            kept = has[part.spot]
+            at, row = _once(part.at[kept], (np.cumsum(has) - 1)[part.spot[kept]])
+            read: Arrays = {"read_at": at, "read_row": row, "read": own[has]}
+            read["read_weight"] = np.full(int(has.sum()), weight, np.float32)
+            batches.append(dataclasses.replace(part.batch, inputs={**part.batch.inputs, **read}))
         return batches
 
-    def _injected(self, members: Sequence[tuple[Example, int]], share: float) -> Arrays:
+    def _injected(
+        self, members: Sequence[tuple[Example, int]], closed: NDArray[np.bool_], share: float
+    ) -> Arrays:
         """The facts injected, and where: at every token of the mention that is not closed."""
         found = [
-            (question.target, question.target.injected, example, offset)
+            (question.target.injected, offset + question.target.start, offset + question.target.end)
             for example, offset in members
             for question in example.questions
         ]
-        facts = [fact for _, fact, _, _ in found if fact is not None]
-        spans = [
-            (offset, _open(example, target.start, target.end))
-            for target, fact, example, offset in found
-            if fact is not None
-        ]
-        at, row = _once(*_spread(spans))
+        facts = [fact for fact, _, _ in found if fact is not None]
+        at, row = _spread([(start, end) for fact, start, end in found if fact is not None])
+        open_ = ~closed[at]
+        at, row = _once(at[open_], row[open_])
         return {
             **({"injected_share": np.array([share], np.float32)} if share < 1 else {}),
             "injected_at": at,
@@ -131,7 +169,7 @@ class Packer:
             log_expected, of_labels = self._negatives.log_expected(tokens, pool, step=step)
             correction = {"log_expected": log_expected, "log_expected_labels": of_labels}
         spans = [
-            (offset, np.arange(question.target.start, question.target.end)) for question, offset in questions
+            (offset + question.target.start, offset + question.target.end) for question, offset in questions
         ]
         return {
             "query_at": _spread(spans)[0],
@@ -148,28 +186,12 @@ class Packer:
             **correction,
         }
 
-    def _read(self, examples: Sequence[Example], weight: float) -> list[_Remembered]:
-        """What the memory has for the spots of each example that are read: one question for all of them.
-
-        Ranks may have different numbers of batches, but meet once a step.
-        """
-        if self._memory is None or weight <= 0:
-            return [_Remembered(np.empty((0, 0), np.float32), np.empty(0, bool))] * len(examples)
-        slots = [[spot.slot for spot in example.spots if spot.read] for example in examples]
-        rows, readable = self._memory.read(np.array([slot for own in slots for slot in own], np.int64))
-        ends = np.cumsum([len(own) for own in slots])[:-1]
-        return [
-            _Remembered(*parts) for parts in zip(np.split(rows, ends), np.split(readable, ends), strict=True)
-        ]
-
-    def _memory_arrays(
-        self, members: Sequence[tuple[Example, int]], memories: Sequence[_Remembered], weight: float
-    ) -> Arrays:
-        """What is read, and of which states what is written is made; nothing without a memory."""
+    def _written(self, members: Sequence[tuple[Example, int]]) -> Arrays:
+        """Of which states what is written is made; nothing without a memory."""
         if self._memory is None:
             return {}
         spots = [(spot, example, offset) for example, offset in members for spot in example.spots]
-        around = [(offset, np.arange(*self._around(spot, example))) for spot, example, offset in spots]
+        around = [self._around(spot, example, offset) for spot, example, offset in spots]
         arrays: Arrays = {
             "write_at": _spread(around)[0],
             "write_starts": _starts(around),
@@ -180,51 +202,34 @@ class Packer:
         if self._literal:
             divisors = [printed_terms(spot.start, spot.end, k=self._window) for spot, _, _ in spots]
             arrays["write_divisor"] = np.array(divisors, np.float32)
-        if weight > 0:
-            reading = [(spot, example, offset) for spot, example, offset in spots if spot.read]
-            readable = np.concatenate([memory.readable for memory in memories])
-            spans = [
-                (offset, _open(example, spot.start, spot.end))
-                for (spot, example, offset), chosen in zip(reading, readable, strict=True)
-                if chosen
-            ]
-            at, row = _once(*_spread(spans))
-            read = np.concatenate([memory.rows for memory in memories])[readable]
-            arrays |= {"read_at": at, "read_row": row, "read": read}
-            arrays["read_weight"] = np.full(len(spans), weight, np.float32)
         return arrays
 
-    def _around(self, spot: Spot, example: Example) -> tuple[int, int]:
-        return window(spot.start, spot.end, k=self._window, tokens=len(example.ids))
+    def _around(self, spot: Spot, example: Example, offset: int) -> tuple[int, int]:
+        first, last = window(spot.start, spot.end, k=self._window, tokens=len(example.ids))
+        return offset + first, offset + last
 
 
 def _first_of_each(pairs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
     """[pairs] whether no equal pair comes before."""
-    first = np.zeros(len(pairs), np.bool_)
-    first[np.unique(np.array(pairs, np.int64).reshape(-1, 2), axis=0, return_index=True)[1]] = True
-    return first
+    first = dict(zip(reversed(pairs), reversed(range(len(pairs))), strict=True))
+    return np.array([first[pair] == i for i, pair in enumerate(pairs)], np.bool_)
 
 
 def _predicted(members: Sequence[tuple[Example, int]]) -> Arrays:
-    spans = [(offset, np.flatnonzero(example.predicted)) for example, offset in members]
+    where = [offset + np.flatnonzero(example.predicted) for example, offset in members]
     labels = [example.labels[example.predicted] for example, _ in members]
-    return {"where": _spread(spans)[0], "labels": np.concatenate(labels).astype(np.int64)}
-
-
-def _open(example: Example, start: int, end: int) -> NDArray[np.int64]:
-    """The tokens of a span where knowledge and memory may enter."""
-    return start + np.flatnonzero(~example.closed[start:end])
+    return {"where": np.concatenate(where), "labels": np.concatenate(labels).astype(np.int64)}
 
 
 def _answer_places(questions: Sequence[tuple[Question, int]]) -> NDArray[np.int64]:
     return np.array([offset + place for question, offset in questions for place in question.places], np.int64)
 
 
-def _spread(spans: Sequence[tuple[int, NDArray[np.int64]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The spans' places one after the other, and which span each belongs to."""
-    places = [offset + within for offset, within in spans]
-    rows = np.repeat(np.arange(len(spans)), [len(within) for _, within in spans])
-    return np.concatenate([np.empty(0, np.int64), *places]), rows
+def _spread(spans: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places in the spans [start, end), one span after the other, and which span each belongs to."""
+    bounds = np.array(spans, np.int64).reshape(-1, 2)
+    sizes = bounds[:, 1] - bounds[:, 0]
+    return ranges(bounds[:, 0], sizes), np.repeat(np.arange(len(spans)), sizes)
 
 
 def _once(at: NDArray[np.int64], row: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -233,7 +238,7 @@ def _once(at: NDArray[np.int64], row: NDArray[np.int64]) -> tuple[NDArray[np.int
     return at, row[first]
 
 
-def _starts(spans: Sequence[tuple[int, NDArray[np.int64]]]) -> NDArray[np.int64]:
+def _starts(spans: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
     """Where each span starts among all the places."""
-    sizes = np.array([len(within) for _, within in spans], np.int64)
+    sizes = np.array([end - start for start, end in spans], np.int64)
     return np.cumsum(sizes) - sizes

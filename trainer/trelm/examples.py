@@ -11,7 +11,7 @@ from trainer.masking import Vocabulary, mask_share
 from trainer.shards import MentionRecord
 from trainer.trelm.labels import LabelTokens
 from trainer.trelm.negatives import Asked
-from trainer.trelm.targets import Target, TargetChooser
+from trainer.trelm.targets import Chosen, Target, TargetChooser
 from trainer.trelm.words import WordFinder
 
 
@@ -77,25 +77,33 @@ class Slots:
     def __len__(self) -> int:
         return len(self._entities) + len(self._hashes)
 
-    def find(self, record: MentionRecord, targets: Sequence[Target]) -> list[Spot]:
-        """The spots of a passage; no word of a mention is one by itself."""
-        read = {(target.start, target.end) for target in targets}
-        outside = np.ones(len(record.ids), bool)
-        spots = []
-        for mention in record.mentions:
-            start, end = mention["start"], mention["end"]
-            outside[start:end] = False
-            if mention["qid"] in self._entities:
-                spots.append(Spot(start, end, self._entities[mention["qid"]], (start, end) in read))
-        words = self._finder.find(record.ids)
+    def find(self, records: Sequence[MentionRecord], targets: Sequence[Sequence[Target]]) -> list[list[Spot]]:
+        """The spots of each passage; no word of a mention is one by itself."""
+        found = [self._mentions(record, own) for record, own in zip(records, targets, strict=True)]
+        ids = np.concatenate([record.ids for record in records])
+        ends = np.cumsum([len(record.ids) for record in records])
+        words = self._finder.find(ids, records=np.concatenate([[0], ends[:-1]]))
         places = np.searchsorted(self._hashes, words.hashes)
         known = words.content & (places < len(self._hashes))
         known[known] = self._hashes[places[known]] == words.hashes[known]
-        for i in np.flatnonzero(known).tolist():
-            start, end = int(words.starts[i]), int(words.ends[i])
-            if outside[start:end].all():
-                spots.append(Spot(start, end, len(self._entities) + int(places[i]), read=True))
-        return spots
+        chosen = np.flatnonzero(known)
+        owners = np.searchsorted(ends, words.starts[chosen], side="right")
+        for i, owner in zip(chosen.tolist(), owners.tolist(), strict=True):
+            before = int(ends[owner]) - len(records[owner].ids)
+            start, end = int(words.starts[i]) - before, int(words.ends[i]) - before
+            spans = ((mention["start"], mention["end"]) for mention in records[owner].mentions)
+            if not any(first < end and start < last for first, last in spans):
+                found[owner].append(Spot(start, end, len(self._entities) + int(places[i]), read=True))
+        return found
+
+    def _mentions(self, record: MentionRecord, targets: Sequence[Target]) -> list[Spot]:
+        read = {(target.start, target.end) for target in targets}
+        spans = ((mention["start"], mention["end"], mention["qid"]) for mention in record.mentions)
+        return [
+            Spot(start, end, self._entities[qid], (start, end) in read)
+            for start, end, qid in spans
+            if qid in self._entities
+        ]
 
 
 class ExampleMaker:
@@ -138,14 +146,22 @@ class ExampleMaker:
             seed=self._seed,
             stream="trelm",
         )
+        chosen = [self._chooser.choose(record) for record in records]
+        spots: list[list[Spot]] = [[] for _ in records]
+        if self._slots:
+            spots = self._slots.find(records, [own.targets for own in chosen])
         cuts = np.cumsum([len(record.ids) for record in records])[:-1]
-        parts = zip(records, np.split(masked.ids, cuts), np.split(masked.predicted, cuts), strict=True)
-        return [self._example(*part) for part in parts]
+        ids, predicted = np.split(masked.ids, cuts), np.split(masked.predicted, cuts)
+        return [self._example(*part) for part in zip(records, ids, predicted, chosen, spots, strict=True)]
 
     def _example(
-        self, record: MentionRecord, ids: NDArray[np.int32], predicted: NDArray[np.bool_]
+        self,
+        record: MentionRecord,
+        ids: NDArray[np.int32],
+        predicted: NDArray[np.bool_],
+        chosen: Chosen,
+        spots: list[Spot],
     ) -> Example:
-        chosen = self._chooser.choose(record)
         hidden = np.zeros_like(predicted)
         if self._in_text:
             for target in chosen.targets:
@@ -157,7 +173,7 @@ class ExampleMaker:
             predicted=predicted,
             closed=predicted | hidden,
             questions=[self._question(record, target) for target in chosen.targets],
-            spots=self._slots.find(record, chosen.targets) if self._slots else [],
+            spots=spots,
             counts=chosen.counts,
         )
 

@@ -1,6 +1,6 @@
 """The corpus's graph as sorted arrays: a fact's true ends, and the entities that a relation leads to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +10,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from kgcorpus.contracts.languages import base_language_of
+from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
+from kgcorpus.tokens import tokenizer_key
+from trainer.trelm.labels import LabelTokens
+
+# Raised when the same labels get other tokens.
+_VERSION = 1
 
 
 class Facts:
     """Facts by number, sorted once by each of the keys that are asked for.
 
-    Memory: 40 bytes a fact, and the ids.
+    Memory: 32 bytes a fact, and the ids.
 
     Args:
         triples: columns h, r, t.
@@ -34,19 +41,40 @@ class Facts:
         self._relation_row = {r: i for i, r in enumerate(relations.dictionary.to_pylist())}
         h, t = np.split(coded.indices.to_numpy().astype(np.int64), 2)
         r = relations.indices.to_numpy().astype(np.int64)
+        size = len(self._entities), len(self._relation_row)
         # By the direction in which the other end is asked for.
-        self._by_direction = {"tail": _Sorted.of(h, r, t), "head": _Sorted.of(t, r, h)}
+        self._by_direction = {"tail": _Sorted.of(h, r, t, size), "head": _Sorted.of(t, r, h, size)}
 
     @cached_property
     def _entity_row(self) -> dict[str, int]:
         return {qid: i for i, qid in enumerate(self._entities)}
 
-    def true_ends(self, qid: str, relation: str, direction: str) -> list[str]:
-        """All ends that the graph gives an entity by a relation; `tail`: the entity is the head."""
-        entity, r = self._entity_row.get(qid), self._relation_row.get(relation)
-        if entity is None or r is None:
-            return []
-        return list(self._entities[self._by_direction[direction].ends(entity, r)])
+    @property
+    def entities(self) -> pa.Array:
+        """The ids that stand in a fact, by number."""
+        return pa.array(self._entities, pa.string())
+
+    def number(self, qid: str) -> int:
+        """An entity's number, -1 for one without a fact."""
+        return self._entity_row.get(qid, -1)
+
+    def ends(self, qid: str, relation: str, direction: str) -> NDArray[np.int64]:
+        """The numbers of all ends that the graph gives an entity; `tail`: the entity is the head."""
+        first, last = self.bounds([(qid, relation)], direction)[0].tolist()
+        return self._by_direction[direction].other[first:last]
+
+    def bounds(self, asked: Sequence[tuple[str, str]], direction: str) -> NDArray[np.int64]:
+        """[asked, 2] where the other ends of (entity, relation) begin and end in `others(direction)`."""
+        entities = np.array([self._entity_row.get(qid, -1) for qid, _ in asked], np.int64)
+        relations = np.array([self._relation_row.get(r, -1) for _, r in asked], np.int64)
+        keys = relations * len(self._entities) + entities
+        bounds = np.searchsorted(self._by_direction[direction].key, np.stack([keys, keys + 1], axis=1))
+        bounds[(entities < 0) | (relations < 0)] = 0
+        return bounds
+
+    def others(self, direction: str) -> NDArray[np.int64]:
+        """[facts] the other ends, in the order that `bounds` speaks of."""
+        return self._by_direction[direction].other
 
     def range_of(self, relation: str, direction: str) -> "Range":
         """The entities that stand at a relation's other end, one a fact."""
@@ -57,44 +85,55 @@ class Facts:
 
 @dataclass(frozen=True)
 class Range:
-    """A relation's other ends, as often as facts name them."""
+    """A relation's other ends, as often as facts name them.
 
-    _rows: NDArray[np.int64]
+    Attributes:
+        rows: [facts] numbers of the entities.
+    """
+
+    rows: NDArray[np.int64]
     _entities: NDArray[Any]
 
     def __len__(self) -> int:
-        return len(self._rows)
-
-    def take(self, places: NDArray[np.int64]) -> list[str]:
-        """The entities at these places."""
-        return list(self._entities[self._rows[places]])
+        return len(self.rows)
 
     def counts(self) -> dict[str, int]:
         """Entity -> facts that name it."""
-        rows, times = np.unique(self._rows, return_counts=True)
+        rows, times = np.unique(self.rows, return_counts=True)
         return dict(zip(self._entities[rows], times.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
 class _Sorted:
-    """Facts ordered by (relation, given entity, other entity)."""
+    """Facts ordered by (relation, given entity, other entity).
 
-    given: NDArray[np.int64]
-    relation: NDArray[np.int64]
+    Attributes:
+        key: [facts] relation * entities + given entity, ascending.
+        other: [facts] other entity.
+        first: [relations + 1] where each relation's facts begin.
+    """
+
+    key: NDArray[np.int64]
     other: NDArray[np.int64]
+    first: NDArray[np.int64]
 
     @classmethod
-    def of(cls, given: NDArray[np.int64], relation: NDArray[np.int64], other: NDArray[np.int64]) -> "_Sorted":
-        order = np.lexsort((other, given, relation))
-        return cls(given[order], relation[order], other[order])
+    def of(
+        cls,
+        given: NDArray[np.int64],
+        relation: NDArray[np.int64],
+        other: NDArray[np.int64],
+        size: tuple[int, int],
+    ) -> "_Sorted":
+        """Order facts; `size`: the numbers of entities and relations."""
+        entities, relations = size
+        key = relation * entities + given
+        order = np.lexsort((other, key))
+        key = key[order]
+        return cls(key, other[order], np.searchsorted(key, np.arange(relations + 1) * entities))
 
     def of_relation(self, relation: int) -> NDArray[np.int64]:
-        return self.other[slice(*np.searchsorted(self.relation, [relation, relation + 1]))]
-
-    def ends(self, given: int, relation: int) -> NDArray[np.int64]:
-        first, last = np.searchsorted(self.relation, [relation, relation + 1])
-        inside = np.searchsorted(self.given[first:last], [given, given + 1])
-        return self.other[first + inside[0] : first + inside[1]]
+        return self.other[self.first[relation] : self.first[relation + 1]]
 
 
 @dataclass(frozen=True)
@@ -106,20 +145,34 @@ class Graph:
         entities: their names.
         relations: their names; None where they were not asked for.
         lang: the language of the records' labels: the build's first.
+        corpus: the build's folder, whose `tokens` holds the labels' tokens.
+        digests: of the tables' content.
     """
 
     facts: Facts
     entities: Names
     relations: Names | None
     lang: str
+    corpus: Path
+    digests: Mapping[str, str]
 
-    def entity_label(self, qid: str) -> str | None:
-        """The label that the records use."""
-        return self.entities.label(qid, self.lang)
+    def entity_tokens(self, tokenizer: Tokenizer) -> LabelTokens:
+        """The tokens of the entities' labels, as the records use them."""
+        return self._tokens("entities", self.entities, tokenizer)
 
-    def relation_label(self, pid: str) -> str | None:
-        """The relation's label in the same language."""
-        return self.relations.label(pid, self.lang) if self.relations else None
+    def relation_tokens(self, tokenizer: Tokenizer) -> LabelTokens:
+        """The tokens of the relations' labels in the same language; `relations` is required."""
+        assert self.relations is not None
+        return self._tokens("relations", self.relations, tokenizer)
+
+    def _tokens(self, table: str, names: Names, tokenizer: Tokenizer) -> LabelTokens:
+        plain = Tokenizer.from_str(tokenizer.to_str())
+        plain.no_truncation()
+        plain.no_padding()
+        name = f"labels-{table}-{self.lang}-{self.digests[table][:12]}-{_VERSION}"
+        place = Path("tokens", tokenizer_key(plain), name)
+        refuse_links(self.corpus, place)
+        return LabelTokens(names, self.lang, plain, self.corpus / place)
 
 
 def open_graph(corpus: Path, *, relation_names: bool) -> Graph:
@@ -138,6 +191,8 @@ def open_graph(corpus: Path, *, relation_names: bool) -> Graph:
         names("entities", "qid"),
         names("relations", "pid") if relation_names else None,
         base_language_of(corpus),
+        corpus,
+        {name: manifest.tables[name].digest for name in ("entities", "relations") if name in manifest.tables},
     )
 
 

@@ -74,7 +74,7 @@ class LabelKnowledge:
 
     def has(self, fact: Fact) -> bool:
         """Whether both have a label."""
-        return bool(self._entities.of(fact["other"])) and bool(self._relations.of(fact["r"]))
+        return fact["other"] in self._entities and fact["r"] in self._relations
 
     def others(self, name: str, facts: Sequence[Fact]) -> dict[str, NDArray[np.generic]]:
         """The labels' tokens under `<name>_ids`, and where each label starts under `<name>_starts`."""

@@ -1,20 +1,28 @@
 """What one pass over the training records tells: how often tokens and words stand there, and who is named."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.shards import read_batches
+from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.shards import damage_named, read_batches
 from kgcorpus.tokens import REMADE_BY
+from trainer.arrays import derived
 from trainer.config import TrelmConfig
 from trainer.trelm.targets import is_of_class
 from trainer.trelm.words import WordFinder
+
+# Raised when the same records are counted otherwise.
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,10 @@ def take_inventory(
     vocabulary: int,
     special_ids: Sequence[int],
 ) -> Inventory:
-    """Read the token files once.
+    """Read the token files once, or what was found in them before: it is kept beside them.
 
     Args:
-        files: of the training split.
+        files: of the training split, in one folder.
         config: the class of targets, the quantile of importance, the band of long-tail words.
         words: finds them.
         vocabulary: size of the vocabulary.
@@ -56,6 +64,52 @@ def take_inventory(
     Raises:
         InputError: a file is damaged.
     """
+    options = {
+        "config": config.model_dump(mode="json", include={"inject": True, "min_si": True, "memory": True}),
+        "vocabulary": [vocabulary, *sorted(special_ids)],
+    }
+    key = hash64(_VERSION, json.dumps(options), *(part for file in files for part in _source_of(file)))
+
+    def make() -> dict[str, NDArray[Any]]:
+        return _arrays(_read(files, config, words=words, vocabulary=vocabulary, special_ids=special_ids))
+
+    arrays = derived(files[0].parent / f"inventory-{key:016x}", make)
+    names = [name.decode() for name in arrays["count_names"].tolist()]
+    return Inventory(
+        arrays["unigrams"],
+        tuple(entity.decode() for entity in arrays["entities"].tolist()),
+        arrays["words"],
+        float(arrays["min_si"][0]),
+        dict(zip(names, arrays["counts"].tolist(), strict=True)),
+    )
+
+
+def _source_of(file: Path) -> tuple[str, str]:
+    """What a token file was made from: its name, and the hash of its shard."""
+    with damage_named(file, command=REMADE_BY):
+        metadata = pq.read_schema(file).metadata or {}
+    return file.name, metadata.get(b"source_sha256", b"").decode()
+
+
+def _arrays(found: Inventory) -> dict[str, NDArray[Any]]:
+    return {
+        "unigrams": found.unigrams,
+        "entities": np.array([entity.encode() for entity in found.entities], np.bytes_),
+        "words": found.words,
+        "min_si": np.array([found.min_si]),
+        "count_names": np.array([name.encode() for name in found.counts], np.bytes_),
+        "counts": np.array(list(found.counts.values()), np.int64),
+    }
+
+
+def _read(
+    files: Sequence[Path],
+    config: TrelmConfig,
+    *,
+    words: WordFinder,
+    vocabulary: int,
+    special_ids: Sequence[int],
+) -> Inventory:
     unigrams = np.zeros(vocabulary, np.int64)
     hashes, times = np.empty(0, np.uint64), np.empty(0, np.int64)
     importance: list[NDArray[np.float32]] = []

@@ -1,12 +1,12 @@
-"""The wrong tokens that a true one is told from: half of them hard, none of them true (eq. 2).
+"""Negative sampling for the CKA loss (eq. 2): half hard negatives, half by token frequency, none true.
 
 Every draw is keyed by the step and by what is asked, never by the batch: the same question has the same
-negatives on any rank and beside any neighbours.
+negatives on any rank and beside any neighbours. A batch is drawn by array operations over all its tokens.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,19 @@ from kgcorpus.contracts.draws import hash64, mix64_array
 from trainer.trelm.facts import Facts
 from trainer.trelm.labels import LabelTokens
 from trainer.trelm.targets import Fact
+from trainer.trelm.truths import Truths
 
 _POWER = 0.75
 # Drawn for each one that is needed: some are drawn twice, and some are true.
 _SPARE = 4
-_REMEMBERED = 1 << 16
+# Bytes of the truths' table, of one byte a question and token of the vocabulary.
+_TABLE = 32 << 20
+Group = tuple[str, str, int]
+KeyT = TypeVar("KeyT")
+Int64s = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A token that is asked for: the `place`-th of the label of `fact`'s other end, given entity `qid`."""
 
@@ -50,20 +55,38 @@ class NegativeSampler:
     ) -> None:
         self._facts, self._labels, self._count, self._seed = facts, labels, count, seed
         self._cumulative = np.cumsum(unigrams.astype(np.float64) ** _POWER)
-        self._other_ends = lru_cache(_REMEMBERED)(self._tokens_of_other_ends)
-        self._hard = lru_cache(_REMEMBERED >> 4)(self._draw_hard)
+        # The entities' rows among the labels, by their number among the facts.
+        self._row_of = labels.rows(facts.entities)
+        last = int(labels.ids.max(initial=0))
+        self._vocabulary = max(len(unigrams), last + 1)
+        self._truths = Truths(facts, labels, self._row_of, vocabulary=self._vocabulary)
 
-    def draw(self, asked: Sequence[Asked], *, step: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def draw(self, asked: Sequence[Asked], *, step: int) -> tuple[Int64s, NDArray[np.bool_]]:
         """The batch's pool [P], and which of it are each token's own negatives [tokens, P]."""
         frequent = self._frequent(step)
-        own = [self._choose(token, self._hard_ones(token, step), frequent) for token in asked]
-        pool, places = np.unique(np.concatenate([np.empty(0, np.int64), *own]), return_inverse=True)
-        allowed = np.zeros((len(asked), len(pool)), bool)
-        allowed[np.repeat(np.arange(len(asked)), [len(tokens) for tokens in own]), places] = True
+        groups, group_of = _numbered([_group(token) for token in asked])
+        hard = self._hard(groups, step)
+        size = max(1, _TABLE // self._vocabulary)
+        rows, tokens = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for first in range(0, len(asked), size):
+            part = slice(first, first + size)
+            of, found = self._choose(asked[part], group_of[part], hard, frequent)
+            rows.append(of + first)
+            tokens.append(found)
+        return self._pooled(len(asked), np.concatenate(rows), np.concatenate(tokens))
+
+    def _pooled(self, asked: int, rows: Int64s, tokens: Int64s) -> tuple[Int64s, NDArray[np.bool_]]:
+        taken = np.zeros(self._vocabulary, bool)
+        taken[tokens] = True
+        pool = np.flatnonzero(taken)
+        place = np.empty(self._vocabulary, np.int32)
+        place[pool] = np.arange(len(pool))
+        allowed = np.zeros((asked, len(pool)), bool)
+        allowed[rows, place[tokens]] = True
         return pool, allowed
 
     def log_expected(
-        self, asked: Sequence[Asked], pool: NDArray[np.int64], *, step: int
+        self, asked: Sequence[Asked], pool: Int64s, *, step: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logarithms of how often each token of the pool, and each true one, is drawn for a question.
 
@@ -74,60 +97,126 @@ class NegativeSampler:
         """
         half = self._count / 2
         share = np.diff(self._cumulative, prepend=0.0) / self._cumulative[-1]
-        expected = np.empty((len(asked), len(pool) + 1))
-        for row, token in zip(expected, asked, strict=True):
-            hard, drawn = self._hard_ones(token, step), np.append(pool, token.label)
-            row[:] = half * share[drawn] + np.isin(drawn, hard) * min(1.0, half / max(1, len(hard)))
+        groups, group_of = _numbered([_group(token) for token in asked])
+        hard = self._hard(groups, step)
+        # What the hard half adds to a token of a group: [groups, vocabulary], one byte each and its number.
+        sizes = (hard >= 0).sum(axis=1)
+        member = np.zeros((len(groups), self._vocabulary), bool)
+        member[np.repeat(np.arange(len(groups)), sizes), hard[hard >= 0]] = True
+        added = np.minimum(1.0, half / np.maximum(1, sizes))[:, None]
+        by_group = half * share[pool] + member[:, pool] * added
+        labels = np.array([token.label for token in asked], np.int64)
+        of_labels = half * share[labels] + member[group_of, labels] * added[group_of, 0]
         # A true token that no text has would never be drawn.
-        logarithms = np.log(np.maximum(expected, 1e-9)).astype(np.float32)
-        return logarithms[:, :-1], logarithms[:, -1]
+        logarithms = [np.log(np.maximum(n, 1e-9)).astype(np.float32) for n in (by_group, of_labels)]
+        return logarithms[0][group_of], logarithms[1]
 
-    def other_truths(self, token: Asked) -> NDArray[np.int64]:
+    def other_truths(self, token: Asked) -> Int64s:
         """The tokens of the labels of the question's other true ends, ascending: neither right nor wrong."""
-        fact = token.fact
-        return self._other_ends(token.qid, fact["r"], fact["direction"], fact["other"])
+        return self._truths.of(_question(token))
 
     def _choose(
-        self, token: Asked, hard: NDArray[np.int64], frequent: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """The first half of K that are not true from the hard ones, the rest from the frequent ones."""
-        forbidden = np.append(self.other_truths(token), token.label)
-        first = hard[~np.isin(hard, forbidden)][: self._count // 2]
-        rest = frequent[~np.isin(frequent, np.append(forbidden, first))][: self._count - len(first)]
-        return np.concatenate([first, rest])
+        self, asked: Sequence[Asked], group_of: Int64s, hard: Int64s, frequent: Int64s
+    ) -> tuple[Int64s, Int64s]:
+        """The first half of K that are not true from the hard ones, the rest from the frequent ones.
 
-    def _tokens_of_other_ends(self, qid: str, relation: str, direction: str, other: str) -> NDArray[np.int64]:
-        """The tokens of the labels of all true ends but `other`."""
-        ends = [end for end in self._facts.true_ends(qid, relation, direction) if end != other]
-        return np.unique([t for label in self._labels.of_all(ends) for t in label]).astype(np.int64)
+        Args:
+            asked: tokens of a chunk.
+            group_of: [tokens], rows of `hard`.
+            hard: [groups, H] tokens in drawn order, -1 behind the last.
+            frequent: [F] tokens in drawn order.
 
-    def _hard_ones(self, token: Asked, step: int) -> NDArray[np.int64]:
-        return self._hard(token.fact["r"], token.fact["direction"], token.place, step)
+        Returns:
+            [negatives] which token of the chunk each belongs to, and the negative.
+        """
+        questions, question_of = _numbered([_question(token) for token in asked])
+        labels = np.array([token.label for token in asked], np.int64)[:, None]
+        true = self._truths.table(questions)
+        own = hard[group_of]
+        free = (own >= 0) & (own != labels)
+        free &= ~true[question_of[:, None], own]
+        rank = np.cumsum(free, axis=1, dtype=np.int32)
+        half = self._count // 2
+        first = free & (rank <= half)
+        missing = self._count - np.minimum(rank[:, -1:], half) if own.shape[1] else self._count
+        # Where a hard one stands among the frequent ones; its last column takes those that do not.
+        at = np.full(self._vocabulary, len(frequent), np.int64)
+        at[frequent] = np.arange(len(frequent))
+        rows, columns = np.nonzero(first)
+        again = np.zeros((len(asked), len(frequent) + 1), bool)
+        again[rows, at[own[rows, columns]]] = True
+        free = ~again[:, :-1] & (frequent != labels) & ~true[question_of[:, None], frequent]
+        rest = free & (np.cumsum(free, axis=1, dtype=np.int32) <= missing)
+        more, places = np.nonzero(rest)
+        return np.concatenate([rows, more]), np.concatenate([own[rows, columns], frequent[places]])
 
-    def _draw_hard(self, relation: str, direction: str, place: int, step: int) -> NDArray[np.int64]:
-        """Distinct `place`-th tokens of entities at the relation's other end, in drawn order."""
-        entities = self._facts.range_of(relation, direction)
-        bits = self._bits(_SPARE * self._count, "hard", relation, direction, place, step)
-        if len(entities) <= len(bits):
-            places = np.argsort(bits[: len(entities)], kind="stable")
-        else:
-            places = (_uniform(bits) * len(entities)).astype(np.int64)
-        labels = self._labels.of_all(list(dict.fromkeys(entities.take(places))))
-        return _distinct([label[place] for label in labels if len(label) > place])
+    def _hard(self, groups: Sequence[Group], step: int) -> Int64s:
+        """[groups, H] distinct `place`-th tokens of entities at the relation's other end, in drawn order.
 
-    def _frequent(self, step: int) -> NDArray[np.int64]:
+        Behind the last one of a group follow -1.
+        """
+        width = _SPARE * self._count
+        entities = np.full((len(groups), width), -1, np.int64)
+        bits = self._bits(width, [("hard", *group, step) for group in groups])
+        uniform = _uniform(bits)
+        for i, (relation, direction, _) in enumerate(groups):
+            rows = self._facts.range_of(relation, direction).rows
+            if len(rows) <= width:
+                entities[i, : len(rows)] = rows[np.argsort(bits[i, : len(rows)], kind="stable")]
+            else:
+                entities[i] = rows[(uniform[i] * len(rows)).astype(np.int64)]
+        labels = np.where(entities >= 0, self._row_of[entities], -1)
+        places = np.array([place for _, _, place in groups], np.int64).reshape(-1, 1)
+        inside = self._labels.lengths(labels) > places
+        at = np.where(inside, self._labels.starts[labels] + places, 0)
+        tokens = self._labels.ids[at] if len(self._labels.ids) else np.zeros_like(at)
+        return _distinct_in_rows(np.where(inside, tokens, -1).astype(np.int64))
+
+    def _frequent(self, step: int) -> Int64s:
         """Distinct tokens drawn by their frequency^.75 (Mikolov et al. 2013), in drawn order."""
-        uniform = _uniform(self._bits(_SPARE * self._count, "frequent", step))
+        uniform = _uniform(self._bits(_SPARE * self._count, [("frequent", step)]))
         drawn = np.searchsorted(self._cumulative, uniform * self._cumulative[-1], side="right")
-        return _distinct(drawn.tolist())
+        return _distinct_in_rows(drawn)[0]
 
-    def _bits(self, count: int, *key: int | str) -> NDArray[np.uint64]:
-        start = np.uint64(hash64(self._seed, "negatives", *key))
-        return mix64_array(np.arange(count, dtype=np.uint64) + start)
+    def _bits(self, count: int, keys: Sequence[tuple[int | str, ...]]) -> NDArray[np.uint64]:
+        """[keys, count] random bits."""
+        starts = np.array([hash64(self._seed, "negatives", *key) for key in keys], np.uint64)
+        return mix64_array(np.arange(count, dtype=np.uint64) + starts[:, None])
 
 
-def _distinct(tokens: Sequence[int]) -> NDArray[np.int64]:
-    return np.array(list(dict.fromkeys(tokens)), np.int64)
+def _group(token: Asked) -> Group:
+    return token.fact["r"], token.fact["direction"], token.place
+
+
+def _question(token: Asked) -> tuple[str, str, str, str]:
+    fact = token.fact
+    return token.qid, fact["r"], fact["direction"], fact["other"]
+
+
+def _numbered(keys: Sequence[KeyT]) -> tuple[list[KeyT], Int64s]:
+    """The distinct keys in order, and [keys] the number of each."""
+    numbers: dict[KeyT, int] = {}
+    of = [numbers.setdefault(key, len(numbers)) for key in keys]
+    return list(numbers), np.array(of, np.int64)
+
+
+def _distinct_in_rows(values: Int64s) -> Int64s:
+    """Each row's distinct values >= 0 in the order of their first places, then -1 up to the longest row."""
+    rows, width = values.shape
+    owner, column = np.nonzero(values >= 0)
+    tokens = values[owner, column]
+    # Sorted by row, value and place: the first of each run is the value's first place.
+    keys = (owner * (values.max(initial=0) + 1) + tokens) * width + column
+    keys.sort()
+    first = np.ones(len(keys), bool)
+    first[1:] = keys[1:] // width != keys[:-1] // width
+    keys = keys[first]
+    mask = np.zeros((rows, width), bool)
+    mask[keys // width // (values.max(initial=0) + 1), keys % width] = True
+    sizes = mask.sum(axis=1)
+    packed = np.full((rows, int(sizes.max(initial=0))), -1, np.int64)
+    packed[np.arange(packed.shape[1]) < sizes[:, None]] = values[mask]
+    return packed
 
 
 def _uniform(bits: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -74,7 +74,7 @@ class Parts:
             InputError: the folder holds no vectors.
         """
         plain = tokenizer.backend_tokenizer
-        labels = LabelTokens(graph.entity_label, plain)
+        labels = graph.entity_tokens(plain)
         vocabulary = Vocabulary.of(
             size=len(tokenizer),
             mask=tokenizer.mask_token_id,
@@ -83,7 +83,7 @@ class Parts:
         )
         knowledge: Knowledge
         if options.provider == "shared":
-            knowledge = LabelKnowledge(labels, LabelTokens(graph.relation_label, plain), width=hidden)
+            knowledge = LabelKnowledge(labels, graph.relation_tokens(plain), width=hidden)
         elif kge is None:
             raise UsageError("needs a graph embedding", where="trelm.kge", mend="Run kgcorpus train transe")
         else:
@@ -149,4 +149,4 @@ class Parts:
         )
 
     def _known(self, fact: Fact) -> bool:
-        return self.knowledge.has(fact) and bool(self.labels.of(fact["other"]))
+        return self.knowledge.has(fact) and fact["other"] in self.labels

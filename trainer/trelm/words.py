@@ -51,8 +51,13 @@ class WordFinder:
         self._special, self._begins = special, special | np.array(begins)
         self._letter = ~special & np.array([any(map(str.isalpha, _bare(token))) for token in tokens])
 
-    def find(self, ids: NDArray[np.int32]) -> Words:
-        """The words of ids [tokens]; one record or several, one after the other."""
+    def find(self, ids: NDArray[np.int32], *, records: NDArray[np.int64] | None = None) -> Words:
+        """The words of ids [tokens] of one record, or of several, one after the other.
+
+        Args:
+            ids: of the tokens, special ones included.
+            records: where each record begins; not needed where each begins with a special token.
+        """
         if not len(ids):
             none = np.empty(0, np.int64)
             return Words(none, none, none.astype(np.uint64), none.astype(bool))
@@ -60,6 +65,8 @@ class WordFinder:
         # RoBERTa does not mark a text's first word.
         first[1:] |= self._special[ids[:-1]]
         first[0] = True
+        if records is not None:
+            first[records] = True
         starts = np.flatnonzero(first)
         ends = np.append(starts[1:], len(ids))
         within = np.arange(len(ids)) - np.repeat(starts, ends - starts)

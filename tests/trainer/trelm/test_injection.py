@@ -6,7 +6,6 @@ from kgcorpus.contracts.errors import InputError
 from tests.trainer.trelm.world import LABELS, RELATIONS
 from trainer.kge.embeddings import open_embeddings
 from trainer.trelm.injection import GraphKnowledge, Injection, LabelKnowledge, signs, vectors
-from trainer.trelm.labels import LabelTokens
 
 TAIL = {"r": "P19", "other": "Q201", "direction": "tail", "label": "Newport"}
 HEAD = {"r": "P19", "other": "Q100", "direction": "head", "label": "Ann Ulm"}
@@ -44,8 +43,8 @@ def test_the_first_embeddings_are_as_long_as_the_words_around(vectors):
 
 
 def test_shared_knowledge_is_the_labels_mean_word_embeddings_through_an_mlp(graph, tokenizer):
-    entities = LabelTokens(graph.entity_label, tokenizer.backend_tokenizer)
-    relations = LabelTokens(graph.relation_label, tokenizer.backend_tokenizer)
+    entities = graph.entity_tokens(tokenizer.backend_tokenizer)
+    relations = graph.relation_tokens(tokenizer.backend_tokenizer)
     knowledge = LabelKnowledge(entities, relations, width=16)
     table = torch.randn(len(tokenizer), 16, generator=torch.Generator().manual_seed(0))
     injection = Injection(width=16, hidden=16, scale=0.5, additive=False)
@@ -62,8 +61,8 @@ def test_shared_knowledge_is_the_labels_mean_word_embeddings_through_an_mlp(grap
 
 def test_facts_without_vectors_or_labels_are_unknown(vectors, graph, tokenizer):
     labels = LabelKnowledge(
-        LabelTokens(graph.entity_label, tokenizer.backend_tokenizer),
-        LabelTokens(graph.relation_label, tokenizer.backend_tokenizer),
+        graph.entity_tokens(tokenizer.backend_tokenizer),
+        graph.relation_tokens(tokenizer.backend_tokenizer),
         width=4,
     )
     for knowledge in (GraphKnowledge(open_embeddings(vectors / "model")), labels):

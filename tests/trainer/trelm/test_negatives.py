@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.trainer.trelm.brute_force import BruteForce
 from tests.trainer.trelm.world import LABELS, triples_of
-from trainer.trelm.labels import LabelTokens
 from trainer.trelm.negatives import Asked, NegativeSampler
 
 UNIGRAMS = np.r_[np.zeros(5, np.int64), np.arange(1, 336)]
@@ -13,7 +13,7 @@ K = 16
 
 @pytest.fixture(scope="module")
 def labels(graph, tokenizer):
-    return LabelTokens(graph.entity_label, tokenizer.backend_tokenizer)
+    return graph.entity_tokens(tokenizer.backend_tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -118,18 +118,49 @@ def test_labels_have_the_tokens_of_a_sentence(labels, tokenizer):
     assert labels.of("Q1") == ()
 
 
+def ends_of(facts, qid, relation, direction):
+    entities = facts.entities.to_pylist()
+    return [entities[number] for number in facts.ends(qid, relation, direction)]
+
+
 def test_true_ends_and_ranges_are_those_of_the_triples(graph):
     for h, r, t in triples_of():
-        assert sorted(graph.facts.true_ends(h, r, "tail")) == sorted(
+        assert sorted(ends_of(graph.facts, h, r, "tail")) == sorted(
             x[2] for x in triples_of() if x[:2] == (h, r)
         )
-        assert sorted(graph.facts.true_ends(t, r, "head")) == sorted(
+        assert sorted(ends_of(graph.facts, t, r, "head")) == sorted(
             x[0] for x in triples_of() if x[1:] == (r, t)
         )
     for relation in ("P19", "P551", "P17"):
         for column, direction in ((2, "tail"), (0, "head")):
             expected = Counter(x[column] for x in triples_of() if x[1] == relation)
             assert graph.facts.range_of(relation, direction).counts() == expected
-    assert graph.facts.true_ends("Q1", "P19", "tail") == []
-    assert graph.facts.true_ends("Q100", "P0", "tail") == []
+    assert ends_of(graph.facts, "Q1", "P19", "tail") == []
+    assert ends_of(graph.facts, "Q100", "P0", "tail") == []
     assert len(graph.facts.range_of("P0", "tail")) == 0
+
+
+@pytest.mark.parametrize(("many", "table"), [(2_000, 32 << 20), (0, 32 << 20), (1, 3 * 340)])
+@pytest.mark.parametrize("count", [1, 2, K, 200])
+def test_the_negatives_are_those_of_a_brute_force_sampler(graph, labels, monkeypatch, count, many, table):
+    """Also where every question has many ends, and where a table of truths holds three questions."""
+    monkeypatch.setattr("trainer.trelm.truths._MANY", many)
+    monkeypatch.setattr("trainer.trelm.negatives._TABLE", table)
+    sampler = NegativeSampler(graph.facts, labels, UNIGRAMS, count=count, seed=5)
+    oracle = BruteForce(triples_of(), labels.of, UNIGRAMS, count=count, seed=5)
+    unknown = Asked("Q1", {"r": "P0", "other": "Q2", "direction": "tail"}, 0, 7)
+    asked = [*questions(labels), unknown]
+    for step in range(3):
+        pool, allowed = sampler.draw(asked, step=step)
+        assert [set(pool[own].tolist()) for own in allowed] == [oracle.own(x, step) for x in asked]
+        assert pool.tolist() == sorted(set().union(*(oracle.own(x, step) for x in asked)))
+
+
+def test_counts_of_many_ends_stay_within_their_bytes(graph, labels, monkeypatch):
+    monkeypatch.setattr("trainer.trelm.truths._MANY", 0)
+    monkeypatch.setattr("trainer.trelm.truths._KEPT_BYTES", 400)
+    sampler = NegativeSampler(graph.facts, labels, UNIGRAMS, count=K, seed=5)
+    sampler.draw(questions(labels), step=0)
+    assert 0 < sampler._truths._kept_bytes <= 400
+    kept = sampler._truths._kept.values()
+    assert sum(part.nbytes for pair in kept for part in pair) == sampler._truths._kept_bytes
