@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from kgcorpus.contracts.digests import SEAL
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.store import sha256_of
 from trainer.pretrained import commit_of
@@ -30,19 +31,23 @@ def digest_of_file(path: str | Path, *, where: str) -> str:
         ) from None
 
 
-def digest_of_folder(folder: Path, *, suffixes: tuple[str, ...] = ()) -> str:
-    """One SHA-256 of the names and bytes of a folder's own files, in the order of their names.
+def digest_of_folder(folder: Path, *, suffixes: tuple[str, ...] = (), pattern: str = "*") -> str:
+    """One SHA-256 of the names and bytes of a folder's files, in the order of their names.
 
     Args:
-        folder: its subfolders are not read.
+        folder: where.
+        pattern: of the paths; by default the folder's own files alone.
         suffixes: of the files that count; none: every file whose name does not begin with a dot.
     """
     chosen = (
         path
-        for path in sorted(folder.iterdir())
-        if path.is_file() and (path.suffix in suffixes if suffixes else not path.name.startswith("."))
+        for path in sorted(folder.glob(pattern))
+        if path.is_file()
+        # Stamps of a cache's files, which differ from copy to copy.
+        and path.name != SEAL
+        and (path.suffix in suffixes if suffixes else not path.name.startswith("."))
     )
-    return _joined(f"{path.name} {sha256_of(path)}" for path in chosen)
+    return _joined(f"{path.relative_to(folder)} {sha256_of(path)}" for path in chosen)
 
 
 def digest_of_model(source: str) -> str:

@@ -89,11 +89,6 @@ def test_other_facts_held_out_under_the_same_path_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"holds a run with another transe\.held_out"):
         train("transe", corpus=world, out=out, config=config, max_steps=2)
     held.write_text("\t".join(triples_of()[0]) + "\n")
-    facts = np.load(out / "triples" / "facts.npy")
-    np.save(out / "triples" / "facts.npy", facts[::-1])
-    with pytest.raises(UsageError, match="holds a run with another triples"):
-        train("transe", corpus=world, out=out, config=config, max_steps=2)
-    np.save(out / "triples" / "facts.npy", facts)
     train("transe", corpus=world, out=out, config=config, max_steps=2)
 
 

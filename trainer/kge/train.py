@@ -11,10 +11,10 @@ import torch
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from trainer.checkpoint import Checkpoints, settle, write_folder
-from trainer.claim import claim, claim_file
+from trainer.claim import claim
 from trainer.config import TRANSE_TABLES, TrainingConfig
 from trainer.determinism import deterministic_on_cpu
-from trainer.digests import digest_of_file, digest_of_folder
+from trainer.digests import digest_of_file
 from trainer.kge.batches import Batches
 from trainer.kge.embeddings import open_embeddings
 from trainer.kge.transe import TransE
@@ -65,7 +65,6 @@ def train_transe(
     }
     claim(out, identity, paths={"transe.held_out": options.held_out})
     triples = ensure_triples(out / "triples", corpus, held_out=held_out)
-    claim_file(out, "triples", digest_of_folder(out / "triples"))
     end = options.steps if max_steps is None else max_steps
     settle(out / "model")
     if not _finished(out / "model", end) and not _run(triples, config, out, end=end):

@@ -14,9 +14,7 @@ from torch import Tensor
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
 from trainer.ahead import Ahead
-from trainer.claim import claim_file
 from trainer.config import TrainingConfig
-from trainer.digests import digest_of_folder
 from trainer.models import load_lm
 from trainer.objectives import Batch, Objective, Prepared
 from trainer.shards import MentionRecord, ShardStream
@@ -31,6 +29,7 @@ from trainer.trelm.memory import MemoryBank, decayed, memory_weight
 from trainer.trelm.model import TrelmModel, join_seen
 from trainer.trelm.parts import Parts
 from trainer.trelm.router import Routable, Router, resolve_mode
+from trainer.trelm.vectors import embeddings_of, report_missing
 from trainer.trelm.words import WordFinder
 
 if TYPE_CHECKING:
@@ -261,31 +260,21 @@ def build(
         mask_token=str(tokenizer.mask_token),
         splits=("train",),
     )
-    kge = _embeddings(config, corpus, out)
+    graph = open_graph(corpus, relation_names=config.trelm.provider == "shared")
+    kge = embeddings_of(config, corpus, out, claims=accelerator.is_main_process)
     if kge is not None and accelerator.is_main_process:
-        claim_file(out, "trelm.kge", digest_of_folder(kge))
+        report_missing(kge, graph)
     return Trelm(
         config,
         files=made["train"],
         tokenizer=tokenizer,
-        graph=open_graph(corpus, relation_names=config.trelm.provider == "shared"),
+        graph=graph,
         kge=kge,
         routes=out / "routes.jsonl",
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         ranks=accelerator,
     )
-
-
-def _embeddings(config: TrainingConfig, corpus: Path, out: Path) -> Path | None:
-    """The folder of frozen vectors, or None where labels serve."""
-    if config.trelm.provider == "shared":
-        return None
-    if config.trelm.kge is not None:
-        return Path(config.trelm.kge) / "model"
-    from trainer.kge.train import train_transe
-
-    return train_transe(corpus, out / "kge", config)
 
 
 # What the line of a step counts, over all ranks.

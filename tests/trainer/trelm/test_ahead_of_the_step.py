@@ -65,8 +65,6 @@ def test_a_step_s_negatives_are_those_of_a_brute_force_sampler(made):
 
 
 def _ids(file):
-    import pyarrow.parquet as pq
-
     return [i for row in pq.read_table(file, columns=["ids"])["ids"].to_pylist() for i in row]
 
 
