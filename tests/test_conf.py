@@ -53,6 +53,12 @@ def test_the_paper_scale_configs_hold_the_papers_figures():
     assert joint.lr * joint.jaket.km_lr_scale == pytest.approx(1e-4)
     assert joint.jaket.memory_share == 1
     without = load(TrainingConfig, CONF / "kmlm-xlmr-base-without-r.yaml")
+    for base in ("roberta-base", "bert-base"):
+        run = load(TrainingConfig, CONF / f"trelm-{base}.yaml")
+        assert (run.lr, run.weight_decay, run.records_per_step, run.max_length) == (5e-5, 0.01, 2048, 256)
+        # The paper's 26M passages; 10 % of one epoch's steps.
+        assert run.lr_warmup == round(0.1 * 26e6 / 2048)
+        assert (run.precision, run.trelm.routing.mode) == ("bf16", "exact")
     run = load(TrainingConfig, CONF / "kmlm-xlmr-base.yaml")
     changed = run.kmlm.model_copy(update={"reasoning_mask": "plain"})
     assert without == run.model_copy(update={"kmlm": changed})

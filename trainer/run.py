@@ -290,6 +290,8 @@ def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest
     # Files count by their content: `trelm.kge` is claimed when it is opened, `transe.held_out` by RUN/kge.
     files: dict[str, Any] = {"base_model": True, "trelm": {"kge"}, "transe": {"held_out"}}
     settings = config.model_dump(mode="json", exclude={**dict.fromkeys(_OPERATIONAL, True), **files})
+    if config.trelm.kge is not None:
+        settings["trelm"]["kge"] = "named"
     identity = {
         "objective": objective,
         "config": settings,

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.errors import InputError
 from trainer.arrays import open_array
 from trainer.kge.embeddings import Embeddings
 from trainer.kge.graphvite import read_graphvite
 
-_HINT = "docs/training.md has the layouts of PyKEEN, OpenKE and GraphVite"
+_HINT = "See the layouts of PyKEEN, OpenKE and GraphVite in docs/training.md"
 # Where PyKEEN's models keep their tables, in its newer and older versions.
 _PYKEEN = (
     ("entity_representations.0._embeddings.weight", "relation_representations.0._embeddings.weight"),
@@ -59,18 +59,17 @@ def read_foreign(source: Path) -> Embeddings:
         source: the folder that the library left, or GraphVite's file.
 
     Raises:
-        UsageError: no known layout there.
-        InputError: a file is missing or damaged, the numbers of ids and vectors differ, or the vectors are
-            complex, not finite or of different lengths.
+        InputError: no known layout there, a file is missing or damaged, the numbers of ids and vectors
+            differ, or the vectors are complex, not finite or of different lengths.
     """
-    name, read = _layout(source)
+    name, read = layout_of(source)
     try:
         found = read(source)
     except _DAMAGED as error:
         raise InputError(
             f"its vectors cannot be read ({' '.join(str(error).split())[:300]})",
             where=f"trelm.kge {source}",
-            mend=_HINT[:1].upper() + _HINT[1:],
+            mend=_HINT,
         ) from None
     _check(found, where=f"trelm.kge {source}")
     _log.info(
@@ -87,7 +86,12 @@ def read_foreign(source: Path) -> Embeddings:
     )
 
 
-def _layout(source: Path) -> tuple[str, Callable[[Path], _Found]]:
+def layout_of(source: Path) -> tuple[str, Callable[[Path], _Found]]:
+    """The library whose layout a path has, and what reads it.
+
+    Raises:
+        InputError: none.
+    """
     if source.is_file() and source.suffix == ".pkl":
         return "GraphVite", _graphvite
     if _first(source, "entity2id.txt", "knowledge graphs/entity2id.txt"):
@@ -100,7 +104,7 @@ def _layout(source: Path) -> tuple[str, Callable[[Path], _Found]]:
     pickles = sorted(source.glob("*.pkl")) if source.is_dir() else []
     if len(pickles) == 1:
         return "GraphVite", lambda folder: _graphvite(pickles[0])
-    raise UsageError("holds no vectors in a known layout", where=f"trelm.kge {source}", mend=_HINT)
+    raise InputError("holds no embeddings in a known layout", where=f"trelm.kge {source}", mend=_HINT)
 
 
 def _pykeen(folder: Path) -> _Found:

@@ -68,16 +68,20 @@ def _named(source: Path, out: Path, *, claims: bool) -> Path:
     for folder in (source / "model", source):
         if (folder / "embeddings.json").exists():
             return folder
-    if claims and source.exists():
-        own = source.is_file()
-        digest = (
-            digest_of_file(source, where="trelm.kge") if own else digest_of_folder(source, pattern="**/*")
-        )
-        claim_file(out, "trelm.kge", digest)
-    target = out / "kge" / "model"
-    if not target.exists():
-        from trainer.kge.foreign import read_foreign
+    from trainer.kge.foreign import layout_of, read_foreign
 
-        found = read_foreign(source)
+    target = out / "kge" / "model"
+    layout_of(source)
+    # Read before they are claimed, so that damaged ones can be replaced.
+    found = None if target.exists() else read_foreign(source)
+    if claims:
+        claim_file(out, "trelm.kge", _digest_of(source))
+    if found is not None:
         write_folder(target, lambda folder: write_embeddings(folder, found))
     return target
+
+
+def _digest_of(source: Path) -> str:
+    if source.is_file():
+        return digest_of_file(source, where="trelm.kge")
+    return digest_of_folder(source, pattern="**/*")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.errors import InputError
 from tests.trainer.trelm.world import LABELS, RELATIONS, write_world
 from trainer.kge.embeddings import open_embeddings
 from trainer.kge.foreign import read_foreign
@@ -225,5 +225,5 @@ def test_damaged_ids_are_refused(tmp_path, text, said):
 
 def test_an_unknown_layout_is_told(tmp_path):
     for source in (tmp_path, tmp_path / "none"):
-        with pytest.raises(UsageError, match="holds no vectors in a known layout"):
+        with pytest.raises(InputError, match="holds no embeddings in a known layout"):
             read_foreign(source)
