@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.trainer.trelm.made import config_of, filled, make, objective_of, options_of
 from tests.trainer.trelm.brute_force import BruteForce
+from tests.trainer.trelm.made import config_of, filled, make, objective_of, options_of
 from tests.trainer.trelm.world import triples_of
 
 
