@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from kgcorpus import __version__
-from kgcorpus.contracts.errors import UsageError, as_error, is_panic
+from kgcorpus.contracts.errors import UsageError, as_error
+from kgcorpus.contracts.panics import is_panic, panic_as_error
 from kgcorpus.contracts.remote import given, given_path, local_folder
 from kgcorpus.contracts.secrets import redact
 from kgcorpus.report.terminal import guard_logs, say, say_json, say_lines, stderr, stdout
@@ -460,7 +461,7 @@ def run_app(application: Callable[[], Any]) -> int:
         if not (isinstance(error, Exception) or is_panic(error)):
             raise
         logging.getLogger(__name__).debug("failed", exc_info=True)
-        shown = as_error(error)
+        shown = as_error(error) if isinstance(error, Exception) else panic_as_error(error)
         say(f"error: {redact(str(shown))}", console=stderr, style="red")
         return shown.exit_code
     return 0

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from kgcorpus.contracts.errors import InputError, is_panic
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.panics import is_panic
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
 

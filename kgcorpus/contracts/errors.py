@@ -62,12 +62,7 @@ class EnvironmentLacksError(KgcorpusError):
     exit_code = 4
 
 
-def is_panic(error: BaseException) -> bool:
-    """Whether a Rust library panicked: pyo3's PanicException is no `Exception` and cannot be imported."""
-    return type(error).__name__ == "PanicException"
-
-
-def as_error(error: BaseException, *, folder: str = "") -> KgcorpusError:
+def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
     """Any exception as one that a user can act on; what we did not foresee is a fault of ours.
 
     Args:
@@ -81,24 +76,6 @@ def as_error(error: BaseException, *, folder: str = "") -> KgcorpusError:
     if full := _NO_ROOM.get(_errno(error)):
         return EnvironmentLacksError(full, where=where, mend="Free space there, then run the same command")
     told = " ".join(str(error).split())
-    if known := _of_libraries(error, told):
-        return known
-    if isinstance(error, OSError):
-        mend = _MENDS.get(error.errno or 0, _LOOK)
-        return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)
-    return KgcorpusError(
-        f"{type(error).__name__}: {told}",
-        mend="This is a fault of ours: run with --debug for the trace, and report it",
-    )
-
-
-def _of_libraries(error: BaseException, told: str) -> KgcorpusError | None:
-    """What memory and libraries written in other languages fail with."""
-    if is_panic(error):
-        return InputError(
-            f"a library for tokenizers or weights failed ({told[:200]})",
-            mend="Save the model and its tokenizer again, or name others",
-        )
     if isinstance(error, MemoryError):
         return EnvironmentLacksError(
             f"there is not enough memory ({told or 'MemoryError'})", mend="Free some"
@@ -109,7 +86,13 @@ def _of_libraries(error: BaseException, told: str) -> KgcorpusError | None:
                 f"there is not enough memory ({sentence})",
                 mend="Free some, or train with a lower rows_per_forward into another --out",
             )
-    return None
+    if isinstance(error, OSError):
+        mend = _MENDS.get(error.errno or 0, _LOOK)
+        return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)
+    return KgcorpusError(
+        f"{type(error).__name__}: {told}",
+        mend="This is a fault of ours: run with --debug for the trace, and report it",
+    )
 
 
 @contextlib.contextmanager
@@ -127,7 +110,7 @@ def naming(folder: Path) -> Iterator[None]:
         raise as_error(error, folder=str(folder)) from error
 
 
-def _errno(error: BaseException) -> int:
+def _errno(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno:
         return error.errno
     if _TORCH_WRITE_FAILED in str(error):

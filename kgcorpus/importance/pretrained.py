@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgcorpus.contracts.errors import InputError, UsageError, is_panic
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.panics import is_panic
 from kgcorpus.importance.tokenizers import check_tokenizer
 
 if TYPE_CHECKING:

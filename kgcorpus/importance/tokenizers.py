@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kgcorpus.contracts.errors import InputError, is_panic
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.panics import is_panic
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM
 
-from kgcorpus.contracts.errors import InputError, UsageError, as_error
+from kgcorpus.cli import run_app
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.importance.encoder import load_encoder
 from pipelines.lookup import token_counter
 from tests.trainer.toy import rows_of, write_corpus
@@ -111,7 +112,16 @@ def test_a_panic_while_a_text_is_read_is_told_in_one_line(model):
     object.__setattr__(encoder, "tokenizer", Panicking())
     with pytest.raises(InputError, match=r"^there: the tokenizer fails \(retry-limit-in-match over\)"):
         encoder.tokenize(["a"])
-    assert as_error(panic).exit_code == 3
+
+
+def test_a_panic_that_nobody_foresaw_ends_the_command_in_one_line(capsys):
+    def application():
+        raise type("PanicException", (BaseException,), {})("index out of\nbounds")
+
+    assert run_app(application) == 3
+    told = capsys.readouterr().err.strip()
+    assert told.startswith("error: a library for tokenizers or weights failed (index out of bounds)")
+    assert "\n" not in told
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
