@@ -1,6 +1,7 @@
 """The command line. Every command imports what it needs when it runs, so `--help` is quick."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,17 @@ from kgcorpus.contracts.errors import UsageError, as_error
 from kgcorpus.contracts.panics import is_panic, panic_as_error
 from kgcorpus.contracts.remote import given, given_path, local_folder
 from kgcorpus.contracts.secrets import redact
-from kgcorpus.report.terminal import guard_logs, say, say_json, say_lines, stderr, stdout
+from kgcorpus.contracts.signals import Stopped, stop_on_signals, stopped
+from kgcorpus.report.terminal import (
+    guard_logs,
+    prepare_streams,
+    say,
+    say_json,
+    say_lines,
+    stderr,
+    stdout,
+    use_unicode_names,
+)
 from kgcorpus.report.visible import visible
 
 Config = Annotated[
@@ -63,6 +74,9 @@ class Command(_Careful, typer.core.TyperCommand):
 def _careful() -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        # click would print "Aborted!" and exit with 1.
+        raise Stopped(signal.SIGINT) from None
     except EOFError as error:
         # click would take it for Ctrl-D; no command reads the keyboard.
         raise as_error(error) from error
@@ -452,23 +466,35 @@ def explain(
 
 
 def run_app(application: Callable[[], Any]) -> int:
-    """Run a Typer application; our errors end in one line and their exit code."""
+    """Run a Typer application; errors and signals end in one line and their exit code."""
+    prepare_streams()
+    stop_on_signals()
     try:
         application()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
+    except Stopped as signal_:
+        return _show_stopped(signal_)
     except BaseException as error:
         if not (isinstance(error, Exception) or is_panic(error)):
             raise
         logging.getLogger(__name__).debug("failed", exc_info=True)
+        if (received := stopped()) is not None:
+            return _show_stopped(received)
         shown = as_error(error) if isinstance(error, Exception) else panic_as_error(error)
         say(f"error: {redact(str(shown))}", console=stderr, style="red")
         return shown.exit_code
     return 0
 
 
+def _show_stopped(signal_: Stopped) -> int:
+    say(f"error: {signal_}", console=stderr, style="red")
+    return signal_.exit_code
+
+
 def entry() -> None:
     """The `kgcorpus` command."""
+    use_unicode_names()
     sys.exit(run_app(app))
 
 

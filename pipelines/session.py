@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import resource
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from kgcorpus.config import SparkConfig
 from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.contracts.links import open_to_append
 from kgcorpus.contracts.secrets import is_secret
+from kgcorpus.contracts.signals import killing_children
 from kgcorpus.java import find_java
 
 _log = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
+# Its libraries alone are some 300 files.
+_FEWEST_OPEN_FILES = 512
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _QUIET = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
 _ALWAYS = {
@@ -46,6 +50,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         EnvironmentLacksError: no Java 17 or newer is to be found, or Spark does not start.
     """
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    _allow_open_files()
     builder = SparkSession.builder.appName("kgcorpus")
     settings = {**_ALWAYS, "spark.sql.shuffle.partitions": str(config.partitions)}
     if not submitted:
@@ -61,7 +66,10 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
-        with _stderr_to(log) if log and not submitted else contextlib.nullcontext():
+        with (
+            _stderr_to(log) if log and not submitted else contextlib.nullcontext(),
+            killing_children(),
+        ):
             _start_java({key: value for key, value in settings.items() if not _is_hidden(key, value)})
             session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
@@ -75,6 +83,23 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
     server: Any = session.sparkContext._accumulatorServer
     server.handle_error = _logged
     return session
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of open files to the hard one, which Spark's JVM inherits.
+
+    Raises:
+        EnvironmentLacksError: the hard limit is too low for Spark.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _FEWEST_OPEN_FILES:
+        raise EnvironmentLacksError(
+            f"{hard} files may be open at once, Spark needs {_FEWEST_OPEN_FILES}",
+            where="ulimit -n",
+            mend=f"Raise it: ulimit -n {4 * _FEWEST_OPEN_FILES}",
+        )
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _is_hidden(key: str, value: str) -> bool:

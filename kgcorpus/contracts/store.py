@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,13 +87,14 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.seek(0)
+            owner = stream.read(20).decode(errors="replace").strip() or "unknown"
             raise UsageError(
-                f"another {work} ({_owner(stream.read())}) is at work in this folder",
+                f"another {work} (process {owner}) is at work in this folder",
                 where=str(folder),
                 mend="Wait for it, or choose another --out",
             ) from None
         stream.truncate(0)
-        stream.write(f"{os.getpid()} {platform.node()}".encode())
+        stream.write(str(os.getpid()).encode())
         stream.flush()
         with naming(folder):
             yield
@@ -121,9 +121,3 @@ def claimed(path: Path) -> Iterator[bool]:
             yield True
         finally:
             lock.unlink(missing_ok=True)
-
-
-def _owner(text: bytes) -> str:
-    """Who holds a lock, by what it wrote there; the host only where it is another one."""
-    process, _, host = text.decode(errors="replace").partition(" ")
-    return f"process {process or 'unknown'}" + (f" on {host}" if host not in ("", platform.node()) else "")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import warnings
 from typing import Any
@@ -11,10 +12,19 @@ from rich.console import Console
 from kgcorpus.contracts.secrets import redact
 from kgcorpus.report.visible import UNSAFE, visible
 
+
+class _Console(Console):
+    """A console whose reader may go away (`| head`): the command continues, and what it prints is dropped."""
+
+    def on_broken_pipe(self) -> None:
+        """See `rich.console.Console`, which would end the process."""
+        _drop_output()
+
+
 _OURS = ("kgcorpus", "pipelines", "trainer")
 # Neither markup nor `:emoji:` codes: data are shown as they are.
-stdout = Console(highlight=False, markup=False, emoji=False)
-stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
+stdout = _Console(highlight=False, markup=False, emoji=False)
+stderr = _Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str, *, console: Console = stdout, style: str | None = None) -> None:
@@ -29,10 +39,58 @@ def say_lines(text: str, *, console: Console = stdout) -> None:
 
 def say_json(value: Any, *, indent: int | None = 1) -> None:
     r"""Print a value as JSON on stdout, control characters as `\u` escapes, which mean the same value."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
     # JSON escapes a line end within a text, so those that are left are between values.
     lines = (UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in text.split("\n"))
-    sys.stdout.write("\n".join(lines) + "\n")
+    try:
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+
+
+def prepare_streams() -> None:
+    """Make stdin, stdout and stderr usable whatever the caller left of them.
+
+    A closed one is opened on /dev/null: else the next file that a command opens, a shard perhaps, gets its
+    number, and messages are written into it. Characters that an encoding lacks are written as escapes.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is this one.
+            os.open(os.devnull, os.O_RDWR)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+        stream = getattr(sys, name)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def use_unicode_names() -> None:
+    """Take names of files and arguments as UTF-8, as Java is made to, where the locale is ASCII (`LC_ALL=C`).
+
+    Python's own choice is made when it starts, so the command is started again where that is needed.
+    """
+    if os.environ.get("LC_ALL") in ("C", "POSIX"):
+        os.environ["LC_ALL"] = "C.UTF-8"
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed to /dev/null."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def guard_logs(*, debug: bool) -> None:
@@ -42,6 +100,9 @@ def guard_logs(*, debug: bool) -> None:
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    if not debug:
+        # It logs a trace when a JVM goes away; the error itself is raised, too.
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
 

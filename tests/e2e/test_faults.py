@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.faults import folder, inputs, sources, training
+from tests.e2e.faults import environment, folder, inputs, sources, training
 from tests.e2e.faults.place import NO_MODEL, Fault, Place, shown
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-FAULTS = (*inputs.FAULTS, *sources.FAULTS, *folder.FAULTS, *training.FAULTS)
+FAULTS = (*inputs.FAULTS, *sources.FAULTS, *folder.FAULTS, *environment.FAULTS, *training.FAULTS)
 DOC = Path(__file__).parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 WHERE_WHAT_MEND = re.compile(r"error: .+?: .+(\. [A-Z].+|, did you mean \S+\?)")

@@ -1,0 +1,183 @@
+"""Faults of the environment: signals, streams, limits, and what a machine may lack."""
+
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from tests.e2e.commands import ONE_CORE, bytes_of, command, sets
+from tests.e2e.faults.place import SAME, Done, Fault, Place
+
+_TRIPLES = ("triples",)
+_STOPPED_SECONDS = 20
+
+
+def _build(place: Place, *, targets: tuple[str, ...] = _TRIPLES, **options: object) -> Done:
+    words = command("build-corpus", *targets, "--out", place.out, *sets(*ONE_CORE))
+    return subprocess.run(words, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def _signalled(place: Place, number: int, ready: Callable[[psutil.Process], bool]) -> Done:
+    """Send a signal to the command and all that it started, once `ready`; nothing of it may be left."""
+    words = command("build-corpus", *_TRIPLES, "--out", place.out, *sets(*ONE_CORE))
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as build:
+        process = psutil.Process(build.pid)
+        while not ready(process):
+            assert build.poll() is None
+            time.sleep(0.02)
+        os.killpg(build.pid, number)
+        said, errors = build.communicate(timeout=120)
+    deadline = time.monotonic() + 30
+    while left := [each for each in psutil.process_iter() if _group(each) == build.pid]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+    place.ends_alike(*_TRIPLES)
+    return Done(words, build.returncode, said, errors)
+
+
+def _group(process: psutil.Process) -> int:
+    try:
+        return os.getpgid(process.pid) if process.status() != psutil.STATUS_ZOMBIE else 0
+    except (ProcessLookupError, psutil.Error):
+        return 0
+
+
+def _starts_java(process: psutil.Process) -> bool:
+    return any(child.name() in ("java", "bash", "spark-submit") for child in process.children())
+
+
+def early_interrupt(place: Place) -> Done:
+    return _signalled(place, signal.SIGINT, _starts_java)
+
+
+def late_interrupt(place: Place) -> Done:
+    return _signalled(place, signal.SIGINT, lambda _: any(place.out.glob("tables/triples/*/.*.tmp")))
+
+
+def closed_terminal(place: Place) -> Done:
+    return _signalled(place, signal.SIGHUP, lambda _: (place.out / "spark.log").exists())
+
+
+def stopped_and_continued(place: Place) -> Done:
+    words = command("build-corpus", *_TRIPLES, "--out", place.out, *sets(*ONE_CORE))
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as build:
+        while not (place.out / "spark.log").exists():
+            time.sleep(0.05)
+        time.sleep(2)
+        os.killpg(build.pid, signal.SIGSTOP)
+        time.sleep(_STOPPED_SECONDS)
+        os.killpg(build.pid, signal.SIGCONT)
+        said, errors = build.communicate()
+    place.ends_alike(*_TRIPLES)
+    return Done(words, build.returncode, said, errors)
+
+
+def few_open_files(place: Place) -> Done:
+    return _build(place, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+
+
+def bare_environment(place: Place) -> Done:
+    kept = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
+    environment = {**kept, "LC_ALL": "C", "LANG": "C", "TMPDIR": str(place.folder / "absent")}
+    done = _build(place, env=environment, umask=0o077)
+    place.ends_alike(*_TRIPLES)
+    return done
+
+
+def clock_set_back(place: Place) -> Done:
+    ahead = time.time() + 86_400
+    for path in place.copy().rglob("*"):
+        os.utime(path, (ahead, ahead))
+    done = place.build()
+    assert bytes_of(place.out) == bytes_of(place.built)
+    return done
+
+
+def closed_streams(place: Place) -> Done:
+    words = command("build-corpus", *_TRIPLES, "--out", place.out, *sets(*ONE_CORE))
+    line = 'exec "$@" <&- >&- 2>&-'
+    done = subprocess.run(["bash", "-c", line, "bash", *words], capture_output=True, text=True, check=False)
+    place.ends_alike(*_TRIPLES)
+    return done
+
+
+def reader_gone(place: Place) -> Done:
+    words = command("build-corpus", *_TRIPLES, "--out", place.out, *sets(*ONE_CORE))
+    line = '"$@" | true; exit ${PIPESTATUS[0]}'
+    done = subprocess.run(["bash", "-c", line, "bash", *words], capture_output=True, text=True, check=False)
+    place.ends_alike(*_TRIPLES)
+    return done
+
+
+def read_only_out(place: Place) -> Done:
+    out = place.copy()
+    (out / "tables" / "triples").rename(place.folder / "aside")
+    subprocess.run(["mount", "--bind", out, out], check=True, capture_output=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", out], check=True, capture_output=True)
+        return _build(place)
+    finally:
+        subprocess.run(["umount", "--lazy", out], check=True)
+
+
+def read_only_installation(place: Place) -> Done:
+    """Without a home; a kernel is compiled, in a mount namespace of its own."""
+    package = Path(__file__).parents[3]
+    words = command("build-corpus", "cycles", "--out", place.out, *sets(*ONE_CORE))
+    line = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    environment = {**os.environ, "HOME": "/proc/nope", "XDG_CACHE_HOME": "", "TMPDIR": str(place.folder)}
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", line, package, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert list(place.folder.glob(f"kgcorpus-{os.geteuid()}/numba/*/*.nbi"))
+    place.ends_alike("cycles")
+    return done
+
+
+_ALL = "to all processes of it"
+_GONE = f"no process is left; {SAME}"
+
+FAULTS = (
+    Fault("Ctrl-C while Java starts", f"SIGINT {_ALL}", 130, early_interrupt, _GONE),
+    Fault("Ctrl-C while Spark works", f"SIGINT {_ALL}", 130, late_interrupt, _GONE),
+    Fault("a closed terminal", f"SIGHUP {_ALL}", 129, closed_terminal, _GONE),
+    Fault(
+        "a stopped build",
+        f"SIGSTOP {_ALL} for {_STOPPED_SECONDS} s",
+        0,
+        stopped_and_continued,
+        "same bytes",
+    ),
+    Fault("few open files", "`ulimit -n 64`", 4, few_open_files),
+    Fault(
+        "a bare environment",
+        "no HOME, `LC_ALL=C`, TMPDIR that is not there, umask 077",
+        0,
+        bare_environment,
+        "same bytes",
+    ),
+    Fault("a clock set back", "all files of OUT a day ahead", 0, clock_set_back, "same bytes"),
+    Fault("closed streams", "`<&- >&- 2>&-`", 0, closed_streams, "same bytes"),
+    Fault("a reader that goes away", "into `true`", 0, reader_gone, "same bytes"),
+    Fault("a read-only OUT", "mounted so, a table missing", 4, read_only_out, "the other tables stay"),
+    Fault(
+        "a read-only installation",
+        "mounted so, without a home",
+        0,
+        read_only_installation,
+        "kernels are cached in TMPDIR; same bytes",
+    ),
+)
