@@ -132,7 +132,7 @@ ENTITIES = Stage(
 
 EDGES = Stage(
     table="jaket_edges",
-    version=1,
+    version=2,
     run=run_edges,
     inputs=("triples", "jaket_entities"),
     optional=("xlr",),

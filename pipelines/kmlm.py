@@ -62,7 +62,7 @@ def _larger(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 CODE_SWITCHED = Stage(
     table="code_switched",
-    version=3,
+    version=4,
     run=run_code_switched,
     inputs=("triples", "entities", "relations"),
     optional=("xlr",),
@@ -72,7 +72,7 @@ CODE_SWITCHED = Stage(
 
 REASONING = Stage(
     table="reasoning",
-    version=2,
+    version=3,
     run=run_reasoning,
     inputs=("cycles", "entities", "relations"),
     optional=("xlr",),

@@ -110,7 +110,7 @@ def _facts(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="trelm",
-    version=1,
+    version=2,
     run=run,
     inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
     optional=("xlr",),

@@ -1,4 +1,4 @@
-"""Cycles to the table `xlr`; the pairs that it asks about leave every table that training reads."""
+"""Cycles to the table `xlr`; the pairs that it holds out leave every table that training reads."""
 
 from collections.abc import Iterable, Iterator
 
@@ -53,13 +53,13 @@ def run(context: Context) -> DataFrame:
 
 
 def training_triples(context: Context) -> DataFrame:
-    """The table `triples` without those on a question's pair, whatever their relation and direction."""
+    """The table `triples` without those on a held-out pair, whatever their relation and direction."""
     triples = context.read("triples")
     return triples.join(_pairs(context), _on_pair("h", "t"), "left_anti")
 
 
 def training_cycles(context: Context) -> DataFrame:
-    """The table `cycles` without those that pass through a question's pair."""
+    """The table `cycles` without those that pass through a held-out pair."""
     cycles = context.read("cycles")
     sides = cycles.select("cycle_id", F.explode("triples").alias("side"))
     # The questions are few, so both joins are broadcast and the cycles are not shuffled.
@@ -68,11 +68,11 @@ def training_cycles(context: Context) -> DataFrame:
 
 
 def _pairs(context: Context) -> DataFrame:
-    """The questions' pairs as `low`, `high`; none where there is no table `xlr`."""
-    questions = context.read("xlr", "question") if context.has("xlr") else context.empty("xlr")
-    ends = F.col("question.h"), F.col("question.t")
-    pairs = questions.select(F.least(*ends).alias("low"), F.greatest(*ends).alias("high"))
-    return F.broadcast(pairs.distinct())
+    """The pairs that questions hold out as `low`, `high`; none where there is no table `xlr`."""
+    questions = context.read("xlr", "held_out") if context.has("xlr") else context.empty("xlr")
+    pairs = questions.select(F.explode("held_out").alias("pair"))
+    ends = F.col("pair.h"), F.col("pair.t")
+    return F.broadcast(pairs.select(F.least(*ends).alias("low"), F.greatest(*ends).alias("high")).distinct())
 
 
 def _on_pair(h: str, t: str) -> list[Column]:
@@ -81,7 +81,7 @@ def _on_pair(h: str, t: str) -> list[Column]:
 
 STAGE = Stage(
     table="xlr",
-    version=1,
+    version=2,
     run=run,
     inputs=("cycles", "triples", "entities", "relations"),
     enabled_by="xlr.asked",

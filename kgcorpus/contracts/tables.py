@@ -27,6 +27,7 @@ NAME = _struct(lang=_string, label=_string, aliases=pa.list_(_string))
 FACT = _struct(r=_string, other=_string, direction=_string, label=_string)
 PAIR = _struct(h=_string, t=_string, h_label=_string, t_label=_string)
 CHOICE = _struct(pid=_string, label=_string)
+ENDS = _struct(h=_string, t=_string)
 TRELM_MENTION = _struct(
     start=_i32,
     end=_i32,
@@ -308,6 +309,10 @@ TABLES: dict[str, Table] = {
                     "the context's in the order of its sentences, then the left-out one",
                 ),
                 "unseen_combination": (_bool, "no cycle that training may read has these relations"),
+                "held_out": (
+                    pa.list_(ENDS),
+                    "the pairs that training states no fact of: the question's, and those named alike",
+                ),
             },
             key=("id",),
             published=True,

@@ -7,14 +7,18 @@ from dataclasses import replace
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.xlr.candidates import Candidate, Pair, pair_of
+from kgcorpus.xlr.homonyms import Homonyms
 from kgcorpus.xlr.questions import Question, QuestionWriter
 
 
 class Allotment:
     """Asks one pair at a time; what a split has once refused it would always refuse.
 
+    Pairs whose entities share their names count as one pair, for their sentences cannot be told apart.
+
     Args:
         candidates: from each relation to its pairs, from each pair to its candidates, in order of preference.
+        homonyms: the pairs that are named alike.
         tally: drops `in_another_split`: pairs, once for each split that would have taken them.
     """
 
@@ -23,10 +27,12 @@ class Allotment:
         candidates: Mapping[str, Sequence[Sequence[Candidate]]],
         writer: QuestionWriter,
         *,
+        homonyms: Homonyms,
         seed: int,
         tally: Tally,
     ) -> None:
         self._candidates, self._writer, self._seed, self._tally = candidates, writer, seed, tally
+        self._alike = homonyms.alike
         self._asked_in: dict[Pair, str] = {}
         self._shown_in: defaultdict[Pair, set[str]] = defaultdict(set)
 
@@ -59,7 +65,7 @@ class Allotment:
 
     def _of_relation(self, relation: str, split: str) -> Iterator[Question]:
         for candidates in self._candidates[relation]:
-            if pair_of(candidates[0].left_out) in self._asked_in:
+            if any(pair in self._asked_in for pair in self._alike(pair_of(candidates[0].left_out))):
                 continue
             question = self._take(candidates, split)
             if question is not None:
@@ -70,13 +76,15 @@ class Allotment:
 
     def _take(self, candidates: Sequence[Candidate], split: str) -> Question | None:
         """The first candidate that shares no pair with a question of another split."""
-        crossing = not self._shown_in[pair_of(candidates[0].left_out)] <= {split}
+        alike = self._alike(pair_of(candidates[0].left_out))
+        crossing = any(not self._shown_in.get(pair, set()) <= {split} for pair in alike)
         for candidate in () if crossing else candidates:
             question = self._writer.write(candidate, split)
             if question is None:
                 continue
-            if all(self._asked_in.get(pair_of(triple), split) == split for triple in question.context):
-                return replace(question, split=split)
+            shown = (pair for triple in question.context for pair in self._alike(pair_of(triple)))
+            if all(self._asked_in.get(pair, split) == split for pair in shown):
+                return replace(question, split=split, held_out=alike)
             crossing = True
         if crossing:
             self._tally.drop("in_another_split")

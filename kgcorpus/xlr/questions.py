@@ -23,6 +23,7 @@ class Question:
         choices: 6 relation ids.
         answer: the place of the left-out relation among them.
         languages: those in which every entity and relation has a label, and no two entities the same.
+        held_out: the pair asked about and the connected pairs named alike, the smaller id first.
         unseen_combination: no cycle left in the training split has these relations (as a multiset), and of a
             validation or test question no training question either.
     """
@@ -35,6 +36,7 @@ class Question:
     choices: tuple[str, ...]
     answer: int
     languages: tuple[str, ...]
+    held_out: tuple[Pair, ...] = ()
     unseen_combination: bool = False
 
     @property
@@ -105,8 +107,8 @@ class QuestionWriter:
 
 
 def held_out_pairs(questions: Iterable[Question]) -> set[Pair]:
-    """The pairs asked about, the smaller id first: whatever states a fact of theirs must leave training."""
-    return {question.pair for question in questions}
+    """The pairs that training must not state a fact of: those asked about, and those named alike."""
+    return {pair for question in questions for pair in question.held_out}
 
 
 def is_held_out(triples: Iterable[Mapping[str, str]], pairs: Collection[Pair]) -> bool:

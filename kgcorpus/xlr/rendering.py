@@ -42,5 +42,6 @@ def render_question(
         "answer": question.answer,
         "triples": [triple._asdict() for triple in (*question.context, question.left_out)],
         "unseen_combination": question.unseen_combination,
+        "held_out": [{"h": one, "t": other} for one, other in question.held_out],
         "split": question.split,
     }

@@ -11,6 +11,7 @@ from kgcorpus.kg.names import Names
 from kgcorpus.xlr.allotment import Allotment
 from kgcorpus.xlr.candidates import Cycle, shortlist
 from kgcorpus.xlr.choices import WrongChoices
+from kgcorpus.xlr.homonyms import Homonyms
 from kgcorpus.xlr.questions import Question, QuestionWriter, held_out_pairs, is_held_out
 from kgcorpus.xlr.relations import RelationFacts
 
@@ -31,8 +32,8 @@ def choose_questions(
     """Draw the questions of each split, as many as asked for or as the graph gives (KMLM, section 4.5).
 
     A pair is asked about once, and only if it has one relation. A pair asked about in one split stands in no
-    question of another, not even in its context. Every split takes the relation it has asked for least; the
-    splits fill up in proportion to their sizes.
+    question of another, not even in its context, under its own ids or under others with the same names. Every
+    split takes the relation it has asked for least; the splits fill up in proportion to their sizes.
 
     Args:
         cycles: called twice; gives the rows of the table `cycles`, in any order.
@@ -62,7 +63,9 @@ def choose_questions(
         seed=seed,
         tally=tally,
     )
-    drawn = list(Allotment(candidates, writer, seed=seed, tally=tally).fill(sizes))
+    homonyms = Homonyms(graph, entities, languages)
+    allotment = Allotment(candidates, writer, homonyms=homonyms, seed=seed, tally=tally)
+    drawn = list(allotment.fill(sizes))
     questions = _mark_unseen(drawn, cycles(), seed)
     for split, size in sizes.items():
         own = [question for question in questions if question.split == split]

@@ -1,5 +1,6 @@
 """Graphs with names and mined cycles, and what holds of every list of questions about one."""
 
+import unicodedata
 from collections import defaultdict
 from functools import cache
 from itertools import combinations
@@ -96,9 +97,33 @@ def unique_names(ident, random, languages, *, lacking):
     return {lang: [f"{ident}:{lang}:{i}" for i in range(random.randint(1, 3))] for lang in named}
 
 
+VARIANTS = (
+    str.upper,
+    lambda name: f" {name.replace(':', ' : ').replace(' : ', ':', 1)}",
+    lambda name: unicodedata.normalize("NFD", name),
+    lambda name: name.replace(":", ":\u200b"),
+    lambda name: "".join(chr(ord(c) + 0xFEE0) if c.isdigit() else c for c in name),
+)
+
+
+def with_homonyms(names, random):
+    """A third of the entities get a name of another, in any of the languages, written in another way."""
+    ids = sorted(names)
+    for ident in ids[::3]:
+        source = names[random.choice(ids)]
+        name = random.choice(source[random.choice(sorted(source))])
+        lang = random.choice(sorted(names[ident]))
+        place = random.randrange(len(names[ident][lang]))
+        names[ident][lang][place] = random.choice(VARIANTS)(name)
+    return names
+
+
 @cache
-def random_knowledge(seed):
-    """Two dozen entities among which many relations run, each named apart, and half of the pairs with one."""
+def random_knowledge(seed, *, homonyms=False):
+    """Two dozen entities among which many relations run, half of the pairs with one relation.
+
+    Each entity has names of its own; with `homonyms` some share one.
+    """
     random, languages = Random(seed), ("en", "ja", "vi")
     ids = [f"Q{i * i + 1}" for i in range(24)]
     relations = [f"P{i}" for i in range(40)]
@@ -110,9 +135,10 @@ def random_knowledge(seed):
             triples.append((ends[0], relation, ends[1]))
             if random.random() < 0.1:
                 triples.append((ends[1], relation, ends[0]))
+    entity_names = {i: unique_names(f"{i}é", random, languages, lacking=0.1) for i in ids}
     return Knowledge(
         triples,
-        book("qid", {i: unique_names(i, random, languages, lacking=0.1) for i in ids}),
+        book("qid", with_homonyms(entity_names, random) if homonyms else entity_names),
         book("pid", {i: unique_names(i, random, languages, lacking=0.02) for i in relations}),
         languages=languages,
     )

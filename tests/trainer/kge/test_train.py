@@ -140,6 +140,7 @@ def xlr_row(h: str, t: str) -> dict:
         "answer": 0,
         "triples": [],
         "unseen_combination": False,
+        "held_out": [],
     }
 
 
@@ -180,7 +181,7 @@ def test_a_corpus_or_a_file_that_does_not_serve_is_an_error(tmp_path):
     assert "triples" in load_manifest(corpus).tables
     bad = tmp_path / "bad.txt"
     bad.write_text("Q1\tP1\tQ2\nQ1 P1 Q2\n")
-    with pytest.raises(InputError, match=r"bad\.txt line 2"):
+    with pytest.raises(InputError, match=r"bad\.txt, line 2"):
         train_transe(corpus, tmp_path / "b", settings(held_out=str(bad)))
     bad.write_text("Q1\tP1\tQ2\n")
     with pytest.raises(InputError, match="no fact to train on"):

@@ -42,6 +42,7 @@ def question(i, lang):
         "answer": answer,
         "triples": [],
         "unseen_combination": i % 4 == 0,
+        "held_out": [],
     }
     return row
 
