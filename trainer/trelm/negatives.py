@@ -17,9 +17,9 @@ from trainer.trelm.labels import LabelTokens
 from trainer.trelm.targets import Fact
 from trainer.trelm.truths import Truths
 
-_POWER = 0.75
+POWER = 0.75
 # Drawn for each one that is needed: some are drawn twice, and some are true.
-_SPARE = 4
+SPARE = 4
 # Bytes of the truths' table, of one byte a question and token of the vocabulary.
 _TABLE = 32 << 20
 Group = tuple[str, str, int]
@@ -54,7 +54,7 @@ class NegativeSampler:
         self, facts: Facts, labels: LabelTokens, unigrams: NDArray[np.int64], *, count: int, seed: int
     ) -> None:
         self._facts, self._labels, self._count, self._seed = facts, labels, count, seed
-        self._cumulative = np.cumsum(unigrams.astype(np.float64) ** _POWER)
+        self._cumulative = np.cumsum(unigrams.astype(np.float64) ** POWER)
         # The entities' rows among the labels, by their number among the facts.
         self._row_of = labels.rows(facts.entities)
         last = int(labels.ids.max(initial=0))
@@ -155,7 +155,7 @@ class NegativeSampler:
 
         Behind the last one of a group follow -1.
         """
-        width = _SPARE * self._count
+        width = SPARE * self._count
         entities = np.full((len(groups), width), -1, np.int64)
         bits = self._bits(width, [("hard", *group, step) for group in groups])
         uniform = _uniform(bits)
@@ -174,7 +174,7 @@ class NegativeSampler:
 
     def _frequent(self, step: int) -> Int64s:
         """Distinct tokens drawn by their frequency^.75 (Mikolov et al. 2013), in drawn order."""
-        uniform = _uniform(self._bits(_SPARE * self._count, [("frequent", step)]))
+        uniform = _uniform(self._bits(SPARE * self._count, [("frequent", step)]))
         drawn = np.searchsorted(self._cumulative, uniform * self._cumulative[-1], side="right")
         return _distinct_in_rows(drawn)[0]
 

@@ -114,6 +114,16 @@ class TargetChooser:
         }
         return Chosen(targets, counts)
 
+    def drawable(self, record: MentionRecord) -> list[tuple[str, Fact]]:
+        """Every fact that an epoch may draw for a target of the passage, with the target's entity."""
+        mentions = [record.mentions[i] for i in self._selected(record)]
+        return [
+            (mention["qid"], fact)
+            for mention in mentions
+            if is_of_class(mention["long_tail"], self._inject)
+            for fact in self.facts(record, mention)
+        ]
+
     def _selected(self, record: MentionRecord) -> list[int]:
         if self._mentions == "important":
             return important(record.mentions, min_si=self._min_si)

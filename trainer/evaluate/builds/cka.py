@@ -1,13 +1,13 @@
 """TRELM's decoding task on held-out passages, and how much of its score is the answer that was injected.
 
 An injected embedding is made of the fact that is asked for, so the score is also given with nothing injected
-and with another fact of the same entity. The facts are not held out: the graph embedding knows all of them,
-and training asked for those of the entities that its own passages mention.
+and with another fact of the same entity. The passages are held out, the facts are not: the graph embedding
+knows all of them, and training may have asked for those of the entities that its own passages mention. These
+are scored apart (`seen`).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.tokens import ensure_tokens
 from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.builds.cka_arms import make_arms
+from trainer.evaluate.builds.cka_guesses import Guesses
+from trainer.evaluate.builds.cka_seen import drawn_in_training
 from trainer.evaluate.config import EvaluationConfig
 from trainer.models import open_lm
 from trainer.shards import MentionRecord, ShardStream
@@ -60,12 +62,14 @@ def evaluate(
 
     Returns:
         `sampled`: a token is right if it scores above its negatives; `vocabulary`: above every token but
-        those of other true ends. Each has the shares of right tokens with the asked fact injected
-        (`injected`), with nothing (`not_injected`), of the guess by frequency in the training passages
-        (`unigram`) and by frequency at this place of the labels of the relation's other ends (`relation`);
-        `over_unigram` and `over_relation` compare the first with the guesses, passages resampled.
-        `another_fact`: of entities with several facts, with another one injected (`another`) and with the
-        one asked for (`same`).
+        those of other true ends. A model trained without `trelm.logq` scores by log p - log q, q being the
+        chance to be drawn as a negative, so log q is added there (`Guesses.log_q`). Each has the shares of
+        right tokens with the asked fact injected (`injected`), with nothing (`not_injected`), of the guess by
+        frequency in the training passages (`unigram`) and by frequency at this place of the labels of the
+        relation's other ends, the asked fact left out (`relation`); `over_unigram` and `over_relation`
+        compare the first with the guesses, passages resampled. `another_fact`: of entities with several
+        facts, with another one injected (`another`) and with the one asked for (`same`). `seen`, `unseen`:
+        the same of the facts that training could draw for a target, and of the others.
 
     Raises:
         UsageError: the model cannot be loaded or is none of TRELM.
@@ -81,16 +85,16 @@ def evaluate(
     load_extras(folder, trelm)
     trelm.eval().to(packed.table.device)
     files = _token_files(corpus, tokenizer)
-    # Models that were trained on other mentions are asked about the same ones.
-    asked = options.model_copy(update={"mentions": "important", "inject": "both", "min_si": 0.0})
     inventory = take_inventory(
         files["train"],
-        asked,
+        options,
         words=WordFinder(tokenizer),
         vocabulary=len(tokenizer),
         special_ids=tokenizer.all_special_ids,
     )
-    chooser = replace(parts, options=asked).chooser(min_si=inventory.min_si)
+    # Models that were trained on other mentions are asked about the same ones.
+    asked = options.model_copy(update={"mentions": "important", "inject": "both"})
+    chooser = replace(parts, options=asked).chooser(min_si=0.0)
     records = _records([file for split in SPLITS for file in files[split]], packed.longest, limit, seed)
     examples = parts.maker(chooser, share=0.0, slots=None).make(records) if records else []
     tokens = _asked(examples)
@@ -98,41 +102,65 @@ def evaluate(
         raise InputError("no held-out passage asks for a fact", where=str(corpus))
     negatives = parts.negatives(inventory.unigrams)
     packer = parts.packer(negatives, memory=None, length=packed.longest, rows=_PASSAGES_PER_FORWARD)
+    guesses = Guesses(graph.facts, parts.labels, negatives, inventory.unigrams, count=options.negatives)
     right = {
-        name: _score(trelm, packer, negatives, arm)
+        name: _score(trelm, packer, negatives, arm, None if options.logq else guesses)
         for name, arm in vars(make_arms(examples, records, chooser, seed=seed)).items()
     }
     right["unigram"] = _judge((inventory.unigrams for _ in tokens), tokens, negatives)
-    right["relation"] = _judge(_relation_counts(tokens, parts, len(tokenizer)), tokens, negatives)
-    passages = [example.name for example in examples for _ in _asked([example])]
+    right["relation"] = _judge(map(guesses.counts, tokens), tokens, negatives)
+    passages = np.array([example.name for example in examples for _ in _asked([example])])
+    seen = drawn_in_training(tokens, parts, files["train"], length=packed.longest, min_si=inventory.min_si)
     return {
         "splits": list(SPLITS),
         "passages": len(records),
         "tokens": len(tokens),
-        "sampled": _summary({name: found[:, 0] for name, found in right.items()}, passages, seed=seed),
-        "vocabulary": _summary({name: found[:, 1] for name, found in right.items()}, passages, seed=seed),
+        **{
+            level: _summary({name: found[:, i] for name, found in right.items()}, passages, seen, seed=seed)
+            for i, level in enumerate(("sampled", "vocabulary"))
+        },
     }
 
 
-def _summary(right: dict[str, Right], passages: Sequence[str], *, seed: int) -> dict[str, Any]:
-    arms = ("injected", "not_injected", "unigram", "relation")
-    injected = right["injected"].tolist()
+def _summary(
+    right: dict[str, Right], passages: NDArray[Any], seen: NDArray[np.bool_], *, seed: int
+) -> dict[str, Any]:
     return {
-        **{name: float(right[name].mean()) for name in arms},
-        "over_unigram": compare(injected, right["unigram"].tolist(), passages, seed=seed),
-        "over_relation": compare(injected, right["relation"].tolist(), passages, seed=seed),
+        **_shares(right, passages, np.ones_like(seen), seed=seed),
         "another_fact": {
             "tokens": len(right["another"]),
             **{name: float(right[name].mean()) for name in ("another", "same") if len(right[name])},
         },
+        "seen": {"tokens": int(seen.sum()), **_shares(right, passages, seen, seed=seed)},
+        "unseen": {"tokens": int((~seen).sum()), **_shares(right, passages, ~seen, seed=seed)},
+    }
+
+
+def _shares(
+    right: dict[str, Right], passages: NDArray[Any], chosen: NDArray[np.bool_], *, seed: int
+) -> dict[str, Any]:
+    """Of the chosen tokens; nothing of none."""
+    if not chosen.any():
+        return {}
+    names = ("injected", "not_injected", "unigram", "relation")
+    found = {name: right[name][chosen].tolist() for name in names}
+    clusters = passages[chosen].tolist()
+    return {
+        **{name: float(np.mean(found[name])) for name in names},
+        "over_unigram": compare(found["injected"], found["unigram"], clusters, seed=seed),
+        "over_relation": compare(found["injected"], found["relation"], clusters, seed=seed),
     }
 
 
 @torch.inference_mode()
 def _score(
-    model: TrelmModel, packer: Packer, negatives: NegativeSampler, examples: Sequence[Example]
+    model: TrelmModel,
+    packer: Packer,
+    negatives: NegativeSampler,
+    examples: Sequence[Example],
+    guesses: Guesses | None,
 ) -> Right:
-    """Whether the model is right about each token."""
+    """Whether the model is right about each token; `guesses`: their log q is added over the vocabulary."""
     device = model.packed.table.device
     found = [np.empty((0, 2), bool)]
     for first in range(0, len(examples), _PASSAGES_PER_FORWARD):
@@ -142,15 +170,23 @@ def _score(
         inputs = {name: torch.from_numpy(array).to(device) for name, array in batch.inputs.items()}
         states = model.asked_states(model.states(inputs), inputs)
         scores = (states @ model.packed.table.T + model.packed.bias).float().cpu().numpy()
-        found.append(_judge(scores, _asked(chunk), negatives))
+        found.append(_judge(scores, _asked(chunk), negatives, guesses))
     return np.concatenate(found)
 
 
-def _judge(scores: Iterable[NDArray[Any]], tokens: Sequence[Asked], negatives: NegativeSampler) -> Right:
+def _judge(
+    scores: Iterable[NDArray[Any]],
+    tokens: Sequence[Asked],
+    negatives: NegativeSampler,
+    guesses: Guesses | None = None,
+) -> Right:
     """Whether the best-scored candidate is the true one; of equals the first by id is chosen.
 
     Args:
         scores: of the vocabulary, for each token.
+        tokens: asked for.
+        negatives: give the candidates of `sampled`.
+        guesses: their log q is added to the scores over the vocabulary.
     """
     pool, allowed = negatives.draw(tokens, step=0)
     right = np.zeros((len(tokens), 2), bool)
@@ -158,23 +194,10 @@ def _judge(scores: Iterable[NDArray[Any]], tokens: Sequence[Asked], negatives: N
         candidates = np.sort(np.append(pool[allowed[i]], token.label))
         others = np.setdiff1d(negatives.other_truths(token), [token.label])
         possible = np.setdiff1d(np.arange(len(score)), others, assume_unique=True)
-        right[i] = [chosen[score[chosen].argmax()] == token.label for chosen in (candidates, possible)]
+        whole = score if guesses is None else score + guesses.log_q(token)
+        right[i, 0] = candidates[score[candidates].argmax()] == token.label
+        right[i, 1] = possible[whole[possible].argmax()] == token.label
     return right
-
-
-def _relation_counts(tokens: Sequence[Asked], parts: Parts, vocabulary: int) -> Iterable[NDArray[Any]]:
-    """For each token, how often each of the vocabulary stands at its place in the labels of a fact's end."""
-
-    @lru_cache(256)
-    def count(relation: str, direction: str, place: int) -> NDArray[np.int64]:
-        ends = parts.graph.facts.range_of(relation, direction).counts()
-        found = np.zeros(vocabulary, np.int64)
-        for label, times in zip(parts.labels.of_all(list(ends)), ends.values(), strict=True):
-            if len(label) > place:
-                found[label[place]] += times
-        return found
-
-    return (count(token.fact["r"], token.fact["direction"], token.place) for token in tokens)
 
 
 def _records(files: Sequence[Path], length: int, limit: int | None, seed: int) -> list[MentionRecord]:

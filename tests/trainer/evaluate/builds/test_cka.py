@@ -1,23 +1,31 @@
 import json
+import math
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.toy import rows_of, write_corpus
-from tests.trainer.trelm.world import LABELS, triples_of, write_vectors, write_world
+from tests.trainer.trelm.made import tensors_of
+from tests.trainer.trelm.world import LABELS, passages_of, triples_of, write_vectors, write_world
 from trainer.config import ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
 from trainer.evaluate.builds import cka
 from trainer.evaluate.builds.cka_arms import make_arms
+from trainer.evaluate.builds.cka_guesses import Guesses
 from trainer.models import open_lm
 from trainer.run import train
 from trainer.shards import ShardStream
-from trainer.trelm.extras import read_options
+from trainer.trelm.extras import load_extras, read_options
 from trainer.trelm.facts import open_graph
+from trainer.trelm.negatives import NegativeSampler
 from trainer.trelm.parts import Parts
+
+LEVELS = ("sampled", "vocabulary")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +58,7 @@ def result(run, world):
 
 
 def test_what_is_injected_is_found_and_another_fact_misleads(result):
-    for level in ("sampled", "vocabulary"):
+    for level in LEVELS:
         found = result[level]
         assert found["injected"] > max(found["unigram"], found["relation"], found["not_injected"]) + 0.1
         another = found["another_fact"]
@@ -68,14 +76,52 @@ def test_the_same_call_gives_the_same_numbers(run, world, result):
     assert cka.evaluate(run / "model", world, limit=10)["passages"] == 10
 
 
-def test_models_trained_on_other_mentions_are_asked_the_same(run, world, result, tmp_path):
-    other = tmp_path / "model"
-    shutil.copytree(run / "model", other)
-    kept = json.loads((other / "trelm.json").read_text())
-    kept["options"] |= {"mentions": "all", "inject": "longtail", "min_si": 0.5}
+def changed(run, target, **options):
+    """A copy of the model that says it was trained with other options."""
+    shutil.copytree(run / "model", target)
+    kept = json.loads((target / "trelm.json").read_text())
+    kept["options"] |= options
     kept["kge"] = str(read_options(run / "model")[1])
-    (other / "trelm.json").write_text(json.dumps(kept))
-    assert cka.evaluate(other, world) == result
+    (target / "trelm.json").write_text(json.dumps(kept))
+    return target
+
+
+def without_seen(result):
+    return {
+        name: {key: part[key] for key in part if not key.endswith("seen")} if name in LEVELS else part
+        for name, part in result.items()
+    }
+
+
+def test_models_trained_on_other_mentions_are_asked_the_same(run, world, result, asked, tmp_path):
+    other = changed(run, tmp_path / "model", mentions="all", inject="longtail", min_si=0.5)
+    found = cka.evaluate(other, world)
+    assert without_seen(found) == without_seen(result)
+    # Drawn in training: the facts of long-tail entities in passages where they are in the upper half by SI.
+    mentions = [mention for row in passages_of(80) for mention in row["mentions"]]
+    least = np.quantile(np.array([mention["si"] for mention in mentions], np.float32), 0.5)
+    drawable = {
+        (m["qid"], tuple(sorted(fact.items())))
+        for m in mentions
+        if m["long_tail"] and m["si"] >= least
+        for fact in m["triples"]
+    }
+    tokens = [t for example in asked[0] for q in example.questions for t in q.tokens]
+    seen = sum((t.qid, tuple(sorted(t.fact.items()))) in drawable for t in tokens)
+    assert 20 < seen < len(tokens) - 20
+    for level in LEVELS:
+        parts = found[level]["seen"], found[level]["unseen"]
+        assert [part["tokens"] for part in parts] == [seen, len(tokens) - seen]
+        for arm in ("injected", "not_injected", "unigram", "relation"):
+            right = sum(part["tokens"] * part[arm] for part in parts)
+            assert right == pytest.approx(len(tokens) * found[level][arm])
+        assert parts[0]["over_relation"]["accuracy"] == parts[0]["injected"]
+
+
+def test_of_a_model_that_saw_every_fact_none_is_unseen(result):
+    for level in LEVELS:
+        assert result[level]["seen"]["tokens"] == result["tokens"]
+        assert result[level]["unseen"] == {"tokens": 0}
 
 
 @pytest.fixture(scope="module")
@@ -108,25 +154,133 @@ def test_nothing_is_masked_and_the_arms_ask_the_same(asked, result):
     assert several
 
 
-def test_the_guess_by_relation_is_the_most_frequent_token_of_its_ends(asked, result):
-    """Counted anew from the triples."""
+TRIPLES = triples_of()
+
+
+def counts_of(parts, token):
+    """Facts of the relation by the token at this place of their end, the asked fact left out."""
+    side = 2 if token.fact["direction"] == "tail" else 0
+    asked = {side: token.fact["other"], 2 - side: token.qid, 1: token.fact["r"]}
+    facts = [x for x in TRIPLES if x[1] == token.fact["r"] and dict(enumerate(x)) != asked]
+    labels = [parts.labels.of(fact[side]) for fact in facts]
+    return Counter(label[token.place] for label in labels if len(label) > token.place), len(facts)
+
+
+def other_truths(parts, token):
+    side = 2 if token.fact["direction"] == "tail" else 0
+    ends = {
+        x[side]
+        for x in TRIPLES
+        if x[1] == token.fact["r"] and x[2 - side] == token.qid and x[side] != token.fact["other"]
+    }
+    return {t for end in ends for t in parts.labels.of(end)} - {token.label}
+
+
+def test_the_guess_by_relation_is_the_most_frequent_token_of_its_other_facts(asked, result):
+    """Counted a second time from the triples."""
     examples, _, parts = asked
     right = []
     for token in (t for e in examples for q in e.questions for t in q.tokens):
-        side = 2 if token.fact["direction"] == "tail" else 0
-        ends = [triple[side] for triple in triples_of() if triple[1] == token.fact["r"]]
-        labels = [parts.labels.of(end) for end in ends]
-        counts = Counter(label[token.place] for label in labels if len(label) > token.place)
-        given = [
-            triple[side]
-            for triple in triples_of()
-            if triple[1] == token.fact["r"] and triple[2 - side] == token.qid
-        ]
-        truths = {t for end in given if end != token.fact["other"] for t in parts.labels.of(end)}
-        best = min((t for t in counts if t == token.label or t not in truths), key=lambda t: (-counts[t], t))
+        counts, _ = counts_of(parts, token)
+        possible = sorted(set(range(340)) - other_truths(parts, token))
+        best = min(possible, key=lambda t: (-counts[t], t))
         right.append(best == token.label)
     assert result["vocabulary"]["relation"] == pytest.approx(np.mean(right))
     assert set(LABELS) >= {q.target.qid for e in examples for q in e.questions}
+
+
+def smallest(total, wanted, most):
+    """Where an increasing total reaches what is wanted."""
+    low, high = 0.0, most
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if total(middle) < wanted else (low, middle)
+    return high
+
+
+def log_q(parts, token, unigrams, k):
+    """log of the chance to be drawn, by the formula of `Guesses.log_q`, token by token."""
+    counts, facts = counts_of(parts, token)
+    forbidden = other_truths(parts, token)
+    whole = {t: n for t, n in (counts + Counter([token.label])).items() if t not in forbidden}
+    # 5 decades beyond the last arrival are as good as no bound.
+    most = 4 * k / (facts + 1) if facts + 1 > 4 * k else 1e5
+    x = smallest(lambda x: sum(1 - math.exp(-n * x) for n in whole.values()), k // 2, most)
+    total = sum(n**0.75 for n in unigrams)
+    shares = {t: n**0.75 / total for t, n in enumerate(unigrams) if t not in forbidden}
+    free = {t: math.exp(-whole.get(t, 0) * x) for t in shares}
+    rest = k - sum(1 - math.exp(-n * x) for n in whole.values())
+    y = smallest(lambda y: sum(free[t] * (1 - math.exp(-s * y)) for t, s in shares.items()), rest, 4 * k)
+    drawn = {t: 1 - math.exp(-counts[t] * x - s * y) for t, s in shares.items()}
+    return np.array([math.log(drawn[t]) if drawn.get(t) else -np.inf for t in range(len(unigrams))])
+
+
+@pytest.fixture(scope="module")
+def scores(run, asked):
+    """The scores of the asked tokens over the vocabulary with nothing injected, one passage at a time."""
+    examples, arms, parts = asked
+    packed, tokenizer = open_lm(run / "model")
+    model = parts.model(packed)
+    load_extras(run / "model", model)
+    model.eval()
+    unigrams = np.bincount(
+        [i for row in passages_of(80) for i in tokenizer(row["text"], add_special_tokens=False)["input_ids"]],
+        minlength=len(tokenizer),
+    )
+    packer = parts.packer(parts.negatives(unigrams), memory=None, length=128, rows=1)
+    rows = []
+    for example in arms.not_injected:
+        for batch in packer.batches([example], step=0, memory_weight=0.0):
+            inputs = tensors_of(batch)
+            with torch.no_grad():
+                states = model.asked_states(model.states(inputs), inputs)
+            rows.append((states @ packed.table.T + packed.bias).detach().numpy())
+    tokens = [token for example in examples for question in example.questions for token in question.tokens]
+    return tokens, np.concatenate(rows), unigrams
+
+
+def share_of_best(parts, tokens, scores):
+    right = []
+    for token, row in zip(tokens, scores, strict=True):
+        possible = row.astype(np.float64)
+        possible[list(other_truths(parts, token))] = -np.inf
+        right.append(possible.argmax() == token.label)
+    return np.mean(right)
+
+
+def test_the_vocabulary_is_ranked_by_the_score_plus_log_q(run, world, asked, scores, result, tmp_path):
+    parts, (tokens, rows, unigrams) = asked[2], scores
+    k = parts.options.negatives
+    added = [row + log_q(parts, token, unigrams, k) for token, row in zip(tokens, rows, strict=True)]
+    expected = share_of_best(parts, tokens, added)
+    plain = share_of_best(parts, tokens, rows)
+    assert expected != plain
+    assert result["vocabulary"]["not_injected"] == pytest.approx(expected)
+    # Training with the correction has taken log q off already.
+    corrected = cka.evaluate(changed(run, tmp_path / "model", logq=True), world)
+    assert corrected["vocabulary"]["not_injected"] == pytest.approx(plain)
+    assert corrected["sampled"] == result["sampled"]
+
+
+@pytest.mark.parametrize("count", [16, 40])
+def test_log_q_is_how_often_the_sampler_draws_a_token(asked, scores, count):
+    """Against the sampler itself; the label is never drawn, so that it takes no other token's place."""
+    parts, (tokens, _, unigrams) = asked[2], scores
+    facts, steps = parts.graph.facts, 200
+    sampler = NegativeSampler(facts, parts.labels, unigrams, count=count, seed=5)
+    guesses = Guesses(facts, parts.labels, sampler, unigrams, count=count)
+    questions = {(t.fact["r"], t.fact["direction"]): t for t in tokens if t.place == 1}
+    assert len(questions) > 4
+    for asked_token in questions.values():
+        token, others = replace(asked_token, label=0), np.arange(len(unigrams)) != asked_token.label
+        times = np.zeros(len(unigrams))
+        for step in range(steps):
+            pool, allowed = sampler.draw([token], step=step)
+            times[pool[allowed[0]]] += 1
+        found, expected = times / steps, np.exp(guesses.log_q(token))
+        # Four standard deviations of a share of 200 draws.
+        np.testing.assert_allclose(found[others], expected[others], atol=0.14)
+        assert np.corrcoef(found[others], expected[others])[0, 1] > 0.99
 
 
 def test_wrong_models_and_corpora_are_told(run, tmp_path):
