@@ -4,7 +4,6 @@ import bz2
 import gzip
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -204,8 +203,24 @@ def unknown_qid(place: Place) -> Done:
 
 def page_in_two_dumps(place: Place) -> Done:
     dump = _dump(place)
-    again = Path(shutil.copy(dump, place.folder / "again.xml.bz2"))
+    again = place.folder / "again.xml"
+    again.write_bytes(bz2.decompress(dump.read_bytes()))
     return place.build_from(f"wikipedia: [{{lang: en, dump: [{dump}, {again}]}}]\n", "pages")
+
+
+def header(place: Place) -> Done:
+    labels = place.folder / "labels.tsv"
+    labels.write_text("qid\tlang\tlabel\nQ1\ten\tBerlin\n")
+    (place.folder / "triples.txt").write_text("Q1\tP1\tQ2\n")
+    graph = f"{{triples: [{place.folder}/triples.txt], labels: [{labels}]}}"
+    return place.build_from(f"graph: {graph}\n", "entities")
+
+
+def text_twice(place: Place) -> Done:
+    for name in ("a.txt", "b.txt"):
+        (place.folder / name).write_text("A text.\n")
+    entries = ", ".join(f"{{lang: en, path: {place.folder}/{name}}}" for name in ("a.txt", "b.txt"))
+    return place.build_from(f"text: [{entries}]\n", "pages")
 
 
 FAULTS = (
@@ -256,5 +271,7 @@ FAULTS = (
         unknown_qid,
         "no mention, no entity; counted as `link_outside_graph`, `not_in_graph`, `link_without_item`",
     ),
-    Fault("one page in two dumps of a language", "the same dump under two names", 3, page_in_two_dumps),
+    Fault("one page in two dumps of a language", "the same dump, packed and not", 3, page_in_two_dumps),
+    Fault("a header line", "`qid lang label` among the labels", 3, header, "the tables before it stay"),
+    Fault("an input named twice", "two text files of equal bytes", 3, text_twice),
 )
