@@ -123,3 +123,15 @@ def test_a_folder_beside_a_builds_own_names_is_free(tmp_path) -> None:
     assert command("package", "--to", tmp_path / "data" / "package") == 0
     assert command("build-corpus", "--config", config, "--out", tmp_path / "model" / "build", "triples") == 2
     assert os.listdir(tmp_path / "data" / "package")
+
+
+@pytest.mark.parametrize("name", ["a::b", 'q"x', "tab\tline\nend", "p%20#?*~", "Zürich"])
+def test_a_build_may_lie_in_a_folder_of_any_name(tmp_path, name) -> None:
+    out, config = finished_build(tmp_path)
+    (tmp_path / name).mkdir()
+    out = out.rename(tmp_path / name / "OUT")
+    for words in (("inspect", "relations"), ("status",), ("report",), ("plan",)):
+        assert command(*words, "--out", out) == 0
+    assert command("build-corpus", "--config", config, "--out", out) == 0
+    assert command("publish", "--out", out, "--to", tmp_path / name / "store") == 0
+    assert (tmp_path / name / "store" / "manifest.json").read_bytes() == (out / "manifest.json").read_bytes()
