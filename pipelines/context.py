@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from kgcorpus.contracts.errors import KgcorpusError
+from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
@@ -89,6 +89,20 @@ def located(source: Source) -> Source:
 def as_pattern(path: str) -> str:
     """The pattern that fits this path alone: Spark writes to paths, but reads from patterns."""
     return _WILD.sub(r"\\\g<0>", path)
+
+
+def require_readable_by_spark(out: Path) -> None:
+    """Refuse a folder whose path holds a colon and a character of patterns: Hadoop cannot read there.
+
+    Raises:
+        UsageError: it is such a folder.
+    """
+    if ":" in str(out) and _WILD.search(str(out)):
+        raise UsageError(
+            "its path holds a colon and one of []{}*?\\, a combination that Spark cannot read",
+            where=str(out),
+            mend="Choose another --out",
+        )
 
 
 def on_bad(policy: str, tally: Tally) -> OnBad:

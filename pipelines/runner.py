@@ -29,7 +29,7 @@ from kgcorpus.contracts.stages import Source, Stage, content_digest, library_ver
 from kgcorpus.contracts.store import folder_lock, publish, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.tables import Table, table
 from kgcorpus.report.write import write_report
-from pipelines.context import Context, located
+from pipelines.context import Context, located, require_readable_by_spark
 from pipelines.failures import SPARK_FAILURES, translated
 from pipelines.plan import (
     BY_TABLE,
@@ -86,6 +86,7 @@ def build(
     """
     # Executors have working directories of their own.
     out = out.absolute()
+    require_readable_by_spark(out)
     check_folder(out, {source for stage in STAGES for source in sources_of(config, stage.sources)})
     with folder_lock(out, "build"):
         sweep_temporaries(out)
