@@ -1,4 +1,4 @@
-"""Shared fixtures: real data by path, one Spark session for the suite."""
+"""Shared fixtures: real data by path, one Spark session a process."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def spark() -> "SparkSession":
-    """One session for the whole suite."""
+    """One session for all tests of the process."""
     from kgcorpus.config import SparkConfig
     from pipelines.session import create_session
 

@@ -80,12 +80,12 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
         return EnvironmentLacksError(
             f"there is not enough memory ({told or 'MemoryError'})", mend="Free some"
         )
-    if isinstance(error, RuntimeError):
-        for sentence in filter(_NO_MEMORY.search, told.split(". ")):
-            return EnvironmentLacksError(
-                f"there is not enough memory ({sentence})",
-                mend="Free some, or train with a lower rows_per_forward into another --out",
-            )
+    sentence = next(filter(_NO_MEMORY.search, told.split(". ")), None)
+    if isinstance(error, RuntimeError) and sentence:
+        return EnvironmentLacksError(
+            f"there is not enough memory ({sentence})",
+            mend="Free some, or train with a lower rows_per_forward into another --out",
+        )
     if isinstance(error, OSError):
         mend = _MENDS.get(error.errno or 0, _LOOK)
         return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)

@@ -25,6 +25,7 @@ RAISED = WORKER + "kgcorpus.contracts.errors."
         (WORKER + "OSError: No space left on device: '/x'", EnvironmentLacksError, "the disk is full"),
         ("java.io.IOException: No space left on device\n\tat a.b", EnvironmentLacksError, "the disk is full"),
         (": a.SparkException: Python worker exited unexpectedly", EnvironmentLacksError, "lack of memory"),
+        (WORKER + "pyarrow.lib.ArrowMemoryError: no malloc", EnvironmentLacksError, "lack of memory"),
         ("Answer from Java side is empty", EnvironmentLacksError, "JVM is gone"),
         (WORKER + "KeyError: 'x'", KgcorpusError, "Spark failed: KeyError: 'x'. Run with --debug"),
     ],

@@ -101,18 +101,25 @@ def _build_dump(place: Place, dump: Path) -> Done:
     return place.build_from(f"wikipedia: [{{lang: en, dump: {dump}}}]\n", "pages")
 
 
-def truncated_dump(place: Place) -> Done:
-    dump = _dump(place)
+def _build_truncated(place: Place, dump: Path) -> Done:
     dump.write_bytes(dump.read_bytes()[:-500])
     return _build_dump(place, dump)
 
 
-def flipped_byte(place: Place) -> Done:
-    dump = _dump(place)
+def _build_flipped(place: Place, dump: Path, share: float) -> Done:
+    """Build a dump of which the byte at this share of its length is flipped."""
     data = bytearray(dump.read_bytes())
-    data[len(data) // 2] ^= 0xFF
+    data[int(len(data) * share)] ^= 0xFF
     dump.write_bytes(data)
     return _build_dump(place, dump)
+
+
+def truncated_dump(place: Place) -> Done:
+    return _build_truncated(place, _dump(place))
+
+
+def flipped_byte(place: Place) -> Done:
+    return _build_flipped(place, _dump(place), 1 / 2)
 
 
 def broken_xml(place: Place) -> Done:
@@ -136,17 +143,11 @@ def _of_blocks(place: Place) -> Path:
 
 
 def truncated_far_inside(place: Place) -> Done:
-    dump = _of_blocks(place)
-    dump.write_bytes(dump.read_bytes()[:-500])
-    return _build_dump(place, dump)
+    return _build_truncated(place, _of_blocks(place))
 
 
 def flipped_far_inside(place: Place) -> Done:
-    dump = _of_blocks(place)
-    data = bytearray(dump.read_bytes())
-    data[-(len(data) // 8)] ^= 0xFF
-    dump.write_bytes(data)
-    return _build_dump(place, dump)
+    return _build_flipped(place, _of_blocks(place), 7 / 8)
 
 
 def entity_expansion(place: Place) -> Done:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.toy import rows_of, write_corpus
 from tests.trainer.trelm.made import tensors_of
@@ -281,6 +282,15 @@ def test_log_q_is_how_often_the_sampler_draws_a_token(asked, scores, count):
         # Four standard deviations of a share of 200 draws.
         np.testing.assert_allclose(found[others], expected[others], atol=0.14)
         assert np.corrcoef(found[others], expected[others])[0, 1] > 0.99
+
+
+def test_passages_that_a_build_has_not_come_to_are_refused(run, world, tmp_path):
+    corpus = shutil.copytree(world, tmp_path / "corpus")
+    manifest = load_manifest(corpus)
+    manifest.pending = frozenset({"trelm"})
+    manifest.save(corpus)
+    with pytest.raises(InputError, match="has not come to trelm"):
+        cka.evaluate(run / "model", corpus)
 
 
 def test_wrong_models_and_corpora_are_told(run, tmp_path):
