@@ -34,5 +34,5 @@ def test_inspect_names_ids_in_the_base_language(tmp_path):
 def test_a_build_without_languages_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "config.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"config\.yaml: gives no languages"):
+    with pytest.raises(InputError, match=r"config\.yaml.*Build the corpus"):
         base_language_of(tmp_path)
