@@ -69,8 +69,8 @@ CASES = {
     "jaket.hops": Case("metaqa", 2),
     "jaket.graph_share": Case("metaqa", 0.3),
     "jaket.label_share": Case("jaket-entities", 0.3),
-    "jaket.graph": Case("fewrel-pair", "{graph}", {**_EPISODES, "jaket.arm": "lm", "jaket.graph": None}),
-    "jaket.ways": Case("fewrel-pair", 3, {**_EPISODES, "jaket.arm": "lm"}),
+    "jaket.graph": Case("fewrel-pair", "{other_graph}", _EPISODES),
+    "jaket.ways": Case("fewrel-pair", 3, _EPISODES),
     "jaket.shots": Case("fewrel-pair", 3, _EPISODES),
     "jaket.train_episodes": Case("fewrel-pair", 12, _EPISODES),
     "jaket.test_episodes": Case("fewrel-pair", 11, _EPISODES),
@@ -89,7 +89,9 @@ class Evaluations:
         self._paths = {"graph": folder / "graph", "facts": folder / "facts", "words": folder / "words.txt"}
         self._paths["other"] = models["other"]
         self._data = {name: make(folder / name) for name, make in DATA.items()}
+        self._paths["other_graph"] = folder / "other_graph"
         write_corpus(self._paths["graph"], jaket_rows(120))
+        write_corpus(self._paths["other_graph"], jaket_rows(120, seed=1))
         fact = {"triples": [{"h": "Q0", "r": "P19", "t": "Q100"}]}
         write_corpus(self._paths["facts"], {"triples": fact["triples"]})
         self._paths["words"].write_text("Rome\nLima\n")
@@ -179,7 +181,9 @@ def _metaqa(folder: Path) -> Path:
 
 def _fewrel(folder: Path) -> Path:
     folder.mkdir()
-    (folder / "val_wiki.json").write_text(json.dumps(sentences()))
+    # Twice the relations, so that each of three parts has four.
+    twice = {f"{relation}{n}": rows for n in range(2) for relation, rows in sentences().items()}
+    (folder / "val_wiki.json").write_text(json.dumps(twice))
     return folder
 
 
