@@ -27,7 +27,8 @@ def wikis(**english: Any) -> list[dict[str, Any]]:
 
 def texts(**changes: Any) -> list[dict[str, Any]]:
     """The base's running text with these changes."""
-    return [{"lang": "en", "path": "{made}/text.txt", **changes}]
+    linked = {"lang": "en", "path": "{made}/links.jsonl"}
+    return [{"lang": "en", "path": "{made}/text.txt", **changes}, linked]
 
 
 BASE: dict[str, Any] = {
