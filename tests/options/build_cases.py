@@ -104,12 +104,9 @@ CASES: dict[str, Case] = {
     "linking.window": Case("linked_sentences", 1),
     "linking.nested_ratio": Case("linked_sentences", 0.01),
     "linking.voters": Case("linked_sentences", 0),
-    "linking.epsilon": Case("linked_sentences", 1.0, given=_TAGME),
     "linking.tau": Case("linked_sentences", 0.95),
     "linking.rho": Case("linked_sentences", 0.6, given=_TAGME),
     "linking.min_confidence": Case("linked_sentences", 0.95),
-    "linking.vote_weight": Case("linked_sentences", 9.0),
-    "linking.vote_floor": Case("linked_sentences", 0.9),
     "linking.graph_weight": Case("linked_sentences", 0.0),
     "linking.name_probability": Case("linked_sentences", 0.9),
     "linking.title_links": Case("linked_sentences", 90.0),
@@ -146,8 +143,11 @@ CASES: dict[str, Case] = {
     "max_bad_share": Case("triples", 0.9, own={**_BAD, "on_bad_input": "quarantine"}),
 }
 
-# Reviewed: these change no byte of a table, and are not to.
+# Reviewed: these change no byte of a table here.
 ACTS_ELSEWHERE = {
+    "linking.epsilon": "chooses among several meanings of a name, which this world lacks (linking/test_tagme.py)",
+    "linking.vote_weight": "as linking.epsilon",
+    "linking.vote_floor": "as linking.epsilon",
     "importance.device": "a GPU computes the same numbers but for the last bits",
     "spark.colours": "the memory of a task (tests/kg/test_colours.py: no result depends on it)",
     "spark.conf": "how Spark runs",

@@ -69,7 +69,7 @@ CASES = {
     "jaket.hops": Case("metaqa", 2),
     "jaket.graph_share": Case("metaqa", 0.3),
     "jaket.label_share": Case("jaket-entities", 0.3),
-    "jaket.graph": Case("fewrel-pair", "{other_graph}", _EPISODES),
+    "jaket.graph": Case("fewrel-pair", "{other_graph}", {**_EPISODES, "jaket.test_episodes": 200}),
     "jaket.ways": Case("fewrel-pair", 3, _EPISODES),
     "jaket.shots": Case("fewrel-pair", 3, _EPISODES),
     "jaket.train_episodes": Case("fewrel-pair", 12, _EPISODES),
