@@ -27,8 +27,7 @@ def wikis(**english: Any) -> list[dict[str, Any]]:
 
 def texts(**changes: Any) -> list[dict[str, Any]]:
     """The base's running text with these changes."""
-    linked = {"lang": "en", "path": "{made}/links.jsonl"}
-    return [{"lang": "en", "path": "{made}/text.txt", **changes}, linked]
+    return [{"lang": "en", "path": "{made}/text.txt", **changes}]
 
 
 BASE: dict[str, Any] = {
@@ -145,7 +144,7 @@ CASES: dict[str, Case] = {
 
 # Reviewed: these change no byte of a table here.
 ACTS_ELSEWHERE = {
-    "linking.epsilon": "chooses among several meanings of a name, which this world lacks (linking/test_tagme.py)",
+    "linking.epsilon": "chooses among meanings of a name; names here have one (linking/test_tagme.py)",
     "linking.vote_weight": "as linking.epsilon",
     "linking.vote_floor": "as linking.epsilon",
     "importance.device": "a GPU computes the same numbers but for the last bits",

@@ -134,16 +134,7 @@ def make_files(made: Path, world: Path, dumps: Path) -> None:
     made.mkdir()
     lines = (world / "wikipedia" / "en.wikitext").read_text(encoding="utf-8").splitlines()
     prose = [line for line in lines if line.isascii() and len(line) > 80 and line[0].isalpha()]
-    # A name whose commonest meaning is Tokyo, in sentences about Paris.
-    ambiguous = ["In Ambigua the Seine flows past the Louvre, the pride of France."] * 3
-    (made / "text.txt").write_text("\n".join([*prose[:20], *ambiguous]) + "\n")
-    link = {"start": 7, "end": 14}
-    linked = [{"text": f"We saw Ambigua {n} times.", "links": [{**link, "qid": "Q1490"}]} for n in range(60)]
-    linked += [
-        {"text": f"Is it Ambigua {n} now?", "links": [{"start": 6, "end": 13, "qid": "Q90"}]}
-        for n in range(9)
-    ]
-    (made / "links.jsonl").write_text("".join(json.dumps(row) + "\n" for row in linked))
+    (made / "text.txt").write_text("\n".join(prose[:20]) + "\n")
     (made / "other.txt").write_text("\n".join(prose[20:30]) + "\n")
     triples = (world / "graph" / "wikidata5m_transductive_train.txt").read_text().splitlines()
     (made / "triples.txt").write_text("\n".join(triples[::2]) + "\n")
