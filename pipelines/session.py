@@ -67,7 +67,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         builder = builder.config(key, value)
     try:
         with (
-            _stderr_to(log) if log and not submitted else contextlib.nullcontext(),
+            _output_to(log) if log and not submitted else contextlib.nullcontext(),
             killing_children(),
         ):
             _start_java({key: value for key, value in settings.items() if not _is_hidden(key, value)})
@@ -120,14 +120,19 @@ def _logged(request: object, address: object) -> None:
 
 
 @contextlib.contextmanager
-def _stderr_to(file: Path) -> Iterator[None]:
-    """What is started inside inherits the file as its stderr; this process has its own back after."""
+def _output_to(file: Path) -> Iterator[None]:
+    """What is started inside inherits the file as its stdout and stderr; this process has its own back after.
+
+    The reader of this process's stdout may have gone (`| head`), and Java would end at its first word.
+    """
     sys.stderr.flush()
-    saved = os.dup(2)
+    saved = {number: os.dup(number) for number in (1, 2)}
     try:
         with open_to_append(file) as stream:
-            os.dup2(stream.fileno(), 2)
+            for number in saved:
+                os.dup2(stream.fileno(), number)
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        for number, own in saved.items():
+            os.dup2(own, number)
+            os.close(own)

@@ -117,11 +117,11 @@ def test_a_lock_that_is_no_file_of_its_own_is_refused(tmp_path, mine, kind) -> N
 
 
 def test_a_log_is_never_written_through_a_link(tmp_path, mine, capfd) -> None:
-    from pipelines.session import _stderr_to
+    from pipelines.session import _output_to
 
     (tmp_path / "spark.log").symlink_to(mine / "a.txt")
     before = content(mine)
-    with pytest.raises(Exception, match=_REFUSED), _stderr_to(tmp_path / "spark.log"):
+    with pytest.raises(Exception, match=_REFUSED), _output_to(tmp_path / "spark.log"):
         pass
     assert content(mine) == before
     with open_to_append(tmp_path / "new.log") as stream:

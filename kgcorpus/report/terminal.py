@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -99,10 +100,9 @@ def guard_logs(*, debug: bool) -> None:
     warnings.formatwarning = _formatted
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
+        # Py4J logs a trace when a JVM goes away, some as root; the error itself is raised, too.
+        handler.addFilter(lambda record: debug or "py4j" not in Path(record.pathname).parts)
         handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
-    if not debug:
-        # It logs a trace when a JVM goes away; the error itself is raised, too.
-        logging.getLogger("py4j").setLevel(logging.CRITICAL)
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
 
