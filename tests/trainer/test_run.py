@@ -336,7 +336,7 @@ def test_a_damaged_shard_of_equal_length_is_named(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", rows_of(40))
     shard = corpus / "data" / "plain_text" / "train-00000-of-00002.parquet"
     damage_pages(shard)
-    with pytest.raises(InputError, match=rf"{shard}: cannot be read \(.*Delete it and run kgcorpus build"):
+    with pytest.raises(InputError, match=rf"{shard}: its bytes are not .*Delete it and run kgcorpus build"):
         start(corpus, tmp_path / "run", 1)
 
 
