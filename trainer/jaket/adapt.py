@@ -140,7 +140,7 @@ def relation_labels(corpus: Path) -> dict[str, str]:
 @torch.no_grad()
 def _mean_states(jaket: JaketModel, tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> Tensor:
     """The mean of LM1's states [texts, d] over each text's own tokens."""
-    rows = tokenizer(texts, add_special_tokens=True)["input_ids"]
+    rows = tokenizer(texts, add_special_tokens=True, split_special_tokens=True)["input_ids"]
     sizes = np.array([len(row) for row in rows], np.int64)
     ids = np.concatenate([np.array(row, np.int32) for row in rows])
     packed = pack(ids, sizes, length=int(sizes.max()), pad=tokenizer.pad_token_id)

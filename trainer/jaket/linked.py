@@ -67,7 +67,7 @@ def link_spans(
         spans: for each text, its mentions [start, end) in characters.
         entities: for each text, their ids.
     """
-    encoded: Any = tokenizer(list(texts), add_special_tokens=True)
+    encoded: Any = tokenizer(list(texts), add_special_tokens=True, split_special_tokens=True)
     linked = []
     for encoding, of_text, ids in zip(encoded.encodings, spans, entities, strict=True):
         offsets = np.array(encoding.offsets)

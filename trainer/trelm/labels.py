@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
 from kgcorpus.kg.names import Names
+from kgcorpus.tokens.plain import as_plain_text
 from trainer.arrays import derived
 
 _BATCH = 50_000
@@ -78,7 +79,7 @@ def _encoded(labels: pa.Array, tokenizer: Tokenizer) -> Iterator[tuple[NDArray[n
     for first in range(0, len(labels), _BATCH):
         part = labels[first : first + _BATCH]
         given = np.flatnonzero(pc.is_valid(part).to_numpy(zero_copy_only=False))
-        with tokenizer_panics_as_errors("the labels' tokenizer"):
+        with tokenizer_panics_as_errors("the labels' tokenizer"), as_plain_text(tokenizer):
             encodings = tokenizer.encode_batch_fast(
                 # RoBERTa's tokens of a word inside a sentence begin with its space.
                 [f" {label}" for label in part.drop_null().to_pylist()],

@@ -34,6 +34,14 @@ def test_a_mention_without_a_token_is_left_out(jaket_tokenizer):
     assert text.entities.tolist() == [6]
 
 
+def test_a_text_that_spells_special_tokens_is_text(jaket_tokenizer):
+    spelled = f"{jaket_tokenizer.mask_token} Name7 {jaket_tokenizer.sep_token}"
+    (text,) = link_spans(jaket_tokenizer, [spelled], [[(0, 6)]], [[5]])
+    # The tokenizer adds one token at each end; no other one is special.
+    assert not set(text.ids[1:-1].tolist()) & {jaket_tokenizer.mask_token_id, jaket_tokenizer.sep_token_id}
+    assert text.entities.tolist() == [5]
+
+
 def test_a_cut_keeps_the_closing_token_and_the_mentions_within(texts):
     text = texts[0]
     cut = text.cut(int(text.spans[1, 0]) + 1)
