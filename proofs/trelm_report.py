@@ -171,10 +171,10 @@ def tables(
 
 def _headline(primary: Mapping[str, Any]) -> str:
     one, other, corpus = primary["pair"]
-    holds = "holds" if primary["interval"][0] > 0 else "does not hold"
+    above = "is" if primary["interval"][0] > 0 else "is not"
     return (
         f"**Primary, new facts known at equal CPU time, {corpus} corpus: {one} - {other} = "
-        f"{gain(primary['difference'])} {bounds(primary)} points. The claim {holds}.**"
+        f"{gain(primary['difference'])} {bounds(primary)} points. The interval {above} above 0.**"
     )
 
 

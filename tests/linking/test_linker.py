@@ -31,6 +31,24 @@ def test_the_context_chooses(corpus, method):
     ]
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        # The commonest of the meanings whose votes are near enough to the highest: all of them.
+        ("linking.method=tagme", "linking.rho=0", "linking.epsilon=1"),
+        # The votes count nothing beside the commonness.
+        ("linking.vote_weight=0.0001",),
+        # No mean vote is above the one that is as good as none.
+        ("linking.vote_floor=1000",),
+    ],
+)
+def test_each_option_of_disambiguation_changes_the_meaning_chosen(corpus, override):
+    text, lenient = "Mercury and iron react.", ("linking.min_confidence=0", "linking.rho=0")
+    method = [word for word in override if "method" in word]
+    assert linked(corpus, text, *lenient, *method)[0] == ("Mercury", "Q925")
+    assert linked(corpus, text, *lenient, *override)[0] == ("Mercury", "Q308")
+
+
 def test_mentions_carry_source_and_confidence(corpus):
     mentions = Linker.open(corpus, "en").link(TEXT)
     assert {mention.source for mention in mentions} == {"dictionary"}

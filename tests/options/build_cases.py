@@ -144,7 +144,7 @@ CASES: dict[str, Case] = {
 
 # Reviewed: these change no byte of a table here.
 ACTS_ELSEWHERE = {
-    "linking.epsilon": "chooses among meanings of a name; names here have one (linking/test_tagme.py)",
+    "linking.epsilon": "chooses among meanings of a name; names here have one (tests/linking/test_linker.py)",
     "linking.vote_weight": "as linking.epsilon",
     "linking.vote_floor": "as linking.epsilon",
     "importance.device": "a GPU computes the same numbers but for the last bits",

@@ -49,12 +49,12 @@ def grid(ahead):
     ]
 
 
-def test_the_claim_holds_where_the_interval_lies_above_0():
+def test_the_headline_says_whether_the_interval_is_above_0():
     found = result(grid(0.1))
     assert found["primary"][0]["difference"] == pytest.approx(0.1)
-    assert "The claim holds" in tables(found, [], grid(0.1))
-    assert "does not hold" in tables(result(grid(0.0)), [], grid(0.0))
-    assert "does not hold" in tables(result(grid(-0.1)), [], grid(-0.1))
+    assert "The interval is above 0" in tables(found, [], grid(0.1))
+    assert "The interval is not above 0" in tables(result(grid(0.0)), [], grid(0.0))
+    assert "The interval is not above 0" in tables(result(grid(-0.1)), [], grid(-0.1))
 
 
 def test_a_base_that_knows_too_little_is_told_first():

@@ -13,7 +13,7 @@ from trainer.config import TrelmConfig
 from trainer.objectives import Prepared
 from trainer.trelm.moments import hand_over
 from trainer.trelm.router import Routable, dense_steps
-from trainer.trelm.routing import dense_pair, replace_feed_forward
+from trainer.trelm.routing import check_activation, dense_pair, replace_feed_forward
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -110,6 +110,7 @@ class LowRank:
     def _install(self) -> int:
         """Freeze all but the adapters, the heads and the injection; the adapters' rank."""
         subject = self._subject
+        check_activation(subject.packed.lm.config.hidden_act)
         subject.model.requires_grad_(False)
         for parameter in (*subject.heads, *subject.injection):
             parameter.requires_grad_(True)
