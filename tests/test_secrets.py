@@ -86,6 +86,15 @@ def test_a_secret_that_was_configured_is_found_in_other_texts() -> None:
     assert redact("denied to abcdef123456 by roberta") == "denied to *** by roberta"
 
 
+@pytest.mark.parametrize("quote", ["'", '"', "`"])
+def test_quotes_in_a_configured_password_hide_none_of_it(quote) -> None:
+    url = f"https://user:pa{quote}ssw0rd@example.org/t.txt?sig=abc{quote}defghi"
+    remember({"graph": {"triples": [url]}})
+    shown = redact(f"error: {url}: no such file")
+    assert "ssw0rd" not in shown
+    assert "defghi" not in shown
+
+
 def test_an_error_of_a_worker_and_its_causes_hold_no_secret() -> None:
     caused = InputError("cannot be read", where=URL)
     caused.__cause__ = OSError(f"no {URL}")

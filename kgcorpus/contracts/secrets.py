@@ -19,6 +19,8 @@ _URL = re.compile(
     # Bounded, so that a long text without a URL takes linear time.
     r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>[^\s"'`<>]+)""",
 )
+# A value that is one URL; in other text a quote ends a URL.
+_ONE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://(?P<rest>\S+)")
 # The user of these may be a token. For abfs and wasb it is the container, for hdfs and sftp the account.
 _TOKEN_AS_USER = re.compile(r"(https?|ftps?|s3a?|gs|git.*|webdavs?|davs?)://", re.IGNORECASE)
 _PORT = re.compile(r":\d*$")
@@ -90,7 +92,8 @@ def remember(settings: Any, key: str = "") -> None:
 
 def _in_urls(text: str) -> Iterator[str]:
     """Passwords, and those values of queries whose names say that they are secret."""
-    for match in _URL.finditer(text):
+    one = _ONE_URL.fullmatch(text)
+    for match in [one] if one else _URL.finditer(text):
         user, rest = _split_user(match["rest"])
         yield user.rstrip("@").partition(":")[2]
         for pair in re.split("[?&#;]", rest)[1:]:
