@@ -9,13 +9,13 @@ _DECLARED = re.compile(
     rb"""^(?:\xef\xbb\xbf)?<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z][A-Za-z0-9._:-]{0,40})["']"""
 )
 _HEAD = 512
-# Read by expat itself, by declaration or byte order mark.
-_BUILT_IN = frozenset({"utf-8", "utf-16", "utf-16-le", "utf-16-be", "ascii", "iso8859-1"})
+# The names that expat knows; it has no aliases such as `UTF8`.
+_BUILT_IN = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "us-ascii", "iso-8859-1"})
 # Encodings of text in which ASCII is itself. Python's other codecs unpack, or run an alphabet of their own.
 _READ = re.compile(
     r"gbk|gb2312|gb18030|big5|big5hkscs|cp950|shift_jis|shift_jis_2004|shift_jisx0213|cp932|euc_jp"
     r"|euc_jis_2004|euc_jisx0213|iso2022_jp|euc_kr|cp949|johab|koi8-[rut]|cp125[0-8]|cp874|tis-620"
-    r"|iso8859-\d+|mac-\w+|utf-8-sig"
+    r"|iso8859-\d+|mac-\w+|utf-8|utf-8-sig|ascii"
 )
 
 
@@ -57,7 +57,7 @@ class Transcoder:
             known = codecs.lookup(name).name
         except LookupError:
             known = ""
-        if known in _BUILT_IN:
+        if name.lower() in _BUILT_IN:
             return None
         if not _READ.fullmatch(known):
             raise InputError(

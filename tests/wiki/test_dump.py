@@ -101,7 +101,8 @@ def test_the_limit_is_for_one_revision_and_not_for_the_history():
 
 
 @pytest.mark.parametrize(
-    "encoding", ["GBK", "gb2312", "GB18030", "Big5", "Shift_JIS", "EUC-JP", "euc-kr", "UTF-16", "utf-8"]
+    "encoding",
+    ["GBK", "gb2312", "GB18030", "Big5", "Shift_JIS", "EUC-JP", "euc-kr", "UTF-16", "utf-8", "UTF8"],
 )
 def test_dumps_in_the_encoding_that_they_declare(encoding):
     title = "서울" if encoding == "euc-kr" else "上海"
