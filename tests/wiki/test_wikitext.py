@@ -365,3 +365,16 @@ def test_hostile_input_takes_no_time(wikitext):
         parse(wikitext, SITES[lang], keep={"cell", "caption"})
         is_disambiguation(wikitext, SITES[lang])
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "expected"),
+    [
+        ("Before.\n\n----\n\nAfter.", "Before.\nAfter."),
+        ("---- Text after a rule.", "Text after a rule."),
+        ("Before.\n\n------Text ''after'' a rule.", "Before.\nText after a rule."),
+        ("--- no rule", "--- no rule"),
+    ],
+)
+def test_the_text_behind_a_horizontal_rule_stays(wikitext, expected):
+    assert text(wikitext) == expected

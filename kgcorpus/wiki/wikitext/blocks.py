@@ -45,8 +45,9 @@ def blocks_of(text: str) -> tuple[str, list[str]]:
             continue
         kind = _KINDS.get(line[0])
         if kind is None or (kind == HEADING and not line.rstrip().endswith("=")):
-            if not line.startswith("----"):
-                paragraph.append(line)
+            # A horizontal rule; MediaWiki shows what follows its dashes.
+            if shown := line.lstrip("-") if line.startswith("----") else line:
+                paragraph.append(shown)
             continue
         if paragraph:
             end()
