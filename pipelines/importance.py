@@ -38,7 +38,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="importance",
-    version=4,
+    version=5,
     run=run,
     inputs=("linked_sentences",),
     optional=("entities",),

@@ -12,6 +12,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.records.kmlm import Item, render_sentences
 from kgcorpus.tokens import ensure_tokens, slots, tokenize_rows, tokenizer_key
+from tests.tokenizers import unigram_tokenizer
 from tests.trainer.toy import rows_of, sentence_rows, write_corpus
 
 TRIPLE = ("St. Ann a", "born | died", "R. K. b")
@@ -19,6 +20,8 @@ TRIPLE = ("St. Ann a", "born | died", "R. K. b")
 
 def tokenizer_of(kind, mask="[MASK]"):
     """One tokenizer of each family: words, bytes with a space in front, pieces that swallow the space."""
+    if kind == "unigram":
+        return unigram_tokenizer(mask)
     model, specials = models.BPE(), ["<s>", "</s>", "<pad>", mask]
     splitter = {
         "words": pre_tokenizers.Whitespace(),
@@ -135,6 +138,20 @@ def test_running_text_that_spells_special_tokens_is_text(kind):
     row = {"id": "a", "lang": "en", "text": "The <s> element, </s> and [MASK]."}
     (tokens,) = tokens_of([row], tokenizer, "plain_text")
     assert [i for i in tokens["ids"] if i < 4] == [0, 1]
+
+
+@pytest.mark.parametrize("spelled", ["<s>", "a</s>", "<pad>", "b <mask> c", "＜ｓ＞", "＜ｍａｓｋ＞ a"])
+def test_special_tokens_among_a_unigram_models_pieces_are_text(spelled):
+    tokenizer = unigram_tokenizer()
+    row = {"id": "a", "lang": "en", "text": f"The {spelled} element"}
+    passages = [passage(f"The {spelled} element", "element")]
+    (slotted,) = tokens_of([row_of((spelled, "b", "c"), TRIPLE)], tokenizer, mask="<mask>")
+    assert [i for i in slotted["ids"] if i in (0, 1, 2, 4)] == [0, 4, 4, 4, 4, 1]
+    assert all(s == 0 for i, s in zip(slotted["ids"], slotted["slot"], strict=True) if i == 4)
+    for table, rows in (("plain_text", [row]), ("jaket_text", passages)):
+        (tokens,) = tokens_of(rows, tokenizer, table, mask="<mask>")
+        assert [i for i in tokens["ids"] if i in (0, 1, 2, 4)] == [0, 1]
+        assert 3 in tokens["ids"]
 
 
 def test_a_link_inside_a_label_is_text():

@@ -19,6 +19,7 @@ from kgcorpus.importance.pretrained import (
     read_tokenizer,
 )
 from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
+from kgcorpus.special_tokens import plain_ids
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,11 @@ class Encoder:
             )
         return [
             Tokens(ids, offsets)
-            for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+            for ids, offsets in zip(
+                plain_ids(encoded.encodings, self.tokenizer.backend_tokenizer),
+                encoded["offset_mapping"],
+                strict=True,
+            )
         ]
 
     def states(self, passes: Sequence[Sequence[int]], *, pooling: Pooling) -> NDArray[np.float32]:

@@ -17,8 +17,8 @@ from kgcorpus.contracts.manifest import File, load_manifest, require_whole
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.contracts.store import claimed, replacing
 from kgcorpus.mirror import borrowed
+from kgcorpus.special_tokens import as_plain_text, plain_ids
 from kgcorpus.tokens.mentions import token_lists, token_spans
-from kgcorpus.tokens.plain import as_plain_text
 from kgcorpus.tokens.slots import LINK as LINK
 from kgcorpus.tokens.slots import encode_slots
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kgcorpus.tokens.slots import Joined
 
 # Raised when the same text gets other rows, so that older caches are redone.
-_VERSION = "3"
+_VERSION = "4"
 # Small enough that a reader's resume and its shuffling buffer are cheap, large enough to read fast.
 _ROWS_PER_GROUP = 10_000
 # What makes a token file anew once it is deleted, for the errors of its readers.
@@ -164,19 +164,20 @@ def tokenize_rows(rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, ma
     encodings: list[Encoding | Joined]
     if "slots" in names:
         encodings, changed = encode_slots(rows, tokenizer, mask_token=mask_token)
+        ids = [encoding.ids for encoding in encodings]
     else:
         # The faster variant leaves the offsets out.
         spans = {"mentions", "start"} & set(names)
         encode = tokenizer.encode_batch if spans else tokenizer.encode_batch_fast
         with as_plain_text(tokenizer):
-            encodings = list(encode(rows.column("text").to_pylist()))
+            plain = encode(rows.column("text").to_pylist())
+        encodings, ids = list(plain), plain_ids(plain, tokenizer)
     for name in ("sentences", "mentions"):
         if name in names:
             changed[name] = token_lists(rows.column(name), encodings)
     if "start" in names:
         changed |= _own_mention(rows, encodings)
     kept = {name: rows.column(name) for name in names if name not in ("text", "slots", "triples")}
-    ids = [encoding.ids for encoding in encodings]
     counted = {
         "ids": pa.array(ids, pa.list_(pa.int32())),
         "tokens": pa.array([len(x) for x in ids], pa.int32()),

@@ -1,7 +1,7 @@
 """Rows of labels with link masks between them: which slot and sentence each token belongs to."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.tokens.plain import as_plain_text
+from kgcorpus.special_tokens import as_plain_text, plain_ids, special_ids
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -42,10 +42,12 @@ def encode_slots(
     texts = rows.column("text").to_pylist()
     spans = list(_spans(rows.column("slots")))
     linked = [_mask_links(text, s, mask_token) for text, s in zip(texts, spans, strict=True)]
-    encodings: list[Encoding | Joined] = list(tokenizer.encode_batch([text for text, _ in linked]))
+    whole = tokenizer.encode_batch([text for text, _ in linked])
+    encodings: list[Encoding | Joined] = list(whole)
     if special := _special_tokens(tokenizer):
+        reads_more = _more_special_tokens_than_links(tokenizer, mask_token)
         for number, (text, s) in enumerate(zip(texts, spans, strict=True)):
-            if special.search(text):
+            if special.search(text) or reads_more(whole[number], linked[number][0]):
                 encodings[number] = _encode_apart(text, s, tokenizer, mask_token)
     pairs = [_locate(encoding, s) for encoding, (_, s) in zip(encodings, linked, strict=True)]
     return encodings, {
@@ -60,6 +62,19 @@ def _special_tokens(tokenizer: "Tokenizer") -> re.Pattern[str] | None:
     tokens = tokenizer.get_added_tokens_decoder().values()
     spelled = sorted(re.escape(token.content) for token in tokens if token.special and token.content)
     return re.compile("|".join(spelled)) if spelled else None
+
+
+def _more_special_tokens_than_links(
+    tokenizer: "Tokenizer", mask_token: str
+) -> "Callable[[Encoding, str], bool]":
+    """Whether a Unigram model read special tokens in a label that spells none: NFKC of a fullwidth `<s>`."""
+    special = special_ids(tokenizer)
+
+    def reads_more(encoding: "Encoding", linked: str) -> bool:
+        from_text = sum(map(special.__contains__, encoding.ids)) - sum(encoding.special_tokens_mask)
+        return from_text > linked.count(mask_token)
+
+    return reads_more
 
 
 def _encode_apart(text: str, spans: NDArray[np.int64], tokenizer: "Tokenizer", mask_token: str) -> Joined:
@@ -87,7 +102,7 @@ def _encode_apart(text: str, spans: NDArray[np.int64], tokenizer: "Tokenizer", m
         end = len(piece.rstrip()) if number < len(pieces) - 1 and added.lstrip else len(piece)
         with as_plain_text(tokenizer):
             encoding = tokenizer.encode(piece[start:end], add_special_tokens=False)
-        ids += encoding.ids
+        ids += plain_ids([encoding], tokenizer)[0]
         offsets += [(at + start + first, at + start + last) for first, last in encoding.offsets]
         at += len(piece)
     after = len(around) - before

@@ -3,15 +3,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
 from kgcorpus.importance.encoder import load_encoder
+from tests.tokenizers import unigram_tokenizer
 
 DEVICES = ("cpu", "cuda")
 
@@ -35,6 +38,13 @@ def test_a_text_that_spells_special_tokens_is_text(folder):
     tokenizer = encoder.tokenizer
     (tokens,) = encoder.tokenize([f"a{tokenizer.mask_token} b {tokenizer.sep_token}"])
     assert not set(tokens.ids) & set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+
+
+def test_special_tokens_among_a_unigram_models_pieces_are_text(folder):
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=unigram_tokenizer(), unk_token="<unk>")
+    (tokens,) = replace(load_encoder(str(folder)), tokenizer=tokenizer).tokenize(["a <s> ＜ｍａｓｋ＞ b"])
+    assert [token for token in tokens.ids if token < 5] == [3, 3]
+    assert len(tokens.offsets) == len(tokens.ids)
 
 
 def test_missing_folder(tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
+from kgcorpus.special_tokens import plain_ids
 from trainer.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.memory import encode
@@ -140,7 +141,8 @@ def relation_labels(corpus: Path) -> dict[str, str]:
 @torch.no_grad()
 def _mean_states(jaket: JaketModel, tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> Tensor:
     """The mean of LM1's states [texts, d] over each text's own tokens."""
-    rows = tokenizer(texts, add_special_tokens=True, split_special_tokens=True)["input_ids"]
+    encoded: Any = tokenizer(texts, add_special_tokens=True, split_special_tokens=True)
+    rows = plain_ids(encoded.encodings, tokenizer.backend_tokenizer)
     sizes = np.array([len(row) for row in rows], np.int64)
     ids = np.concatenate([np.array(row, np.int32) for row in rows])
     packed = pack(ids, sizes, length=int(sizes.max()), pad=tokenizer.pad_token_id)

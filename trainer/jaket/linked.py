@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kgcorpus.special_tokens import plain_ids
 from trainer.jaket.adapt import Arm, Memories
 from trainer.jaket.graph import Graph
 from trainer.jaket.model import JaketModel
@@ -69,13 +70,14 @@ def link_spans(
     """
     encoded: Any = tokenizer(list(texts), add_special_tokens=True, split_special_tokens=True)
     linked = []
-    for encoding, of_text, ids in zip(encoded.encodings, spans, entities, strict=True):
+    rows = plain_ids(encoded.encodings, tokenizer.backend_tokenizer)
+    for encoding, row, of_text, ids in zip(encoded.encodings, rows, spans, entities, strict=True):
         offsets = np.array(encoding.offsets)
         offsets[np.array(encoding.special_tokens_mask, bool)] = 0
         places = [np.flatnonzero((offsets[:, 0] < end) & (offsets[:, 1] > start)) for start, end in of_text]
         kept = [(own[0], own[-1], entity) for own, entity in zip(places, ids, strict=True) if len(own)]
         table = np.array(kept, np.int64).reshape(-1, 3)
-        linked.append(Linked(np.array(encoding.ids, np.int32), table[:, :2], table[:, 2]))
+        linked.append(Linked(np.array(row, np.int32), table[:, :2], table[:, 2]))
     return linked
 
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
 from kgcorpus.kg.names import Names
-from kgcorpus.tokens.plain import as_plain_text
+from kgcorpus.special_tokens import as_plain_text, plain_ids
 from trainer.arrays import derived
 
 _BATCH = 50_000
@@ -86,8 +86,9 @@ def _encoded(labels: pa.Array, tokenizer: Tokenizer) -> Iterator[tuple[NDArray[n
                 add_special_tokens=False,
             )
         sizes = np.zeros(len(part), np.int64)
-        sizes[given] = [len(encoding.ids) for encoding in encodings]
-        yield sizes, np.array([token for encoding in encodings for token in encoding.ids], np.int32)
+        rows = plain_ids(encodings, tokenizer)
+        sizes[given] = [len(row) for row in rows]
+        yield sizes, np.array([token for row in rows for token in row], np.int32)
 
 
 def joined(lists: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedTokenizerFast
 
+from tests.tokenizers import unigram_tokenizer
 from trainer.jaket.adapt import Memories
 from trainer.jaket.linked import Linked, Reader, link_spans
 from trainer.jaket.sampling import keys_of, sample_neighbours
@@ -40,6 +42,12 @@ def test_a_text_that_spells_special_tokens_is_text(jaket_tokenizer):
     # The tokenizer adds one token at each end; no other one is special.
     assert not set(text.ids[1:-1].tolist()) & {jaket_tokenizer.mask_token_id, jaket_tokenizer.sep_token_id}
     assert text.entities.tolist() == [5]
+
+
+def test_special_tokens_among_a_unigram_models_pieces_are_text():
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=unigram_tokenizer(), unk_token="<unk>")
+    (text,) = link_spans(tokenizer, ["a <mask> b"], [[(2, 8)]], [[5]])
+    assert [token for token in text.ids if token < 5] == [0, 3, 1]
 
 
 def test_a_cut_keeps_the_closing_token_and_the_mentions_within(texts):

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from kgcorpus.kg.names import Names
+from tests.tokenizers import unigram_tokenizer
 from trainer.tokenizer import make_tokenizer
 from trainer.trelm.labels import LabelTokens
 
@@ -19,3 +20,10 @@ def test_a_label_that_spells_special_tokens_is_text(tmp_path):
     found = tokens.rows(pa.array(["Q1", "Q2", "Q3"]))
     assert tokens.lengths(found).tolist() == [len(tokens.of("Q1")), len(tokens.of("Q2")), 0]
     assert len(tokens.of("Q2")) > len(tokens.of("Q1")) > 0
+
+
+def test_special_tokens_among_a_unigram_models_pieces_are_text(tmp_path):
+    names = [{"lang": "en", "label": "a <s> ＜ｍａｓｋ＞ b", "aliases": []}]
+    graph = Names.from_rows([{"qid": "Q1", "names": names}], "qid")
+    tokens = LabelTokens(graph, "en", unigram_tokenizer(), tmp_path / "cache")
+    assert [token for token in tokens.of("Q1") if token < 5] == [3, 3]

@@ -1,0 +1,59 @@
+"""Encode texts that spell special tokens as the text they are."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+
+@contextlib.contextmanager
+def as_plain_text(tokenizer: "Tokenizer") -> Iterator[None]:
+    """Let the tokenizer encode `[SEP]`, `<s>` and the like in a text as any other characters."""
+    before = tokenizer.encode_special_tokens
+    tokenizer.encode_special_tokens = True
+    try:
+        yield
+    finally:
+        tokenizer.encode_special_tokens = before
+
+
+def plain_ids(encodings: "Sequence[Encoding]", tokenizer: "Tokenizer") -> list[list[int]]:
+    """The ids of each encoding; a special token that was read from the text becomes the unknown token.
+
+    `as_plain_text` stops only the matching of added tokens. The vocabulary of a Unigram model (XLM-R)
+    also contains `<s>` or `<mask>` as pieces, and segments a text into them. Tokens that the
+    post-processor adds are kept. Without an unknown token, the ids are not changed.
+
+    Args:
+        encodings: of `encode_batch` or `encode_batch_fast`, within `as_plain_text`.
+        tokenizer: the tokenizer that made them.
+    """
+    special = special_ids(tokenizer)
+    unknown = _unknown_id(tokenizer)
+    if unknown is None:
+        return [encoding.ids for encoding in encodings]
+    rows = []
+    for encoding in encodings:
+        ids, added = encoding.ids, encoding.special_tokens_mask
+        if sum(map(special.__contains__, ids)) != sum(added):
+            ids = [
+                unknown if token in special and not by_processor else token
+                for token, by_processor in zip(ids, added, strict=True)
+            ]
+        rows.append(ids)
+    return rows
+
+
+def special_ids(tokenizer: "Tokenizer") -> frozenset[int]:
+    """The ids of the special tokens, without the unknown token: any text may have that one."""
+    tokens = tokenizer.get_added_tokens_decoder().items()
+    return frozenset(ident for ident, token in tokens if token.special) - {_unknown_id(tokenizer)}
+
+
+def _unknown_id(tokenizer: "Tokenizer") -> int | None:
+    # A Unigram model has no attribute for its unknown token.
+    names = (getattr(tokenizer.model, "unk_token", None), "<unk>", "[UNK]")
+    found = (tokenizer.token_to_id(name) for name in names if name)
+    return next((ident for ident in found if ident is not None), None)
