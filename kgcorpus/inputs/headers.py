@@ -24,29 +24,54 @@ CLASS = _words(
     """type types class classes typeid typeqid typesqid classid classqid instanceof p31 category categories
     kind node2"""
 )
-TEXT = _words("text texts description descriptions abstract summary content value definition")
+TEXT = _words("text texts desc description descriptions abstract summary content value definition")
 TITLE = _words("title titles page pages pagetitle name names article label")
 TEMPLATE = _words("name names template templates templatename")
 _END = _words(
     """head headid headentity subject subjectid tail tailid tailentity object objectid node1 node2 entity1
-    entity2 source target"""
+    entity2 source sourceid target targetid src srcid dst dstid"""
 )
-_LINK = _words("relation relationid relationship predicate predicateid property propertyid rel edge label")
+_LINK = _words(
+    """relation relationid relationship predicate predicateid property propertyid rel relid edge edgeid
+    label"""
+)
 TRIPLE = (_END, _LINK, _END)
-# KGTK's edges with ids, and OpenKE's order. Single letters only in lower case: an own graph may hold H R T.
-_TRIPLES_OF_OTHERS = frozenset({("id", "node1", "label"), ("head", "tail", "relation")})
+# KGTK's edges with ids, OpenKE's order, and words that are names of columns only together.
+_TRIPLES_OF_OTHERS = frozenset(
+    {
+        ("id", "node1", "label"),
+        ("head", "tail", "relation"),
+        ("item", "property", "value"),
+        ("itemid", "propertyid", "valueid"),
+        *(("from", link, "to") for link in _LINK),
+    }
+)
+# Single letters only in lower case: the ids of a graph may be H, R and T.
 _LETTERS = frozenset({("h", "r", "t"), ("s", "p", "o"), ("h", "t", "r")})
 
 
 def is_header(fields: Sequence[str], columns: Sequence[frozenset[str]]) -> bool:
-    """Whether every required column of a line holds a name of that column.
+    """Whether every required column of a line contains a name of that column.
+
+    Of a layout with an id and one other column, a header in the other order (`title qid`) is one too.
 
     Args:
         fields: the line's fields.
         columns: for each required column, the words that name it.
     """
-    first = tuple(fields[: len(columns)])
-    words = tuple(_OTHER_THAN_LETTERS.sub("", field.casefold()) for field in first)
+    first = tuple(_OTHER_THAN_LETTERS.sub("", field) for field in fields[: len(columns)])
+    words = tuple(word.casefold() for word in first)
     if columns is TRIPLE and (words in _TRIPLES_OF_OTHERS or first in _LETTERS):
         return True
-    return len(words) == len(columns) and all(map(frozenset.__contains__, columns, words))
+    if len(words) != len(columns):
+        return False
+    if all(map(frozenset.__contains__, columns, words)):
+        return True
+    # `title entity` may be a name. Only a word such as `qid` is not a value of the other column.
+    swapped = columns[::-1]
+    return (
+        len(columns) == 2
+        and ID in columns
+        and words[swapped.index(ID)].endswith("id")
+        and all(map(frozenset.__contains__, swapped, words))
+    )

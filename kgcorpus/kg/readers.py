@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, headers, read_lines
-from kgcorpus.kg.visible_text import INVISIBLE
+from kgcorpus.kg.visible_text import INVISIBLE_IN_IDS
 
 _NO_TEXT = re.compile("[\r\0]")
 SAMPLED_LINES = 1000
@@ -165,7 +165,7 @@ def _fields(line: str, what: str, columns: Words, *, layout: str, may_be_empty: 
     for column in range(needed):
         if not fields[column] and column != may_be_empty:
             raise BadRecord(f"column {column + 1} of {what} is empty")
-    if INVISIBLE.search(line):
+    if INVISIBLE_IN_IDS.search(line):
         _refuse_invisible_ids(fields, columns, what)
     if headers.is_header(fields, columns):
         raise BadRecord(f"this is a header line; files of {layout} have none")
@@ -176,7 +176,7 @@ def _refuse_invisible_ids(fields: Sequence[str], columns: Words, what: str) -> N
     """Refuse an id that looks like another: names may hold such characters, which the build takes out."""
     ids = [(n, field) for n, field in enumerate(fields, 1) if _holds_an_id(n, columns)]
     for number, field in ids:
-        if mark := INVISIBLE.search(field):
+        if mark := INVISIBLE_IN_IDS.search(field):
             raise BadRecord(f"column {number} of {what} holds the invisible character U+{ord(mark[0]):04X}")
 
 

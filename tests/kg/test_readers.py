@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, read_records, refuse
 from kgcorpus.kg import readers
 from kgcorpus.kg.readers import NameRow, sniff_names
-from kgcorpus.kg.visible_text import INVISIBLE
+from kgcorpus.kg.visible_text import INVISIBLE_IN_IDS
 
 FIELD = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=("Cs",)), min_size=1).filter(
     lambda text: text == text.strip()
@@ -83,6 +84,23 @@ def test_an_id_with_an_invisible_character_is_refused(parser, line):
         parser(line)
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [*"\u200c\u200d\ufe0f\u034f\u3164\u115f\uffa0\u180b\x1b\x7f\x85\u2028", "\U000e0001", "\U000e0100"],
+)
+def test_invisible_twins_of_an_id_are_refused(mark):
+    with pytest.raises(BadRecord, match=f"invisible character U\\+{ord(mark):04X}"):
+        readers.parse_triple(f"Q{mark}1\tP1\tQ2")
+    assert readers.parse_title(f"a{mark}b\tQ1").qid == "Q1"
+
+
+def test_every_control_and_format_character_is_invisible_in_ids():
+    characters = map(chr, range(sys.maxunicode + 1))
+    found = {c for c in characters if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")}
+    assert [c for c in sorted(found - {"\t"}) if not INVISIBLE_IN_IDS.search(c)] == []
+    assert not INVISIBLE_IN_IDS.search("\t Q1 é ক্ষ ग़ 한글 漢字")
+
+
 @pytest.mark.parametrize("name", ["a\u200bb", "\u200fשלום", "می\u200cخواهم", "\ufeffx"])
 def test_a_name_may_hold_invisible_characters(name):
     assert readers.parse_names(f"Q1\ten\t{name}").label == name
@@ -95,14 +113,23 @@ HEADERS = [
     (readers.parse_triple, "SUBJECT\tpredicate\tobject\trank"),
     (readers.parse_triple, "head_id\trelation\ttail_id"),
     (readers.parse_triple, "id\tnode1\tlabel\tnode2"),
+    (readers.parse_triple, "#h\tr\tt"),
+    (readers.parse_triple, '"h"\t"r"\t"t"'),
+    (readers.parse_triple, "?s\t?p\t?o"),
+    (readers.parse_triple, "head_id\trel_id\ttail_id"),
+    (readers.parse_triple, "item\tproperty\tvalue"),
+    (readers.parse_triple, "Src\trel\tdst"),
+    (readers.parse_triple, "from\tedge\tto"),
     (readers.parse_names, "qid\tlang\tlabel"),
     (readers.parse_names, "#QID\tLanguage\tlabel\talias"),
     (readers.parse_names, '"item"\t"language_code"\t"item label"'),
     (readers.parse_relation, "pid\tlang\tlabel\tdescription"),
     (readers.parse_wikidata5m_names, "entity\talias\talias"),
+    (readers.parse_wikidata5m_names, "title\tqid"),
     (readers.parse_types, "qid\ttype_qid"),
     (readers.parse_types, "?item\t?class"),
     (readers.parse_description, "QID\tdescription"),
+    (readers.parse_description, "entity\tdesc"),
     (readers.parse_title, "title\tQID"),
     (readers.parse_title, "page title\twikidata_id"),
 ]
@@ -124,6 +151,9 @@ def test_a_header_is_refused_in_every_layout(parser, line):
         (readers.parse_description, "Q1\tdescription"),
         (readers.parse_types, "Q1\tclass"),
         (readers.parse_triple, "title\tlabel\tname"),
+        (readers.parse_triple, "H\tR\tT"),
+        (readers.parse_triple, "item\tsource\tvalue"),
+        (readers.parse_wikidata5m_names, "title\tentity"),
     ],
 )
 def test_a_row_with_a_word_of_headers_is_a_row(parser, line):
@@ -131,7 +161,7 @@ def test_a_row_with_a_word_of_headers_is_a_row(parser, line):
 
 
 @given(
-    FIELD.filter(lambda text: not INVISIBLE.search(text)),
+    FIELD.filter(lambda text: not INVISIBLE_IN_IDS.search(text)),
     st.sampled_from(["en", "pt-BR", "zh-min-nan", "es-419"]),
     FIELD,
     st.lists(FIELD, unique=True),
