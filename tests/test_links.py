@@ -19,7 +19,7 @@ SMALL = ["model.hidden=16", "model.layers=1", "model.heads=2", "model.vocab_size
 def mine(tmp_path: Path) -> Path:
     """A folder of the user's own, with names that a build or a run would take for its own."""
     folder = tmp_path / "mine"
-    names = ["a.txt", "docs/b.txt", ".c.parquet.1-ab.tmp", "d.jsonl", "part-00000-of-00001.parquet"]
+    names = ["a.txt", "docs/b.txt", ".c.parquet.1-0123abcd.tmp", "d.jsonl", "part-00000-of-00001.parquet"]
     for name in [*names, "step-00000001/state.json", "aaa/tables.json", f"{TABLE}-0/ids.arrow"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("precious")
@@ -76,7 +76,7 @@ def test_links_to_files_are_replaced_or_removed_and_their_targets_stay(tmp_path,
     out, config = finished_build(tmp_path)
     places = ["README.md", "config.yaml", "report.json", "run.json", ".sources.json"]
     stale = [f"tables/{TABLE}/0123456789ab", f"quarantine/{TABLE}/0.jsonl", "data/xlr/test-0.parquet"]
-    stale += [".x.json.1-ab.tmp", f"tables/{TABLE}/.x.parquet.1-ab.tmp"]
+    stale += [".x.json.1-0123abcd.tmp", f"tables/{TABLE}/.x.parquet.1-0123abcd.tmp"]
     for place in [*places, *stale]:
         plant(out / place, mine / "a.txt")
     before = content(mine)
@@ -193,14 +193,14 @@ def test_a_run_replaces_links_and_leaves_their_targets(tmp_path, mine) -> None:
     for name in ("metrics.jsonl", "run.json"):
         (run / name).rename(mine / name)
         plant(run / name, mine / name)
-    for name in (".model.old", ".model.1-ab.tmp"):
+    for name in (".model.old", ".model.1-0123abcd.tmp"):
         plant(run / name, mine)
     before = content(mine)
     assert train(corpus, run, steps=2) == 0
     assert content(mine) == before
     assert (run / "model" / "model.safetensors").is_file()
     assert not [
-        name for name in ("metrics.jsonl", ".model.old", ".model.1-ab.tmp") if (run / name).is_symlink()
+        name for name in ("metrics.jsonl", ".model.old", ".model.1-0123abcd.tmp") if (run / name).is_symlink()
     ]
 
 

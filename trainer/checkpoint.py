@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.links import remove
-from kgcorpus.contracts.store import temporary_name
+from kgcorpus.contracts.links import entries_of, remove
+from kgcorpus.contracts.store import is_temporary, temporary_name
 from trainer.seal import read_sealed, seal
 
 _DAMAGED = (
@@ -63,8 +63,9 @@ class Checkpoints:
 
     def save(self, step: int, objective: Resumable, optimizer: Optimizer) -> Path:
         """Write the checkpoint of `step`, then remove those beyond `keep`."""
-        for leftover in self._folder.glob(".step-*.tmp"):
-            remove(leftover)
+        for leftover in entries_of(self._folder):
+            if leftover.name.startswith(".step-") and is_temporary(leftover):
+                remove(leftover)
 
         def write(folder: Path) -> None:
             objective.save(folder)
@@ -146,8 +147,9 @@ def settle(target: Path) -> None:
     aside = _aside(target)
     if aside.exists() and not aside.is_symlink() and not target.exists():
         os.rename(aside, target)
-    for leftover in target.parent.glob(f".{target.name}.*"):
-        remove(leftover)
+    for leftover in entries_of(target.parent.resolve()):
+        if leftover.name == aside.name or is_temporary(leftover, target.name):
+            remove(leftover)
 
 
 def _aside(target: Path) -> Path:

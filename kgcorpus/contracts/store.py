@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from kgcorpus.contracts.links import entries_of, files_below, open_to_append
 
 _CHUNK = 1 << 20
 _NAME_BYTES = 200
+_TEMPORARY = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL | re.ASCII)
 
 
 def sha256_of(path: str | Path) -> str:
@@ -26,9 +28,18 @@ def sha256_of(path: str | Path) -> str:
 
 def temporary_name(path: Path) -> Path:
     """A name beside `path` that no other attempt uses and that never ends in `.parquet`."""
+    return path.with_name(f".{_cut(path.name)}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
+def is_temporary(path: Path, of: str | None = None) -> bool:
+    """Whether a path has a name that `temporary_name` gives: to a file called `of`, or to any."""
+    found = _TEMPORARY.fullmatch(path.name)
+    return found is not None and (of is None or found[1] == _cut(of))
+
+
+def _cut(name: str) -> str:
     # A name has at most 255 bytes; the user's may need all of them.
-    name = path.name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
-    return path.with_name(f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    return name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
 @contextlib.contextmanager
@@ -65,7 +76,7 @@ def sweep_temporaries(out: Path) -> None:
     """
     deep = (path for name in ("tables", "data", "quarantine") for path in files_below(out / name))
     for leftover in [*entries_of(out.resolve()), *deep]:
-        if leftover.match(".*.tmp") and not leftover.is_dir():
+        if is_temporary(leftover) and not leftover.is_dir():
             leftover.unlink(missing_ok=True)
 
 

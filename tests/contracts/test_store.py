@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.contracts.errors import UsageError
-from kgcorpus.contracts.store import folder_lock, publish, replacing, sweep_temporaries, write_text
+from kgcorpus.contracts.store import (
+    folder_lock,
+    publish,
+    replacing,
+    sweep_temporaries,
+    temporary_name,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -39,16 +46,37 @@ def test_a_name_of_the_longest_length_can_be_replaced(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_killed_attempt_are_swept(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / ".a.parquet.12-ab.tmp").touch()
-    (tmp_path / ".manifest.json.12-ab.tmp").touch()
+    (tmp_path / "tables" / ".a.parquet.12-0123abcd.tmp").touch()
+    (tmp_path / ".manifest.json.12-0123abcd.tmp").touch()
     sweep_temporaries(tmp_path)
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
+@pytest.mark.parametrize("name", ["a.json", "x" * 255, "é" * 127])
+def test_what_temporary_name_makes_is_swept(tmp_path: Path, name: str) -> None:
+    temporary_name(tmp_path / name).touch()
+    sweep_temporaries(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_hidden_files_of_the_user_are_not_swept(tmp_path: Path) -> None:
+    for name in (
+        ".notes.tmp",
+        "tables/.notes.1.tmp",
+        "data/.a.parquet.12-ab.tmp",
+        "quarantine/.12-0123abcd.tmp",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    before = sorted(tmp_path.rglob("*"))
+    sweep_temporaries(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_what_a_training_writes_beside_the_build_is_not_swept(tmp_path: Path) -> None:
-    tokens = tmp_path / "tokens" / "abc" / "xlr" / ".test.parquet.12-ab.tmp"
-    checkpoint = tmp_path / "RUN" / "checkpoints" / ".step-00000001.12-ab.tmp"
-    for folder in (tokens.parent, checkpoint, tmp_path / ".step-00000001.12-ab.tmp"):
+    tokens = tmp_path / "tokens" / "abc" / "xlr" / ".test.parquet.12-0123abcd.tmp"
+    checkpoint = tmp_path / "RUN" / "checkpoints" / ".step-00000001.12-0123abcd.tmp"
+    for folder in (tokens.parent, checkpoint, tmp_path / ".step-00000001.12-0123abcd.tmp"):
         folder.mkdir(parents=True)
     tokens.touch()
     before = sorted(tmp_path.rglob("*"))

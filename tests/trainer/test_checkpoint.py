@@ -202,3 +202,12 @@ def test_a_folder_that_no_run_made_is_left_alone(
         train("kmlm", corpus=corpus, out=tmp_path, config=SMALL)
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"] == [mine]
     assert mine.read_text() == '{"step": 9}\n'
+
+
+def test_files_beside_a_written_folder_stay_but_for_what_a_kill_left(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    mine = [".model.bak", ".model.notes.tmp", ".models.1-0123abcd.tmp", ".tokenizer.1-0123abcd.tmp"]
+    for name in (*mine, ".model.old", ".model.1-0123abcd.tmp"):
+        (tmp_path / name).mkdir()
+    write_folder(target, lambda folder: (folder / "x").touch())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, "model"])
