@@ -61,6 +61,15 @@ class _Careful:
         with _careful():
             return super().invoke(ctx)  # type: ignore[misc]
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help; a reader that goes away (`| head`) is no failure."""
+        try:
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+        except SystemExit as stop:
+            # rich has sent the rest to /dev/null, and would end the process with 1.
+            if not isinstance(stop.__context__, BrokenPipeError):
+                raise
+
 
 class Commands(_Careful, typer.core.TyperGroup):
     """The commands of `kgcorpus`."""
@@ -107,7 +116,7 @@ def main(
         raise typer.Exit
 
 
-@app.command("build-corpus")
+@app.command("build-corpus", cls=Command)
 def build_corpus(
     targets: Targets = None,
     config: Config = None,
@@ -144,7 +153,7 @@ def build_corpus(
     say(f"report: {out / 'report.json'}")
 
 
-@app.command()
+@app.command(cls=Command)
 def plan(
     targets: Targets = None,
     config: Config = None,
@@ -167,7 +176,7 @@ def plan(
     _show(rows, as_json, lambda row: f"{row['stage']:<18} {row['action']:<5} {row['reason']}")
 
 
-@app.command()
+@app.command(cls=Command)
 def status(out: Out = Path("out"), as_json: AsJson = False) -> None:
     """Show a build's tables: rows, bytes, and what was dropped and why."""
     from kgcorpus.contracts.manifest import load_manifest
@@ -193,7 +202,7 @@ def status(out: Out = Path("out"), as_json: AsJson = False) -> None:
     _show(rows, as_json, line)
 
 
-@app.command()
+@app.command(cls=Command)
 def inspect(
     table: Annotated[str, typer.Argument(help="A table or shard config.")],
     out: Out = Path("out"),
@@ -219,7 +228,7 @@ def inspect(
         say_lines(render_row(table, row, label_of=label_of) + "\n")
 
 
-@app.command()
+@app.command(cls=Command)
 def report(out: Out = Path("out")) -> None:
     """Write report.json and the card anew from the manifest."""
     from kgcorpus.contracts.manifest import load_manifest
@@ -231,7 +240,7 @@ def report(out: Out = Path("out")) -> None:
     say(f"report: {out / 'report.json'}")
 
 
-@app.command()
+@app.command(cls=Command)
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine: Python, Java, extras, memory, disk, GPU."""
     from kgcorpus.doctor import checks
@@ -246,7 +255,7 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(4)
 
 
-@app.command()
+@app.command(cls=Command)
 def link(
     text_or_file: Annotated[
         str, typer.Argument(help="A text; or a file: .jsonl with `text` a line, else one text.")
@@ -281,7 +290,7 @@ def link(
             say(f"{line}  ({mention['label'] or '?'})")
 
 
-@app.command()
+@app.command(cls=Command)
 def publish(
     to: Annotated[str, typer.Option("--to", help="A URL, e.g. s3://bucket/corpus.", callback=given)],
     out: Out = Path("out"),
@@ -292,7 +301,7 @@ def publish(
     say(f"sent {publish_to(to, out)} files to {redact(to)}")
 
 
-@app.command()
+@app.command(cls=Command)
 def package(
     to: Annotated[
         Path, typer.Option("--to", help="The folder to write to.", metavar="PATH", parser=given_path)
@@ -323,7 +332,7 @@ def package(
         say(command)
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     objective: Annotated[str, typer.Argument(help="kmlm, trelm, jaket or transe.")],
     corpus: Corpus,
@@ -349,7 +358,7 @@ def train(
     say(f"checkpoint: {out / 'model'}")
 
 
-@app.command()
+@app.command(cls=Command)
 def sweep(
     grid: Annotated[
         Path, typer.Argument(metavar="GRID.yaml", help="Arms, values, seeds, scores: conf/sweeps.")
@@ -374,7 +383,7 @@ def sweep(
     say(f"sweep: {table}")
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
     benchmark: Annotated[str, typer.Argument(help="The benchmark's name, e.g. xlr; a wrong one lists all.")],
     out: Annotated[
@@ -427,7 +436,7 @@ def evaluate(
     run(benchmark, model=str(model), data=str(data), out=out, config=resolved)
 
 
-@app.command()
+@app.command(cls=Command)
 def convert(
     source: Annotated[
         Path, typer.Argument(help="A checkpoint's folder, with pytorch_model.bin or its index and parts.")
@@ -442,7 +451,7 @@ def convert(
     say(f"model: {run(source, to)}")
 
 
-@app.command()
+@app.command(cls=Command)
 def explain(
     model: Annotated[str, typer.Option("--model", help="RUN/model, or any BERT or RoBERTa.")],
     sentence: Annotated[str, typer.Option("--sentence", help="With one [MASK] where the answer stands.")],

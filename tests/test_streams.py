@@ -30,6 +30,12 @@ def test_a_command_ends_as_ever_when_no_one_reads_what_it_prints(tmp_path, line)
     assert through_bash(line, "status", "--out", out, "--json").returncode == 0
 
 
+@pytest.mark.parametrize("words", [["--help"], ["evaluate", "--help"]])
+def test_help_ends_quietly_when_its_reader_goes_away(words) -> None:
+    done = through_bash('"$@" | true; exit ${PIPESTATUS[0]}', *words)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_messages_for_a_closed_stderr_land_in_no_file(tmp_path) -> None:
     out, config = finished_build(tmp_path)
     done = through_bash('"$@" 2>&-', "build-corpus", "--out", out, "--config", config, "--set", "seed=-1")
