@@ -20,6 +20,8 @@ Stamp = list[Any]
 MEMORY = ".sources.json"
 # In a cache.
 SEAL = "digests.json"
+# Path -> digest of what this process has sealed itself.
+_sealed: dict[str, str] = {}
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -72,19 +74,19 @@ class FileDigests:
         self._put(self.key(path), stamp_of(require_regular_file(path)), digest)
 
     def is_as_recorded(self, path: Path) -> bool:
-        """Whether a file was recorded and still has those bytes: for caches, which no manifest names."""
-        key = self.key(path)
-        *known, digest = self._known.get(key, [""])
+        """Whether a file of a cache, which no manifest names, is the one that was recorded.
+
+        Compiled code trusts a cache, and who gave the folder away may have written the record too. So equal
+        bytes are not enough: in a copy or an archive no file has the change time and inode of the record.
+        """
+        *known, _ = self._known.get(self.key(path), [""])
         try:
             stamp = stamp_of(require_regular_file(path))
         except InputError:
             return False
-        if known == stamp:
-            return True
-        if not digest or sha256_of(path) != digest:
-            return False
-        self._put(key, stamp, digest)
-        return True
+        # Another process that made the same cache at the same time may have replaced what this one sealed.
+        made = _sealed.get(os.path.realpath(path))
+        return known == stamp or (made is not None and sha256_of(path) == made)
 
     def keys(self) -> list[str]:
         """What files are called here, in the order of their records."""
@@ -119,20 +121,19 @@ def seal(folder: Path, names: Iterable[str]) -> None:
     Args:
         names: paths relative to the folder.
     """
+    # An older record may name files that are not made any more.
+    (folder / SEAL).unlink(missing_ok=True)
     digests = FileDigests(folder / SEAL)
     for name in names:
-        digests.of(folder / name)
+        _sealed[os.path.realpath(folder / name)] = digests.of(folder / name)
     digests.save()
 
 
 def sealed_files(folder: Path) -> list[Path]:
-    """The files that `seal` recorded, sorted; empty if it was never called, or one has other bytes now."""
+    """The files that `seal` recorded, sorted; empty if it was never called, or one is another file now."""
     digests = FileDigests(folder / SEAL)
     files = [folder / name for name in sorted(digests.keys()) if not Path(name).is_absolute()]
-    if not all(digests.is_as_recorded(file) for file in files):
-        return []
-    digests.save()
-    return files
+    return files if all(digests.is_as_recorded(file) for file in files) else []
 
 
 def _read(memory: Path) -> dict[str, list[Any]]:

@@ -113,11 +113,9 @@ def ensure_tokens(
 
 
 def _is_current(target: Path, shard: File) -> bool:
-    """Whether a file was made from this shard and has the bytes that were recorded then."""
-    recorded = _digests_of(target)
-    if not recorded.is_as_recorded(target):
+    """Whether a file was made from this shard and is the one that was recorded then."""
+    if not _digests_of(target).is_as_recorded(target):
         return False
-    recorded.save()
     try:
         metadata = pq.read_schema(target).metadata or {}
     except (OSError, pa.ArrowInvalid):

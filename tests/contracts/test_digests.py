@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kgcorpus.contracts.digests import FileDigests
+from kgcorpus.contracts.digests import FileDigests, seal, sealed_files
 
 
 def digest(data: bytes) -> str:
@@ -43,7 +43,7 @@ def test_other_bytes_under_the_same_size_and_time_are_hashed(tmp_path: Path, how
     assert FileDigests(tmp_path / "memory.json").of(file) == digest(b"two")
 
 
-def test_a_copy_of_a_recorded_file_is_whole_and_a_flipped_bit_is_not(tmp_path: Path) -> None:
+def test_only_the_recorded_file_itself_is_as_recorded(tmp_path: Path) -> None:
     first = tmp_path / "first"
     first.mkdir()
     (first / "x").write_bytes(b"one")
@@ -51,16 +51,34 @@ def test_a_copy_of_a_recorded_file_is_whole_and_a_flipped_bit_is_not(tmp_path: P
     assert not digests.is_as_recorded(first / "x")
     digests.of(first / "x")
     digests.save()
-    second = Path(shutil.copytree(first, tmp_path / "second"))
-    assert FileDigests(second / "memory.json").is_as_recorded(second / "x")
-    (second / "x").write_bytes(b"onf")
-    damaged = FileDigests(second / "memory.json")
-    assert not damaged.is_as_recorded(second / "x")
-    # Being looked at does not make it the recorded one.
-    damaged.save()
-    assert not FileDigests(second / "memory.json").is_as_recorded(second / "x")
-    (second / "x").unlink()
-    assert not damaged.is_as_recorded(second / "x")
+    copied = Path(shutil.copytree(first, tmp_path / "copied"))
+    # Who wrote the copy may have written its record.
+    assert not FileDigests(copied / "memory.json").is_as_recorded(copied / "x")
+    moved = first.rename(tmp_path / "moved")
+    assert FileDigests(moved / "memory.json").is_as_recorded(moved / "x")
+    (moved / "x").write_bytes(b"onf")
+    assert not FileDigests(moved / "memory.json").is_as_recorded(moved / "x")
+    (moved / "x").unlink()
+    assert not FileDigests(moved / "memory.json").is_as_recorded(moved / "x")
+
+
+def test_a_cache_that_is_made_by_two_at_once_is_whole_for_both(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"one")
+    seal(tmp_path, ["x"])
+    (tmp_path / "y").write_bytes(b"one")
+    (tmp_path / "y").rename(tmp_path / "x")
+    assert sealed_files(tmp_path) == [tmp_path / "x"]
+    (tmp_path / "x").write_bytes(b"two")
+    assert sealed_files(tmp_path) == []
+
+
+def test_a_seal_names_no_file_of_an_older_one(tmp_path: Path) -> None:
+    for name in "xy":
+        (tmp_path / name).write_text(name)
+    seal(tmp_path, ["x", "y"])
+    (tmp_path / "y").write_text("other")
+    seal(tmp_path, ["x"])
+    assert sealed_files(tmp_path) == [tmp_path / "x"]
 
 
 ROWS = ["3", "[]", "[3, 4]", '[null, "0"]']

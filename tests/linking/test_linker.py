@@ -9,6 +9,7 @@ import pytest
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.store import sha256_of
 from kgcorpus.linking.linker import Linker
 from pipelines.sweep import remove_superseded
 from tests.linking.conftest import ROWS, write_build
@@ -124,6 +125,21 @@ def test_a_damaged_cache_is_made_again(tmp_path, length):
             file.write_bytes(whole[:length])
         assert Linker.open(corpus, "en").link(TEXT) == expected, file
         assert file.read_bytes() == whole
+
+
+def test_a_cache_that_came_with_a_copied_corpus_is_made_again(tmp_path):
+    corpus = write_build(tmp_path / "made", ROWS)
+    expected = Linker.open(corpus, "en").link(TEXT)
+    (items,) = (corpus / "cache").rglob("links/items.npy")
+    (record,) = (corpus / "cache").rglob("digests.json")
+    whole = items.read_bytes()
+    rows = json.loads(record.read_text())
+    items.write_bytes(whole[:-1] + bytes([whole[-1] ^ 0x40]))
+    rows["links/items.npy"][-1] = sha256_of(items)
+    record.write_text(json.dumps(rows))
+    copied = shutil.copytree(corpus, tmp_path / "copied")
+    assert Linker.open(copied, "en").link(TEXT) == expected
+    assert (copied / items.relative_to(corpus)).read_bytes() == whole
 
 
 def test_a_folder_without_names_is_refused(tmp_path):
