@@ -176,3 +176,42 @@ def test_xnli_and_link_prediction(tmp_path):
     }
     write(tmp_path / "wikidata5m_transductive_test.txt", "Q1\tP19\tQ2\r\nQ2\tP31\tQ3\r\n")
     assert read_facts(tmp_path / "wikidata5m_transductive_test.txt")["t"].to_pylist() == ["Q2", "Q3"]
+
+
+@pytest.mark.parametrize(
+    ("task", "header", "row", "expected"),
+    [
+        ("SST-2", "sentence label", "a fine day\t1", ("a fine day", "1", None)),
+        (
+            "QNLI",
+            "index question sentence label",
+            "0\tWho?\tIt is.\tentailment",
+            ("Who?", "entailment", "It is."),
+        ),
+        (
+            "RTE",
+            "index sentence1 sentence2 label",
+            "0\tOne.\tTwo.\tnot_entailment",
+            ("One.", "not_entailment", "Two."),
+        ),
+        (
+            "MNLI",
+            "index promptID pairID genre sentence1_binary_parse sentence2_binary_parse sentence1_parse "
+            "sentence2_parse sentence1 sentence2 label1 label2 label3 label4 label5 gold_label",
+            "0\t1\t1a\tslate\t( a )\t( b )\t(ROOT a)\t(ROOT b)\tOne.\tTwo.\tx\tx\tx\tx\tx\tneutral",
+            ("One.", "neutral", "Two."),
+        ),
+    ],
+)
+def test_glue_columns_under_their_published_headers(tmp_path, task, header, row, expected):
+    path = tmp_path / "dev.tsv"
+    path.write_text("\t".join(header.split()) + "\n" + row + "\n")
+    assert glue.read(path, glue._TASKS[task].columns) == [expected]
+
+
+def test_stsb_under_its_published_header(tmp_path):
+    header = "index genre filename year old_index source1 source2 sentence1 sentence2 score"
+    path = tmp_path / "dev.tsv"
+    path.write_text("\t".join(header.split()) + "\n0\tnews\tf\t2012\t1\tnone\tnone\tOne.\tTwo.\t3.800\n")
+    (rated,) = glue._read_rated(path)
+    assert tuple(rated) == ("One.", "Two.", 3.8)
