@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kgcorpus.contracts.digests import SEAL
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.store import sha256_of
 from trainer.pretrained import commit_of
 
@@ -24,6 +25,8 @@ def digest_of_file(path: str | Path, *, where: str) -> str:
         InputError: it cannot be read.
     """
     try:
+        if Path(path).exists():
+            require_regular_file(path)
         return sha256_of(path)
     except OSError as error:
         raise InputError(
