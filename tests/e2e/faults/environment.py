@@ -26,7 +26,12 @@ def _signalled(place: Place, number: int, ready: Callable[[psutil.Process], bool
     """Send a signal to the command and all that it started, once `ready`; nothing of it may be left."""
     words = command("build-corpus", *_TRIPLES, "--out", place.out, *sets(*ONE_CORE))
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_heed_signals,  # noqa: PLW1509 (this process has no thread at work)
     ) as build:
         process = psutil.Process(build.pid)
         while not ready(process):
@@ -40,6 +45,12 @@ def _signalled(place: Place, number: int, ready: Callable[[psutil.Process], bool
         time.sleep(0.2)
     place.ends_alike(*_TRIPLES)
     return Done(words, build.returncode, said, errors)
+
+
+def _heed_signals() -> None:
+    """Undo what a shell without a terminal does to background jobs: they ignore these signals."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _group(process: psutil.Process) -> int:
