@@ -69,7 +69,7 @@ def early_interrupt(place: Place) -> Done:
 
 
 def late_interrupt(place: Place) -> Done:
-    return _signalled(place, signal.SIGINT, lambda _: any(place.out.glob("tables/triples/*/.*.tmp")))
+    return _signalled(place, signal.SIGINT, lambda _: any(place.out.glob("tables/triples/*")))
 
 
 def closed_terminal(place: Place) -> Done:
