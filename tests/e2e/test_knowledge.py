@@ -206,11 +206,12 @@ def test_hard_negatives_come_from_the_relations_range(built: Built, raw: Raw) ->
     from trainer.trelm.facts import open_graph
 
     facts = open_graph(built.out, relation_names=False).facts
+    entities = facts.entities.to_pylist()
     for (relation, direction), ends in raw.ranges.items():
         assert facts.range_of(relation, direction).counts() == ends
     for (qid, relation, direction), ends in raw.true_ends.items():
         if qid in built.frequency:
-            assert set(facts.true_ends(qid, relation, direction)) == ends
+            assert {entities[number] for number in facts.ends(qid, relation, direction)} == ends
 
 
 def test_kept_entities_are_described_and_well_connected_or_often_mentioned(

@@ -116,7 +116,8 @@ def stage_moment(seed: int, stage: str, entry: dict, *, seconds: float) -> Momen
         return Moment(draw.choice(at_file))
     if seed % 4 == 3:
         return Moment(rf"os.rename .*{shards}\w+/{name}$", delay=draw.uniform() * seconds / 4)
-    return Moment(rf"shutil.rmtree \S*scratch/{stage} ", delay=draw.uniform() * seconds)
+    # A stage begins by removing the scratch that a former run may have left.
+    return Moment(rf"os.remove \S*scratch/{stage} ", delay=draw.uniform() * seconds)
 
 
 def torture_build(out: Path, reference: Path, *, seed: int) -> Iterator[tuple[str, str]]:
