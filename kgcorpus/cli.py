@@ -1,24 +1,19 @@
 """The command line. Every command imports what it needs when it runs, so `--help` is quick."""
 
-import logging
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kgcorpus import __version__
-from kgcorpus.contracts.errors import UsageError, as_error
-from kgcorpus.contracts.panics import is_panic, panic_as_error
+from kgcorpus.commands import CONTEXT, Command, Commands, run_app
+from kgcorpus.contracts.errors import UsageError, known_names
 from kgcorpus.contracts.remote import given, given_path, local_folder
 from kgcorpus.contracts.secrets import redact
-from kgcorpus.contracts.signals import Stopped, stop_on_signals, stopped
 from kgcorpus.report.terminal import (
     guard_logs,
-    prepare_streams,
     say,
     say_json,
     say_lines,
@@ -26,10 +21,27 @@ from kgcorpus.report.terminal import (
     stdout,
     use_unicode_names,
 )
-from kgcorpus.report.visible import visible
 
+
+def _complete_table(incomplete: str) -> list[str]:
+    from kgcorpus.contracts.tables import TABLES
+
+    return [name for name in TABLES if name.startswith(incomplete)]
+
+
+def _complete_objective(incomplete: str) -> list[str]:
+    return [name for name in ("kmlm", "trelm", "jaket", "transe") if name.startswith(incomplete)]
+
+
+def _complete_benchmark(incomplete: str) -> list[str]:
+    from trainer.evaluate import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
+_CONFIG = "YAML file, or the name of one in conf/"
 Config = Annotated[
-    Path | None, typer.Option("--config", help="YAML file; without one, the embedded world is built.")
+    Path | None, typer.Option("--config", help=f"{_CONFIG}; default: the embedded world is built.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="The build's folder.", metavar="PATH", parser=local_folder)]
 Set = Annotated[
@@ -37,83 +49,47 @@ Set = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 Targets = Annotated[
-    list[str] | None, typer.Argument(metavar="[TARGET]...", help="Tables or shard configs; default: all.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[TARGET]...",
+        help="Tables or shard configs; default: all.",
+        autocompletion=_complete_table,
+    ),
 ]
 Corpus = Annotated[
     str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.", callback=given)
 ]
 TrainingFile = Annotated[
-    Path | None, typer.Option("--config", help="YAML file; trainer/config.py has its keys.")
+    Path | None, typer.Option("--config", help=f"{_CONFIG}; trainer/config.py has the keys.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
 
 
-class _Careful:
-    """Click's errors quote arguments: they are made visible. An EOFError is an error like any other."""
-
-    def make_context(self, *args: Any, **keywords: Any) -> Any:
-        """Parse the arguments."""
-        with _careful():
-            return super().make_context(*args, **keywords)  # type: ignore[misc]
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
-        with _careful():
-            return super().invoke(ctx)  # type: ignore[misc]
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help; a reader that goes away (`| head`) is no failure."""
-        try:
-            super().format_help(ctx, formatter)  # type: ignore[misc]
-        except SystemExit as stop:
-            # rich has sent the rest to /dev/null, and would end the process with 1.
-            if not isinstance(stop.__context__, BrokenPipeError):
-                raise
-
-
-class Commands(_Careful, typer.core.TyperGroup):
-    """The commands of `kgcorpus`."""
-
-
-class Command(_Careful, typer.core.TyperCommand):
-    """One command by itself."""
-
-
-@contextmanager
-def _careful() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        # click would print "Aborted!" and exit with 1.
-        raise Stopped(signal.SIGINT) from None
-    except EOFError as error:
-        # click would take it for Ctrl-D; no command reads the keyboard.
-        raise as_error(error) from error
-    except Exception as error:
-        if isinstance(message := getattr(error, "message", None), str) and hasattr(error, "format_message"):
-            error.message = visible(message)  # type: ignore[attr-defined]
-        raise
+def _print_version(asked: bool) -> None:
+    if asked:
+        say(__version__)
+        raise typer.Exit
 
 
 app = typer.Typer(
     cls=Commands,
+    context_settings=CONTEXT,
     help="Wikipedia and Wikidata to pretraining shards, and models trained on them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
 @app.callback()
 def main(
     debug: Annotated[bool, typer.Option("--debug", help="Log everything; show whole traces.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
 ) -> None:
     """Set logging up for every command."""
     guard_logs(debug=debug)
-    if version:
-        say(__version__)
-        raise typer.Exit
 
 
 @app.command("build-corpus", cls=Command)
@@ -178,33 +154,49 @@ def plan(
 
 @app.command(cls=Command)
 def status(out: Out = Path("out"), as_json: AsJson = False) -> None:
-    """Show a build's tables: rows, bytes, and what was dropped and why."""
+    """Show a build's tables: rows, bytes, what was dropped and why, and what is still to be built."""
     from kgcorpus.contracts.manifest import load_manifest
+    from kgcorpus.contracts.tables import TABLES
 
     manifest = load_manifest(out, required=True)
+    unbuilt = [name for name in TABLES if name in manifest.pending - manifest.tables.keys()]
     rows = [
-        {
-            "table": name,
-            "rows": entry.rows,
-            "bytes": sum(file.bytes for file in entry.files),
-            "shards": len(entry.files),
-            "drops": entry.drops,
-        }
-        for name, entry in manifest.tables.items()
+        _status_of(manifest.tables.get(name), name, pending=name in manifest.pending)
+        for name in (*manifest.tables, *unbuilt)
     ]
 
     def line(row: dict[str, Any]) -> str:
         drops = ", ".join(f"{reason} {n:,}" for reason, n in row["drops"].items())
-        return f"{row['table']:<18} {row['rows']:>11,} rows {row['bytes']:>14,} bytes  " + (
+        state = "  pending" if row["pending"] else ""
+        return f"{row['table']:<18} {row['rows']:>11,} rows {row['bytes']:>14,} bytes{state}  " + (
             f"dropped: {drops}" if drops else ""
         )
 
     _show(rows, as_json, line)
+    if manifest.pending:
+        waiting = ", ".join(sorted(manifest.pending))
+        say(
+            f"warning: {out}: the last build is at work, or stopped before these were finished: {waiting}. "
+            "Wait for it, or run the same kgcorpus build-corpus again",
+            console=stderr,
+            style="yellow",
+        )
+
+
+def _status_of(entry: Any, name: str, *, pending: bool) -> dict[str, Any]:
+    return {
+        "table": name,
+        "rows": entry.rows if entry else 0,
+        "bytes": sum(file.bytes for file in entry.files) if entry else 0,
+        "shards": len(entry.files) if entry else 0,
+        "drops": entry.drops if entry else {},
+        "pending": pending,
+    }
 
 
 @app.command(cls=Command)
 def inspect(
-    table: Annotated[str, typer.Argument(help="A table or shard config.")],
+    table: Annotated[str, typer.Argument(help="A table or shard config.", autocompletion=_complete_table)],
     out: Out = Path("out"),
     n: Annotated[int, typer.Option("-n", min=1, help="How many records.")] = 3,
     as_json: AsJson = False,
@@ -323,7 +315,8 @@ def package(
 
     if environment not in ENVIRONMENTS:
         raise UsageError(
-            f"no environment is called {environment!r}", mend=f"They are: {', '.join(ENVIRONMENTS)}"
+            f"no environment is called {environment!r}",
+            mend=known_names(environment, ENVIRONMENTS, listed="They are"),
         )
     made = make_package(to)
     arguments = ["--config", config, "--out", out]
@@ -334,7 +327,9 @@ def package(
 
 @app.command(cls=Command)
 def train(
-    objective: Annotated[str, typer.Argument(help="kmlm, trelm, jaket or transe.")],
+    objective: Annotated[
+        str, typer.Argument(help="kmlm, trelm, jaket or transe.", autocompletion=_complete_objective)
+    ],
     corpus: Corpus,
     out: Annotated[
         Path,
@@ -385,7 +380,13 @@ def sweep(
 
 @app.command(cls=Command)
 def evaluate(
-    benchmark: Annotated[str, typer.Argument(help="The benchmark's name, e.g. xlr; a wrong one lists all.")],
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            help="The benchmark's name, e.g. xlr; a wrong one lists all.",
+            autocompletion=_complete_benchmark,
+        ),
+    ],
     out: Annotated[
         Path, typer.Option("--out", help="The JSON file to write.", metavar="PATH", parser=given_path)
     ],
@@ -400,7 +401,7 @@ def evaluate(
             help="Its data; for xlr a build's folder; for linking gold texts, else links are hidden.",
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help=f"{_CONFIG}.")] = None,
     set_: Set = None,
     corpus: Annotated[
         Path | None,
@@ -414,7 +415,9 @@ def evaluate(
         Path | None, typer.Option("--exclude-names", help="linking: QIDs whose names are left out.")
     ] = None,
 ) -> None:
-    """Score a model, or a build's linker; the result goes to --out."""
+    """Score a model, or a build's linker; the result goes to --out, its scores to stderr."""
+    from kgcorpus.report.scores import summary
+
     if benchmark == "linking":
         from kgcorpus.contracts.languages import base_language_of
         from kgcorpus.contracts.manifest import load_manifest
@@ -424,16 +427,22 @@ def evaluate(
             raise UsageError("evaluate linking needs --corpus, a build's folder")
         load_manifest(corpus, required=True)
         lang = lang or base_language_of(corpus)
-        score(corpus, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or [])
+        found = score(
+            corpus, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or []
+        )
+        say(summary(found), console=stderr)
         return
     from kgcorpus.config import load
     from trainer.evaluate import evaluate as run
+    from trainer.evaluate import require_benchmark
     from trainer.evaluate.config import EvaluationConfig
 
+    require_benchmark(benchmark)
     if model is None or data is None:
         raise UsageError(f"evaluate {benchmark} needs --model and --data")
     resolved = load(EvaluationConfig, config, overrides=set_ or [])
-    run(benchmark, model=str(model), data=str(data), out=out, config=resolved)
+    found = run(benchmark, model=str(model), data=str(data), out=out, config=resolved)
+    say(summary(found), console=stderr)
 
 
 @app.command(cls=Command)
@@ -474,33 +483,6 @@ def explain(
         save(explanation, path)
 
 
-def run_app(application: Callable[[], Any]) -> int:
-    """Run a Typer application; errors and signals end in one line and their exit code."""
-    prepare_streams()
-    stop_on_signals()
-    try:
-        application()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    except Stopped as signal_:
-        return _show_stopped(signal_)
-    except BaseException as error:
-        if not (isinstance(error, Exception) or is_panic(error)):
-            raise
-        logging.getLogger(__name__).debug("failed", exc_info=True)
-        if (received := stopped()) is not None:
-            return _show_stopped(received)
-        shown = as_error(error) if isinstance(error, Exception) else panic_as_error(error)
-        say(f"error: {redact(str(shown))}", console=stderr, style="red")
-        return shown.exit_code
-    return 0
-
-
-def _show_stopped(signal_: Stopped) -> int:
-    say(f"error: {signal_}", console=stderr, style="red")
-    return signal_.exit_code
-
-
 def entry() -> None:
     """The `kgcorpus` command."""
     use_unicode_names()
@@ -510,7 +492,7 @@ def entry() -> None:
 def build_app() -> int:
     """build-corpus alone, for spark-submit."""
     guard_logs(debug=False)
-    alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    alone = typer.Typer(context_settings=CONTEXT, pretty_exceptions_enable=False, add_completion=False)
     alone.command(cls=Command)(build_corpus)
     return run_app(alone)
 

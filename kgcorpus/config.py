@@ -15,6 +15,7 @@ from kgcorpus.contracts.remote import is_text
 from kgcorpus.contracts.secrets import redact_all, remember
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.yaml_reader import parse_yaml, read_yaml
+from kgcorpus.presets import preset
 
 
 def _code(value: Any) -> Any:
@@ -377,12 +378,17 @@ class BuildConfig(Section):
     def _a_language_has_one_spelling(self) -> "BuildConfig":
         if len(spellings(self.languages)) < len(self.languages):
             raise ValueError(f"languages names one twice: {', '.join(self.languages)}")
-        codes = [*self.languages, *(wiki.lang for wiki in self.wikipedia), *(text.lang for text in self.text)]
+        codes = self.all_languages
         known = spellings(codes)
         for code in codes:
             if (other := known[language_key(code)]) != code:
                 raise ValueError(f"{code} and {other} name one language: write one of them")
         return self
+
+    @property
+    def all_languages(self) -> list[str]:
+        """The languages of labels, dumps and texts, as configured; one may come several times."""
+        return [*self.languages, *(wiki.lang for wiki in self.wikipedia), *(text.lang for text in self.text)]
 
     @property
     def tokenizer(self) -> str | None:
@@ -403,7 +409,7 @@ def load(
     """Read a YAML file into `model`, apply `a.b=c` overrides, validate.
 
     Args:
-        file: YAML; None for the defaults alone.
+        file: YAML, or the name of a file in conf/ (`preset`); None for the defaults only.
         overrides: `dotted.key=value`, the value in YAML.
         variables: what `${VAR}` stands for (default: the environment).
 
@@ -418,7 +424,7 @@ def settings(
     file: Path | None, *, overrides: Sequence[str] = (), variables: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """What a YAML file and overrides hold, not yet validated; arguments and errors as of `load`."""
-    data = _mapping(file, os.environ if variables is None else variables) if file else {}
+    data = _mapping(preset(file), os.environ if variables is None else variables) if file else {}
     for override in overrides:
         _apply(data, override)
     remember(data)

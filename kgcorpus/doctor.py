@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kgcorpus.contracts.caches import kernel_cache
 from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.contracts.extras import EXTRAS, install_command
 from kgcorpus.java import find_java
 
 MIN_PYTHON = (3, 11)
@@ -19,16 +20,6 @@ GIB = 1 << 30
 _MIN_FREE_DISK = 5 * GIB
 _MIN_MEMORY = 4 * GIB
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-
-EXTRAS: dict[str, tuple[str, ...]] = {
-    "spark": ("pyspark", "pandas", "numba", "spacy", "networkx", "tokenizers", "packaging"),
-    "importance": ("torch", "transformers", "safetensors"),
-    "train": ("torch", "transformers", "safetensors", "accelerate", "tokenizers"),
-    "report": ("matplotlib", "networkx"),
-    "s3": ("s3fs",),
-    "tensorboard": ("tensorboard",),
-    "wandb": ("wandb",),
-}
 
 _LIST_GPUS = """
 import torch
@@ -90,7 +81,7 @@ def _extra(name: str) -> Check:
     required = name == "spark"
     missing = [package for package in EXTRAS[name] if importlib.util.find_spec(package) is None]
     if missing:
-        mend = f"Run: pip install 'kgcorpus[{name}]'"
+        mend = f"Run: {install_command(name)}"
         return Check(f"extra {name}", False, f"lacks {', '.join(missing)}", mend, required)
     return Check(f"extra {name}", True, ", ".join(map(_versioned, EXTRAS[name])), required=required)
 

@@ -23,6 +23,7 @@ from kgcorpus.contracts.stages import (
 )
 from kgcorpus.contracts.store import sha256_of
 from kgcorpus.contracts.tables import table
+from pipelines.changes import reason as reason_of_change
 from pipelines.sources import refuse_repeated
 from pipelines.stages import STAGES
 
@@ -232,7 +233,8 @@ def plan(
         elif entry is None:
             step = Step(name, "run", "not built yet", current)
         elif entry.fingerprint != current:
-            step = Step(name, "run", "its inputs, params or version changed", current)
+            hashes = {source: digests.digest(source) for source in sources_of(config, stage.sources)}
+            step = Step(name, "run", reason_of_change(stage, config, out, manifest, hashes), current)
         elif not is_whole(out, entry, digests):
             step = Step(name, "run", "files are missing, cut short or damaged", current)
         elif is_refused(entry.drops, config):

@@ -5,13 +5,17 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kgcorpus import __version__
 from kgcorpus.cli import app, build_app, run_app
 from kgcorpus.config import GraphConfig
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.manifest import load_manifest
+from tests.made import command, finished_build
 
 HEAVY = {"torch", "pyspark", "spacy", "transformers", "numba", "matplotlib"}
 
@@ -61,6 +65,13 @@ def test_a_target_whose_inputs_are_not_configured_is_left_out_with_one_warning(t
         (["plan", "--out", "foreign"], 3, "was written in format 99"),
         (["plan", "--out", "broken"], 3, "is not a manifest"),
         (["nonsense"], 2, "No such command"),
+        (["build-corpsu"], 2, "Did you mean 'build-corpus'?"),
+        (["build-corpus", "tripels"], 2, "Did you mean triples?"),
+        (["evaluate", "xrl", "--out", "f"], 2, "linking, metaqa"),
+        (["evaluate", "xrl", "--model", "m", "--data", "d", "--out", "f"], 2, "Did you mean xlr?"),
+        (["train", "kmml", "--corpus", "empty", "--out", "r"], 2, "Did you mean kmlm?"),
+        (["package", "--environment", "pexx"], 2, "Did you mean pex?"),
+        (["plan", "--config", "demo-smal"], 2, "Did you mean demo-small?"),
         (["train", "nonsense", "--corpus", "empty", "--out", "r"], 2, "nonsense"),
         (["train", "kmlm", "--corpus", "", "--out", "r"], 2, "an option's path is empty"),
         (["train", "kmlm", "--corpus", "c", "--out", ""], 2, "an option's path is empty"),
@@ -201,3 +212,114 @@ def test_a_url_is_no_folder_to_write_to(words: tuple[str, ...], tmp_path: Path) 
     assert done.returncode == 2
     assert "s3://bucket/out: this must be a folder" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_version_and_the_help_need_no_command(tmp_path: Path) -> None:
+    shown = run("--version", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, f"{__version__}\n")
+    for words in (["-h"], ["train", "-h"]):
+        assert run(*words, cwd=tmp_path).stdout == run(*words[:-1], "--help", cwd=tmp_path).stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("kgcorpus bui", "build-corpus"),
+        ("kgcorpus train tr", "trelm"),
+        ("kgcorpus evaluate xl", "xlr-zero-shot"),
+    ],
+)
+def test_a_shell_completes_commands_and_names(tmp_path: Path, line: str, word: str) -> None:
+    environ = {**os.environ, "_KGCORPUS_COMPLETE": "complete_bash", "COMP_WORDS": line}
+    environ["COMP_CWORD"] = str(line.count(" "))
+    code = "import sys; sys.argv = ['kgcorpus']; from kgcorpus.cli import entry; entry()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False
+    )
+    assert word in done.stdout.split()
+
+
+def test_status_names_what_a_stopped_build_has_not_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = finished_build(tmp_path)
+    assert command("status", "--out", out) == 0
+    assert "pending" not in "".join(capsys.readouterr())
+    replace(load_manifest(out), pending=frozenset({"relations", "triples", "report"})).save(out)
+    assert command("status", "--out", out) == 0
+    shown = capsys.readouterr()
+    assert [(line.split()[0], "pending" in line) for line in shown.out.splitlines()] == [
+        ("relations", True),
+        ("triples", True),
+    ]
+    assert "before these were finished: relations, report, triples" in " ".join(shown.err.split())
+    assert command("status", "--out", out, "--json") == 0
+    assert [row["pending"] for row in json.loads(capsys.readouterr().out)] == [True, True]
+
+
+def test_a_ready_configuration_is_found_by_its_name_from_anywhere(tmp_path: Path) -> None:
+    own = tmp_path / "kmlm-mbert"
+    own.mkdir()
+    code = (
+        "import sys; from pathlib import Path; from kgcorpus.config import load;"
+        "from trainer.config import TrainingConfig;"
+        "print([load(TrainingConfig, Path(name)).base_model for name in sys.argv[1:]])"
+    )
+    names = ["kmlm-mbert", "kmlm-mbert.yaml", "conf/kmlm-mbert.yaml"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names], capture_output=True, text=True, cwd=own, check=False
+    )
+    assert done.stdout.strip() == str(["bert-base-multilingual-cased"] * 3), done.stderr
+
+
+# Every command, without the libraries of the extras: none ends in a trace, and none is a fault of ours.
+_WITHOUT_EXTRAS = """
+import json, sys
+from importlib.metadata import requires
+from importlib.util import find_spec
+from kgcorpus.contracts.extras import EXTRAS
+
+blocked = {package for packages in EXTRAS.values() for package in packages} - {"packaging"}
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Block())
+from kgcorpus.cli import app, run_app
+for words in json.load(sys.stdin):
+    print(">", *words[:2], file=sys.stderr)
+    print(run_app(lambda: app(words)))
+"""
+
+
+def test_a_missing_extra_is_named_with_its_pip_command_by_every_command(tmp_path: Path) -> None:
+    build, file = finished_build(tmp_path)
+    commands = {
+        "spark": [["build-corpus", "--out", "new"], ["plan", "--config", str(file), "--out", str(build)]],
+        "link": [
+            ["link", "Paris", "--corpus", str(build)],
+            ["evaluate", "linking", "--corpus", str(build), "--out", "f"],
+        ],
+        "train": [
+            *(
+                ["train", name, "--corpus", str(build), "--out", "run"]
+                for name in ("kmlm", "trelm", "jaket", "transe")
+            ),
+            ["evaluate", "xlr", "--model", "m", "--data", ".", "--out", "f"],
+            ["explain", "--model", "m", "--sentence", "[MASK]"],
+            ["convert", ".", "--to", "c"],
+        ],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_EXTRAS],
+        input=json.dumps([words for group in commands.values() for words in group]),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    told = done.stderr.split("> ")[1:]
+    expected = [extra for extra, group in commands.items() for _ in group]
+    for extra, said in zip(expected, told, strict=True):
+        assert f"is not installed. Run: pip install 'kgcorpus[{extra}]'" in said, said
+    assert set(done.stdout.split()) == {"4"}

@@ -133,6 +133,7 @@ def write_folder(target: Path, write: Callable[[Path], object]) -> None:
     temporary.mkdir()
     try:
         write(temporary)
+        _grant_default_rights(temporary)
     except BaseException:
         remove(temporary)
         raise
@@ -140,6 +141,15 @@ def write_folder(target: Path, write: Callable[[Path], object]) -> None:
         os.rename(target, _aside(target))
     os.rename(temporary, target)
     settle(target)
+
+
+def _grant_default_rights(folder: Path) -> None:
+    """Give the files the rights of any new file (`umask`); safetensors makes them private to the owner."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o666 & ~mask)
 
 
 def settle(target: Path) -> None:

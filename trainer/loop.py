@@ -4,8 +4,6 @@ import contextlib
 import logging
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from trainer.metrics import Metrics
 from trainer.objectives import Batch, Objective
 from trainer.progress import progress
 from trainer.schedule import set_learning_rates
+from trainer.stopping import stop_requests
 from trainer.trackers import tracking
 
 # After so many steps without a label a term is reported; a run that ends sooner reports it at its end.
@@ -42,11 +41,11 @@ def run(
     *,
     accelerator: Accelerator,
     max_steps: int | None,
-) -> bool:
+) -> int:
     """Train up to `max_steps`, or over the schedule, from the newest checkpoint in `folder`.
 
     Returns:
-        False if a SIGTERM ended the run early; its checkpoint is saved.
+        0; or, if a signal ended the run early, the exit code. Its checkpoint is saved.
 
     Raises:
         UsageError: more steps than that are done.
@@ -67,7 +66,7 @@ def run(
     main = accelerator.is_main_process
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
-        asked_to_stop = stack.enter_context(sigterm())
+        request = stack.enter_context(stop_requests())
         report = stack.enter_context(_report(folder, config, main=main, step=step, end=end))
         count_labels = stack.enter_context(_unlabelled_terms(objective.terms, main=main))
         while step < end and not stopping:
@@ -81,7 +80,7 @@ def run(
             before = objective.state()
             batches = objective.next_step(step)
             overdue = main and began - saved >= 60 * config.checkpoint_minutes
-            wishes = (asked_to_stop.is_set(), overdue)
+            wishes = (request.is_set(), overdue)
             bf16 = config.precision == "bf16"
             result = gradients(model, batches, objective.terms, accelerator, bf16=bf16, wishes=wishes)
             norm = float(accelerator.clip_grad_norm_(model.parameters(), config.grad_clip))
@@ -104,7 +103,7 @@ def run(
     if main:
         write_folder(folder / "model", objective.save)
     accelerator.wait_for_everyone()
-    return step >= end
+    return 0 if step >= end else request.exit_code
 
 
 @contextlib.contextmanager
@@ -290,20 +289,6 @@ def _backward(
                 sums = model(**inputs)
             accelerator.backward((sums * scale).sum())
         yield sums.detach().double()
-
-
-@contextlib.contextmanager
-def sigterm() -> Iterator[threading.Event]:
-    """Yield an event that a SIGTERM sets; only the main thread can receive one."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    previous = signal.signal(signal.SIGTERM, lambda *_: event.set())
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _suspects(batches: Sequence[Batch], sums: Tensor) -> str:

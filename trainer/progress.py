@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _log = logging.getLogger(__name__)
+# Columns of the bar itself.
+_BAR = 12
 
 
 @contextlib.contextmanager
@@ -37,11 +39,19 @@ def progress(
 
         yield log
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    from kgcorpus.report.terminal import stderr
+
+    # The losses give way: one line at any width, 80 columns included.
+    losses = TextColumn(
+        "{task.fields[shown]}",
+        markup=False,
+        table_column=Column(no_wrap=True, overflow="crop", ratio=1),
+    )
+    columns = (BarColumn(bar_width=_BAR), MofNCompleteColumn(), losses, TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=stderr, expand=True) as bar:
         task = bar.add_task("", total=end, completed=start, shown="")
 
         def draw(line: dict[str, Any]) -> None:

@@ -2,14 +2,13 @@
 
 import atexit
 import contextlib
-import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.errors import InputError, UsageError, known_names
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
 from kgcorpus.contracts.places import is_build, refuse_replaced
 from kgcorpus.contracts.remote import is_remote
@@ -22,6 +21,7 @@ from trainer.claim import claim, claim_file, refuse_foreign
 from trainer.config import STREAM_TABLES, TRANSE_TABLES, TrainingConfig
 from trainer.digests import digest_of_folder, digest_of_model
 from trainer.pretrained import load_tokenizer
+from trainer.stopping import end_early
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -34,7 +34,6 @@ _OPERATIONAL = {"checkpoint_every", "checkpoint_minutes", "keep", "log_every", "
 _TOKENIZER_TEXTS = 20_000
 # Of what is read from a URL.
 _COPY = "corpus"
-_log = logging.getLogger(__name__)
 
 
 def train(
@@ -63,7 +62,7 @@ def train(
             files of others under a run's names, or lies where a build or another run deletes.
         InputError: no finished build, or no records.
         KgcorpusError: the loss is not finite.
-        SystemExit: 143, after a SIGTERM.
+        SystemExit: 143 after a SIGTERM, 130 after a Ctrl-C; the steps so far are saved.
     """
     out = Path(out)
     refuse_replaced(out)
@@ -80,8 +79,9 @@ def train(
                 corpus = _copied(str(corpus), out, TRANSE_TABLES)
             return train_transe(corpus, out, config, max_steps=max_steps)
     if objective not in OBJECTIVES:
-        names = ", ".join(sorted([*OBJECTIVES, "transe"]))
-        raise UsageError(f"cannot train {objective!r}", mend=f"The objectives are: {names}")
+        names = sorted([*OBJECTIVES, "transe"])
+        hint = known_names(objective, names, listed="The objectives are")
+        raise UsageError(f"cannot train {objective!r}", mend=hint)
     from accelerate import Accelerator
     from transformers.utils.logging import disable_progress_bar
 
@@ -109,9 +109,8 @@ def train(
         barrier()
         with barrier.main_first():
             built = OBJECTIVES[objective].build(config, local, out, tokenizer, accelerator)
-        if not loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
-            _log.warning("stopped by SIGTERM; the same command goes on")
-            raise SystemExit(143)
+        if stopped := loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
+            raise end_early(stopped)
     return out / "model"
 
 

@@ -1,11 +1,14 @@
 """Errors a user can act on: what happened, where, and what to do. Each kind has its exit code."""
 
 import contextlib
+import difflib
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
+
+from kgcorpus.contracts.extras import extra_for, install_command
 
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk's quota is used up"}
 _NO_ROOM[errno.EFBIG] = "the file grew past the limit of this shell or disk"
@@ -76,6 +79,18 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
     if full := _NO_ROOM.get(_errno(error)):
         return EnvironmentLacksError(full, where=where, mend="Free space there, then run the same command")
     told = " ".join(str(error).split())
+    if lack := _no_memory(error, told) or _no_library(error):
+        return lack
+    if isinstance(error, OSError):
+        mend = _MENDS.get(error.errno or 0, _LOOK)
+        return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)
+    return KgcorpusError(
+        f"{type(error).__name__}: {told}",
+        mend="This is a fault of ours: run with --debug for the trace, and report it",
+    )
+
+
+def _no_memory(error: Exception, told: str) -> EnvironmentLacksError | None:
     if isinstance(error, MemoryError):
         return EnvironmentLacksError(
             f"there is not enough memory ({told or 'MemoryError'})", mend="Free some"
@@ -86,13 +101,30 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
             f"there is not enough memory ({sentence})",
             mend="Free some, or train with a lower rows_per_forward into another --out",
         )
-    if isinstance(error, OSError):
-        mend = _MENDS.get(error.errno or 0, _LOOK)
-        return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)
-    return KgcorpusError(
-        f"{type(error).__name__}: {told}",
-        mend="This is a fault of ours: run with --debug for the trace, and report it",
+    return None
+
+
+def _no_library(error: Exception) -> EnvironmentLacksError | None:
+    extra = extra_for(error) if isinstance(error, ImportError) else None
+    if extra is None:
+        return None
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    return EnvironmentLacksError(
+        f"the library {name} is not installed", mend=f"Run: {install_command(extra)}"
     )
+
+
+def known_names(name: str, known: Iterable[str], *, listed: str) -> str:
+    """The hint for an unknown name: all known ones, and the nearest to it if one is near.
+
+    Args:
+        name: as the user wrote it.
+        known: the valid names.
+        listed: what introduces the list, e.g. `The tables are`.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"{listed}: {', '.join(names)}" + (f". Did you mean {near[0]}?" if near else "")
 
 
 @contextlib.contextmanager

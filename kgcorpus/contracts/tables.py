@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import UsageError, known_names
 
 _string, _bool = pa.string(), pa.bool_()
 _i32, _i64, _f32, _f64 = pa.int32(), pa.int64(), pa.float32(), pa.float64()
@@ -397,5 +397,5 @@ def table(name: str) -> Table:
         UsageError: there is none.
     """
     if name not in TABLES:
-        raise UsageError("no such table", where=name, mend=f"The tables are: {', '.join(TABLES)}")
+        raise UsageError("no such table", where=name, mend=known_names(name, TABLES, listed="The tables are"))
     return TABLES[name]

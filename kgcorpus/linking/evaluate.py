@@ -30,8 +30,8 @@ def evaluate(
     data: Path | None = None,
     exclude_names: Path | None = None,
     overrides: Sequence[str] = (),
-) -> None:
-    """Score the linker of a build and write the result as JSON.
+) -> dict[str, Any]:
+    """Score the linker of a build, write the result as JSON and return it.
 
     Args:
         data: texts with gold mentions (`read_gold`); None: the links of held-out pages are hidden.
@@ -49,6 +49,7 @@ def evaluate(
     config = linker.config.model_dump(mode="json")
     result: dict[str, Any] = {"benchmark": "linking", "lang": lang, "config": config, **found}
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    return result
 
 
 def _first_words(path: Path) -> Iterator[str]:

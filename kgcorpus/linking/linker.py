@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig, load_resolved
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.contracts.languages import LANGUAGE_CODE
+from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.links import refuse_links, remove
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches, read_shard
@@ -86,8 +86,10 @@ class Linker:
                 where=str(corpus),
                 mend="Run kgcorpus build-corpus surfaces in_links entities",
             )
-        config = load_resolved(corpus, overrides=overrides).linking
-        linker = cls.of_tables(paths, corpus / "cache" / "linker", lang, config=config, without=without)
+        resolved = load_resolved(corpus, overrides=overrides)
+        lang = spellings(resolved.all_languages).get(language_key(lang), lang)
+        cache, config = corpus / "cache" / "linker", resolved.linking
+        linker = cls.of_tables(paths, cache, lang, config=config, without=without)
         if len(linker.lexicon.senses.offsets) < 2:
             raise UsageError(
                 f"has no name in the language {lang}",

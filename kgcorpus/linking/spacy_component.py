@@ -6,9 +6,12 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
+from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.linking.linker import Linker
 
 LABEL = "ENTITY"
+# spaCy's code of a pipeline for no language in particular, and the one of ISO 639-3.
+_MULTI_LANGUAGE = ("xx", "mul", "")
 Span.set_extension("kg_confidence", default=None, force=True)
 
 
@@ -42,15 +45,21 @@ class SpacyLinker:
         return doc
 
 
-@Language.factory("kgcorpus_linker", default_config={"corpus": "out", "overrides": []})
-def make_linker(nlp: Language, name: str, corpus: str, overrides: list[str]) -> SpacyLinker:
-    """The component for the pipeline's language.
+@Language.factory("kgcorpus_linker", default_config={"corpus": "out", "lang": None, "overrides": []})
+def make_linker(nlp: Language, name: str, corpus: str, lang: str | None, overrides: list[str]) -> SpacyLinker:
+    """Make the component.
 
     Args:
+        nlp: the pipeline.
+        name: the component's, which spaCy gives.
         corpus: a build's folder.
+        lang: the texts' language as the build has it, also where spaCy has no class for it; None: the
+            pipeline's language, or the build's base language in a multi-language pipeline (`xx`).
         overrides: `linking.key=value`, as the commands' `--set`.
 
     Raises:
-        InputError: as `Linker.open`.
+        InputError, UsageError: as `Linker.open`.
     """
-    return SpacyLinker(Linker.open(Path(corpus), nlp.lang or "en", overrides=overrides))
+    folder = Path(corpus)
+    own = None if nlp.lang in _MULTI_LANGUAGE else nlp.lang
+    return SpacyLinker(Linker.open(folder, lang or own or base_language_of(folder), overrides=overrides))

@@ -11,6 +11,11 @@ from kgcorpus.linking.linker import Linker, Mention
 
 # JSON's escapes, and an argument that is not UTF-8, can hold one alone; no output can.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# What can only be meant as the name of a file: a path from a root or a folder, or a word with the ending of a
+# text file.
+_FILE_NAME = re.compile(
+    r"(?:\.{0,2}|~)/\S.*|\S+\.(?:txt|text|md|jsonl?|ndjson|csv|tsv|xml|html?|gz|bz2|xz|zst)", re.IGNORECASE
+)
 
 
 def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
@@ -20,7 +25,8 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
 
     Raises:
         UsageError: nothing is given.
-        InputError: it is a folder, a pipe or a device; the file is not UTF-8, a line is not such an object,
+        InputError: it is the name of a file that does not exist (a path, or one word that ends in .txt or the
+            like), a folder, a pipe or a device; the file is not UTF-8, a line is not such an object,
             or its text no Unicode.
     """
     if not text_or_file.strip():
@@ -30,6 +36,12 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
         is_text = not path.exists() or (path.is_dir() and "/" not in text_or_file)
     except (OSError, ValueError):  # a text too long to be a path, or with a NUL in it
         is_text = True
+    if is_text and _FILE_NAME.fullmatch(text_or_file):
+        raise InputError(
+            "no such file",
+            where=text_or_file,
+            mend="Correct the path; to link it as text, put a space behind",
+        )
     if is_text:
         yield _whole({"id": "0", "text": text_or_file}, where="the text")
         return

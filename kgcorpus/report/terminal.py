@@ -1,5 +1,6 @@
 """The one place that prints: text from outside reaches a terminal with its control characters escaped."""
 
+import io
 import json
 import logging
 import os
@@ -26,6 +27,11 @@ _OURS = ("kgcorpus", "pipelines", "trainer")
 # Neither markup nor `:emoji:` codes: data are shown as they are.
 stdout = _Console(highlight=False, markup=False, emoji=False)
 stderr = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def recorder(*, width: int) -> Console:
+    """Return a console that prints nothing and records what it is given, for `export_html`."""
+    return Console(record=True, file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str, *, console: Console = stdout, style: str | None = None) -> None:

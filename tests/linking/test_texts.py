@@ -23,6 +23,24 @@ def test_a_text_a_file_or_json_lines(tmp_path):
     assert len(list(read_texts("long " * 5000))) == 1
 
 
+@pytest.mark.parametrize("name", ["gone.txt", "gone.JSONL", "./gone", "/no/such file", "../a", "~/a.md"])
+def test_a_file_name_that_does_not_exist_is_no_text(name):
+    with pytest.raises(InputError, match="no such file"):
+        list(read_texts(name))
+
+
+@pytest.mark.parametrize(
+    "text", ["U.S.A.", "Amazon.com", "AC/DC", "Read gone.txt", "gone.txt ", "/", "Vienna."]
+)
+def test_a_text_that_resembles_a_file_name_is_a_text(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if text == "/":
+        with pytest.raises(InputError):  # the folder
+            list(read_texts(text))
+    else:
+        assert [row["text"] for row in read_texts(text)] == [text]
+
+
 @pytest.mark.parametrize(
     "line", ["{", "[]", '{"id": 1}', '{"text": "a\\ud800"}', '{"text": "a", "id": "\\udc00"}', "[" * 200_000]
 )

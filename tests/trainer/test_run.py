@@ -95,6 +95,13 @@ def test_a_run_ends_at_exactly_the_step_asked_for(whole):
     assert json.loads((whole / "run.json").read_text())["objective"] == "kmlm"
 
 
+def test_the_files_of_a_model_have_the_rights_of_any_new_file(whole):
+    mask = os.umask(0)
+    os.umask(mask)
+    found = {path.stat().st_mode & 0o777 for path in whole.rglob("*") if path.is_file()}
+    assert found == {0o666 & ~mask}
+
+
 def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_one(corpus, tmp_path, whole):
     for steps in (3, 4, 9, 12):
         start(corpus, tmp_path, steps)
@@ -150,13 +157,16 @@ def test_two_processes_take_the_steps_of_one(corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sigterm_saves_and_exits_with_143(corpus, tmp_path, whole):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_exits_with_its_code(corpus, tmp_path, whole, number):
     config = CONFIG.model_copy(update={"checkpoint_every": 1000})
     process = script(corpus, tmp_path, 100_000, config)
     wait_for_step(tmp_path, 5, process)
-    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, number)
     _, log = process.communicate(timeout=90)
-    assert process.returncode == 143, log
+    assert process.returncode == 128 + number, log
+    assert "Traceback" not in log
+    assert f"stopped by {number.name}; the steps so far are saved" in log
     done = losses(tmp_path)[-1][0]
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step-{done:08d}"]
     start(corpus, tmp_path, done + 2)

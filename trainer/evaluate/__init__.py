@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import UsageError, known_names
 from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.secrets import redact_all
@@ -43,11 +43,25 @@ BENCHMARKS = {
     "mlama": "trainer.evaluate.probe.mlama:evaluate",
 }
 
+# With the one that needs no model: it scores a build's linker (`kgcorpus.linking.evaluate`).
+NAMES = sorted([*BENCHMARKS, "linking"])
+
+
+def require_benchmark(name: str) -> None:
+    """Check that a benchmark has this name.
+
+    Raises:
+        UsageError: none has; the error lists all names.
+    """
+    if name not in NAMES:
+        hint = known_names(name, NAMES, listed="There are")
+        raise UsageError(f"no benchmark is called {name!r}", mend=hint)
+
 
 def evaluate(
     benchmark: str, *, model: str, data: str, out: Path, config: EvaluationConfig | None = None
-) -> None:
-    """Run a benchmark and write its result as JSON.
+) -> dict[str, Any]:
+    """Run a benchmark, write its result as JSON and return it.
 
     Args:
         benchmark: its name.
@@ -61,9 +75,7 @@ def evaluate(
         UsageError: there is no such benchmark, or `out` is a file of a build or a run.
         InputError: the data is neither a folder nor a regular file.
     """
-    if benchmark not in BENCHMARKS:
-        names = ", ".join(sorted(BENCHMARKS))
-        raise UsageError(f"no benchmark is called {benchmark!r}", mend=f"There are: {names}")
+    require_benchmark(benchmark)
     if not Path(data).is_dir():
         require_regular_file(data)
     refuse_replaced(out)
@@ -74,8 +86,9 @@ def evaluate(
         if checkpoints
         else run(model, data)
     )
-    result = redact_all({"benchmark": benchmark, **found})
+    result: dict[str, Any] = redact_all({"benchmark": benchmark, **found})
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    return result
 
 
 def _opened(benchmark: str, config: EvaluationConfig) -> Callable[[str, str], dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Training of TransE. Its loop is its own: a step of the common loop would touch every entity's vector."""
 
 import contextlib
-import logging
 import math
 import time
 from pathlib import Path
@@ -19,11 +18,9 @@ from trainer.kge.batches import Batches
 from trainer.kge.embeddings import open_embeddings
 from trainer.kge.transe import TransE
 from trainer.kge.triples import Triples, ensure_triples
-from trainer.loop import sigterm
 from trainer.metrics import Metrics
 from trainer.progress import progress
-
-_log = logging.getLogger(__name__)
+from trainer.stopping import end_early, stop_requests
 
 
 @deterministic_on_cpu()
@@ -49,7 +46,7 @@ def train_transe(
         UsageError: the folder holds another run.
         InputError: no finished build, or no facts.
         KgcorpusError: the loss is not finite.
-        SystemExit: 143, after a SIGTERM.
+        SystemExit: 143 after a SIGTERM, 130 after a Ctrl-C; the steps so far are saved.
     """
     corpus, out = Path(corpus), Path(out)
     options = config.transe
@@ -67,9 +64,8 @@ def train_transe(
     triples = ensure_triples(out / "triples", corpus, held_out=held_out)
     end = options.steps if max_steps is None else max_steps
     settle(out / "model")
-    if not _finished(out / "model", end) and not _run(triples, config, out, end=end):
-        _log.warning("stopped by SIGTERM; the same command goes on")
-        raise SystemExit(143)
+    if not _finished(out / "model", end) and (stopped := _run(triples, config, out, end=end)):
+        raise end_early(stopped)
     return out / "model"
 
 
@@ -77,8 +73,8 @@ def _finished(model: Path, end: int) -> bool:
     return model.exists() and open_embeddings(model).steps == end
 
 
-def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> bool:
-    """Train up to step `end`; false if a SIGTERM came first."""
+def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> int:
+    """Train up to step `end` and return 0; the exit code if a signal came first."""
     options = config.transe
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = TransE(
@@ -107,7 +103,7 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> bo
         )
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
-        asked_to_stop = stack.enter_context(sigterm())
+        request = stack.enter_context(stop_requests())
         metrics = stack.enter_context(Metrics(out / "metrics.jsonl", step=step))
         show = stack.enter_context(progress(step, end, log_every=config.log_every, unit="facts"))
         while step < end and not stopping:
@@ -118,7 +114,7 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> bo
                 raise KgcorpusError(
                     f"the loss ({loss}) is not finite", where=f"step {step + 1}", mend="Lower transe.lr"
                 )
-            step, stopping = step + 1, asked_to_stop.is_set()
+            step, stopping = step + 1, request.is_set()
             line = {"step": step, "loss": loss, "lr": options.lr, "facts": len(batch.heads)}
             line["seconds"] = time.monotonic() - began
             metrics.write(line)
@@ -129,4 +125,4 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> bo
                 saved = time.monotonic()
     if step == end:
         write_folder(out / "model", model.save)
-    return step == end
+    return 0 if step == end else request.exit_code

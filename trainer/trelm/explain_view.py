@@ -1,7 +1,6 @@
 """An explanation for people: tables, a page, a picture; and for programs: JSON."""
 
 import dataclasses
-import io
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rich.table import Table
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import replacing, write_text
-from kgcorpus.report.terminal import say
+from kgcorpus.report.terminal import recorder, say
 from trainer.trelm.explain import Explanation, Neuron
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -54,7 +53,7 @@ def save(explanation: Explanation, path: Path) -> None:
         text = json.dumps(dataclasses.asdict(explanation), ensure_ascii=False, indent=1) + "\n"
         write_text(path, text)
     elif path.suffix == ".html":
-        console = Console(record=True, file=io.StringIO(), width=120)
+        console = recorder(width=120)
         show(explanation, console)
         write_text(path, console.export_html())
     elif path.suffix in _PICTURES:

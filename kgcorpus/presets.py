@@ -1,0 +1,38 @@
+"""The ready configurations of conf/, found by name wherever kgcorpus is installed."""
+
+from pathlib import Path
+
+from kgcorpus.contracts.errors import UsageError, known_names
+
+_HERE = Path(__file__).parent
+# In a wheel, and in a checkout.
+_FOLDERS = (_HERE / "conf", _HERE.parent / "conf")
+
+
+def preset(file: Path) -> Path:
+    """Return the file itself, or the one in conf/ that it names: `kmlm-mbert`, `sweeps/trelm-theta`.
+
+    A file of the user's comes first. The ending `.yaml` and a leading `conf/` may be left out.
+
+    Raises:
+        UsageError: neither exists, and the name has no folder and no ending; the error lists the names.
+    """
+    if file.exists() or file.is_absolute() or ".." in file.parts:
+        return file
+    name = file.as_posix().removeprefix("conf/").removesuffix(".yaml")
+    found = _presets()
+    if name in found:
+        return found[name]
+    if file.suffix in (".yaml", ".yml") or len(file.parts) > 1:
+        return file  # The reader reports that there is no such file.
+    raise UsageError(
+        "no such config file",
+        where=str(file),
+        mend=known_names(name, sorted(found), listed="Correct --config. Ready configurations are"),
+    )
+
+
+def _presets() -> dict[str, Path]:
+    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    files = sorted(folder.rglob("*.yaml")) if folder else []
+    return {path.relative_to(folder or _HERE).with_suffix("").as_posix(): path for path in files}
