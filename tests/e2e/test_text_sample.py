@@ -19,7 +19,9 @@ text:
 
 def test_a_sample_does_not_depend_on_partitions_and_is_counted(tmp_path: Path) -> None:
     for lang in ("en", "fr"):
-        (tmp_path / f"{lang}.txt").write_text("".join(f"Line {i} of {lang}.\nAnother.\n\n" for i in range(400)))
+        (tmp_path / f"{lang}.txt").write_text(
+            "".join(f"Line {i} of {lang}.\nAnother.\n\n" for i in range(400))
+        )
     (tmp_path / "de.jsonl").write_text("".join(json.dumps({"text": f"Satz {i}."}) + "\n" for i in range(800)))
     (tmp_path / "config.yaml").write_text(CONFIG.format(folder=tmp_path))
     for partitions in (1, 3):
