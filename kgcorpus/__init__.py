@@ -1,7 +1,50 @@
-"""kgcorpus: from a Wikipedia dump and the Wikidata graph to training shards."""
+"""kgcorpus: from a Wikipedia dump and the Wikidata graph to training shards.
+
+A notebook's way in:
+
+    import kgcorpus
+
+    corpus = kgcorpus.build("my.yaml", "OUT")        # or kgcorpus.Corpus.open("OUT")
+    corpus.records("reasoning", n=3)                 # shown with their spans marked
+    corpus.dataset("passages").head(10)              # Arrow
+    corpus.linker("en").link("Marie Curie was born in Warsaw.")
+    kgcorpus.train("kmlm", corpus, "RUN")
+
+Names are imported at their first use, so that `import kgcorpus` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from kgcorpus.contracts.signals import show_interrupts
 
+if TYPE_CHECKING:
+    from kgcorpus.api import build, evaluate, train
+    from kgcorpus.corpus import Corpus, Record
+    from kgcorpus.linking.linker import Linker
+
+__all__ = ["Corpus", "Linker", "Record", "build", "evaluate", "train"]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Corpus": "kgcorpus.corpus",
+    "Linker": "kgcorpus.linking.linker",
+    "Record": "kgcorpus.corpus",
+    "build": "kgcorpus.api",
+    "evaluate": "kgcorpus.api",
+    "train": "kgcorpus.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
+
 
 show_interrupts()

@@ -101,12 +101,13 @@ def build_corpus(
     force: Force = False,
 ) -> None:
     """Bring OUT up to date: links, sentences, importance, cycles, records and shards."""
+    from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
     from pipelines.plan import unavailable_targets
     from pipelines.remarks import remarks
     from pipelines.runner import Outcome, build
 
-    resolved = _build_config(config, out, set_ or [])
+    resolved = build_config(config, out, set_ or [])
     for name, reason in unavailable_targets(resolved, targets or []).items():
         say(f"warning: {name} is left out: {reason}", console=stderr, style="yellow")
 
@@ -139,11 +140,12 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what build-corpus would do. Starts no Spark."""
+    from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
     from pipelines.plan import SourceDigests
     from pipelines.plan import plan as make_plan
 
-    resolved = _build_config(config, out, set_ or [])
+    resolved = build_config(config, out, set_ or [])
     manifest, digests = load_manifest(out), SourceDigests(out)
     steps = make_plan(resolved, out, manifest=manifest, digests=digests, targets=targets or (), force=force)
     if manifest.tables:
@@ -495,20 +497,6 @@ def build_app() -> int:
     alone = typer.Typer(context_settings=CONTEXT, pretty_exceptions_enable=False, add_completion=False)
     alone.command(cls=Command)(build_corpus)
     return run_app(alone)
-
-
-def _build_config(file: Path | None, out: Path, overrides: list[str]) -> Any:
-    from kgcorpus.config import BuildConfig, load
-
-    if file is None:
-        from kgcorpus.demo.embedded import demo_config
-        from pipelines.sweep import check_folder
-
-        # Before the world's dumps are written there.
-        check_folder(out, ())
-        path, variables = demo_config(out)
-        return load(BuildConfig, path, overrides=overrides, variables=variables)
-    return load(BuildConfig, file, overrides=overrides)
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:

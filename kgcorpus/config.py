@@ -1,5 +1,6 @@
 """One typed tree for a build's configuration; YAML, `${VAR:-default}` and `--set a.b=c` fill it."""
 
+import copy
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -399,9 +400,12 @@ class BuildConfig(Section):
 M = TypeVar("M", bound=BaseModel)
 
 
+Source = str | Path | Mapping[str, Any] | BaseModel | None
+
+
 def load(
     model: type[M],
-    file: Path | None,
+    source: Source,
     *,
     overrides: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
@@ -409,22 +413,31 @@ def load(
     """Read a YAML file into `model`, apply `a.b=c` overrides, validate.
 
     Args:
-        file: YAML, or the name of a file in conf/ (`preset`); None for the defaults only.
+        source: a YAML file, the name of one in conf/ (`preset`), a mapping of the same keys, or a
+            configuration; None for the defaults only.
         overrides: `dotted.key=value`, the value in YAML.
         variables: what `${VAR}` stands for (default: the environment).
 
     Raises:
         UsageError: unreadable file, bad YAML, unknown key (naming the nearest), wrong value.
     """
-    data = settings(file, overrides=overrides, variables=variables)
-    return validated(model, data, where=str(file) if file else "configuration")
+    data = settings(source, overrides=overrides, variables=variables)
+    return validated(model, data, where=str(source) if isinstance(source, str | Path) else "configuration")
 
 
 def settings(
-    file: Path | None, *, overrides: Sequence[str] = (), variables: Mapping[str, str] | None = None
+    source: Source, *, overrides: Sequence[str] = (), variables: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """What a YAML file and overrides hold, not yet validated; arguments and errors as of `load`."""
-    data = _mapping(preset(file), os.environ if variables is None else variables) if file else {}
+    """Return a source's keys with the overrides, not yet validated; arguments and errors as of `load`."""
+    match source:
+        case None:
+            data = {}
+        case BaseModel():
+            data = source.model_dump(mode="json")
+        case Mapping():
+            data = copy.deepcopy(dict(source))
+        case _:
+            data = _mapping(preset(Path(source)), os.environ if variables is None else variables)
     for override in overrides:
         _apply(data, override)
     remember(data)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig, load_resolved
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
+from kgcorpus.contracts.languages import LANGUAGE_CODE, base_language_of, language_key, spellings
 from kgcorpus.contracts.links import refuse_links, remove
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches, read_shard
@@ -48,16 +48,22 @@ class Mention(NamedTuple):
 
 
 class Linker:
-    """The linker of one language."""
+    """The linker of one language.
+
+    Attributes:
+        lexicon: the names of the language and what they stand for.
+        config: the options of linking.
+    """
 
     def __init__(self, lexicon: Lexicon, config: LinkingConfig) -> None:
         self.lexicon, self.config = lexicon, config
+        self._in_language: Callable[[str], Linker] | None = None
 
     @classmethod
     def open(
         cls,
-        corpus: Path,
-        lang: str,
+        corpus: str | Path,
+        lang: str | None = None,
         *,
         overrides: Sequence[str] = (),
         without: frozenset[str] = frozenset(),
@@ -65,6 +71,8 @@ class Linker:
         """The linker by the tables of a build; its arrays are made once, under CORPUS/cache/linker.
 
         Args:
+            corpus: the build's folder.
+            lang: the texts' language; None: the build's base language.
             overrides: `linking.key=value`, over the build's own configuration.
             without: entities whose labels, aliases and titles stay out of the dictionary.
 
@@ -72,12 +80,14 @@ class Linker:
             InputError: the folder holds no build, or none with links or names of entities.
             UsageError: the build has no name in that language.
         """
+        corpus = Path(corpus)
+        manifest = load_manifest(corpus, required=True)
+        lang = base_language_of(corpus) if lang is None else lang
         # It names a folder of the cache.
         if not LANGUAGE_CODE.fullmatch(lang):
             raise UsageError(
                 "is no language code", where=f"lang {lang}", mend="Give one such as en or zh-yue"
             )
-        manifest = load_manifest(corpus, required=True)
         manifest.check_files(corpus, TABLES)
         paths = {name: manifest.files(corpus, name) for name in TABLES if name in manifest.tables}
         if not {"surfaces", "entities"} & set(paths):
@@ -96,6 +106,15 @@ class Linker:
                 where=str(corpus),
                 mend="Build it with labels or a dump in that language, or choose another --lang",
             )
+        opened = {lang: linker}
+
+        def in_language(other: str) -> Linker:
+            if other not in opened:
+                opened[other] = cls.open(corpus, other, overrides=overrides, without=without)
+                opened[other]._in_language = in_language
+            return opened[other]
+
+        linker._in_language = in_language
         return linker
 
     @classmethod
@@ -111,8 +130,20 @@ class Linker:
         """The same from the files of those of `TABLES` that there are, and the folder for the arrays."""
         return cls(_open_lexicon(paths, cache, lang, config=config, without=without), config)
 
-    def link(self, text: str) -> list[Mention]:
-        """Return the mentions of entities with enough confidence; disjoint, in order of position."""
+    def link(self, text: str, lang: str | None = None) -> list[Mention]:
+        """Return the mentions of entities with enough confidence; disjoint, in order of position.
+
+        Args:
+            text: of any length.
+            lang: its language; None: the linker's. The arrays of another one are opened once.
+
+        Raises:
+            UsageError: the build has no name in that language, or this linker was made `of_tables`.
+        """
+        if lang is not None:
+            if self._in_language is None:
+                raise UsageError("a linker made of tables has one language", mend="Use Linker.open")
+            return self._in_language(lang).link(text)
         config = self.config
         floor = config.min_confidence if config.method == "weighed" else config.rho
         return [m for m in self.candidates(text) if m.confidence >= floor and page_title(m.entity) is None]

@@ -16,6 +16,8 @@ from kgcorpus.report.visible import visible
 
 Row = Mapping[str, Any]
 LabelOf = Callable[[str], str | None]
+# Start and end in the text, and what the span stands for.
+Span = tuple[int, int, str]
 
 MAX_TEXT = 1200
 MAX_ITEMS = 12
@@ -89,25 +91,38 @@ def render_row(table: str, row: Row, *, label_of: LabelOf) -> str:
         row: as `to_pylist` gives it.
         label_of: a QID's or PID's label, or None; the id is shown instead.
     """
-    shown: dict[str, list[str]] = {}
-    for column, value in row.items():
-        if column == "text" and table in _MARKS:
-            spans, tag = _MARKS[table]
-            shown[column] = _marked(value, [(span["start"], span["end"], tag(span)) for span in row[spans]])
-        elif column == "text" and table == "jaket_entities":
-            own = [] if row["start"] is None else [(row["start"], row["end"], row["qid"])]
-            shown[column] = _marked(value, own)
-        elif column == "mentions" and table == "trelm":
-            lines = [line for mention in value for line in _trelm_mention(row["text"], mention, label_of)]
-            shown[column] = _items(lines) or ["-"]
-        elif table not in _MARKS or column not in _IN_TEXT:
-            shown[column] = _value(value, label_of)
+    shown = columns_of(table, row, label_of=label_of)
     width = max(map(len, shown), default=0)
     return "\n".join(
         f"{'' if number else column:<{width}}  {line}".rstrip()
         for column, lines in shown.items()
         for number, line in enumerate(lines)
     )
+
+
+def columns_of(table: str, row: Row, *, label_of: LabelOf) -> dict[str, list[str]]:
+    """Column -> its value as lines of text, spans marked; arguments as of `render_row`."""
+    shown: dict[str, list[str]] = {}
+    for column, value in row.items():
+        spans = spans_of(table, row) if column == "text" else None
+        if spans is not None:
+            shown[column] = _marked(value, spans)
+        elif column == "mentions" and table == "trelm":
+            lines = [line for mention in value for line in _trelm_mention(row["text"], mention, label_of)]
+            shown[column] = _items(lines) or ["-"]
+        elif table not in _MARKS or column not in _IN_TEXT:
+            shown[column] = _value(value, label_of)
+    return shown
+
+
+def spans_of(table: str, row: Row) -> list[Span] | None:
+    """The spans of a row's text; None for a table whose text has none."""
+    if table == "jaket_entities":
+        return [] if row["start"] is None else [(row["start"], row["end"], row["qid"])]
+    if table not in _MARKS:
+        return None
+    column, tag = _MARKS[table]
+    return [(span["start"], span["end"], tag(span)) for span in row[column]]
 
 
 def _value(value: Any, label_of: LabelOf) -> list[str]:
@@ -156,7 +171,7 @@ def _trelm_mention(text: str, mention: Row, label_of: LabelOf) -> list[str]:
     return lines
 
 
-def _marked(text: str, spans: Sequence[tuple[int, int, str]]) -> list[str]:
+def _marked(text: str, spans: Sequence[Span]) -> list[str]:
     """The text's lines with `[surface|tag]` at each span, and a count of those that could not be marked."""
     pieces, at, unmarked = [], 0, 0
     for start, end, tag in sorted(spans):

@@ -1,0 +1,231 @@
+"""A finished build as Python objects: tables as Arrow and as `datasets`, records that a notebook shows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from kgcorpus.config import BuildConfig, load_resolved
+from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
+from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.languages import base_language_of
+from kgcorpus.contracts.manifest import File, Manifest, load_manifest
+from kgcorpus.contracts.remote import local_folder
+from kgcorpus.contracts.shards import damage_named, read_batches
+from kgcorpus.contracts.tables import table as declared_table
+from kgcorpus.report.html import row_as_html, table_as_html
+from kgcorpus.report.inspect import LabelOf, render_row, sample_rows
+from kgcorpus.report.labels import labels_of
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from kgcorpus.linking.linker import Linker
+
+
+class Record(Mapping[str, Any]):
+    """A row of a table: `record["text"]`; as text and in a notebook its spans are marked."""
+
+    def __init__(self, table: str, row: Mapping[str, Any], label_of: LabelOf) -> None:
+        self.table = table
+        self._row = row
+        self._label_of = label_of
+
+    def __getitem__(self, column: str) -> Any:
+        return self._row[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __str__(self) -> str:
+        return render_row(self.table, self._row, label_of=self._label_of)
+
+    def __repr__(self) -> str:
+        return f"Record({self.table!r}, {dict(self._row)!r})"
+
+    def _repr_html_(self) -> str:
+        return row_as_html(self.table, self._row, label_of=self._label_of)
+
+
+class Records(Sequence[Record]):
+    """Some records of a table, shown below each other."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = tuple(records)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._records[index]
+        return Records(found) if isinstance(index, slice) else found
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self._records))
+
+    def _repr_html_(self) -> str:
+        return "".join(record._repr_html_() for record in self._records)
+
+
+class Corpus:
+    """A finished build.
+
+    Attributes:
+        path: the build's folder.
+        manifest: its tables, sources and versions.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Corpus":
+        """Open the build in a folder.
+
+        Raises:
+            InputError: the folder holds no finished build.
+            UsageError: a URL.
+        """
+        folder = local_folder(path)
+        return cls(folder, load_manifest(folder, required=True))
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Table or shard config -> its rows."""
+        return {name: entry.rows for name, entry in sorted(self.manifest.tables.items())}
+
+    @cached_property
+    def config(self) -> BuildConfig:
+        """The configuration that the build was made with."""
+        return load_resolved(self.path)
+
+    @property
+    def base_language(self) -> str:
+        """The language that the others are mixed with, and in which labels are shown."""
+        return base_language_of(self.path)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """OUT/report.json: rows, drops and distributions by table."""
+        report: dict[str, Any] = parse_json((self.path / "report.json").read_bytes())
+        return report
+
+    def splits(self, table: str) -> tuple[str, ...]:
+        """The splits of a shard config that have rows; `part` for a table that is not published."""
+        return tuple(dict.fromkeys(file.split for file in self._files(table) if file.rows))
+
+    def dataset(self, table: str, split: str | None = None) -> pads.Dataset:
+        """A table as an Arrow dataset, which reads lazily.
+
+        Args:
+            table: a table or shard config.
+            split: train, validation or test of a shard config; None: all.
+
+        Raises:
+            UsageError: no such table or split.
+            InputError: the table is not built, or a file of it is missing or damaged.
+        """
+        paths = [str(self.path / file.path) for file in self._files(table, split)]
+        return pads.dataset(paths, schema=declared_table(table).schema, format="parquet")
+
+    def arrow(
+        self, table: str, split: str | None = None, *, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """A whole table in memory; arguments and errors as of `dataset`.
+
+        Args:
+            columns: default: all.
+        """
+        with damage_named(self.path / table):
+            return self.dataset(table, split).to_table(columns=columns and list(columns))
+
+    def datasets(self, table: str) -> "DatasetDict":
+        """A table as a `datasets.DatasetDict` by split.
+
+        Raises:
+            EnvironmentLacksError: the package `datasets` is not installed.
+            UsageError: no such table.
+            InputError: as of `dataset`.
+        """
+        try:
+            from datasets import load_dataset
+        except ImportError as error:
+            raise EnvironmentLacksError(
+                "the package datasets is not installed", mend="Run pip install datasets"
+            ) from error
+        files = {
+            split: [str(self.path / file.path) for file in self._files(table, split)]
+            for split in self.splits(table)
+        }
+        return load_dataset("parquet", data_files=files)
+
+    def rows(self, table: str, split: str | None = None) -> Iterator[Record]:
+        """Yield all records in stored order, in bounded memory; arguments and errors as of `dataset`."""
+        for file in self._files(table, split):
+            for batch in read_batches(self.path / file.path, rows=1024):
+                yield from (self._record(table, row) for row in batch.to_pylist())
+
+    def records(self, table: str, n: int = 3, *, split: str | None = None, seed: int = 0) -> Records:
+        """Sample records without replacement, in stored order.
+
+        Args:
+            table: a table or shard config.
+            n: how many; all if there are fewer.
+            split: train, validation or test of a shard config; None: all.
+            seed: the same seed gives the same records.
+
+        Raises:
+            UsageError: no such table or split.
+            InputError: as of `dataset`.
+        """
+        paths = [str(self.path / file.path) for file in self._files(table, split)]
+        return Records([self._record(table, row) for row in sample_rows(paths, n, seed=seed)])
+
+    def linker(self, lang: str | None = None, *, overrides: Sequence[str] = ()) -> "Linker":
+        """The linker by this build's links and names.
+
+        Args:
+            lang: the language of the texts; None: the base language.
+            overrides: `linking.key=value`, over the build's own configuration.
+
+        Raises:
+            InputError: the build has neither links nor names of entities.
+            UsageError: it has no name in that language.
+        """
+        from kgcorpus.linking.linker import Linker
+
+        return Linker.open(self.path, lang, overrides=overrides)
+
+    def label(self, ident: str) -> str | None:
+        """The label of an entity or relation in the base language; None if the build has none."""
+        return self._label_of(ident)
+
+    @cached_property
+    def _label_of(self) -> LabelOf:
+        return labels_of(self.manifest, self.path)
+
+    def _record(self, table: str, row: Mapping[str, Any]) -> Record:
+        # The names are read when a record is first shown.
+        return Record(table, row, self.label)
+
+    def _files(self, name: str, split: str | None = None) -> list[File]:
+        files = self.manifest.built(self.path, declared_table(name).name).files
+        chosen = [file for file in files if split in (None, file.split)]
+        if not chosen:
+            splits = ", ".join(dict.fromkeys(file.split for file in files))
+            raise UsageError(f"{name} has no split {split}", where=str(self.path), mend=f"It has: {splits}")
+        return chosen
+
+    def __repr__(self) -> str:
+        return f"Corpus({str(self.path)!r}: {len(self.tables)} tables)"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{rows:,}", declared_table(name).meaning) for name, rows in self.tables.items()]
+        return table_as_html(("table", "rows", "one row is"), rows)

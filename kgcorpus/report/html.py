@@ -1,0 +1,61 @@
+"""Rows of a table as HTML for a notebook. All that comes from a build is escaped."""
+
+import html
+from collections.abc import Iterable, Sequence
+
+from kgcorpus.report.inspect import MAX_TEXT, LabelOf, Row, Span, columns_of, spans_of
+from kgcorpus.report.visible import visible
+
+_MARK = "background:#fde68a;color:#111;border-radius:3px;padding:0 2px"
+_TAG = "font-size:75%;color:#6b7280;vertical-align:super"
+_CELL = "text-align:left;vertical-align:top;white-space:pre-wrap"
+
+
+def row_as_html(table: str, row: Row, *, label_of: LabelOf) -> str:
+    """One table row a column; each span of the text is a `<mark>` with its id or label behind it.
+
+    Args:
+        table: the row's table.
+        row: as `to_pylist` gives it.
+        label_of: the label of a QID or PID, or None; the id is shown instead.
+    """
+    text = row.get("text")
+    spans = spans_of(table, row) if isinstance(text, str) else None
+    cells = []
+    for column, lines in columns_of(table, row, label_of=label_of).items():
+        is_marked = column == "text" and isinstance(text, str) and spans is not None
+        shown = _marked(text, spans, label_of) if is_marked else "<br>".join(map(_escaped, lines))  # type: ignore[arg-type]
+        cells.append(f'<tr><th style="{_CELL}">{_escaped(column)}</th><td style="{_CELL}">{shown}</td></tr>')
+    return f"<table><tbody>{''.join(cells)}</tbody></table>"
+
+
+def table_as_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain texts."""
+    head = "".join(f'<th style="{_CELL}">{_escaped(name)}</th>' for name in header)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{_CELL}">{_escaped(cell)}</td>' for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _marked(text: str, spans: Sequence[Span], label_of: LabelOf) -> str:
+    pieces, at = [], 0
+    for start, end, tag in sorted(spans):
+        if not at <= start <= end <= min(len(text), MAX_TEXT):
+            continue
+        # The id of a slot is followed by its language; a page's link has a title instead.
+        title = label_of(tag.split(" ", 1)[0]) or tag
+        pieces += [
+            _escaped(text[at:start]),
+            f'<mark style="{_MARK}" title="{_escaped(title)}"><bdi>{_escaped(text[start:end])}</bdi>'
+            f'<span style="{_TAG}"> {_escaped(tag)}</span></mark>',
+        ]
+        at = end
+    rest = text[at:MAX_TEXT]
+    more = len(text) - MAX_TEXT
+    return "".join([*pieces, _escaped(rest), f"… (+{more:,} characters)" if more > 0 else ""])
+
+
+def _escaped(text: str) -> str:
+    return "\n".join(html.escape(visible(line)) for line in text.split("\n"))
