@@ -37,7 +37,7 @@ def run_entities(context: Context) -> DataFrame:
                 names=[text for name in row["names"] for text in (name["label"], *name["aliases"]) if text],
                 max_tokens=params["description_tokens"],
                 window=params["description_window"],
-                count_tokens=token_counter(tokenizer),
+                count_tokens=token_counter(tokenizer).count,
                 tally=tally,
             )
             kind = category(row["types"], frequency=frequency)

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,9 +74,22 @@ def encoder_of(name: str, dtype: "Dtype", device: "Device") -> "Encoder":
     return load_encoder(name, dtype=dtype, device=device)
 
 
+@dataclass(frozen=True)
+class TokenCounter:
+    """How long texts are.
+
+    Attributes:
+        count: from texts to their lengths in tokens, special tokens left out.
+        added: special tokens that the tokenizer adds to a text.
+    """
+
+    count: Callable[[list[str]], list[int]]
+    added: int
+
+
 @lru_cache(maxsize=2)
-def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
-    """From texts to their lengths in tokens, special tokens left out.
+def token_counter(tokenizer: str | None) -> TokenCounter:
+    """Return the counter of a tokenizer.
 
     Args:
         tokenizer: folder or hub id; None counts words, punctuation marks and ideographs.
@@ -84,7 +98,7 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
         InputError: the folder holds no tokenizer.json, or a damaged one.
     """
     if tokenizer is None:
-        return lambda texts: [len(_WORDS.findall(text)) for text in texts]
+        return TokenCounter(lambda texts: [len(_WORDS.findall(text)) for text in texts], added=0)
     from tokenizers import Tokenizer
 
     from kgcorpus.importance.tokenizers import check_tokenizer, tokenizer_panics_as_errors
@@ -114,7 +128,7 @@ def token_counter(tokenizer: str | None) -> Callable[[list[str]], list[int]]:
         with tokenizer_panics_as_errors(tokenizer):
             return [len(item.ids) for item in loaded.encode_batch(texts, add_special_tokens=False)]
 
-    return count
+    return TokenCounter(count, loaded.num_special_tokens_to_add(False))
 
 
 @lru_cache(maxsize=16)

@@ -18,16 +18,25 @@ def run(context: Context) -> DataFrame:
     """Cut every page once for each kind of passage."""
     params = context.params["passages"]
     folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
-    tokenizer = folders[0].path if folders else None
+    counter = token_counter(folders[0].path if folders else None)
     kinds = {"trelm": params["trelm"], "jaket": params["jaket"]} | {f"plain{n}": n for n in params["plain"]}
 
     def cut(sentences: list[Row], tally: Tally) -> Iterator[Row]:
+        # Every kind asks for the lengths of the same sentences.
+        known: dict[str, int] = {}
+
+        def count_tokens(texts: list[str]) -> list[int]:
+            if new := [text for text in texts if text not in known]:
+                known.update(zip(new, counter.count(new), strict=True))
+            return [known[text] for text in texts]
+
         for kind, max_tokens in kinds.items():
             yield from build_passages(
                 sentences,
                 kind=kind,
                 max_tokens=max_tokens,
-                count_tokens=token_counter(tokenizer),
+                count_tokens=count_tokens,
+                added_tokens=counter.added,
                 min_entities=0 if kind.startswith("plain") else params["min_entities"],
                 min_page_characters=params["min_page_characters"],
                 tally=tally,
@@ -77,7 +86,7 @@ def run_jaket_text(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="passages",
-    version=1,
+    version=2,
     run=run,
     inputs=("linked_sentences",),
     sources=("passages.tokenizer", "importance.encoder"),

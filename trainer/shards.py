@@ -16,6 +16,9 @@ from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.shards import damage_named
 from kgcorpus.tokens import REMADE_BY
 
+# Special tokens around a text: one before it and one behind it, as BERT, RoBERTa and XLM-R have them.
+_FRAME = 2
+
 
 class Record(NamedTuple):
     """A tokenised record; a tuple, for it is made a hundred thousand times a second.
@@ -67,9 +70,10 @@ class ShardStream(Generic[RecordT]):
         files: token files of one shard config. Those with mentions give `MentionRecord`s.
         name: names the stream's draws.
         seed: of the order.
-        max_length: a longer record with slots is left out, a longer text is cut, and what stands behind the
-            cut goes with it. The plain text that is read is the one whose passages were made for the largest
-            length up to this.
+        max_length: tokens of a record at most. Longer plain text is cut into pieces of nearly equal length,
+            each a record (`id`, `id#1`, ...) with the special tokens of the text around it. A longer record
+            with slots is left out. A longer passage with mentions loses its end and the mentions there. The
+            plain text that is read is the one whose passages were made for the largest length up to this.
         rank, world: which share of the records is returned.
         language_exponent: a language with n records has a share of n^exponent in an epoch (XLM-R, section
             3.1: .3 of XLM); its records are left out or repeated, drawn anew each epoch, and the epoch keeps
@@ -79,6 +83,7 @@ class ShardStream(Generic[RecordT]):
         rows: records of an epoch, before language sampling.
         dropped: records of an epoch left out for their length.
         cut: texts of an epoch cut for their length.
+        lost: share of an epoch's tokens that are not read, for these two reasons.
 
     Raises:
         InputError: a file is damaged; also of `take` and `load_state`.
@@ -100,22 +105,39 @@ class ShardStream(Generic[RecordT]):
         opened = [_TokenFile(file) for file in files]
         columns = {name for file in opened for name in file.columns}
         self._slotted, self._by_length = "slot" in columns, "length" in columns
+        self._recut = not self._slotted and "mentions" not in columns
         self._groups = [(file, group) for file in opened for group in range(file.groups)]
         self._passage_length = self._choose_passages() if self._by_length else None
-        self.rows = self.dropped = self.cut = 0
         languages: Counter[str] = Counter()
+        long = total = lost = 0
         for file, group in self._groups:
             table = file.read(group, ["lang", "tokens", *["length"] * self._by_length])
-            long = int((table["tokens"].to_numpy()[self._chosen(table)] > max_length).sum())
-            self.dropped, self.cut = (
-                self.dropped + self._slotted * long,
-                self.cut + (not self._slotted) * long,
-            )
-            languages.update(table["lang"].take(self._usable(table)).to_pylist())
-        self.rows = languages.total()
+            tokens = table["tokens"].to_numpy()[self._chosen(table)].astype(np.int64)
+            over = tokens[tokens > max_length]
+            long, total = long + len(over), total + int(tokens.sum())
+            if not self._recut:
+                lost += int(over.sum() if self._slotted else (over - max_length).sum())
+            languages.update(table["lang"].take(self._usable(table)[:, 0]).to_pylist())
+        self.rows, self.lost = languages.total(), lost / max(1, total)
+        self.dropped, self.cut = (long, 0) if self._slotted else (0, long)
         self._copies = _expected_copies(languages, language_exponent)
         self._epoch = self._group = self._record = 0
         self._enter_group()
+
+    def describe(self) -> str:
+        """What an epoch reads and what it loses, for the log."""
+        shown = f"{self.rows:,} records"
+        if self._recut and self.cut:
+            shown += f", cut from texts of which {self.cut:,} are longer than {self._max_length} tokens"
+        elif self.cut:
+            shown += (
+                f", {self.cut:,} cut at {self._max_length} tokens ({self.lost:.1%} of all tokens are lost)"
+            )
+        elif self.dropped:
+            shown += (
+                f", {self.dropped:,} longer than {self._max_length} tokens left out ({self.lost:.1%} of all)"
+            )
+        return shown
 
     def take(self, count: int) -> list[RecordT]:
         """This rank's share of the next `count` records; the stream must have rows."""
@@ -156,7 +178,7 @@ class ShardStream(Generic[RecordT]):
         self._enter_group()
 
     def _enter_group(self) -> None:
-        self._order = np.empty((0, 2), np.int64)
+        self._order = np.empty((0, 3), np.int64)
         if self._groups:
             chosen = int(self._permutation(len(self._groups), "groups")[self._group])
             file, group = self._groups[chosen]
@@ -166,14 +188,13 @@ class ShardStream(Generic[RecordT]):
             self._order = copies[self._permutation(len(copies), "rows", chosen)]
 
     def _sampled(self, table: pa.Table, usable: NDArray[np.int64], group: int) -> NDArray[np.int64]:
-        """[copies, 2] (row, which copy of it); a record has as many as its language asks for on average."""
+        """[copies, 3] (row, piece, which copy of it); as many copies as the language asks for on average."""
         if self._copies is None:
-            return np.stack([usable, np.zeros_like(usable)], axis=1)
-        expected = np.array([self._copies[lang] for lang in table["lang"].take(usable).to_pylist()])
+            return np.pad(usable, ((0, 0), (0, 1)))
+        expected = np.array([self._copies[lang] for lang in table["lang"].take(usable[:, 0]).to_pylist()])
         draws = self._hashes(len(usable), "languages", group) / 2.0**64
         counts = np.floor(expected + draws).astype(np.int64)
-        copy = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.stack([np.repeat(usable, counts), copy], axis=1)
+        return np.column_stack([np.repeat(usable, counts, axis=0), _places(counts)])
 
     def _permutation(self, n: int, *key: int | str) -> NDArray[np.int64]:
         return np.argsort(self._hashes(n, "order", *key), kind="stable")
@@ -197,10 +218,16 @@ class ShardStream(Generic[RecordT]):
         return chosen
 
     def _usable(self, table: pa.Table) -> NDArray[np.int64]:
-        usable = self._chosen(table)
+        """[records, 2] (row, piece of its text)."""
+        usable, tokens = self._chosen(table), table["tokens"].to_numpy()
         if self._slotted:
-            usable &= table["tokens"].to_numpy() <= self._max_length
-        return np.flatnonzero(usable)
+            usable &= tokens <= self._max_length
+        rows = np.flatnonzero(usable)
+        counts = np.ones(len(rows), np.int64)
+        if self._recut:
+            room = self._max_length - _FRAME
+            counts = np.maximum(1, -(-(tokens[rows].astype(np.int64) - _FRAME) // room))
+        return np.column_stack([np.repeat(rows, counts), _places(counts)])
 
 
 class _TokenFile:
@@ -240,34 +267,47 @@ class _Rows:
     def records(
         self, chosen: NDArray[np.int64], max_length: int, *, epoch: int
     ) -> Sequence[Record | MentionRecord]:
-        """The records at `chosen` [records, 2], pairs of a row and which copy of it."""
+        """The records at `chosen` [records, 3]: row, piece of its text, which copy of it."""
         if self._mentions is None:
-            return [self._plain(row, copy, max_length, epoch) for row, copy in chosen.tolist()]
+            return [self._plain(row, piece, copy, max_length, epoch) for row, piece, copy in chosen.tolist()]
         spans = [_dicts(column.combine_chunks()) for column in self._mentions.take(chosen[:, 0])]
         found: list[Record | MentionRecord] = []
-        for (row, copy), *own in zip(chosen.tolist(), *spans, strict=True):
-            name, ids = self._ids_of(row, copy, max_length)
+        for (row, _, copy), *own in zip(chosen.tolist(), *spans, strict=True):
+            name, ids = self._ids_of(row, copy)
+            if len(ids) > max_length:
+                # The closing special token stays.
+                ids = np.concatenate([ids[: max_length - 1], ids[-1:]])
             # What does not lie before the closing special token is left out.
             inside = [[span for span in column if span["end"] < len(ids)] for column in own]
             of = dict(zip(self._mentions.column_names, inside, strict=True))
             found.append(MentionRecord(name, ids, of.get("sentences", []), of["mentions"], epoch))
         return found
 
-    def _plain(self, row: int, copy: int, max_length: int, epoch: int) -> Record:
-        name, ids = self._ids_of(row, copy, max_length)
+    def _plain(self, row: int, piece: int, copy: int, max_length: int, epoch: int) -> Record:
+        name, ids = self._ids_of(row, copy)
         if self._slotted:
             span = slice(self._starts[row], self._starts[row + 1])
             return Record(name, self._kinds[row], ids, self._slot[span], self._sentence[span], epoch)
+        if len(ids) > max_length:
+            name, ids = f"{name}#{piece}" if piece else name, _piece(ids, piece, max_length)
         return Record(name, "plain", ids, *self._no_slots[len(ids)], epoch)
 
-    def _ids_of(self, row: int, copy: int, max_length: int) -> tuple[str, NDArray[np.int32]]:
+    def _ids_of(self, row: int, copy: int) -> tuple[str, NDArray[np.int32]]:
         name, ids = self._names[row], self._ids[self._starts[row] : self._starts[row + 1]]
-        if copy:
-            name = f"{name}~{copy}"
-        if len(ids) > max_length and not self._slotted:
-            # The closing special token stays.
-            ids = np.concatenate([ids[: max_length - 1], ids[-1:]])
-        return name, ids
+        return f"{name}~{copy}" if copy else name, ids
+
+
+def _piece(ids: NDArray[np.int32], piece: int, max_length: int) -> NDArray[np.int32]:
+    """One of the pieces of a text of over `max_length` tokens, between the text's first and last token."""
+    body = ids[1:-1]
+    pieces = -(-len(body) // (max_length - _FRAME))
+    first, last = (len(body) * n // pieces for n in (piece, piece + 1))
+    return np.concatenate([ids[:1], body[first:last], ids[-1:]])
+
+
+def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... for each count in turn."""
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _expected_copies(languages: Counter[str], exponent: float) -> dict[str, float] | None:

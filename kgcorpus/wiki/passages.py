@@ -15,20 +15,24 @@ def build_passages(
     kind: str,
     max_tokens: int,
     count_tokens: Callable[[list[str]], list[int]],
+    added_tokens: int = 0,
     min_entities: int = 0,
     min_page_characters: int = 0,
     tally: Tally,
 ) -> Iterator[dict[str, Any]]:
     """Fill passages greedily with one page's sentences; every sentence is in exactly one.
 
-    A passage's `tokens` is the sum of its sentences' own counts, each taken with the separator before it:
-    exact for tokenizers that split at spaces first, up to the first word of the passage.
+    A passage and the special tokens around it fit in `max_tokens`. The sum of the sentences' own counts gives
+    its end; the passage is then counted as a whole, and loses its last sentences while it is too long, since
+    tokens at the borders of sentences may differ.
 
     Args:
         sentences: all rows of table `linked_sentences` of one page, in order.
         kind: name of the passages' kind, part of their ids.
-        max_tokens: tokens a passage may hold. A sentence longer than this stands alone, uncut.
+        max_tokens: tokens of a passage at most, special tokens included. A longer sentence is a passage by
+            itself, uncut.
         count_tokens: texts -> their lengths in tokens, special tokens left out.
+        added_tokens: special tokens that the tokenizer adds to a text.
         min_entities: passages with fewer mentions are dropped (ERNIE-THU: 3).
         min_page_characters: pages with fewer characters give no passage (ERNIE-THU: 100).
         tally: counts `long_sentence`; `few_entities` (passages) and `short_page` (pages) as drops.
@@ -42,15 +46,20 @@ def build_passages(
         tally.drop("short_page")
         return
     separator = "" if sentences[0]["lang"] in _UNSPACED_LANGUAGES else " "
+    room = max_tokens - added_tokens
     lengths = count_tokens([separator + sentence["text"] for sentence in sentences])
-    tally.count("long_sentence", sum(length > max_tokens for length in lengths))
     first = 0
     while first < len(sentences):
         stop, tokens = first + 1, lengths[first]
-        while stop < len(sentences) and tokens + lengths[stop] <= max_tokens:
+        while stop < len(sentences) and tokens + lengths[stop] <= room:
             tokens += lengths[stop]
             stop += 1
-        passage = _join(sentences[first:stop], kind=kind, separator=separator, tokens=tokens)
+        passage = _join(sentences[first:stop], kind=kind, separator=separator)
+        while (whole := count_tokens([passage["text"]])[0]) > room and stop > first + 1:
+            stop -= 1
+            passage = _join(sentences[first:stop], kind=kind, separator=separator)
+        passage["tokens"] = whole
+        tally.count("long_sentence", whole > room)
         if len(passage["mentions"]) < min_entities:
             tally.drop("few_entities")
         else:
@@ -58,7 +67,7 @@ def build_passages(
         first = stop
 
 
-def _join(sentences: Sequence[dict[str, Any]], *, kind: str, separator: str, tokens: int) -> dict[str, Any]:
+def _join(sentences: Sequence[dict[str, Any]], *, kind: str, separator: str) -> dict[str, Any]:
     head = sentences[0]
     texts = [sentence["text"] for sentence in sentences]
     starts = list(accumulate((len(text) + len(separator) for text in texts[:-1]), initial=0))
@@ -77,5 +86,4 @@ def _join(sentences: Sequence[dict[str, Any]], *, kind: str, separator: str, tok
             for start, sentence in zip(starts, sentences, strict=True)
             for mention in sentence["mentions"]
         ],
-        "tokens": tokens,
     }

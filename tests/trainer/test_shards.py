@@ -52,14 +52,46 @@ def test_long_records_with_slots_are_dropped_and_counted(files):
     assert whole.dropped == 0
     assert 0 < short.dropped == whole.rows - short.rows
     assert max(len(record.ids) for record in short.take(short.rows)) <= 45
+    tokens = [len(record.ids) for record in whole.take(whole.rows)]
+    assert short.lost == pytest.approx(sum(n for n in tokens if n > 45) / sum(tokens))
 
 
-def test_long_plain_text_is_cut_and_keeps_its_last_token(files):
-    whole, cut = stream_of(files, name="plain"), stream_of(files, name="plain", max_length=20)
-    assert cut.rows == cut.cut == whole.rows
-    for record in cut.take(20):
-        assert len(record.ids) == len(record.slot) == len(record.sentence) == 20
-        assert record.ids[-1] == whole.take(1)[0].ids[-1]
+@pytest.mark.parametrize("max_length", [5, 17, 20, 30])
+def test_long_plain_text_is_cut_into_pieces_and_loses_no_token(files, max_length):
+    whole, cut = stream_of(files, name="plain"), stream_of(files, name="plain", max_length=max_length)
+    texts = {record.id: record.ids.tolist() for record in whole.take(whole.rows)}
+    pieces = {record.id: record for record in cut.take(cut.rows)}
+    assert len(pieces) == cut.rows
+    assert cut.cut == sum(len(ids) > max_length for ids in texts.values()) > 0
+    assert cut.lost == 0
+    assert f"{cut.cut} are longer than {max_length} tokens" in cut.describe()
+    for record in pieces.values():
+        assert len(record.ids) == len(record.slot) == len(record.sentence) <= max_length
+    for name, ids in texts.items():
+        own = [
+            pieces[key].ids.tolist()
+            for key in (name, *(f"{name}#{n}" for n in range(1, 99)))
+            if key in pieces
+        ]
+        assert {(piece[0], piece[-1]) for piece in own} == {(ids[0], ids[-1])}
+        assert [ids[0], *(token for piece in own for token in piece[1:-1]), ids[-1]] == ids
+        assert max(map(len, own)) - min(map(len, own)) <= 1
+
+
+def test_a_state_between_two_pieces_of_a_text_goes_on_there(files):
+    stream = stream_of(files, name="plain", max_length=9)
+    for _ in range(40):
+        stream.take(1)
+        resumed = stream_of(files, name="plain", max_length=9)
+        resumed.load_state(stream.state())
+        assert names(resumed.take(3)) == names(stream_and_back(stream, 3))
+
+
+def stream_and_back(stream, count):
+    state = stream.state()
+    records = stream.take(count)
+    stream.load_state(state)
+    return records
 
 
 @pytest.mark.parametrize(("max_length", "chosen"), [(512, "512"), (128, "128"), (400, "128"), (64, "128")])
@@ -70,8 +102,9 @@ def test_plain_text_is_read_from_the_passages_made_for_the_length(tmp_path, toke
     corpus = write_corpus(tmp_path, {"plain_text": rows})
     files = ensure_tokens(corpus, "plain_text", tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]
     stream = ShardStream(files, name="plain", seed=0, max_length=max_length)
-    assert stream.rows == 6
-    assert {record.id.split("-")[0] for record in stream.take(12)} == {chosen}
+    records = [record.id for record in stream.take(stream.rows)]
+    assert len({name.partition("#")[0] for name in records}) == 6
+    assert {name.split("-")[0] for name in records} == {chosen}
 
 
 def test_no_files_give_no_rows():
@@ -111,6 +144,7 @@ def test_a_cut_passage_keeps_what_lies_before_the_cut(tmp_path, tokenizer):
     stream = ShardStream(made["train"], name="trelm", seed=0, max_length=length)
     (cut,) = stream.take(1)
     assert stream.cut == 1
+    assert stream.lost == pytest.approx((len(record.ids) - length) / len(record.ids))
     assert [m["qid"] for m in cut.mentions] == ["Q0"]
     assert cut.sentences == record.sentences[:1]
     assert cut.ids.tolist() == [*record.ids[: length - 1], record.ids[-1]]

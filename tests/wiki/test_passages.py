@@ -90,3 +90,29 @@ def test_every_sentence_once_and_every_mention_keeps_its_text(sentences, max_tok
     assert surfaces == [tokens[0] for tokens in sentences]
     for passage in passages:
         assert passage["tokens"] <= max_tokens or len(passage["sentences"]) == 1
+
+
+def joining(texts):
+    """Counts as a tokenizer does that knows `. ` as a token: a border of sentences has a token of its own."""
+    return [len(text.split()) + text.count(". ") for text in texts]
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=12), st.integers(3, 12), st.integers(0, 2))
+def test_a_passage_and_its_special_tokens_fit(lengths, max_tokens, added):
+    rows = [row(i, " ".join(["a"] * (n - 1) + ["b."])) for i, n in enumerate(lengths)]
+    tally = Tally()
+    passages = list(
+        build_passages(
+            rows,
+            kind="plain",
+            max_tokens=max_tokens,
+            count_tokens=joining,
+            added_tokens=added,
+            tally=tally,
+        )
+    )
+    assert [i for p in passages for i in p["sentence_ids"]] == [r["sentence_id"] for r in rows]
+    for passage in passages:
+        assert passage["tokens"] == joining([passage["text"]])[0]
+        assert passage["tokens"] + added <= max_tokens or len(passage["sentences"]) == 1
+    assert tally.counts["long_sentence"] == sum(p["tokens"] + added > max_tokens for p in passages)

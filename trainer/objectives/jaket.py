@@ -251,7 +251,7 @@ class Jaket(Objective):
             rank=self._rank,
             world=self._world,
         )
-        _log.info("jaket_text: %d passages, %d cut", stream.rows, stream.cut)
+        _log.info("jaket_text: %s", stream.describe())
         if not stream.rows:
             raise InputError("has no passage to train on", where=str(corpus), mend="Build jaket_text")
         return stream

@@ -102,7 +102,7 @@ class Kmlm(Objective):
         }
         self._streams = {name: stream for name, stream in self._streams.items() if stream.rows}
         for name, stream in self._streams.items():
-            _log.info("%s: %d records, %d dropped, %d cut", name, stream.rows, stream.dropped, stream.cut)
+            _log.info("%s: %s", name, stream.describe())
         for name in self._options.streams:
             if name not in self._streams:
                 _log.warning("%s: the corpus has no record of %s for it", name, STREAM_TABLES[name])

@@ -91,6 +91,7 @@ class Trelm(Objective):
         )
         if not self._stream.rows:
             raise InputError("no records to train on", where="trelm", mend="Build the target trelm")
+        _log.info("trelm: %s", self._stream.describe())
         self.terms = {"mlm": config.trelm.theta, "cka": 1 - config.trelm.theta}
         self.total_steps = config.steps_of_schedule(self._stream.rows, config.records_per_step)
         packed = load_lm(config, tokenizer, longest=config.max_length)

@@ -145,7 +145,18 @@ class Prober:
 
     def _encode(self, text: str) -> tuple[list[int], int]:
         ids = self._ids(text.replace(BLANK, str(self._tokenizer.mask_token)))
-        return ids, ids.index(self._tokenizer.mask_token_id)
+        start = ids.index(self._tokenizer.mask_token_id)
+        if start and self._is_space(ids[start - 1]):
+            # A word of a byte-level vocabulary carries the space before it; so does the mask in its place.
+            # A mask token without `lstrip` leaves the space as a token of its own.
+            del ids[start - 1]
+            start -= 1
+        return ids, start
+
+    def _is_space(self, token: int) -> bool:
+        return (
+            token not in self._tokenizer.all_special_ids and not str(self._tokenizer.decode([token])).strip()
+        )
 
     def _ids(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         encoded: Any = self._tokenizer(text, add_special_tokens=add_special_tokens)

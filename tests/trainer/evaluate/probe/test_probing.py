@@ -39,12 +39,14 @@ def naive_decode(folder, text: str, masks: int, how: str) -> tuple[list[int], fl
 
 @pytest.mark.parametrize("how", ["independent", "confidence"])
 @pytest.mark.parametrize("masks", [1, 3])
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "spaced_roberta"])
 def test_decoding_is_that_of_the_plain_model(request, family, masks, how):
     folder = request.getfixturevalue(family)
     guesses = Prober(folder).decode(TEXTS, masks, how)
     for text, guess in zip(TEXTS, guesses, strict=True):
-        tokens, score = naive_decode(folder, text, masks, how)
+        # The mask of this RoBERTa does not take the space before it, which the word in its place carries.
+        shown = text.replace(" [Y]", "[Y]") if family == "roberta" else text
+        tokens, score = naive_decode(folder, shown, masks, how)
         assert list(guess.tokens) == tokens
         assert guess.score == pytest.approx(score, abs=1e-4)
 
@@ -62,7 +64,7 @@ def spaced_roberta(roberta, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("family", ["bert", "spaced_roberta"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "spaced_roberta"])
 def test_a_name_has_the_tokens_that_it_has_in_the_sentence(request, family):
     folder = request.getfixturevalue(family)
     _, tokenizer = plain(folder)
@@ -71,7 +73,8 @@ def test_a_name_has_the_tokens_that_it_has_in_the_sentence(request, family):
         for name in ("Rome", "Rome city", "Xyz"):
             whole = tokenizer(text.replace("[Y]", name))["input_ids"]
             found = list(prober.tokens(text, name))
-            around = tokenizer(text.replace("[Y]", tokenizer.mask_token))["input_ids"]
+            shown = text.replace(" [Y]", "[Y]") if family == "roberta" else text
+            around = tokenizer(shown.replace("[Y]", tokenizer.mask_token))["input_ids"]
             mask = around.index(tokenizer.mask_token_id)
             assert [*around[:mask], *found, *around[mask + 1 :]] == whole
             assert tokenizer.decode(found).strip() == name
