@@ -108,12 +108,7 @@ class Texts:
         encoded = tokenizer(list(texts), truncation=True, max_length=ROW_TOKENS)
         self.ids: list[NDArray[np.int32]] = [np.array(ids, np.int32) for ids in encoded["input_ids"]]
         self._name, self._pad = name, tokenizer.pad_token_id
-        self._vocabulary = Vocabulary.of(
-            size=len(tokenizer),
-            mask=tokenizer.mask_token_id,
-            pad=self._pad,
-            special_ids=tokenizer.all_special_ids,
-        )
+        self._vocabulary = Vocabulary.of_tokenizer(tokenizer)
 
     def batches(self) -> Iterator[_Batch]:
         """Batches of RECORDS_PER_STEP texts, epoch after epoch, without end."""

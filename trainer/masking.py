@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import Draw, hash64, mix64_array
 from trainer.shards import MentionRecord, Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 T = TypeVar("T", bound=np.generic)
 HEAD, RELATION, TAIL = 1, 2, 3
@@ -37,6 +40,16 @@ class Vocabulary:
         special = np.zeros(size, bool)
         special[list(special_ids)] = True
         return cls(mask, pad, special, np.flatnonzero(~special).astype(np.int32))
+
+    @classmethod
+    def of_tokenizer(cls, tokenizer: "PreTrainedTokenizerFast") -> "Vocabulary":
+        """From a tokenizer with a mask and a padding token."""
+        return cls.of(
+            size=len(tokenizer),
+            mask=tokenizer.mask_token_id,
+            pad=tokenizer.pad_token_id,
+            special_ids=tokenizer.all_special_ids,
+        )
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ from trainer.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, open_jaket
-from trainer.jaket.passages import read_passages, vocabulary_of
+from trainer.jaket.passages import read_passages
 from trainer.jaket.scoring import score
 from trainer.jaket.tasks import Tasks
 from trainer.jaket.text import link, prepare
+from trainer.masking import Vocabulary
 
 _PER_FORWARD = 32
 
@@ -64,7 +65,7 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
     options = JaketConfig(gat_layers=jaket.config.gat_layers, neighbours=jaket.config.neighbours)
     tasks = Tasks(entities, graph, options, np.arange(len(entities)), 0)
     memory = encode(jaket, entities, np.arange(len(entities)), pad=tokenizer.pad_token_id)
-    length, vocabulary = jaket.text.longest, vocabulary_of(tokenizer)
+    length, vocabulary = jaket.text.longest, Vocabulary.of_tokenizer(tokenizer)
     passages = read_passages(Path(corpus), tokenizer, splits=SPLITS[1:], length=length, limit=limit)
     records = [record for of_split in passages.values() for record in of_split]
     losses, count = torch.zeros(2, dtype=torch.float64), 0

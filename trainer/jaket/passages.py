@@ -1,11 +1,10 @@
-"""Passages and vocabulary of a build for what is not training."""
+"""Passages of a build for what is not training."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgcorpus.tokens import ensure_tokens
-from trainer.masking import Vocabulary
 from trainer.shards import MentionRecord, ShardStream
 
 if TYPE_CHECKING:
@@ -28,13 +27,3 @@ def read_passages(
         stream = ShardStream[MentionRecord](files[split], name="jaket-once", seed=0, max_length=length)
         found[split] = stream.take(min(stream.rows, limit or stream.rows))
     return found
-
-
-def vocabulary_of(tokenizer: "PreTrainedTokenizerFast") -> Vocabulary:
-    """What masking needs to know of a tokenizer."""
-    return Vocabulary.of(
-        size=len(tokenizer),
-        mask=tokenizer.mask_token_id,
-        pad=tokenizer.pad_token_id,
-        special_ids=tokenizer.all_special_ids,
-    )

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, mix64_array
-from trainer.jaket.entities import Entities
-from trainer.masking import Vocabulary, mask_share
+from trainer.masking import Masked, Vocabulary, mask_share
 from trainer.packing import pack
 from trainer.shards import MentionRecord
 
@@ -49,10 +48,21 @@ class Text:
     removed: Mentions
 
 
+class EntityFinder(Protocol):
+    """Numbers the entities that are described."""
+
+    def find(self, qids: Sequence[str], /) -> NDArray[np.int64]:
+        """[qids] their numbers, -1 for others."""
+
+
 def link(
-    records: Sequence[MentionRecord], entities: Entities, *, seen: NDArray[np.bool_], seed: int
+    records: Sequence[MentionRecord],
+    entities: EntityFinder,
+    *,
+    seen: NDArray[np.bool_] | None = None,
+    seed: int,
 ) -> Mentions:
-    """The mentions of entities that are described, and for which `seen` [entities] holds."""
+    """The mentions of entities that are described, and for which `seen` [entities] holds; None: for all."""
     record = np.repeat(np.arange(len(records)), [len(r.mentions) for r in records])
     mentions = [mention for r in records for mention in r.mentions]
     spans = np.array([(m["start"], m["end"] - 1) for m in mentions], np.int64).reshape(-1, 2)
@@ -60,7 +70,7 @@ def link(
     salts = [hash64(seed, "jaket-mentions", r.epoch, r.id) for r in records]
     ordinals = np.concatenate([np.arange(len(r.mentions), dtype=np.uint64) for r in records])
     keys = mix64_array(np.array(salts, np.uint64)[record] + ordinals)
-    (kept,) = np.nonzero((entity >= 0) & seen[entity])
+    (kept,) = np.nonzero((entity >= 0) if seen is None else (entity >= 0) & seen[entity])
     return Mentions(record[kept], spans[kept, 0], spans[kept, 1], entity[kept], keys[kept])
 
 
@@ -96,18 +106,16 @@ def prepare(
     masked = mask_share(
         records, vocabulary, share=mlm_probability, slots_only=False, seed=seed, stream="jaket"
     )
+    masked = blot(masked, records, mentions, removed, mask=vocabulary.mask)
+    predicted = masked.predicted
     sizes = np.array([len(record.ids) for record in records], np.int64)
-    begins = (np.cumsum(sizes) - sizes)[mentions.record]
-    first, last = begins + mentions.first, begins + mentions.last
-    blotted, _ = _tokens(first[removed], last[removed])
-    ids, predicted = masked.ids.copy(), masked.predicted.copy()
-    ids[blotted], predicted[blotted] = vocabulary.mask, False
-    packed = pack(ids, sizes, length=length, pad=vocabulary.pad)
+    first, last = _places(records, mentions)
+    packed = pack(masked.ids, sizes, length=length, pad=vocabulary.pad)
     barred = np.isin(_whose(mentions), _whose(mentions)[removed])
     places, which = _tokens(first[~barred], last[~barred])
     # Where mentions overlap, the first one's entity is merged.
     places, once = np.unique(places, return_index=True)
-    inputs = {
+    inputs: dict[str, NDArray[Any]] = {
         "ids": packed.ids,
         "segments": packed.segments,
         "positions": packed.positions,
@@ -119,6 +127,31 @@ def prepare(
     }
     chosen = Mentions(**{name: column[removed] for name, column in vars(mentions).items()})
     return Text(inputs, mentions.entity[~barred][which][once], chosen)
+
+
+def blot(
+    masked: Masked,
+    records: Sequence[MentionRecord],
+    mentions: Mentions,
+    removed: NDArray[np.bool_],
+    *,
+    mask: int,
+) -> Masked:
+    """Make each token of a removed mention the mask, and predict none of them."""
+    first, last = _places(records, mentions)
+    blotted, _ = _tokens(first[removed], last[removed])
+    ids, predicted = masked.ids.copy(), masked.predicted.copy()
+    ids[blotted], predicted[blotted] = mask, False
+    return Masked(ids, masked.labels, predicted)
+
+
+def _places(
+    records: Sequence[MentionRecord], mentions: Mentions
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The mentions' first and last tokens among all tokens of the records."""
+    sizes = np.array([len(record.ids) for record in records], np.int64)
+    begins = (np.cumsum(sizes) - sizes)[mentions.record]
+    return begins + mentions.first, begins + mentions.last
 
 
 def _whose(mentions: Mentions) -> NDArray[np.int64]:

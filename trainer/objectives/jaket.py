@@ -20,10 +20,10 @@ from trainer.config import TrainingConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import EntityMemory
 from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel
-from trainer.jaket.passages import vocabulary_of
 from trainer.jaket.scoring import score
 from trainer.jaket.tasks import TERMS, Tasks
 from trainer.jaket.text import draw_removed, link, prepare
+from trainer.masking import Vocabulary
 from trainer.models import load_lm
 from trainer.objectives import Batch, Objective, Prepared
 from trainer.shards import MentionRecord, ShardStream
@@ -120,7 +120,7 @@ class Jaket(Objective):
         )
         if not len(self._tasks.known):
             raise InputError("has no described entity to train on", where=str(corpus))
-        self._vocabulary = vocabulary_of(tokenizer)
+        self._vocabulary = Vocabulary.of_tokenizer(tokenizer)
         longest = max(config.max_length, options.description_length + tokenizer.num_special_tokens_to_add())
         text = load_lm(config, tokenizer, longest=longest)
         torch.manual_seed(hash64(config.seed, "jaket"))

@@ -129,12 +129,7 @@ class Kmlm(Objective):
                 language_exponent=self._options.language_exponent,
                 **shared,
             )
-        self._vocabulary = Vocabulary.of(
-            size=len(tokenizer),
-            mask=tokenizer.mask_token_id,
-            pad=tokenizer.pad_token_id,
-            special_ids=tokenizer.all_special_ids,
-        )
+        self._vocabulary = Vocabulary.of_tokenizer(tokenizer)
         self.model = MaskedLoss(load_lm(config, tokenizer, longest=longest), len(self.terms))
         self._ahead = Ahead(self._make, state=self._streams_state, load_state=self._load_streams)
 

@@ -75,12 +75,7 @@ class Parts:
         """
         plain = tokenizer.backend_tokenizer
         labels = graph.entity_tokens(plain)
-        vocabulary = Vocabulary.of(
-            size=len(tokenizer),
-            mask=tokenizer.mask_token_id,
-            pad=tokenizer.pad_token_id,
-            special_ids=tokenizer.all_special_ids,
-        )
+        vocabulary = Vocabulary.of_tokenizer(tokenizer)
         knowledge: Knowledge
         if options.provider == "shared":
             knowledge = LabelKnowledge(labels, graph.relation_tokens(plain), width=hidden)

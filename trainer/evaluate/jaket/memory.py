@@ -27,10 +27,11 @@ from trainer.jaket.entities import GraphStore
 from trainer.jaket.graph import Graph
 from trainer.jaket.memory import encode
 from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel, open_jaket
-from trainer.jaket.passages import read_passages, vocabulary_of
+from trainer.jaket.passages import read_passages
 from trainer.jaket.scoring import hops_of, score
 from trainer.jaket.tasks import Tasks, neighbourhood
 from trainer.jaket.text import Text, link, prepare
+from trainer.masking import Vocabulary
 from trainer.pretrained import read_tensors
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _ask(
     numbers = np.array([*(number.get(name, -1) for name in entities.category_names), -1], np.int64)
     categories = numbers[entities.categories]
     asked = np.flatnonzero(unseen & (categories >= 0))[:limit]
-    length, vocabulary = jaket.text.longest, vocabulary_of(tokenizer)
+    length, vocabulary = jaket.text.longest, Vocabulary.of_tokenizer(tokenizer)
     texts, splits = [], []
     passages = read_passages(corpus, tokenizer, splits=SPLITS, length=length, limit=limit)
     for split, records in passages.items():
