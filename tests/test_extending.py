@@ -75,7 +75,7 @@ def test_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(abbreviations.ABBREVIATIONS, "eo", raising=False)
     names = {"TEXT": "Mi vidis ĝin, ekz. Parizo estas granda. Ĉu ne?"}
     assert len(split_sentences(names["TEXT"], "eo")) == 3
-    monkeypatch.setitem(abbreviations.ABBREVIATIONS, "eo", frozenset())
+    monkeypatch.setitem(abbreviations.ABBREVIATIONS, "eo", abbreviations.DEFAULT)
     assert example("language.md")["sentences"]() == ["Mi vidis ĝin, ekz. Parizo estas granda.", "Ĉu ne?"]
 
 

@@ -71,8 +71,9 @@ def link_page(
         page: a row of table `pages` whose links also carry `qid` (None: the target is no entity of the graph;
             such a link gives no mention, and no name inside it does). An optional `qid` is the page's own,
             optional `blocks` tell what each line is.
-        tally: counts `link_overlap` and `link_outside_sentence` as drops; `ambiguous_name` (by page and
-            name), `anchor_mention`, `same_page_mention` and `dictionary_mention`.
+        tally: counts as drops `link_overlap`, `link_outside_sentence` and `sentence_without_letter`; as
+            counts `ambiguous_name` (by page and name), `anchor_mention`, `same_page_mention` and
+            `dictionary_mention`.
         linker: of the page's language; its mentions of entities of the graph, of source `dictionary`, are
             taken where neither a link nor a same-page name stands.
 
@@ -81,7 +82,8 @@ def link_page(
     """
     text, lang = page["text"], page["lang"]
     links = _disjoint(page["links"], tally)
-    sentences = split_sentences(text, lang, protected=[(link["start"], link["end"]) for link in links])
+    protected = [(link["start"], link["end"]) for link in links]
+    sentences = split_sentences(text, lang, protected=protected, tally=tally)
     names = _names(page, links, tally)
     guesses = linker.link_to_graph(text) if linker else []
     done = line = read = 0

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgcorpus.contracts.tally import Tally
 from kgcorpus.wiki.sentences import split_sentences
 
-LANGUAGES = ["en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh", "xx"]
+LANGUAGES = ["en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh", "pt", "ru", "ar", "xx"]
 
 
 def sentences(text, lang, **options):
@@ -30,6 +31,19 @@ CASES = [
     ("ko", "안녕하세요.| 나는 3.5 kg이다.| 끝."),
     ("ja", "彼は「行く。」と言った。|雨だ！|そう？|はい。"),
     ("zh", "他说：“好。”|我走了。|真的吗？！|是。"),
+    ("fr", "« Où vas-tu ? »| Elle sourit.| « Ici ! » répondit-il.| Le M. de Tours rit.| Il fait 2 m.| Bien."),
+    (
+        "en",
+        '" Stop ! "| He ran.| They sell it.| iPhone sales rose.| In 44 B.C. Brutus struck.| See sec. XII here.',
+    ),
+    ("zh", "他来了。|“谁？”|没人。|《为什么？》很好。|他说：「好。走吧。」|雨停了。|她（北京人。）笑了。"),
+    ("ja", "彼は「行く。すぐ行く。」と言った。|『何？』という本。|はい。"),
+    ("ko", "그는 2014. 5. 3. 서울에서 났다.| 그 후 떠났다."),
+    ("de", "Zum 100. Geburtstag kam er.| Er wurde 3.| Das war gut.| Er mag.| Mag. Huber kam."),
+    ("nl", "Dat weet ik al.| Jansen et al. Smit schrijft.| Zie J. Van Damme.| In 50 v. Chr. Rome viel."),
+    ("ru", "Он родился в 1990 г. в г. Москве и т. д.| Он поэт.| В XIX в. Россия росла."),
+    ("pt", "O séc. XIX foi longo.| O total, aprox. 500 reais.| Trabalha na Galp S.A.| A empresa cresceu."),
+    ("ar", "قال د. أحمد ذلك.| هل جاء؟| نعم."),
 ]
 
 
@@ -41,6 +55,12 @@ def test_borders(lang, marked):
 
 def test_newlines_end_and_spans_without_letters_go():
     assert sentences("A title\nA text. 12. 13!\n\n* - 5\n b ", "en") == ["A title", "A text.", "b"]
+
+
+def test_spans_without_letters_are_counted():
+    tally = Tally()
+    assert len(split_sentences("It rained. 1945!\n\n* * *\n12. It snowed.", "en", tally=tally)) == 2
+    assert tally.drops == {"sentence_without_letter": 2}
 
 
 def test_no_border_inside_a_link():
@@ -80,10 +100,21 @@ def test_spans_are_sorted_trimmed_and_lose_no_letter(parts, lang, protected):
         assert not any(start < at < end for span in spans[:-1] for at in span[1:])
 
 
+@pytest.mark.parametrize("lang", ["de", "zh"])
 @pytest.mark.parametrize(
-    "text", [". " * 200_000, "." * 400_000, "a" + " " * 400_000, "." + '"' * 400_000, "。" * 400_000]
+    "text",
+    [
+        *(". " * 50_000, "." * 100_000, "a" + " " * 100_000, "." + '"' * 100_000, "。" * 100_000),
+        *("v. " * 32_000, ". )" * 32_000, '. " ' * 25_000, '。"' * 50_000, "1. " * 32_000),
+        *(
+            "「" * 100_000,
+            "「" * 50_000 + "」" * 50_000,
+            "「《" * 25_000 + "」》" * 25_000,
+            "「。" * 50_000,
+        ),
+    ],
 )
-def test_hostile_input_takes_no_time(text):
+def test_hostile_input_takes_no_time(text, lang):
     start = time.process_time()
-    split_sentences(text, "en")
+    split_sentences(text, lang)
     assert time.process_time() - start < 2

@@ -1,0 +1,81 @@
+"""Spans between matching brackets or quotation marks, in which no sentence ends."""
+
+import re
+
+# Longer text between two marks is more likely to have lost a mark in between.
+_LONGEST = 1_000
+_BRACKETS = dict(zip("《〈「『（【〔｢〖", "》〉」』）】〕｣〗", strict=True))
+# In Chinese and Japanese these open and close in one direction only, and quote whole sentences.
+_QUOTES = {**_BRACKETS, "“": "”", "‘": "’", "(": ")"}
+UNSPACED_LANGUAGES = frozenset({"ja", "zh"})
+
+
+def _pattern(pairs: dict[str, str]) -> re.Pattern[str]:
+    """A mark or a line end; two marks with neither a mark nor the end of a sentence between them."""
+    opening, closing = re.escape("".join(pairs)), re.escape("".join(pairs.values()))
+    return re.compile(
+        rf"[{opening}{closing}\n](?:(?<=[{opening}])[^{opening}{closing}\n。！？｡.!?…؟]*+[{closing}])?"
+    )
+
+
+_BRACKET_MARK, _QUOTE_MARK = _pattern(_BRACKETS), _pattern(_QUOTES)
+
+
+def enclosures(text: str, language: str) -> list[tuple[int, int]]:
+    """Return the outermost pairs of East Asian brackets that hold the end of a sentence, or other marks.
+
+    A pair is within one line and at most 1,000 characters long. A mark without a partner encloses nothing.
+
+    Args:
+        language: base code; in `ja` and `zh`, curly quotation marks and `()` count too.
+
+    Returns:
+        Sorted disjoint spans, both marks included.
+    """
+    is_unspaced = language in UNSPACED_LANGUAGES
+    pairs, mark = (_QUOTES, _QUOTE_MARK) if is_unspaced else (_BRACKETS, _BRACKET_MARK)
+    if text.isascii() or not (is_unspaced or any(opening in text for opening in pairs)):
+        return []
+    line = _Line(pairs)
+    for found in mark.finditer(text):
+        shown = found[0]
+        if shown == "\n":
+            line.end()
+        elif len(shown) == 1:
+            line.read(shown, found.start())
+        elif pairs[shown[0]] != shown[-1]:
+            line.read(shown[0], found.start())
+            line.read(shown[-1], found.end() - 1)
+    return line.spans
+
+
+class _Line:
+    """The open marks of one line, and the closed pairs of the text so far."""
+
+    def __init__(self, pairs: dict[str, str]) -> None:
+        self.spans: list[tuple[int, int]] = []
+        self._pairs = pairs
+        self._open: list[tuple[str, int]] = []  # the closing mark that each waits for, and where it is
+        self._waiting = dict.fromkeys(pairs.values(), 0)
+
+    def end(self) -> None:
+        """Forget the marks that this line left open."""
+        if self._open:
+            self._open.clear()
+            self._waiting = dict.fromkeys(self._waiting, 0)
+
+    def read(self, mark: str, at: int) -> None:
+        """Open a pair, or close the nearest of the same kind and forget those opened within it."""
+        closing = self._pairs.get(mark)
+        if closing is not None:
+            self._open.append((closing, at))
+            self._waiting[closing] += 1
+        elif self._waiting[mark]:
+            wanted = ""
+            while wanted != mark:
+                wanted, start = self._open.pop()
+                self._waiting[wanted] -= 1
+            if at + 1 - start <= _LONGEST:
+                while self.spans and self.spans[-1][0] > start:
+                    self.spans.pop()
+                self.spans.append((start, at + 1))
