@@ -34,7 +34,7 @@ CASES = [
     ("fr", "« Où vas-tu ? »| Elle sourit.| « Ici ! » répondit-il.| Le M. de Tours rit.| Il fait 2 m.| Bien."),
     (
         "en",
-        '" Stop ! "| He ran.| They sell it.| iPhone sales rose.| In 44 B.C. Brutus struck.| See sec. XII here.',
+        '" Stop ! "| He ran.| They sell it.| iPhone sales rose.| In 44 B.C. Brutus struck.| See sec. XII.',
     ),
     ("zh", "他来了。|“谁？”|没人。|《为什么？》很好。|他说：「好。走吧。」|雨停了。|她（北京人。）笑了。"),
     ("ja", "彼は「行く。すぐ行く。」と言った。|『何？』という本。|はい。"),
