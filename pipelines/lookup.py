@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.contracts.panics import is_panic
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
@@ -110,6 +111,7 @@ def token_counter(tokenizer: str | None) -> TokenCounter:
             where=tokenizer,
             mend="Save it as a fast tokenizer: AutoTokenizer...save_pretrained",
         )
+    verify_model(tokenizer, ("tokenizer.json",))
     try:
         loaded = Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(tokenizer)
         check_tokenizer(loaded)

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.links import entries_of, remove
+from kgcorpus.contracts.model_files import read_sealed, seal
 from kgcorpus.contracts.store import is_temporary, temporary_name
-from trainer.seal import read_sealed, seal
 
 _DAMAGED = (
     *(OSError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError),
@@ -50,8 +50,9 @@ class Checkpoints:
     """The folder RUN/checkpoints: `step-00000040/`, named by the steps done.
 
     A checkpoint holds the model (opens with bare transformers), `optimizer.pt` (opens with
-    `torch.load(weights_only=True)`) and `state.json`, which names the SHA-256 of the other files (see
-    `trainer.seal`). Random draws are functions of the seed and the step, so the step is all of their state.
+    `torch.load(weights_only=True)`) and `state.json`, which names the SHA-256 of the other files
+    (`kgcorpus.contracts.model_files`). Random draws are functions of the seed and the step, so a checkpoint
+    keeps no state of a generator.
 
     Args:
         folder: where.
@@ -150,6 +151,22 @@ def _grant_default_rights(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(0o666 & ~mask)
+
+
+def write_model(target: Path, write: Callable[[Path], object], **about: int) -> None:
+    """Write a model's folder as `write_folder` does, with a `state.json` that names the hashes of its files.
+
+    Args:
+        target: the folder.
+        write: fills a folder.
+        about: numbers for `state.json`, such as the step.
+    """
+
+    def sealed(folder: Path) -> None:
+        write(folder)
+        seal(folder, about)
+
+    write_folder(target, sealed)
 
 
 def settle(target: Path) -> None:

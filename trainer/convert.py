@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.importance.pretrained import INDEX, WHOLE, has_bin_weights
-from trainer.checkpoint import write_folder
+from trainer.checkpoint import write_model
 
 # What belongs to a model beside its weights. Code (`*.py`) and other pickles stay behind.
 _BESIDE = (
@@ -49,6 +50,7 @@ def convert(source: Path, to: Path) -> Path:
         )
     if to.exists():
         raise UsageError("exists already", where=str(to), mend="Name a new folder")
+    verify_model(source)
     files = [WHOLE] if (source / WHOLE).is_file() else sorted(set(_weight_map(source).values()))
 
     def write(folder: Path) -> None:
@@ -57,7 +59,7 @@ def convert(source: Path, to: Path) -> Path:
                 shutil.copyfile(source / name, folder / name)
         _write_weights(source, files, folder)
 
-    write_folder(to, write)
+    write_model(to, write)
     return to
 
 

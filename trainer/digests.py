@@ -7,6 +7,7 @@ from pathlib import Path
 from kgcorpus.contracts.digests import SEAL
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.model_files import STATE
 from kgcorpus.contracts.store import sha256_of
 from trainer.pretrained import commit_of
 
@@ -46,8 +47,8 @@ def digest_of_folder(folder: Path, *, suffixes: tuple[str, ...] = (), pattern: s
         path
         for path in sorted(folder.glob(pattern))
         if path.is_file()
-        # Stamps of a cache's files, which differ from copy to copy.
-        and path.name != SEAL
+        # Stamps of a cache's files, which differ from copy to copy; hashes of a model's files.
+        and path.name not in (SEAL, STATE)
         and (path.suffix in suffixes if suffixes else not path.name.startswith("."))
     )
     return _joined(f"{path.relative_to(folder)} {sha256_of(path)}" for path in chosen)

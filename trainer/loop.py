@@ -18,7 +18,7 @@ from kgcorpus.contracts.caches import private_folder
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.secrets import redact_all
-from trainer.checkpoint import Checkpoints, settle, write_folder
+from trainer.checkpoint import Checkpoints, settle, write_model
 from trainer.config import TrainingConfig
 from trainer.determinism import deterministic_on_cpu
 from trainer.metrics import Metrics
@@ -101,7 +101,7 @@ def run(
                 saved = time.monotonic()
     objective.collect()
     if main:
-        write_folder(folder / "model", objective.save)
+        write_model(folder / "model", objective.save, step=step)
     accelerator.wait_for_everyone()
     return 0 if step >= end else request.exit_code
 

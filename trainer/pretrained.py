@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.importance.pretrained import (
     check_weights,
     drawn_weights,
@@ -14,7 +15,6 @@ from kgcorpus.importance.pretrained import (
     read_config,
     read_tokenizer,
 )
-from trainer.seal import verify_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,14 +47,14 @@ def load_tokenizer(source: str | Path, *, where: str) -> "PreTrainedTokenizerFas
     """A model's tokenizer, with a padding token.
 
     Args:
-        source: a folder or hub id; the files of a checkpoint are compared with their hashes.
+        source: a folder or hub id; files that its `state.json` names are compared with their hashes.
         where: the setting and its value, for errors.
 
     Raises:
         UsageError: it cannot be loaded, or has no padding token.
-        InputError: the folder is a damaged checkpoint.
+        InputError: the folder is damaged.
     """
-    verify_checkpoint(source)
+    verify_model(source)
     try:
         tokenizer = read_tokenizer(source)
     except (OSError, ValueError) as error:
@@ -100,7 +100,7 @@ def load_model(
         UsageError: it cannot be loaded.
         InputError: its weights are damaged or not finite, or some are missing, which transformers would draw.
     """
-    verify_checkpoint(source)
+    verify_model(source)
     try:
         config = read_config(source)
         model, loading = kind.from_pretrained(

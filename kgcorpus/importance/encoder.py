@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
+from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.importance.pretrained import (
     check_embeddings,
     check_weights,
@@ -164,6 +165,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
             "torch finds no CUDA device", where="importance.device", mend="Use cpu, or executors with a GPU"
         )
     _require_folder(name)
+    verify_model(name)
     try:
         with _quiet():
             tokenizer = read_tokenizer(name)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.model_files import seal
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.checkpoint import settle, write_folder
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.run import train
-from trainer.seal import seal
 
 SMALL = TrainingConfig(
     schedule_steps=6,
@@ -113,7 +113,7 @@ def test_a_file_of_another_checkpoint_is_refused_by_resume_and_by_evaluate(
         asked = [*command, "--model", str(model), "--out", str(tmp_path / "found.json")]
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
         assert done.returncode == 3
-        assert "is a damaged checkpoint (the bytes of model.safetensors" in done.stderr
+        assert "is damaged (the bytes of model.safetensors" in done.stderr
 
 
 def test_a_checkpoint_under_the_name_of_another_step_is_refused(

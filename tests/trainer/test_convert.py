@@ -81,6 +81,7 @@ def test_a_converted_checkpoint_is_the_published_model(published, tmp_path):
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "config.json",
         "model.safetensors",
+        "state.json",
         "vocab.txt",
     ]
     assert same(tmp_path / "new", model)

@@ -10,13 +10,13 @@ import torch
 from kgcorpus.contracts.digests import SEAL
 from kgcorpus.contracts.digests import seal as seal_files
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.model_files import seal
 from tests.trainer.trelm.made import config_of, options_of
 from tests.trainer.trelm.world import write_world
 from trainer.arrays import derived
 from trainer.config import RoutingConfig, TranseConfig
 from trainer.evaluate import evaluate
 from trainer.run import train
-from trainer.seal import seal
 
 
 class Planted:

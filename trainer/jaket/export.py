@@ -18,7 +18,7 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.report.terminal import say
-from trainer.checkpoint import write_folder
+from trainer.checkpoint import write_model
 from trainer.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import encode
@@ -85,7 +85,7 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         jaket.lm.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
-    write_folder(out, write)
+    write_model(out, write)
     joint, plain = (losses / count).tolist()
     return {"joint": joint, "plain": plain, "gap": plain - joint, "tokens": count}
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.model_files import verify_model
 from trainer.arrays import open_array
-from trainer.seal import verify_checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def open_embeddings(folder: str | Path) -> Embeddings:
         InputError: the folder holds no embeddings, or damaged ones.
     """
     folder = Path(folder)
-    verify_checkpoint(folder)
+    verify_model(folder)
     try:
         entities = open_array(folder / "entities.npy", kind="f", shape=(None, None))
         relations = open_array(folder / "relations.npy", kind="f", shape=(None, entities.shape[1]))

@@ -9,7 +9,7 @@ import torch
 
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
-from trainer.checkpoint import Checkpoints, settle, write_folder
+from trainer.checkpoint import Checkpoints, settle, write_model
 from trainer.claim import claim
 from trainer.config import TRANSE_TABLES, TrainingConfig
 from trainer.determinism import deterministic_on_cpu
@@ -124,5 +124,5 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> in
                 checkpoints.save(step, model, model)
                 saved = time.monotonic()
     if step == end:
-        write_folder(out / "model", model.save)
+        write_model(out / "model", model.save, step=step)
     return 0 if step == end else request.exit_code

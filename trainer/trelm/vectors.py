@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from kgcorpus.contracts.errors import InputError
-from trainer.checkpoint import write_folder
+from trainer.checkpoint import write_model
 from trainer.claim import claim_file
 from trainer.config import TrainingConfig
 from trainer.digests import digest_of_file, digest_of_folder
@@ -77,7 +77,7 @@ def _named(source: Path, out: Path, *, claims: bool) -> Path:
     if claims:
         claim_file(out, "trelm.kge", _digest_of(source))
     if found is not None:
-        write_folder(target, lambda folder: write_embeddings(folder, found))
+        write_model(target, lambda folder: write_embeddings(folder, found))
     return target
 
 

@@ -59,6 +59,20 @@ def test_a_run_learns_the_graph_and_predicts_links_left_out(tmp_path):
     assert found["mrr"] > 0.5
 
 
+def test_vectors_of_other_bytes_than_the_run_wrote_are_refused(corpus, tmp_path):
+    out = tmp_path / "run"
+    train_transe(corpus, out, settings(), max_steps=2)
+    vectors = np.load(out / "model" / "entities.npy")
+    vectors[0, 0] += 1
+    np.save(out / "model" / "entities.npy", vectors)
+    for read in (
+        lambda: open_embeddings(out / "model"),
+        lambda: train_transe(corpus, out, settings(), max_steps=2),
+    ):
+        with pytest.raises(InputError, match=r"model: is damaged \(the bytes of entities\.npy"):
+            read()
+
+
 def test_a_run_leaves_what_the_contract_says(corpus, tmp_path):
     out = tmp_path / "run"
     assert train_transe(corpus, out, settings(), max_steps=12) == out / "model"
