@@ -41,7 +41,13 @@ def _complete_benchmark(incomplete: str) -> list[str]:
 
 _CONFIG = "YAML file, or the name of one in conf/"
 Config = Annotated[
-    Path | None, typer.Option("--config", help=f"{_CONFIG}; default: the embedded world is built.")
+    Path | None,
+    typer.Option(
+        "--config",
+        help=f"{_CONFIG}; default: the embedded world is built.",
+        metavar="PATH",
+        parser=given_path,
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="The build's folder.", metavar="PATH", parser=local_folder)]
 Set = Annotated[
@@ -60,7 +66,10 @@ Corpus = Annotated[
     str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.", callback=given)
 ]
 TrainingFile = Annotated[
-    Path | None, typer.Option("--config", help=f"{_CONFIG}; trainer/config.py has the keys.")
+    Path | None,
+    typer.Option(
+        "--config", help=f"{_CONFIG}; trainer/config.py has the keys.", metavar="PATH", parser=given_path
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
 
@@ -358,7 +367,10 @@ def train(
 @app.command(cls=Command)
 def sweep(
     grid: Annotated[
-        Path, typer.Argument(metavar="GRID.yaml", help="Arms, values, seeds, scores: conf/sweeps.")
+        Path,
+        typer.Argument(
+            metavar="GRID.yaml", help="Arms, values, seeds, scores: conf/sweeps.", parser=given_path
+        ),
     ],
     corpus: Corpus,
     out: Annotated[
@@ -394,16 +406,25 @@ def evaluate(
     ],
     model: Annotated[
         Path | None,
-        typer.Option("--model", help="RUN/model, any checkpoint, or RUN/checkpoints for all of them."),
+        typer.Option(
+            "--model",
+            help="RUN/model, any checkpoint, or RUN/checkpoints for all of them.",
+            metavar="PATH",
+            parser=given_path,
+        ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             "--data",
             help="Its data; for xlr a build's folder; for linking gold texts, else links are hidden.",
+            metavar="PATH",
+            parser=given_path,
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help=f"{_CONFIG}.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help=f"{_CONFIG}.", metavar="PATH", parser=given_path)
+    ] = None,
     set_: Set = None,
     corpus: Annotated[
         Path | None,
@@ -414,7 +435,13 @@ def evaluate(
         typer.Option("--lang", help="linking: the texts' language; default: the build's base language."),
     ] = None,
     exclude_names: Annotated[
-        Path | None, typer.Option("--exclude-names", help="linking: QIDs whose names are left out.")
+        Path | None,
+        typer.Option(
+            "--exclude-names",
+            help="linking: QIDs whose names are left out.",
+            metavar="PATH",
+            parser=given_path,
+        ),
     ] = None,
 ) -> None:
     """Score a model, or a build's linker; the result goes to --out, its scores to stderr."""
@@ -450,7 +477,12 @@ def evaluate(
 @app.command(cls=Command)
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="A checkpoint's folder, with pytorch_model.bin or its index and parts.")
+        Path,
+        typer.Argument(
+            help="A checkpoint's folder, with pytorch_model.bin or its index and parts.",
+            metavar="SOURCE",
+            parser=given_path,
+        ),
     ],
     to: Annotated[
         Path, typer.Option("--to", help="A new folder for the result.", metavar="PATH", parser=given_path)
@@ -472,7 +504,13 @@ def explain(
     top: Annotated[int, typer.Option("--top", min=1, help="How many neurons.")] = 20,
     points: Annotated[int, typer.Option("--points", min=1, help="Points of the integral, m.")] = 20,
     out: Annotated[
-        list[Path] | None, typer.Option("--out", help="FILE.json, .html, .png, .svg or .pdf (repeatable).")
+        list[Path] | None,
+        typer.Option(
+            "--out",
+            help="FILE.json, .html, .png, .svg or .pdf (repeatable).",
+            metavar="PATH",
+            parser=given_path,
+        ),
     ] = None,
 ) -> None:
     """Show which feed-forward neurons make a model give an answer."""

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
-from kgcorpus.contracts.remote import is_text
+from kgcorpus.contracts.remote import is_remote, is_text, require_served
 from kgcorpus.contracts.secrets import redact_all, remember
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.yaml_reader import parse_yaml, read_yaml
@@ -29,8 +37,24 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _served(value: str) -> str:
+    try:
+        return require_served(value)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _not_a_url(value: str) -> str:
+    if is_remote(_served(value)):
+        raise ValueError(f"{value}: a URL is not read here. Name a local path")
+    return value
+
+
+# A path or a URL; a path, or the id of a model on the hub.
+Place = Annotated[str, AfterValidator(_served)]
+LocalPlace = Annotated[str, AfterValidator(_not_a_url)]
 Lang = Annotated[str, BeforeValidator(_code), Field(pattern=f"^({LANGUAGE_CODE.pattern})$")]
-Files = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Files = Annotated[tuple[Place, ...], BeforeValidator(_listed)]
 # What Spark and numba count in 32 bits.
 _Count = Annotated[int, Field(le=2**31 - 1)]
 
@@ -118,7 +142,7 @@ class TextConfig(Section):
     """
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
-    path: str = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2 or .xz")
+    path: Place = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2 or .xz")
     documents: Literal["lines", "paragraphs"] | None = Field(
         None,
         description="a document on each line, or documents separated by blank lines (CC100); default: "
@@ -167,7 +191,7 @@ class LimitsConfig(Section):
 class PassagesConfig(Section):
     """How sentences are joined to passages. METHODS: records are passages."""
 
-    tokenizer: str | None = Field(
+    tokenizer: LocalPlace | None = Field(
         None, description="folder or hub id whose tokens are counted; default: the importance encoder's"
     )
     trelm: _Count = Field(256, gt=0, description="tokens of a TRELM passage")
@@ -223,7 +247,7 @@ class LinkingConfig(Section):
 class ImportanceConfig(Section):
     """Semantic importance (TRELM, eq. 1)."""
 
-    encoder: str | None = Field(None, description="folder or hub id of the encoder, e.g. roberta-base")
+    encoder: LocalPlace | None = Field(None, description="folder or hub id of the encoder, e.g. roberta-base")
     replacement: Literal["mask", "mask_each", "unk", "delete", "entity"] = Field(
         "mask", description="what replaces the mention"
     )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from kgcorpus.config import Section
+from kgcorpus.config import LocalPlace, Section
 
 Stream = Literal["plain", "code_switched", "reasoning"]
 # The shards that each stream of KMLM reads.
@@ -226,7 +226,7 @@ class TrelmConfig(Section):
         "transe",
         description="vectors of entities and relations: of a graph embedding, or their labels' (DKPLM)",
     )
-    kge: str | None = Field(
+    kge: LocalPlace | None = Field(
         None, description="run of `train transe`; null: one is trained first, into the run's folder"
     )
     decode: Literal["label", "in_text"] = Field(
@@ -259,7 +259,7 @@ class TranseConfig(Section):
     facts_per_step: int = Field(512, gt=0, description="facts of a step")
     negatives: int = Field(256, gt=0, description="heads, and as many tails, that a step's facts meet")
     steps: int = Field(1000, gt=0, description="steps of a run without `--max-steps`")
-    held_out: str | None = Field(None, description="file of lines `h r t` that are not trained on")
+    held_out: LocalPlace | None = Field(None, description="file of lines `h r t` that are not trained on")
 
 
 class TrainingConfig(Section):
@@ -290,7 +290,7 @@ class TrainingConfig(Section):
         description="packed rows of one forward pass; a larger step accumulates its gradient over several",
     )
     max_length: int = Field(128, gt=2, description="tokens of a record and of a packed row")
-    base_model: str | None = Field(
+    base_model: LocalPlace | None = Field(
         None, description="folder or hub id of a masked language model; null: a small one from scratch"
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="the small model")

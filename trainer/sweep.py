@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from kgcorpus.config import Section, put, validated
+from kgcorpus.config import LocalPlace, Section, put, validated
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.places import refuse_replaced
@@ -37,7 +37,7 @@ class ScoreConfig(Section):
 
     benchmark: str = Field(description="a name of `kgcorpus evaluate`")
     name: str | None = Field(None, description="of its columns and files; null: the benchmark's")
-    data: str | None = Field(
+    data: LocalPlace | None = Field(
         None, description="its data; null: the corpus, which is a folder then and no URL"
     )
     report: tuple[str, ...] = Field(min_length=1, description="numbers of its result, as dotted keys")

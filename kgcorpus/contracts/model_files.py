@@ -6,6 +6,7 @@ program, or of an older run.
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -20,6 +21,11 @@ from kgcorpus.contracts.store import sha256_of
 STATE = "state.json"
 # The largest file of a checkpoint; only a resumed training reads it.
 _OPTIMIZER = "optimizer.pt"
+# What loaders open; a folder may hold other things of the user's.
+_READ = (".json", ".txt", ".model", ".safetensors", ".npy", ".bin", ".pt")
+# Settings that people edit by hand: dropout, the padding token, the longest text.
+_EDITED = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+_log = logging.getLogger(__name__)
 
 
 def seal(folder: Path, state: Mapping[str, Any]) -> None:
@@ -49,8 +55,9 @@ def read_sealed(folder: Path) -> dict[str, Any]:
 def verify_model(folder: str | Path, names: Collection[str] | None = None) -> None:
     """Compare the files of a model's folder with the hashes in its `state.json`.
 
-    A file that is absent is accepted, because a copy may leave out what its reader does not need. A folder
-    without `state.json`, or a path that is no folder, is accepted.
+    A file that is absent is accepted, because a copy may leave out what its reader does not need; a changed
+    `config.json` or another file of settings gives a warning. A folder without `state.json`, or a path that
+    is no folder, is accepted.
 
     Args:
         folder: a model's folder, or a hub id.
@@ -63,14 +70,18 @@ def verify_model(folder: str | Path, names: Collection[str] | None = None) -> No
     if not place.is_dir():
         return
     for path in place.iterdir():
-        if not path.is_dir() and path.exists():
+        if path.suffix in _READ and path.exists() and not path.is_dir():
             require_regular_file(path)
     if not (place / STATE).is_file():
         return
     try:
         files = _read(place)["files"]
         chosen = set(files) - {_OPTIMIZER} if names is None else set(files) & set(names)
-        _compare(place, {name: files[name] for name in sorted(chosen) if (place / Path(name).name).exists()})
+        there = [name for name in sorted(chosen) if (place / Path(name).name).exists()]
+        _compare(place, {name: files[name] for name in there if name not in _EDITED})
+        for name in there:
+            if name in _EDITED and not _is_whole(place / name, files[name]):
+                _warn_once(f"{folder}: {name} has changed since the model was written")
     except (OSError, ValueError) as error:
         raise InputError(
             f"is damaged ({' '.join(str(error).split())})",
@@ -90,9 +101,17 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _compare(folder: Path, files: Mapping[str, Any]) -> None:
     for name, digest in files.items():
-        path = folder / Path(name).name
-        if _sha256(os.path.realpath(path), *stamp_of(path.stat())) != digest:
+        if not _is_whole(folder / Path(name).name, digest):
             raise ValueError(f"the bytes of {name} are not those that {STATE} names")
+
+
+def _is_whole(path: Path, digest: object) -> bool:
+    return _sha256(os.path.realpath(path), *stamp_of(path.stat())) == digest
+
+
+@lru_cache(maxsize=256)
+def _warn_once(text: str) -> None:
+    _log.warning("%s", text)
 
 
 @lru_cache(maxsize=1024)

@@ -12,17 +12,70 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
-from kgcorpus.contracts.stages import without_query
 
 _CHUNK = 1 << 20
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://")
+_SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
+# Also a chain of fsspec, as `simplecache::s3://bucket/file`.
+_URL = re.compile(f"({_SCHEME}::)*{_SCHEME}://")
+_SCHEMES = re.compile(f"({_SCHEME})::?")
+_LOCAL_URL = re.compile("(file|local)://")
 # What the stores call the hash or the time of a file.
 _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
 
 
 def is_remote(path: str) -> bool:
-    """Is it a URL and no local path?"""
-    return "://" in path
+    """Whether a place is a URL; `://` further on in a local path is part of a name."""
+    return _URL.match(path) is not None
+
+
+def without_query(path: str) -> str:
+    """A URL without `?query` and `#fragment`, as a presigned one has them; a local path as it is."""
+    return re.split("[?#]", path, maxsplit=1)[0] if is_remote(path) else path
+
+
+def require_served(place: str) -> str:
+    """Return a path or URL, after a check that its scheme is one of fsspec's.
+
+    `dbfs:/x`, `blockcache::/x` and `S3://x` look like addresses, but a file system takes them for names and
+    makes a folder called `dbfs:`. A relative path whose first part begins like a scheme is therefore refused,
+    whether or not it exists.
+
+    Raises:
+        UsageError: it begins with `scheme:` or `scheme::` and is no URL, or a URL of an unknown scheme; or a
+            `file://` URL names another host.
+    """
+    begin = _SCHEMES.match(place.lstrip().partition("/")[0])
+    if not begin:
+        return place
+    url = _URL.match(place)
+    if not url:
+        raise UsageError(
+            f"begins with {begin[0]} but is no URL",
+            where=place,
+            mend="Write a URL as SCHEME://..., a local path as ./NAME",
+        )
+    known = fsspec.available_protocols()
+    if unknown := [scheme for scheme in _SCHEMES.findall(url[0]) if scheme not in known]:
+        raise UsageError(
+            f"{unknown[0]}:// is not served",
+            where=place,
+            mend="Use a scheme that fsspec knows, such as s3://, gs://, hdfs:// or https://",
+        )
+    if _LOCAL_URL.match(place):
+        _path_of_local_url(place)
+    return place
+
+
+def _path_of_local_url(url: str) -> str:
+    """`file:///path` and `file://localhost/path` (RFC 8089) as a path; `%` stands for itself."""
+    host, slash, path = url.partition("://")[2].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise UsageError(
+            f"names the host {host!r}, and only files of this machine are read and written so",
+            where=url,
+            mend="Write file:///PATH, or the path alone",
+        )
+    return f"/{path}"
 
 
 def file_name(path: str) -> str:
@@ -40,7 +93,7 @@ def given(place: str) -> str:
 
     Raises:
         UsageError: it is empty, which a `Path` takes for the working directory; or it is not UTF-8, so that
-            no manifest, card or JVM can name it.
+            no manifest, card or JVM can name it; or its scheme is not served (`require_served`).
     """
     if not is_text(place):
         raise UsageError(
@@ -50,27 +103,37 @@ def given(place: str) -> str:
         )
     if not place:
         raise UsageError("an option's path is empty", mend="See whether a variable of the command is unset")
-    return place
+    return require_served(place)
 
 
 def given_path(place: str | Path) -> Path:
-    """The same of a file system."""
-    return Path(given(str(place)))
+    """A path of this machine's file systems as an option gives it.
+
+    Raises:
+        UsageError: as `given`; or it is a URL.
+    """
+    if is_remote(given(str(place))):
+        raise UsageError(
+            "this must be a path of a file system; a URL is not read or written here",
+            where=str(place),
+            mend="Name a local path",
+        )
+    return Path(place)
 
 
 def local_folder(place: str | Path) -> Path:
-    """The same, where files can be renamed and locked.
+    """The same of a folder where files are renamed and locked.
 
     Raises:
-        UsageError: it is empty, or a URL.
+        UsageError: as `given_path`.
     """
-    if _URL.match(str(place)):
+    if is_remote(given(str(place))):
         raise UsageError(
             "this must be a folder of a file system, which can rename and lock; a URL cannot",
             where=str(place),
             mend="Name a folder; kgcorpus publish --to URL sends a finished build on",
         )
-    return given_path(place)
+    return Path(place)
 
 
 @dataclass(frozen=True)
@@ -100,10 +163,16 @@ def describe(url: str) -> RemoteFile:
 def sha256_of_url(url: str) -> str:
     """Hex digest of a remote file's bytes; raises as `describe` does."""
     digest = hashlib.sha256()
-    with told(url), fsspec.open(url, "rb") as stream:
+    with told(url), open_remote(url) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def open_remote(url: str) -> Any:
+    """A remote file, open for reading bytes."""
+    file_system, path = file_system_of(url)
+    return file_system.open(path, "rb")
 
 
 def fetch(url: str, target: Path) -> None:
@@ -117,9 +186,14 @@ def file_system_of(place: str) -> tuple[Any, str]:
     """The fsspec file system of a path or URL, and the path in it.
 
     `::` chains URLs, but is part of a name in a local path and in `file://`.
+
+    Raises:
+        UsageError: its scheme is not served (`require_served`).
     """
     local = LocalFileSystem()
-    if not is_remote(place) or place.startswith(("file://", "local://")):
+    if _LOCAL_URL.match(place):
+        return local, local._strip_protocol(_path_of_local_url(place))
+    if not is_remote(require_served(place)):
         return local, local._strip_protocol(place)
     return fsspec.core.url_to_fs(place)
 

@@ -1,21 +1,17 @@
 """A stage: how one table comes to be, declared as data that plan, skip, resume and the docs read."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from kgcorpus.contracts.remote import without_query
+
 _PACKINGS = (".bz2", ".gz", ".xz")
 # Under any other name a file is what its field takes by default.
 _FORMATS = (".json", ".jsonl", ".ndjson", ".sql")
-
-
-def without_query(path: str) -> str:
-    """A URL without `?query` and `#fragment`, as a presigned one has them; a local path as it is."""
-    return re.split("[?#]", path, maxsplit=1)[0] if "://" in path else path
 
 
 def format_of(path: str) -> str:

@@ -3,12 +3,9 @@
 import io
 from typing import BinaryIO, cast
 
-import fsspec
-
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import require_regular_file
-from kgcorpus.contracts.remote import is_remote
-from kgcorpus.contracts.stages import without_query
+from kgcorpus.contracts.remote import is_remote, open_remote, without_query
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits
 from kgcorpus.inputs.packed import MAGIC, unpacked
 
@@ -86,9 +83,9 @@ def size_of(path: str) -> int:
 
 def _open_raw(path: str) -> io.BufferedReader:
     try:
-        # fsspec would split a local path at `::`; its remote files read lines of any length only.
+        # A remote file of fsspec reads lines of any length only.
         if is_remote(path):
-            return io.BufferedReader(fsspec.open(path, "rb").open())
+            return io.BufferedReader(open_remote(path))
         require_regular_file(path)
         return open(path, "rb")
     except FileNotFoundError as fault:

@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.remote import is_remote, open_remote
 from kgcorpus.contracts.shards import damage_named
 from kgcorpus.report.visible import visible
 
@@ -66,8 +65,7 @@ def sample_rows(paths: Sequence[str], n: int, *, seed: int = 0) -> list[dict[str
 
 
 def _opened(path: str) -> Any:
-    # fsspec would split a local path at `::`.
-    return fsspec.open(path, "rb") if is_remote(path) else open(path, "rb")
+    return open_remote(path) if is_remote(path) else open(path, "rb")
 
 
 def _group_rows(path: str) -> list[int]:

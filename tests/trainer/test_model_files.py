@@ -1,5 +1,6 @@
 """RUN/model names the hashes of its files: one that changed is refused wherever the folder is read."""
 
+import json
 import os
 import shutil
 
@@ -91,6 +92,13 @@ def test_a_changed_tokenizer_is_refused_by_the_passages_of_a_build(model):
         token_counter(str(model))
 
 
+def test_edited_settings_are_a_warning(model, caplog):
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**settings, "hidden_dropout_prob": 0.5}))
+    assert load_encoder(str(model)).model.config.hidden_dropout_prob == 0.5
+    assert "config.json has changed since the model was written" in caplog.text
+
+
 def test_what_a_user_may_do_to_a_model_folder(ended, model):
     (model / "README.md").write_text("mine")
     (model / "generation_config.json").write_text("{}")
@@ -114,7 +122,7 @@ def test_a_copy_may_leave_out_files_that_its_reader_does_not_need(ended, tmp_pat
     assert token_counter(str(partial))(["Ulm a Ulm b."])
 
 
-@pytest.mark.parametrize("name", ["state.json", "model.safetensors", "config.json", "notes"])
+@pytest.mark.parametrize("name", ["state.json", "model.safetensors", "config.json", "spiece.model"])
 def test_a_pipe_in_a_model_folder_is_refused_and_does_not_hang(model, name):
     (model / name).unlink(missing_ok=True)
     os.mkfifo(model / name)

@@ -4,16 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from kgcorpus.config import Lang, Section
+from kgcorpus.config import Lang, LocalPlace, Section
 
 
 class ProbingConfig(Section):
     """How a benchmark asks for facts by filling blanks."""
 
-    common_vocabulary: str | None = Field(
+    common_vocabulary: LocalPlace | None = Field(
         None, description="a file of words, one a line: the only answers ranked (LAMA alone)"
     )
-    name_model: str | None = Field(
+    name_model: LocalPlace | None = Field(
         None, description="the model that LAMA-UHN's filter of names asks; null: the one that is scored"
     )
     masks: int = Field(5, gt=0, description="tokens of an answer at most (X-FACTR alone)")
@@ -35,7 +35,7 @@ class AdaptationConfig(Section):
     label_share: float = Field(
         1.0, gt=0, le=1, description="share of the training labels (entity classification)"
     )
-    graph: str | None = Field(
+    graph: LocalPlace | None = Field(
         None,
         description="a build with JAKET's tables, for FewRel's entities; the arm `lm` reads none",
     )
@@ -76,7 +76,7 @@ class EvaluationConfig(Section):
         description="the language fine-tuned on where there are several: the others are zero-shot transfer",
     )
     languages: tuple[Lang, ...] | None = Field(None, description="the languages scored; null: all there are")
-    exclude_corpus: str | None = Field(
+    exclude_corpus: LocalPlace | None = Field(
         None, description="a build whose facts (table `triples`) a probe leaves out, and lists"
     )
     exclude_relations: tuple[str, ...] = Field(

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.places import refuse_replaced
+from kgcorpus.contracts.remote import given_path
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.report.terminal import say
 from trainer.checkpoint import write_model
@@ -103,7 +104,7 @@ def _losses(jaket: JaketModel, memory: Tensor, inputs: dict[str, Tensor]) -> Ten
 def main(
     model: Annotated[Path, typer.Argument(help="RUN/model of `kgcorpus train jaket`.")],
     corpus: Annotated[Path, typer.Option("--corpus", help="A build's folder.")],
-    out: Annotated[Path, typer.Option("--out", help="The plain model's folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The plain model's folder.", parser=given_path)],
 ) -> None:
     """Write a plain masked language model; print what leaving out graph and merge costs it."""
     found = export(model, corpus, out)
