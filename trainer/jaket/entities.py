@@ -55,7 +55,7 @@ class Entities:
 
     def find(self, qids: Sequence[str]) -> NDArray[np.int64]:
         """Each one's id; -1 where it is not described."""
-        return _find(self.qids, np.array(qids, dtype=self.qids.dtype if not qids else None).astype(bytes))
+        return _find(self.qids, _utf8(qids))
 
     def unseen(self, share: float, seed: int) -> NDArray[np.bool_]:
         """[entities], whether training leaves the entity aside; drawn from seed and QID alone."""
@@ -148,18 +148,18 @@ class GraphStore:
         # A mention that the cut took away counts as none.
         inside = last < np.diff(starts) - 1
         categories = table["category"].combine_chunks().dictionary_encode()
-        names = np.array(categories.dictionary.to_pylist(), dtype=bytes)
+        names = _utf8(categories.dictionary.to_pylist())
         order = np.argsort(names)
         rank = np.empty(len(names) + 1, np.int32)
         rank[order], rank[-1] = np.arange(len(names)), -1
         return {
-            "qids": table["qid"].to_numpy().astype(bytes),
+            "qids": _utf8(table["qid"].to_pylist()),
             "tokens": tokens,
             "starts": starts,
             "spans": np.where(inside[:, None], np.stack([first, last], axis=1), 0).astype(np.int32),
             "categories": rank[categories.indices.fill_null(-1).to_numpy()],
             "category_names": names[order],
-            "relation_names": np.unique([name.encode() for name in self._relation_names()]),
+            "relation_names": np.unique(_utf8(list(self._relation_names()))),
         }
 
     def _relation_names(self) -> Iterable[str]:
@@ -168,7 +168,7 @@ class GraphStore:
 
     def _edges(self, entities: Entities) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int32]]:
         """Ids of the triples between described entities, in shard order."""
-        qids = pa.array(entities.qids.astype(str))
+        qids = pa.array([qid.decode() for qid in entities.qids], pa.string())
         relations = pa.array(entities.relation_names, pa.string())
         parts = []
         for path in self._edge_shards():
@@ -196,6 +196,11 @@ class GraphStore:
             tables[name].digest if name in tables else "" for name in ("jaket_entities", "jaket_edges")
         ]
         return f"{hash64(_VERSION, *content, *parts):016x}"
+
+
+def _utf8(names: Sequence[str]) -> NDArray[np.bytes_]:
+    """Ids of any script as bytes, whose order is that of the code points."""
+    return np.array([name.encode() for name in names], dtype=np.bytes_)
 
 
 def _find(sorted_names: NDArray[np.bytes_], names: NDArray[np.bytes_]) -> NDArray[np.int64]:
