@@ -73,7 +73,7 @@ def run_app(application: Callable[[], Any]) -> int:
     try:
         application()
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+        return _code_of(stop)
     except Stopped as signal_:
         return _show_stopped(signal_)
     except BaseException as error:
@@ -86,6 +86,15 @@ def run_app(application: Callable[[], Any]) -> int:
         say(f"error: {redact(str(shown))}", console=stderr, style="red")
         return shown.exit_code
     return 0
+
+
+def _code_of(stop: SystemExit) -> int:
+    """The exit code; where nobody reads the message of an error, rich ends with 1 in place of the error's."""
+    cause: BaseException | None = stop
+    while isinstance(stop.__context__, BrokenPipeError) and (cause := cause.__context__ if cause else None):
+        if isinstance(code := getattr(cause, "exit_code", None), int):
+            return code
+    return stop.code if isinstance(stop.code, int) else 1
 
 
 def _show_stopped(signal_: Stopped) -> int:

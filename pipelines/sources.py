@@ -27,6 +27,12 @@ _COLUMNS = {
     "graph.types": "id class...",
     "wikipedia.titles": "title id",
 }
+# What is not inferred: a file of these has one layout.
+_FIXED = {
+    "wikipedia.dump": "a MediaWiki XML dump",
+    "wikipedia.index": "`byte:page id:title`, the index of a multistream dump",
+    "wikipedia.templates": "`name text`",
+}
 _MODELS = ("importance.encoder", "passages.tokenizer")
 _NAMES = ("graph.labels", "graph.relations")
 # These files serve every `wikipedia` entry that names them.
@@ -92,8 +98,8 @@ def _refuse_equal(group: Sequence[Source], digests: Digests) -> None:
 def read_as(source: Source, config: BuildConfig) -> tuple[str, bool]:
     """How a file is read as far as this is inferred, and whether that is in doubt.
 
-    It depends on the file's name, its bytes and the configuration alone. ("", False) if nothing is inferred,
-    or the file cannot be read: the stage that reads it reports that.
+    It depends on the file's name, its bytes and the configuration alone. ("", False) if the file cannot be
+    read: the stage that reads it reports that.
     """
     try:
         return _inferred(source, config)
@@ -113,7 +119,7 @@ def _inferred(source: Source, config: BuildConfig) -> tuple[str, bool]:
         return _names(source, config, limits)
     if source.role in _COLUMNS:
         return f"`{_COLUMNS[source.role]}` ({_columns(source.path, limits)})", False
-    return "", False
+    return _FIXED[source.role], False
 
 
 def _text(source: Source, config: BuildConfig, limits: Limits) -> tuple[str, bool]:

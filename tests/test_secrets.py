@@ -43,6 +43,13 @@ def files_with_secret(*folders: Path) -> list[Path]:
         ("abfs://container@account.net/a?sv=1", "abfs://container@account.net/a?sv=***"),
         ("hdfs://alice@nn:8020/a", "hdfs://alice@nn:8020/a"),
         ("http://host:80/@alice/a", "http://host:80/@alice/a"),
+        ("no file https://u:12/34@h, again", "no file https://h, again"),
+        ("ftp://u:12/34@h/a", "ftp://h/a"),
+        ("http://host.org:80/a@b", "http://host.org:80/a@b"),
+        ("http://localhost:80/a@b", "http://localhost:80/a@b"),
+        ("hdfs://nn:8020/a@b", "hdfs://nn:8020/a@b"),
+        ("https://h/a;sig=abc;v=2/b.bz2;name=x?c=d", "https://h/a;sig=***;v=***/b.bz2;name=x?c=***"),
+        ("https://h/a;token", "https://h/a;token"),
         ("see 'ftp://u:p@h/a' and \"s3://b/c\"", "see 'ftp://h/a' and \"s3://b/c\""),
         ("filecache::https://u:p@h/a", "filecache::https://h/a"),
         ("C:/a?b=c and 1:2@3", "C:/a?b=c and 1:2@3"),
@@ -59,6 +66,13 @@ def test_no_password_and_no_signature_is_left_of_any_url(user, password, host, p
     text = redact(f"cannot read 'https://{user}:{password}@{host}/{path}?sig={password}#{password}', again")
     assert SECRET not in text
     assert f"/{path}" in text
+    assert SECRET not in redact(f"https://{host}/{path};sig={password.replace('/', '')}/{path}")
+
+
+@settings(max_examples=50)
+@given(st.from_regex("[a-z]{1,8}", fullmatch=True), st.integers(0, 99_999), st.text("abc019-_", min_size=1))
+def test_a_password_of_digits_and_a_slash_is_removed(user, digits, more) -> None:
+    assert redact(f"(https://{user}:{digits}/{more}@host/x)") == "(https://host/x)"
 
 
 def test_redacting_a_long_text_takes_linear_time() -> None:

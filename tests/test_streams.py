@@ -36,6 +36,23 @@ def test_help_ends_quietly_when_its_reader_goes_away(words) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["nonsense"], 2),
+        (["status", "--nonsense"], 2),
+        (["train"], 2),
+        (["inspect", "triples", "--out", "/nowhere"], 3),
+        (["evaluate", "nonsense", "--model", "x", "--data", ".", "--out", "y"], 2),
+    ],
+)
+def test_an_error_that_nobody_reads_keeps_its_exit_code(words, code) -> None:
+    # The reader is gone before anything is written.
+    done = through_bash('"$@" 2> >(exec 0<&-; true); exit $?', *words)
+    assert done.returncode == code
+    assert through_bash('"$@" > >(true) 2>&1; exit $?', *words).returncode == code
+
+
 def test_messages_for_a_closed_stderr_land_in_no_file(tmp_path) -> None:
     out, config = finished_build(tmp_path)
     done = through_bash('"$@" 2>&-', "build-corpus", "--out", out, "--config", config, "--set", "seed=-1")

@@ -20,10 +20,12 @@ _URL = re.compile(
     r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>[^\s"'`<>]+)""",
 )
 # A value that is one URL; in other text a quote ends a URL.
-_ONE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://(?P<rest>\S+)")
+_ONE_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>\S+)")
 # The user of these may be a token. For abfs and wasb it is the container, for hdfs and sftp the account.
 _TOKEN_AS_USER = re.compile(r"(https?|ftps?|s3a?|gs|git.*|webdavs?|davs?)://", re.IGNORECASE)
 _PORT = re.compile(r":\d*$")
+# Parameters of a path (RFC 3986, 3.3): `/file;sig=abc`.
+_PATH_PARAMETER = re.compile(r";([^;/=]*)=([^;/]*)")
 # A query's values that name a file rather than grant access to it.
 _HARMLESS = {
     "versionId",
@@ -94,7 +96,7 @@ def _in_urls(text: str) -> Iterator[str]:
     """Passwords, and those values of queries whose names say that they are secret."""
     one = _ONE_URL.fullmatch(text)
     for match in [one] if one else _URL.finditer(text):
-        user, rest = _split_user(match["rest"])
+        user, rest = _split_user(match["scheme"], match["rest"])
         yield user.rstrip("@").partition(":")[2]
         for pair in re.split("[?&#;]", rest)[1:]:
             name, _, value = pair.partition("=")
@@ -104,19 +106,30 @@ def _in_urls(text: str) -> Iterator[str]:
 
 def _redacted_url(match: re.Match[str]) -> str:
     scheme = match["scheme"]
-    user, rest = _split_user(match["rest"])
+    user, rest = _split_user(scheme, match["rest"])
     kept = "" if ":" in user or _TOKEN_AS_USER.match(scheme) else user
     address, hash_, _ = rest.partition("#")
     place, mark, query = address.partition("?")
+    place = _PATH_PARAMETER.sub(lambda found: f";{_redacted_pair(found[0][1:])}", place)
     return f"{scheme}{kept}{place}{mark}{_redacted_query(query)}{hash_}{MASK if hash_ else ''}"
 
 
-def _split_user(rest: str) -> tuple[str, str]:
-    """`user:password@` and what follows. A password may hold an unescaped slash or at sign."""
+def _split_user(scheme: str, rest: str) -> tuple[str, str]:
+    """`user:password@` and what follows. A password may hold an unescaped slash or at sign.
+
+    `u:12/34@h` may be a host with a port and a path, or a user and a password. It is taken for the latter if
+    `u` holds no dot, the scheme is one whose URLs have passwords, and no slash precedes the at sign.
+    """
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    is_host = _PORT.search(authority) and (
+        "." in authority
+        or authority.startswith(("localhost:", "["))
+        or "/@" in rest
+        or not _TOKEN_AS_USER.match(scheme)
+    )
     if "@" in authority:
         end = authority.rindex("@") + 1
-    elif ":" in authority and not _PORT.search(authority) and "@" in rest:
+    elif ":" in authority and not is_host and "@" in rest:
         end = rest.rindex("@") + 1
     else:
         end = 0

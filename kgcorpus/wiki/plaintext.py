@@ -14,8 +14,8 @@ _SAMPLED_BYTES = 16 << 20
 # Lines between blank ones. CC100's documents have about 10 lines; where blocks are longer on average, the
 # blank lines may be stray ones of a file with a document on each line.
 _USUAL_LINES, _MOST_LINES = 20, 100
-# Fewer blocks than this must be short to count as documents without doubt.
-_FEW_BLOCKS, _SHORT_LINES = 5, 3
+# Fewer blocks than this are in doubt: one to three blank lines may be stray in a file of any size.
+_FEW_BLOCKS = 5
 
 
 class TextForm(NamedTuple):
@@ -51,7 +51,9 @@ class TextForm(NamedTuple):
 def infer_form(path: str, *, documents: Documents | None = None, limits: Limits = DEFAULT_LIMITS) -> TextForm:
     """Infer the form of a text file from its first 10,000 lines, or its first 16 MiB if they are fewer lines.
 
-    A file is `paragraphs` if blank lines separate blocks of at most 100 lines on average, else `lines`.
+    A file is `paragraphs` if blank lines separate blocks of at most 100 lines on average, else `lines`. It
+    is in doubt if the two forms give different documents, and there are fewer than 5 blocks or they have
+    more than 20 lines on average; also if most lines look like JSON.
 
     Args:
         documents: the configured form, if any; the sample is counted all the same.
@@ -75,7 +77,7 @@ def infer_form(path: str, *, documents: Documents | None = None, limits: Limits 
     mean = lines / max(1, blocks)
     separated = blocks > 1
     found: Documents = "paragraphs" if separated and mean <= _MOST_LINES else "lines"
-    doubtful = separated and mean > (_SHORT_LINES if blocks < _FEW_BLOCKS else _USUAL_LINES)
+    doubtful = separated and lines > blocks and (blocks < _FEW_BLOCKS or mean > _USUAL_LINES)
     doubtful = documents is None and (doubtful or 2 * json > lines)
     return TextForm(documents or found, lines, blocks, characters, json, doubtful)
 

@@ -13,7 +13,8 @@ from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.stages import sources_of
 from pipelines import names, pages, titles, triples
 from pipelines.runner import build
-from pipelines.sources import tell
+from pipelines.sources import read_as, tell
+from pipelines.stages import STAGES
 
 LINES = [f"Document {n} has one line. It ends here.\n" for n in range(1000)]
 
@@ -113,12 +114,45 @@ def test_every_inference_is_said_in_one_line(tmp_path: Path, caplog: pytest.LogC
         assert any(expected in line for _, line in lines), (expected, lines)
 
 
+def test_of_every_input_it_is_said_how_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("a\tb\tc\n")
+    path = str(tmp_path / "x")
+    names = {role.partition(".")[2] for stage in STAGES for role in stage.sources if role.startswith("graph")}
+    wiki = {"lang": "en", "dump": path, "index": path, "titles": path, "templates": path}
+    config = BuildConfig.model_validate(
+        {
+            "graph": dict.fromkeys(names, path),
+            "wikipedia": [wiki],
+            "text": [{"lang": "en", "path": path}],
+            "importance": {"encoder": str(tmp_path)},
+            "passages": {"tokenizer": "a/hub-id"},
+        }
+    )
+    roles = {role for stage in STAGES for role in stage.sources}
+    found = {source.role: read_as(source, config)[0] for source in sources_of(config, sorted(roles))}
+    assert found.keys() == roles
+    assert all(found.values()), found
+
+
 @pytest.mark.parametrize(
     ("text", "documents", "level", "expected"),
     [
         ("".join([*LINES[:500], "\n", *LINES[500:]]), None, "WARNING", "1,000 documents of 40 char"),
         ("".join([*LINES[:15], "\n", *LINES[15:30]]), None, "WARNING", "2 documents of"),
         ("".join([*LINES[:15], "\n", *LINES[15:30]]), "lines", "INFO", "as configured"),
+        ("".join([*LINES[:3], "\n", *LINES[3:6]]), None, "WARNING", "2 documents of"),
+        ("".join([*LINES[:1], "\n", *LINES[1:3]]), None, "WARNING", "2 documents of"),
+        (
+            "".join(line + "\n" * (n in (1, 3, 5)) for n, line in enumerate(LINES[:8])),
+            None,
+            "WARNING",
+            "4 doc",
+        ),
+        # Both forms give the same documents.
+        ("\n".join(LINES[:3]), None, "INFO", "3 documents of"),
+        ("".join([*LINES[:6], "\n"]), None, "INFO", "6 documents of"),
+        ("", None, "INFO", "0 documents of"),
+        ("".join(line + "\n" * (n % 2) for n, line in enumerate(LINES[:10])), None, "INFO", "5 documents of"),
         ("".join(line + "\n" * (n % 3 == 2) for n, line in enumerate(LINES)), None, "INFO", "334 documents"),
         ('{"text": "A text."}\n' * 5, None, "WARNING", "a document on each line"),
     ],
