@@ -45,8 +45,8 @@ class Triples:
 def ensure_triples(folder: Path, corpus: Path, *, held_out: Path | None) -> Triples:
     """Open the folder of facts; make it first where it is missing or damaged.
 
-    Left out are the facts between two entities that a question of the table `xlr` asks about, whatever
-    their relation and direction, and those of `held_out`.
+    Left out are the facts on a pair that the table `xlr` holds out, whatever their relation and direction:
+    the pair that a question asks about, and pairs of the same names. Left out are also those of `held_out`.
 
     Args:
         folder: where; about 12 bytes a fact and 10 an entity.
@@ -105,7 +105,7 @@ def _make(corpus: Path, held_out: Path | None) -> Triples:
     facts = np.concatenate([places(table, entities, relations) for table in _tables(files, ["h", "r", "t"])])
     left_out, keep = {}, np.ones(len(facts), bool)
     for reason, bad in (
-        ("xlr_pair", _on_pairs(facts, _asked_pairs(questions, entities), len(entities))),
+        ("xlr_pair", _on_pairs(facts, _xlr_pairs(questions, entities), len(entities))),
         ("held_out", _among(facts, held_out, entities, relations)),
     ):
         left_out[reason] = int((bad & keep).sum())
@@ -127,15 +127,15 @@ def _compacted(values: NDArray[np.int32], n: int) -> tuple[NDArray[np.int32], pa
     return (np.cumsum(used) - 1)[values].astype(np.int32), pa.array(np.flatnonzero(used))
 
 
-def _asked_pairs(files: list[str], entities: pa.Array) -> NDArray[np.int64]:
-    """[questions, 2] the entities whose relation the table `xlr` asks for."""
-    columns = [
-        pc.struct_field(table["question"].combine_chunks(), end)
-        for table in _tables(files, ["question"])
-        for end in _ENDS
-    ]
-    found = [pc.fill_null(pc.index_in(column, value_set=entities), -1).to_numpy() for column in columns]
-    return np.column_stack([np.concatenate([[], *found[i::2]]) for i in range(2)]).astype(np.int64)
+def _xlr_pairs(files: list[str], entities: pa.Array) -> NDArray[np.int64]:
+    """[pairs, 2] the entities that the table `xlr` asks about, and those of the same names; -1: not known."""
+    parts = [np.empty((0, 2), np.int64)]
+    for table in _tables(files, ["question", "held_out"]):
+        asked, alike = table["question"].combine_chunks(), pc.list_flatten(table["held_out"])
+        for pairs in (asked, alike.combine_chunks()):
+            ends = (pc.index_in(pc.struct_field(pairs, end), value_set=entities) for end in _ENDS)
+            parts.append(np.column_stack([pc.fill_null(end, -1).to_numpy() for end in ends]))
+    return np.concatenate(parts).astype(np.int64)
 
 
 def _on_pairs(facts: NDArray[np.int32], pairs: NDArray[np.int64], entities: int) -> NDArray[np.bool_]:

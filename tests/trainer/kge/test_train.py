@@ -144,7 +144,7 @@ def test_a_killed_run_gives_the_same_bytes(corpus, tmp_path):
     assert losses[0] == losses[1]
 
 
-def xlr_row(h: str, t: str) -> dict:
+def xlr_row(h: str, t: str, *alike: tuple[str, str]) -> dict:
     return {
         "id": f"{h}{t}",
         "lang": "en",
@@ -154,7 +154,7 @@ def xlr_row(h: str, t: str) -> dict:
         "answer": 0,
         "triples": [],
         "unseen_combination": False,
-        "held_out": [],
+        "held_out": [{"h": one, "t": other} for one, other in alike],
     }
 
 
@@ -166,10 +166,11 @@ def test_held_out_facts_are_not_trained_on(tmp_path):
         ("Q10", "P1", "Q3"),
         ("Q10", "P2", "Q3"),
         ("Q9", "P1", "Q3"),
+        ("Q11", "P1", "Q12"),
     ]
-    corpus = write_corpus(
-        tmp_path / "corpus", {"triples": rows(facts), "xlr": [xlr_row("Q2", "Q1"), xlr_row("Q7", "Q2")]}
-    )
+    # Q11 and Q12 are named as Q1 and Q2 are.
+    questions = [xlr_row("Q2", "Q1", ("Q1", "Q2"), ("Q11", "Q12")), xlr_row("Q7", "Q2")]
+    corpus = write_corpus(tmp_path / "corpus", {"triples": rows(facts), "xlr": questions})
     held_out = tmp_path / "held_out.txt"
     held_out.write_text("Q10\tP2\tQ3\nQ3\tP1\tQ9\nQ5\tP1\tQ1\tmore\n")
     out = tmp_path / "run"
@@ -179,12 +180,13 @@ def test_held_out_facts_are_not_trained_on(tmp_path):
     read = {
         (embeddings.entity_ids[h], embeddings.relation_ids[r], embeddings.entity_ids[t]) for h, r, t in stored
     }
-    # Both directions of the asked pair are gone, and with P2's last fact P2; the reverse of a fact stays.
+    # Both directions of the asked pair are gone, with P2's last fact P2, and the pair of the same names; the
+    # reverse of a fact stays.
     assert read == {("Q2", "P1", "Q10"), ("Q10", "P1", "Q3"), ("Q9", "P1", "Q3")}
     assert list(embeddings.entity_ids) == ["Q2", "Q3", "Q9", "Q10"]
     assert list(embeddings.relation_ids) == ["P1"]
     left_out = json.loads((out / "triples" / "left_out.json").read_text())
-    assert left_out == {"xlr_pair": 2, "held_out": 1}
+    assert left_out == {"xlr_pair": 3, "held_out": 1}
 
 
 def test_a_corpus_or_a_file_that_does_not_serve_is_an_error(tmp_path):
