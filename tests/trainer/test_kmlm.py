@@ -119,10 +119,13 @@ def mixed(tmp_path_factory, tokenizer):
 
 
 @pytest.mark.parametrize("exponent", [1.0, 0.3, 0.0])
-def test_the_main_phase_samples_languages_by_the_exponent(mixed, tokenizer, exponent):
-    config = config_of(records_per_step=60, kmlm=KmlmConfig(language_exponent=exponent))
+@pytest.mark.parametrize("long_steps", [0, 28])
+def test_both_phases_sample_languages_by_the_exponent(mixed, tokenizer, exponent, long_steps):
+    kmlm = KmlmConfig(language_exponent=exponent, long_steps=long_steps, long_length=96)
+    config = config_of(records_per_step=60, schedule_steps=1, kmlm=kmlm)
     objective = Kmlm(config, files=mixed, tokenizer=tokenizer)
-    names = [name for step in range(28) for b in objective.next_step(step) for name in b.records]
+    first = 1 if long_steps else 0
+    names = [n for step in range(first, first + 28) for b in objective.next_step(step) for n in b.records]
     found = Counter(name.split(":")[0] for name in names)
     wanted = {lang: n**exponent for lang, n in (("en", 600), ("de", 200), ("ja", 40))}
     for lang, weight in wanted.items():
