@@ -18,6 +18,31 @@ def test_the_page_shows_the_results_as_they_are(tables):
     assert page == tables.filled(page, tables.RESULTS), "run `python benchmarks/tables.py`"
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_figures_of_cka_in_the_docs_are_those_of_the_results(tables, seed):
+    page = (BENCHMARKS.parent / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    result = json.loads((tables.RESULTS / f"cka-demo-small-{seed}.json").read_text(encoding="utf-8"))
+
+    def over(part):
+        gain = part["over_relation"]
+        low, high = (100 * end for end in gain["interval"])
+        return f"{100 * gain['difference']:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+    cells = []
+    for level, among in (("sampled", "64 negatives"), ("vocabulary", "the vocabulary")):
+        found = result[level]
+        other = found["another_fact"]
+        arms = [100 * found[name] for name in ("injected", "not_injected")]
+        arms += [100 * other["another"], 100 * other["same"], 100 * found["relation"]]
+        row = "| {:.1f} | {:.1f} | {:.1f} ({:.1f}) | {:.1f} |".format(*arms)
+        assert f"| {seed} | {among} {row} {over(found)} |" in page
+    for part in ("seen", "unseen"):
+        for level in ("sampled", "vocabulary"):
+            found = result[level][part]
+            cells.append(f"{100 * found['injected']:.1f}, {100 * found['relation']:.1f}: {over(found)}")
+    assert f"| {seed} | {' | '.join(cells)} |" in page
+
+
 def test_results_come_under_headings_of_one_level_and_old_ones_go(tables, tmp_path):
     (tmp_path / "b.md").write_text("# Title\n\n| x |\n\n## Part\n", encoding="utf-8")
     (tmp_path / "a.md").write_text("bare\n", encoding="utf-8")
