@@ -279,7 +279,7 @@ class CyclesConfig(Section):
 
 
 class XlrConfig(Section):
-    """XLR's questions (KMLM, 4.5); their pairs leave all training data. Without any, no pair leaves."""
+    """XLR's questions (KMLM, 4.5); their pairs leave the triples and cycles of training, not its text."""
 
     train: _Count = Field(0, ge=0, description="questions to fine-tune on (the paper: 3,000)")
     validation: _Count = Field(0, ge=0, description="questions to choose a model by (1,000)")
