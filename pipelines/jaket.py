@@ -98,7 +98,9 @@ def _first_mentions(sentences: DataFrame) -> DataFrame:
     ).where("mention.source = 'anchor'")
     bare = F.length(F.rtrim("text")) - (F.col("mention.end") - F.col("mention.start")) <= 1  # a full stop
     return linked.groupBy(F.col("mention.qid").alias("qid")).agg(
-        F.min_by(F.struct("text", "mentions"), F.struct(bare, "page_id", "ordinal")).alias("first_mention")
+        F.min_by(F.struct("text", "mentions", "page_id"), F.struct(bare, "page_id", "ordinal")).alias(
+            "first_mention"
+        )
     )
 
 
@@ -115,13 +117,17 @@ def _page_heads(context: Context, base: str) -> DataFrame:
             passages.where("kind = 'jaket'").drop("kind").withColumn("ordinal", ordinal), ["lang", "page_id"]
         )
         .groupBy("qid")
-        .agg(F.min_by(F.struct("text", "mentions"), F.struct("page_id", "ordinal")).alias("page_head"))
+        .agg(
+            F.min_by(F.struct("text", "mentions", "page_id"), F.struct("page_id", "ordinal")).alias(
+                "page_head"
+            )
+        )
     )
 
 
 ENTITIES = Stage(
     table="jaket_entities",
-    version=3,
+    version=4,
     run=run_entities,
     inputs=("entities", "entity_statistics", "linked_sentences", "passages", "pages"),
     optional=("titles",),

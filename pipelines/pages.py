@@ -32,8 +32,10 @@ _RAW = pa.schema(
         ("ns", pa.int32()),
         ("title", pa.string()),
         ("redirect", pa.string()),
-        ("text", pa.string()),
+        ("wikitext", pa.string()),
         ("is_wikitext", pa.bool_()),
+        ("revision", pa.int64()),
+        ("time", pa.string()),
     ]
 )
 
@@ -171,21 +173,15 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
                 for page in pages:
                     tally.good()
                     yield {
-                        "page_id": page.page_id,
                         "lang": lang,
-                        "ns": page.ns,
-                        "title": page.title,
-                        "redirect": page.redirect,
-                        "text": page.wikitext,
-                        "is_wikitext": page.is_wikitext,
+                        **{name: getattr(page, name) for name in RawPage.__slots__},
                     }
 
     def parse(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for row in rows:
-            page = RawPage(
-                row["page_id"], row["ns"], row["title"], row["redirect"], row["text"], row["is_wikitext"]
-            )
-            yield from page_rows([page], site=sites[row["lang"]], tally=tally, keep=keep)
+            site = sites[row.pop("lang")]
+            page = RawPage(**row)
+            yield from page_rows([page], site=site, tally=tally, keep=keep)
 
     raw = context.map_files([part.source.path for part in parts], read, _RAW)
     # On disk for all executors: one that dies takes no part of a dump with it that is hours to unpack.
@@ -197,7 +193,7 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
 
 STAGE = Stage(
     table="pages",
-    version=7,
+    version=8,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),

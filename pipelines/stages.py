@@ -2,6 +2,7 @@
 
 from kgcorpus.contracts.stages import Stage
 from pipelines import (
+    attribution,
     cycles,
     entity_statistics,
     importance,
@@ -41,4 +42,5 @@ STAGES: tuple[Stage, ...] = (
     passages.JAKET_TEXT,
     jaket.ENTITIES,
     jaket.EDGES,
+    attribution.STAGE,
 )

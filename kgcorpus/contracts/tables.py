@@ -101,6 +101,9 @@ TABLES: dict[str, Table] = {
                 ),
                 "redirect": (_string, "normalised target of a redirect page, else null"),
                 "disambiguation": (_bool, "a disambiguation page"),
+                "revision": (_i64, "id of the revision whose text this is; null: unknown"),
+                "time": (_string, "when it was saved, `YYYY-MM-DDThh:mm:ssZ`; null: unknown"),
+                "url": (_string, "permanent URL of the revision; null: unknown"),
             },
             key=("lang", "page_id"),
             key_of_input=True,
@@ -362,6 +365,20 @@ TABLES: dict[str, Table] = {
             rows_per_shard=100_000,
         ),
         Table(
+            name="sources",
+            meaning="a page that published text is from; a row's `id` names it as `kind:lang:page:ordinal`",
+            columns={
+                "page": (_i64, "page id, unique a language"),
+                "lang": (_string, "language code"),
+                "title": (_string, "title of the page; null: unknown"),
+                "revision": (_i64, "id of the revision whose text is used; null: unknown"),
+                "time": (_string, "when it was saved, `YYYY-MM-DDThh:mm:ssZ`; null: unknown"),
+                "url": (_string, "permanent URL of the revision, which lists its authors; null: unknown"),
+            },
+            key=("lang", "page"),
+            published=True,
+        ),
+        Table(
             name="jaket_entities",
             meaning="an entity with its description and category (JAKET, 4.1)",
             columns={
@@ -370,6 +387,10 @@ TABLES: dict[str, Table] = {
                 "start": (_i32, "the entity's own mention in the description; null if it has none"),
                 "end": (_i32, "end of that mention"),
                 "category": (_string, "QID of its class, or null"),
+                "page": (
+                    _i64,
+                    "page in the base language that `text` is from; null: it is from a file",
+                ),
             },
             key=("qid",),
             published=True,

@@ -35,7 +35,8 @@ def describe(
     Args:
         qid: the entity.
         sources: in order of preference.
-        page_head: the start of its page (a row of `linked_sentences` or `passages`), or None.
+        page_head: the start of its page (a row of `linked_sentences` or `passages`), or None; its `page_id`
+            is passed on.
         text: its description in the text table, or None.
         first_mention: the first sentence or passage that mentions it, or None.
         names: its labels and aliases.
@@ -45,8 +46,8 @@ def describe(
         tally: counts `described_by_<source>`, `description_without_mention`; `description_is_name` as a drop.
 
     Returns:
-        {qid, text, start, end}: start and end are null if the text has no mention of the entity. None if no
-        source gives a text.
+        {qid, text, start, end, page}: start and end are null if the text has no mention of the entity, `page`
+        if the text is from the text table. None if no source gives a text.
     """
     rows = {"page_head": page_head, "first_mention": first_mention}
     for source in sources:
@@ -71,6 +72,7 @@ def describe(
             "text": candidate[start:end],
             "start": None if span is None else span[0] - start,
             "end": None if span is None else span[1] - start,
+            "page": row["page_id"] if row else None,
         }
     return None
 

@@ -16,8 +16,11 @@ from kgcorpus.report.visible import visible
 _MARKDOWN = re.compile(r"[\\`*\[\]|~#]|(?<![^\W_])_|_(?![^\W_])")
 
 _LICENCES = """\
-- Text and titles from Wikipedia are under CC BY-SA 4.0 (older dumps: 3.0): name Wikipedia as the source and
-  share what you make of them under the same licence.
+- Text and titles from Wikipedia are under CC BY-SA 4.0 (older dumps: 3.0): name the source and share what you
+  make of them under the same licence. The config `sources` has one row for each page that text is from, with
+  its title, revision and the URL of that revision, whose history lists the authors. The `id` of a row of
+  `plain_text`, `trelm` or `jaket_text` is `kind:lang:page:ordinal`; `page` of a row of `jaket_entities` is a
+  page in the base language, the first of `languages`. Look up (lang, page) in all splits of `sources`.
 - Facts, labels and aliases from Wikidata are CC0.
 - Files of your own, and graphs from elsewhere, keep the licence they came with.
 """

@@ -1,6 +1,7 @@
 """MediaWiki XML dumps, read as a stream of raw pages in constant memory."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -20,6 +21,8 @@ _HEAD_LINE, _HEAD_LINES = 1 << 16, 1 << 12
 # What the columns of table `pages` hold.
 _IDS, _NAMESPACES = 1 << 63, 1 << 31
 _MOST_DIGITS = 18  # of a 64-bit integer
+_REVISION = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 class Readable(Protocol):
@@ -41,6 +44,8 @@ class RawPage:
         wikitext: of the latest revision; empty without a `<text>`.
         is_wikitext: whether `<model>` and `<format>` say so; dumps older than these elements hold nothing
             else.
+        revision: id of that revision; None in dumps older than that element.
+        time: of that revision, `YYYY-MM-DDThh:mm:ssZ`; None in dumps older than that element.
     """
 
     page_id: int
@@ -49,6 +54,8 @@ class RawPage:
     redirect: str | None
     wikitext: str
     is_wikitext: bool = True
+    revision: int | None = None
+    time: str | None = None
 
 
 class _Pages:
@@ -149,7 +156,18 @@ class _Pages:
         else:
             kind = (revision.get("model", _WIKITEXT[0]), revision.get("format", _WIKITEXT[1]))
             text = revision.get("text", "")
-            self.ready.append(RawPage(page_id, ns, title, self._redirect, text, kind == _WIKITEXT))
+            number, time = revision.get("id", "").strip(), revision.get("timestamp", "").strip()
+            page = RawPage(
+                page_id,
+                ns,
+                title,
+                self._redirect,
+                text,
+                kind == _WIKITEXT,
+                revision=int(number) if _REVISION.fullmatch(number) else None,
+                time=time if _TIME.fullmatch(time) else None,
+            )
+            self.ready.append(page)
 
 
 def _strict_parser(
@@ -286,7 +304,7 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
             return
         if name == "namespace":
             names["".join(text)] = key
-        elif name in ("dbname", "case"):
+        elif name in ("dbname", "case", "base"):
             values[name] = "".join(text).strip()
         elif name == "siteinfo":
             done = True
@@ -314,5 +332,9 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
             )
         _log.warning("%s has no <siteinfo>: taken for a wiki with the English namespace names", where)
     return Site.of(
-        lang, values.get("dbname", ""), first_letter=values.get("case") != "case-sensitive", names=names
+        lang,
+        values.get("dbname", ""),
+        first_letter=values.get("case") != "case-sensitive",
+        names=names,
+        base=values.get("base", ""),
     )

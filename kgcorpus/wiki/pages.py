@@ -6,6 +6,7 @@ from typing import Any
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.wiki.dump import RawPage
 from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.urls import revision_url
 from kgcorpus.wiki.wikitext import is_disambiguation, parse
 
 
@@ -34,7 +35,7 @@ def page_rows(
         redirect = site.redirect_target(page.wikitext, known=page.redirect is not None)
         if redirect is None and page.redirect is not None:
             redirect = site.normalise_title(page.redirect) or None
-        row = _row(page, lang=site.lang)
+        row = _row(page, site)
         if redirect is not None:
             tally.count("redirects")
             yield row | {"redirect": redirect}
@@ -57,11 +58,14 @@ def page_rows(
         }
 
 
-def _row(page: RawPage, *, lang: str) -> dict[str, Any]:
+def _row(page: RawPage, site: Site) -> dict[str, Any]:
     return {
         "page_id": page.page_id,
         "title": page.title,
-        "lang": lang,
+        "lang": site.lang,
+        "revision": page.revision,
+        "time": page.time,
+        "url": revision_url(site.base, page.title, page.revision),
         "text": "",
         "links": [],
         "blocks": [],

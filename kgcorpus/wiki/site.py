@@ -139,6 +139,15 @@ def language_of_dbname(dbname: str) -> str | None:
     return code if code in LANGUAGE_CODES else None
 
 
+def base_of_dbname(dbname: str) -> str:
+    """Return the URL of a page of the wiki with this database name; "" if it names no language's wiki."""
+    code = language_of_dbname(dbname)
+    if code is None:
+        return ""
+    project = dbname[len(code) :]
+    return f"https://{code}.{'wikipedia' if project == 'wiki' else project}.org/wiki/Main_Page"
+
+
 def is_same_language(code: str, other: str) -> bool:
     """Whether two codes name one language: `pt-BR` and `pt-br`, `zh-yue` and its present code `yue`."""
     first, second = (_FORMER_CODES.get(key, key) for key in map(language_key, (code, other)))
@@ -155,6 +164,7 @@ class Site:
         first_letter: the first letter of a title has no case.
         namespaces: casefolded name or alias -> number; the main namespace has none.
         templates: what the user says of templates (`wikitext.templates.read_templates`).
+        base: URL of its main page, or "".
     """
 
     lang: str
@@ -162,13 +172,27 @@ class Site:
     first_letter: bool
     namespaces: Mapping[str, int]
     templates: tuple[tuple[str, str], ...] = ()
+    base: str = ""
 
     @classmethod
-    def of(cls, lang: str, dbname: str = "", *, first_letter: bool = True, names: Mapping[str, int]) -> Self:
-        """The site with these local namespace names, joined with those that every wiki understands."""
+    def of(
+        cls,
+        lang: str,
+        dbname: str = "",
+        *,
+        first_letter: bool = True,
+        names: Mapping[str, int],
+        base: str = "",
+    ) -> Self:
+        """The site with these local namespace names, joined with those that every wiki understands.
+
+        Without `base`, the domain follows from a `dbname` of Wikimedia's.
+        """
         local = {" ".join(name.replace("_", " ").split()).casefold(): n for name, n in names.items() if n}
         namespaces = {**CANONICAL_NAMESPACES, **_FORMER_NAMES.get(lang, {}), **local}
-        return cls(lang, dbname or f"{lang}wiki", first_letter, namespaces)
+        return cls(
+            lang, dbname or f"{lang}wiki", first_letter, namespaces, base=base or base_of_dbname(dbname)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -178,6 +202,7 @@ class Site:
             "first_letter": self.first_letter,
             "namespaces": dict(self.namespaces),
             "templates": [list(pair) for pair in self.templates],
+            "base": self.base,
         }
 
     @classmethod

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ PUBLISHED = [
     "jaket_text",
     "plain_text",
     "reasoning",
+    "sources",
     "trelm",
     "xlr",
 ]
@@ -108,6 +110,36 @@ def test_data_holds_exactly_the_manifests_files(built: Path) -> None:
         assert hashlib.sha256((built / path).read_bytes()).hexdigest() == file["sha256"]
         assert pq.read_metadata(built / path).num_rows == file["rows"]
     assert str(built) not in (built / "manifest.json").read_text()
+
+
+def test_every_published_text_is_attributed_to_a_revision(built: Path) -> None:
+    def rows(config: str) -> list[dict]:
+        return [
+            row for path in (built / "data" / config).iterdir() for row in pq.read_table(path).to_pylist()
+        ]
+
+    ids = [row["id"] for config in ("plain_text", "trelm", "jaket_text") for row in rows(config)]
+    used = {(lang, int(page)) for _, lang, page, _ in (name.split(":") for name in ids)}
+    described = [row["page"] for row in rows("jaket_entities")]
+    used |= {("en", page) for page in described if page is not None}
+    sources = {(row["lang"], row["page"]): row for row in rows("sources")}
+    assert sources.keys() == used
+    assert any(described)
+    # The demo's revision ids are its page ids and 10,000.
+    for (lang, page), row in sources.items():
+        query = parse_qs(urlsplit(row["url"]).query)
+        assert row["url"].startswith(f"https://{lang}.wikipedia.org/w/index.php?")
+        assert query == {"title": [row["title"].replace(" ", "_")], "oldid": [str(row["revision"])]}
+        assert (row["revision"], row["time"]) == (page + 10_000, "2024-05-01T00:00:00Z")
+    for path in (built / "data" / "plain_text").iterdir():
+        split = path.name.partition("-")[0]
+        pages = {
+            (row["lang"], row["page"])
+            for other in (built / "data" / "sources").glob(f"{split}-*")
+            for row in pq.read_table(other).to_pylist()
+        }
+        found = (row["id"].split(":") for row in pq.read_table(path).to_pylist())
+        assert {(lang, int(page)) for _, lang, page, _ in found} <= pages
 
 
 def test_no_markup_is_left_in_the_pages(built: Path) -> None:

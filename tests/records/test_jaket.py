@@ -14,7 +14,11 @@ def words(texts):
 
 def row(text, surface, qid="Q1"):
     start = text.index(surface)
-    return {"text": text, "mentions": [{"start": start, "end": start + len(surface), "qid": qid}]}
+    return {
+        "page_id": 7,
+        "text": text,
+        "mentions": [{"start": start, "end": start + len(surface), "qid": qid}],
+    }
 
 
 def described(*, tally=None, **kwargs):
@@ -42,9 +46,10 @@ def test_the_first_source_that_has_a_text_wins():
         "text": "The capital of Italy.",
         "first_mention": row("They went to Rome.", "Rome"),
     }
-    assert described(**sources)["text"] == "Rome is the capital of Italy."
+    head = described(**sources)
+    assert (head["text"], head["page"]) == ("Rome is the capital of Italy.", 7)
     found = described(**sources, sources=("text_table",))
-    assert found == {"qid": "Q1", "text": "The capital of Italy.", "start": None, "end": None}
+    assert found == {"qid": "Q1", "text": "The capital of Italy.", "start": None, "end": None, "page": None}
     found = described(**sources, sources=("first_mention", "page_head"))
     assert (found["text"], mention_of(found)) == ("They went to Rome.", "Rome")
     assert described() is None
@@ -93,7 +98,7 @@ def test_the_first_tokens_are_kept_where_the_print_is_asked_for():
     assert mention_of(found) == "Rome"
     tally = Tally()
     found = described(text=text, max_tokens=3, window="first", tally=tally)
-    assert found == {"qid": "Q1", "text": "before before before", "start": None, "end": None}
+    assert found == {"qid": "Q1", "text": "before before before", "start": None, "end": None, "page": None}
     assert tally.counts["description_without_mention"] == 1
     # A head passage's own mention counts by the same rule.
     head = row("An old city is Rome.", "Rome")

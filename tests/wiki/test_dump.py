@@ -25,7 +25,7 @@ def read(xml):
 
 
 def test_a_page():
-    assert read(HEAD + page() + "</mediawiki>") == [RawPage(1, 0, "A & B", None, "a <b>\nc")]
+    assert read(HEAD + page() + "</mediawiki>") == [RawPage(1, 0, "A & B", None, "a <b>\nc", revision=99)]
 
 
 def test_a_redirect_and_a_page_without_text():
@@ -63,26 +63,40 @@ WITHOUT_TEXT = revision("<comment>hidden</comment>", at="2021-01-01T00:00:00Z", 
 
 
 @pytest.mark.parametrize(
-    ("revisions", "text"),
+    ("revisions", "text", "taken"),
     [
-        ([OLD, NEW], "new"),
-        ([NEW, OLD], "new"),
-        ([OLD, NEW, WITHOUT_TEXT], ""),
-        ([WITHOUT_TEXT, NEW, OLD], ""),
-        ([OLD, revision("<text deleted='deleted' />", at="2021-01-01T00:00:00Z", number=9), NEW], ""),
+        ([OLD, NEW], "new", (7, "2020-01-01T00:00:00Z")),
+        ([NEW, OLD], "new", (7, "2020-01-01T00:00:00Z")),
+        ([OLD, NEW, WITHOUT_TEXT], "", (8, "2021-01-01T00:00:00Z")),
+        ([WITHOUT_TEXT, NEW, OLD], "", (8, "2021-01-01T00:00:00Z")),
+        (
+            [OLD, revision("<text deleted='deleted' />", at="2021-01-01T00:00:00Z", number=9), NEW],
+            "",
+            (9, "2021-01-01T00:00:00Z"),
+        ),
         # One second: the higher id.
-        ([revision(f"<text>{n}</text>", at="2020-01-01T00:00:00Z", number=n) for n in (9, 10, 8)], "10"),
-        ([revision(f"<text>{n}</text>", number=n) for n in (2, 11, 3)], "11"),
+        (
+            [revision(f"<text>{n}</text>", at="2020-01-01T00:00:00Z", number=n) for n in (9, 10, 8)],
+            "10",
+            (10, "2020-01-01T00:00:00Z"),
+        ),
+        ([revision(f"<text>{n}</text>", number=n) for n in (2, 11, 3)], "11", (11, None)),
         # Neither: as in the order of the file.
-        ([revision("<text>one</text>"), revision("<text>two</text>")], "two"),
-        ([OLD, NEW, "<upload><timestamp>2030-01-01T00:00:00Z</timestamp><id>99</id></upload>"], "new"),
-        ([], ""),
+        ([revision("<text>one</text>"), revision("<text>two</text>")], "two", (None, None)),
+        (
+            [OLD, NEW, "<upload><timestamp>2030-01-01T00:00:00Z</timestamp><id>99</id></upload>"],
+            "new",
+            (7, "2020-01-01T00:00:00Z"),
+        ),
+        ([revision("<text>x</text>", at="yesterday", number=-1)], "x", (None, None)),
+        ([], "", (None, None)),
     ],
 )
-def test_the_latest_revision_of_a_history_counts(revisions, text):
+def test_the_latest_revision_of_a_history_counts(revisions, text, taken):
     head = "<page><title>A</title><ns>0</ns><id>3</id>"
     (found,) = read(HEAD + head + "".join(revisions) + "</page></mediawiki>")
     assert (found.page_id, found.title, found.wikitext) == (3, "A", text)
+    assert (found.revision, found.time) == taken
 
 
 def test_the_limit_is_for_one_revision_and_not_for_the_history():
@@ -111,7 +125,7 @@ def test_dumps_in_the_encoding_that_they_declare(encoding):
     text = f"<text>{title * 300_000}</text>"
     xml = f"<?xml version='1.0' encoding='{encoding}'?>{head}{page(title=title, text=text)}</mediawiki>"
     data = xml.encode(encoding)
-    assert read(data) == [RawPage(1, 0, title, None, title * 300_000)]
+    assert read(data) == [RawPage(1, 0, title, None, title * 300_000, revision=99)]
     assert read_site(io.BytesIO(data), lang="zh").namespaces[title] == 6
 
 

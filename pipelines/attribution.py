@@ -1,0 +1,48 @@
+"""The pages that published text is from, to the table `sources`."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from kgcorpus.contracts.splits import split_of_page
+from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.tally import Tally
+from pipelines.context import Context
+from pipelines.kernels import Row, map_rows, with_split
+
+
+def run(context: Context) -> DataFrame:
+    """Keep the pages with a passage or a description; their split is that of their text."""
+    seed, base = context.seed, context.params["languages"][0]
+
+    def attribute(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+        for row in pages:
+            tally.count("source_without_url", row["url"] is None)
+            yield {
+                **row,
+                "title": row["title"] or None,
+                "split": split_of_page(seed, row["lang"], row["page"]),
+            }
+
+    used = context.read("passages", "lang", "page_id").withColumnRenamed("page_id", "page")
+    if context.has("jaket_entities"):
+        described = context.read("jaket_entities", "page").where("page is not null")
+        used = used.unionByName(described.withColumn("lang", F.lit(base)))
+    pages = (
+        context.read("pages", "page_id", "lang", "title", "revision", "time", "url")
+        .withColumnRenamed("page_id", "page")
+        .join(used.distinct(), ["lang", "page"], "left_semi")
+    )
+    return map_rows(pages, attribute, with_split(table("sources").schema))
+
+
+STAGE = Stage(
+    table="sources",
+    version=1,
+    run=run,
+    inputs=("pages", "passages"),
+    optional=("jaket_entities",),
+    params=("languages",),
+)
