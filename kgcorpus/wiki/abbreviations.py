@@ -12,7 +12,7 @@ ABBREVIATIONS: dict[str, Abbreviations] = {
         never_last="""Messrs Mme Mlle Ft Hon Gen Brig Col Maj Capt Cpt Cpl Lt Sgt Cmdr Cdr Adm Gov Sen Rep
         Pres Supt Insp Rev Fr Br Bp Msgr viz ca approx dept Univ Inst Assn eds ed cir c.f incl excl esp
         resp""",
-        before_number=f"""No Nos no nos Vol vol Vols vols p P pp Pp Fig fig Figs figs Ch ch Chap chap Chaps
+        before_number=f"""Apt apt No Nos no nos Vol vol Vols vols p P pp Pp Fig fig Figs figs Ch ch Chap chap Chaps
         Sec sec Sect sect Secs Art Arts Para para Pt pt Pl Op op App app Bk Eq eq eqs Eqs Ref ref refs Ex ex
         § v vv n nn f ff c r b d fl est Est tel Tel ext rev lines l ll cap {_ENGLISH_MONTHS}""",
         maybe_last="""Ave Blvd Rd St Hwy Esq U.S U.S.A U.K U.N U.S.S.R D.C a.m p.m A.M P.M M.D B.A M.A R.N
@@ -33,7 +33,7 @@ ABBREVIATIONS: dict[str, Abbreviations] = {
         Late""",
     ),
     "de": Abbreviations(
-        never_last="""Hr Hrn Fr Frl Mag Dipl Ing Dres Lic Hl hl Hll hll St Frhr Freih Kgl kgl Gebr Hrsg hrsg
+        never_last="""med phil jur rer nat rer.nat h.c Hr Hrn Fr Frl Mag Dipl Ing Dres Lic Hl hl Hll hll St Frhr Freih Kgl kgl Gebr Hrsg hrsg
         bzw vgl evtl ggf ggfs gegr inkl exkl zzgl abzgl bspw sog geb gest verh verw ehem eigtl allg insb
         insbes einschl entspr vorm bez bezgl ca lat engl frz franz griech ital span russ österr dt mhd ahd
         arab hebr mind max z.B Z.B d.h D.h z.T z.Z z.Zt z.Hd u.U i.d.R i.A i.V i.S i.S.d i.S.v i.V.m i.e.S
@@ -110,12 +110,12 @@ ABBREVIATIONS: dict[str, Abbreviations] = {
         Tras""",
     ),
     "it": Abbreviations(
-        never_last="""sig sigg sig.ra sig.na sig.rina dott dott.ssa dr prof prof.ssa proff avv arch geom rag
+        never_last="""gen sig sigg sig.ra sig.na sig.rina dott dott.ssa dr prof prof.ssa proff avv arch geom rag
         mons cfr Gen Col Cap Magg Ten Serg ing cav comm On on Rev Card Frat SS Ss S.Ten ad_es ad.es p.es es
         V.le P.za C.so Fraz Loc Prov ca trad ediz cit op.cit N.B lett all""",
         before_number="""n nn nr N num núm art artt Art cap capp Cap vol voll Vol p P pp pag pagg Pag fig
         figg Fig sec secc Sec sez s S sg sgg seg segg par tav tavv Tav t f ff fasc fol c C cc tel Tel v vv
-        Op op rist ed lib § gen genn feb febb febbr mar apr mag magg giu giugn lug lugl ago set sett ott nov
+        Op op rist ed lib § genn feb febb febbr mar apr mag magg giu giugn lug lugl ago set sett ott nov
         dic""",
         maybe_last="S.p.A S.r.l S.a.s S.n.c S.S Soc Cia F.lli U.S mln mld",
         eras="a.C d.C a.Cr d.Cr a.e.v e.v p.C",
@@ -173,7 +173,7 @@ ABBREVIATIONS: dict[str, Abbreviations] = {
         date_openers="Năm Vào Từ Khoảng Trước Sau Đến Thế",
     ),
     "pt": Abbreviations(
-        never_last="""sr sra srta srs sras dr drs dra dras prof profa Profª eng Eng arq Gen Cel Cap Ten Maj
+        never_last="""gen sr sra srta srs sras dr drs dra dras prof profa Profª eng Eng arq Gen Cel Cap Ten Maj
         Sgt Alm Sto Sta Av Pe Frei Exmo Exma Ilmo Rev Dep Sen Pres Gov V.Exa V.Ex p.ex aprox Trav Pça Rod
         Est ca op.cit trad""",
         before_number="""n nº núm No art Art arts cap Cap caps vol Vol vols t T p P pp pág págs Pág fig Fig

@@ -23,7 +23,7 @@ _DETERMINER_BEFORE = re.compile(
 _DETERMINER_REACH = 12
 _DOTTED_DATE_BEFORE = re.compile(r"\d\.\s?\d{1,2}\.\s?$")
 _DOTTED_DATE_REACH = 10
-_SIGN_BEFORE = re.compile(r"(\w++)\.\s$")
+_SIGN_BEFORE = re.compile(r"(\w{2,}+|\bS)\.\s$")
 _ET_BEFORE = re.compile(r"\bet\s$")
 _OPENING_MARKS = frozenset("\"“„«»‘'")
 _QUOTED = re.compile(r"\s*+[\"“„«»‘']\s?+(\w++['’.]?)")
@@ -181,7 +181,9 @@ class FullStop:
         token, word = self.token, self.following.rstrip(".")
         if self.start <= self.begin and _is_enumerator(token):
             return False
-        if len(token) == 1 and token.isupper() and not self._is_counted():
+        if self._is_counted():
+            return True
+        if len(token) == 1 and token.isupper():
             return self.opens() and not self._is_surname(word)
         if self.language == "ko" and token.isdecimal():
             return not (word[:1].isdecimal() or self._is_after(_DOTTED_DATE_BEFORE, _DOTTED_DATE_REACH))

@@ -10,7 +10,7 @@ from kgcorpus.wiki.abbreviations import abbreviations_of
 from kgcorpus.wiki.enclosures import UNSPACED_LANGUAGES, enclosures
 from kgcorpus.wiki.full_stops import FullStop
 
-_CLOSERS = "\"'”’“‘»›)\\]」』）】〉》｣〕〗"
+_CLOSERS = "\"'”’“‘»›«‹)\\]」』）】〉》｣〕〗"
 # Behind a space these close what is before them, unless a word follows at once: `« Oui ! » Puis`.
 _SPACED_CLOSERS = r"[^\S\n]{1,2}[»›”’)\]]++(?!\w)"
 _SPACED, _IDEOGRAPHIC = ".!?…؟", "。！？｡"
