@@ -4,7 +4,9 @@
 
 Gold sentences, twenty joined to a paragraph: RELX's (en, de, es, fr), WikiANN's of six tokens and more that
 end in a full stop, their tokens joined (nl), and for the others the examples that spaCy ships: few, but
-written by others. A border is right if it stands at the same character. Peers run in
+written by others. Under `LANG-kinds`: sentences
+written for the kinds of borders that reports of other tools are about (benchmarks/gold/sentences), their
+borders marked by `|`. A border is right if it stands at the same character. Peers run in
 benchmarks/.venv-peers, with spacy, pysbd and sentencex in it. Writes benchmarks/results/sentences.{json,md}.
 """
 
@@ -30,6 +32,7 @@ UNSPACED = frozenset({"ja", "zh"})
 RELX = frozenset({"en", "de", "es", "fr"})
 WIKIANN = 1_000  # sentences
 PARAGRAPH = 20
+KINDS = "-kinds"
 Ends = Iterable[int]
 
 
@@ -84,7 +87,7 @@ def contend(name: str) -> None:
     """One contender on the paragraphs of standard input, {lang: texts}; prints its borders and rates."""
     found: dict[str, Any] = {}
     for lang, texts in json.load(sys.stdin).items():
-        ends = CONTENDERS[name](lang)
+        ends = CONTENDERS[name](lang.removesuffix(KINDS))
         list(ends(texts[0]))
         started = time.process_time()
         raw = [list(ends(text)) for text in texts]
@@ -115,6 +118,8 @@ def main() -> None:
         else:
             sentences = importlib.import_module(f"spacy.lang.{lang}.examples").sentences
         texts[lang], gold[lang] = paragraphs(sentences, "" if lang in UNSPACED else " ")
+    for path in sorted((HERE / "gold" / "sentences").glob("*.txt")):
+        texts[path.stem + KINDS], gold[path.stem + KINDS] = kinds(path)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTENDERS}
     for _ in range(arguments.rounds):
         for name, found in runs.items():
@@ -150,6 +155,17 @@ def paragraphs(sentences: list[str], separator: str) -> tuple[list[str], list[li
     """Paragraphs of sentences with an end mark, and where these end in each."""
     whole = [text.strip() for text in sentences if re.search(r"[.!?。！？][\"'”’»)」]*$", text.strip())]
     parts = [whole[at : at + PARAGRAPH] for at in range(0, len(whole), PARAGRAPH)]
+    ends = [
+        [length - len(separator) for length in accumulate(len(text) + len(separator) for text in part)]
+        for part in parts
+    ]
+    return [separator.join(part) for part in parts], ends
+
+
+def kinds(path: Path) -> tuple[list[str], list[list[int]]]:
+    """Paragraphs of a gold file, one a line, and where their sentences end."""
+    separator = "" if path.stem in UNSPACED else " "
+    parts = [line.split("|") for line in path.read_text(encoding="utf-8").splitlines()]
     ends = [
         [length - len(separator) for length in accumulate(len(text) + len(separator) for text in part)]
         for part in parts

@@ -29,7 +29,7 @@ _BEHIND_DASH = re.compile(r"\s*+[–—―-]++\s*+(\w)")
 _STRAIGHT_QUOTE = re.compile(r"[^\S\n]*+\"(?=\s++(\w++['’.]?|\S)?|\Z)")
 _NEVER_FIRST = frozenset(",;:)]&、，；：）」』》〉】،؛")
 # A quotation in Japanese or Chinese goes on with these: 「…。」と言った.
-_AFTER_QUOTE = frozenset("とというのはがをにでもへや的、，,。；：）」』")
+_AFTER_QUOTE = frozenset("とというのはがをにでもへやだ的、，,。；：）」』")
 
 
 def split_sentences(

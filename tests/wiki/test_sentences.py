@@ -1,4 +1,5 @@
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -118,3 +119,23 @@ def test_hostile_input_takes_no_time(text, lang):
     start = time.process_time()
     split_sentences(text, lang)
     assert time.process_time() - start < 2
+
+
+GOLD = sorted((Path(__file__).resolve().parents[2] / "benchmarks" / "gold" / "sentences").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", GOLD, ids=lambda path: path.stem)
+def test_the_gold_of_a_language(path):
+    separator = "" if path.stem in ("ja", "zh") else " "
+    lines = [line.split("|") for line in path.read_text(encoding="utf-8").splitlines()]
+    right = found = 0
+    for gold in lines:
+        made = sentences(separator.join(gold), path.stem)
+        right += len(set(made) & set(gold))
+        found += len(made)
+        # A sentence alone is one sentence.
+        if made == gold:
+            assert all(sentences(sentence, path.stem) == [sentence] for sentence in made)
+    wanted = sum(map(len, lines))
+    assert wanted >= 60
+    assert 2 * right / (found + wanted) >= 0.95
