@@ -81,7 +81,7 @@ def _on_pair(h: str, t: str) -> list[Column]:
 
 STAGE = Stage(
     table="xlr",
-    version=2,
+    version=3,
     run=run,
     inputs=("cycles", "triples", "entities", "relations"),
     enabled_by="xlr.asked",

@@ -9,17 +9,21 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.xlr.candidates import Candidate, Pair, pair_of
 from kgcorpus.xlr.homonyms import Homonyms
 from kgcorpus.xlr.questions import Question, QuestionWriter
+from kgcorpus.xlr.relations import RelationFacts
 
 
 class Allotment:
     """Asks one pair at a time; what a split has once refused it would always refuse.
 
-    Pairs whose entities share their names count as one pair, for their sentences cannot be told apart.
+    Pairs whose entities share their names count as one pair, for their sentences cannot be told apart: a
+    question about one of them has several answers if another one has another relation, and is not asked.
 
     Args:
         candidates: from each relation to its pairs, from each pair to its candidates, in order of preference.
+        facts: the relations of each pair.
         homonyms: the pairs that are named alike.
-        tally: drops `in_another_split`: pairs, once for each split that would have taken them.
+        tally: drops `in_another_split`: pairs, once for each split that would have taken them; and
+            `several_relations_by_name`: pairs.
     """
 
     def __init__(
@@ -27,12 +31,14 @@ class Allotment:
         candidates: Mapping[str, Sequence[Sequence[Candidate]]],
         writer: QuestionWriter,
         *,
+        facts: RelationFacts,
         homonyms: Homonyms,
         seed: int,
         tally: Tally,
     ) -> None:
         self._candidates, self._writer, self._seed, self._tally = candidates, writer, seed, tally
-        self._alike = homonyms.alike
+        self._only_relation, self._alike = facts.only_relation, homonyms.alike
+        self._ambiguous: set[Pair] = set()
         self._asked_in: dict[Pair, str] = {}
         self._shown_in: defaultdict[Pair, set[str]] = defaultdict(set)
 
@@ -65,7 +71,8 @@ class Allotment:
 
     def _of_relation(self, relation: str, split: str) -> Iterator[Question]:
         for candidates in self._candidates[relation]:
-            if any(pair in self._asked_in for pair in self._alike(pair_of(candidates[0].left_out))):
+            alike = self._alike(pair_of(candidates[0].left_out))
+            if any(pair in self._asked_in for pair in alike) or self._is_ambiguous(alike, candidates[0]):
                 continue
             question = self._take(candidates, split)
             if question is not None:
@@ -73,6 +80,17 @@ class Allotment:
                 for triple in question.context:
                     self._shown_in[pair_of(triple)].add(split)
                 yield question
+
+    def _is_ambiguous(self, alike: Sequence[Pair], candidate: Candidate) -> bool:
+        """Whether a pair that is named like the candidate's has another relation."""
+        relations = {self._only_relation(*pair) for pair in alike}
+        if relations == {candidate.left_out.r}:
+            return False
+        pair = pair_of(candidate.left_out)
+        if pair not in self._ambiguous:
+            self._ambiguous.add(pair)
+            self._tally.drop("several_relations_by_name")
+        return True
 
     def _take(self, candidates: Sequence[Candidate], split: str) -> Question | None:
         """The first candidate that shares no pair with a question of another split."""

@@ -31,9 +31,10 @@ def choose_questions(
 ) -> list[Question]:
     """Draw the questions of each split, as many as asked for or as the graph gives (KMLM, section 4.5).
 
-    A pair is asked about once, and only if it has one relation. A pair asked about in one split stands in no
-    question of another, not even in its context, under its own ids or under others with the same names. Every
-    split takes the relation it has asked for least; the splits fill up in proportion to their sizes.
+    A pair is asked about once, and only if it and all connected pairs of the same names have one relation. A
+    pair asked about in one split stands in no question of another, not even in its context, under its own ids
+    or under others with the same names. Every split takes the relation it has asked for least; the splits
+    fill up in proportion to their sizes.
 
     Args:
         cycles: called twice; gives the rows of the table `cycles`, in any order.
@@ -41,8 +42,9 @@ def choose_questions(
         sizes: questions asked for, by split.
         tally: counts by split: `asked`, `questions`, `answer.<id>` and the largest of these as `majority`,
             `unseen_combination`. Drops: `names_missing` and `several_relations` of a cycle's triples, before
-            any choice; `same_names` (in every language) and `too_few_choices` of candidates that were tried;
-            `in_another_split` of pairs, once for each split that would have taken them.
+            any choice; `several_relations_by_name` of pairs; `same_names` (in every language) and
+            `too_few_choices` of candidates that were tried; `in_another_split` of pairs, once for each split
+            that would have taken them.
     """
     facts = RelationFacts(graph)
     candidates = shortlist(
@@ -64,7 +66,7 @@ def choose_questions(
         tally=tally,
     )
     homonyms = Homonyms(graph, entities, languages)
-    allotment = Allotment(candidates, writer, homonyms=homonyms, seed=seed, tally=tally)
+    allotment = Allotment(candidates, writer, facts=facts, homonyms=homonyms, seed=seed, tally=tally)
     drawn = list(allotment.fill(sizes))
     questions = _mark_unseen(drawn, cycles(), seed)
     for split, size in sizes.items():

@@ -107,15 +107,30 @@ VARIANTS = (
 
 
 def with_homonyms(names, random):
-    """A third of the entities get a name of another, in any of the languages, written in another way."""
-    ids = sorted(names)
+    """A third of the entities get a name of another, in any of the languages, written in another way.
+
+    Returns the names, and from each of these entities to the other.
+    """
+    ids, twins = sorted(names), {}
     for ident in ids[::3]:
-        source = names[random.choice(ids)]
+        twins[ident] = random.choice(ids)
+        source = names[twins[ident]]
         name = random.choice(source[random.choice(sorted(source))])
         lang = random.choice(sorted(names[ident]))
         place = random.randrange(len(names[ident][lang]))
         names[ident][lang][place] = random.choice(VARIANTS)(name)
-    return names
+    return names, twins
+
+
+def facts_of_twins(triples, twins):
+    """The facts of an entity said of its namesake too, where nothing else joins that pair."""
+    joined = {frozenset((h, t)) for h, _, t in triples}
+    for ident, twin in twins.items():
+        for h, r, t in triples:
+            fact = (ident if h == twin else h, r, ident if t == twin else t)
+            pair = frozenset((fact[0], fact[2]))
+            if twin in (h, t) and len(pair) == 2 and pair not in joined:
+                yield fact
 
 
 @cache
@@ -136,9 +151,12 @@ def random_knowledge(seed, *, homonyms=False):
             if random.random() < 0.1:
                 triples.append((ends[1], relation, ends[0]))
     entity_names = {i: unique_names(f"{i}é", random, languages, lacking=0.1) for i in ids}
+    if homonyms:
+        entity_names, twins = with_homonyms(entity_names, random)
+        triples += list(facts_of_twins(triples, twins))
     return Knowledge(
         triples,
-        book("qid", with_homonyms(entity_names, random) if homonyms else entity_names),
+        book("qid", entity_names),
         book("pid", {i: unique_names(i, random, languages, lacking=0.02) for i in relations}),
         languages=languages,
     )

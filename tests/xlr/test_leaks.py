@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kgcorpus.contracts.tally import Tally
 from kgcorpus.xlr import held_out_pairs, is_held_out
 
 from .knowledge import LANGUAGES, check_questions, random_knowledge
@@ -90,6 +91,8 @@ def test_no_homonym_states_a_question_pair_in_training(seed):
             if names_of(knowledge, a) & names[0] and names_of(knowledge, b) & names[1]
         }
         assert set(held_out) == alike
+        # So the answer is the only relation that holds of these names.
+        assert {r for pair in alike for r in knowledge.between[frozenset(pair)]} == {question.left_out.r}
 
 
 def written(knowledge, question):
@@ -100,7 +103,9 @@ def written(knowledge, question):
 
 
 def test_homonyms_are_met_in_the_random_graphs():
-    every = [q for seed in range(4) for q in random_knowledge(seed, homonyms=True).choose()]
+    tally = Tally()
+    every = [q for seed in range(4) for q in random_knowledge(seed, homonyms=True).choose(tally=tally)]
+    assert tally.drops["several_relations_by_name"] > 5
     assert sum(len(question.held_out) > 1 for question in every) > 5
     apart = random_knowledge(0).choose()
     assert all(question.held_out == (question.pair,) for question in apart)
