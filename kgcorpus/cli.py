@@ -147,6 +147,10 @@ def plan(
     set_: Set = None,
     force: Force = False,
     as_json: AsJson = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only check the inputs: first records, models, ids, languages."),
+    ] = False,
 ) -> None:
     """Say what build-corpus would do. Starts no Spark."""
     from kgcorpus.api import build_config
@@ -155,12 +159,31 @@ def plan(
     from pipelines.plan import plan as make_plan
 
     resolved = build_config(config, out, set_ or [])
+    if check:
+        _check_inputs(resolved, targets or [], as_json=as_json)
+        return
     manifest, digests = load_manifest(out), SourceDigests(out)
     steps = make_plan(resolved, out, manifest=manifest, digests=digests, targets=targets or (), force=force)
     if manifest.tables:
         digests.files.save()
     rows = [{"stage": step.stage, "action": step.action, "reason": step.reason} for step in steps]
     _show(rows, as_json, lambda row: f"{row['stage']:<18} {row['action']:<5} {row['reason']}")
+
+
+def _check_inputs(config: Any, targets: list[str], *, as_json: bool) -> None:
+    from pipelines.plan import BY_TABLE, selected
+    from pipelines.preflight import check
+
+    chosen = selected(config, targets)
+    found = check(config, [BY_TABLE[name] for name, reason in chosen.items() if not reason])
+    rows = [{"kind": "n/a", "text": f"{name}: {reason}"} for name, reason in chosen.items() if reason]
+    rows += [{"kind": "warning", "text": redact(text)} for text in found.warnings]
+    rows += [{"kind": "error", "text": redact(str(error))} for error in found.errors]
+    _show(rows, as_json, lambda row: f"{row['kind']:<8} {row['text']}")
+    if found.errors:
+        raise typer.Exit(found.errors[0].exit_code)
+    if not as_json:
+        say(f"checked: {found.checked} inputs and models, nothing stops the build")
 
 
 @app.command(cls=Command)

@@ -120,7 +120,7 @@ def _parse_lists(context: Context, places: list[int]) -> DataFrame:
         bad = on_bad(policy, tally)
         for file in files:
             place = places[file["ordinal"]]
-            parser = _parser(sources[place], languages, limits)
+            parser = parser_of(sources[place], languages, limits)
             for row in read_records(file["path"], parser, tally=tally, on_bad=bad, limits=limits):
                 if isinstance(row, readers.NameRow) and language_key(row.lang) not in serving:
                     tally.drop("other_language")
@@ -155,7 +155,8 @@ def _parse_dumps(context: Context, places: list[int]) -> DataFrame:
     return map_entities(context, paths, draw, _PART)
 
 
-def _parser(source: Source, languages: tuple[str, ...], limits: Limits) -> Any:
+def parser_of(source: Source, languages: Sequence[str], limits: Limits) -> Any:
+    """The parser of a file of labels, relations, descriptions or types, by its field and its first lines."""
     if source.role == "graph.descriptions":
         return readers.parse_description
     if source.role == "graph.types":

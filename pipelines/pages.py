@@ -1,6 +1,6 @@
 """Dumps and text files to the table `pages`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 
@@ -84,25 +84,30 @@ def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
 
 
 def _check_languages(context: Context, dumps: Sequence[Source]) -> None:
-    """Check each dump's `<dbname>` against its configured language.
-
-    Raises:
-        InputError: it is of a wiki in another language.
-    """
     wikis = zip(context.params["wikipedia.lang"], context.params["wikipedia.other_language"], strict=True)
     accepted = {lang for lang, other_language in wikis if other_language}
     for dump in dumps:
-        if dump.lang in accepted:
-            continue
-        with open_input(dump.path, limits=context.limits) as stream:
-            dbname = read_site(stream, lang=dump.lang).dbname
-        code = language_of_dbname(dbname)
-        if code is not None and not is_same_language(code, dump.lang):
-            raise InputError(
-                f"its <dbname> is {dbname}, but the configuration says lang: {dump.lang}",
-                where=dump.path,
-                mend=f"Set lang: {code}, or other_language: true",
-            )
+        check_language(dump, context.limits, accepted=accepted)
+
+
+def check_language(dump: Source, limits: Limits, *, accepted: Collection[str]) -> None:
+    """Read a dump's head and check its `<dbname>` against the configured language.
+
+    Args:
+        accepted: languages whose dumps may be of another wiki.
+
+    Raises:
+        InputError: the dump is of a wiki in another language, or its head cannot be read.
+    """
+    with open_input(dump.path, limits=limits) as stream:
+        dbname = read_site(stream, lang=dump.lang).dbname
+    code = language_of_dbname(dbname)
+    if dump.lang not in accepted and code is not None and not is_same_language(code, dump.lang):
+        raise InputError(
+            f"its <dbname> is {dbname}, but the configuration says lang: {dump.lang}",
+            where=dump.path,
+            mend=f"Set lang: {code}, or other_language: true",
+        )
 
 
 def _with_templates(sites: dict[str, Site], context: Context) -> dict[str, Site]:

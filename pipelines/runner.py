@@ -41,7 +41,9 @@ from pipelines.plan import (
     plan,
     stage_fingerprint,
     unavailable,
+    unavailable_targets,
 )
+from pipelines.preflight import check, left_out
 from pipelines.sources import read_as, tell
 from pipelines.stages import STAGES
 from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
@@ -96,6 +98,9 @@ def build(
         digests.files.save()
         run = [BY_TABLE[step.stage] for step in steps if step.action == "run"]
         tell(config, (source for stage in run for source in sources_of(config, stage.sources)))
+        _check(config, run)
+        if not targets and (reasons := unavailable_targets(config, list(BY_TABLE))):
+            log.info("left out: %s", left_out(reasons))
         manifest.pending = _pending(manifest, steps, complete=not targets)
         started = time.time()
         outcomes: list[Outcome] = []
@@ -112,6 +117,21 @@ def build(
         digests.files.save()
         _write_run(out, started, outcomes)
         return outcomes
+
+
+def _check(config: BuildConfig, stages: Sequence[Stage]) -> None:
+    """Check the sources of the stages that are to run.
+
+    Raises:
+        KgcorpusError: the first of the faults that were found.
+    """
+    found = check(config, stages)
+    for error in found.errors[1:]:
+        log.error("%s", error)
+    if found.errors:
+        raise found.errors[0]
+    for warning in found.warnings:
+        log.warning("%s", warning)
 
 
 def _pending(manifest: Manifest, steps: Sequence[Step], *, complete: bool) -> frozenset[str]:

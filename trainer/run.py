@@ -15,6 +15,7 @@ from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
+from kgcorpus.importance.pretrained import without_progress_bars
 from kgcorpus.mirror import borrowed, copy_from, remember_origin
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim, claim_file, refuse_foreign
@@ -83,13 +84,11 @@ def train(
         hint = known_names(objective, names, listed="The objectives are")
         raise UsageError(f"cannot train {objective!r}", mend=hint)
     from accelerate import Accelerator
-    from transformers.utils.logging import disable_progress_bar
 
     from trainer import loop
     from trainer.ranks import PatientBarrier
 
-    # It would draw a bar for every checkpoint.
-    disable_progress_bar()
+    without_progress_bars()
     tables = OBJECTIVES[objective].tables(config)
     accelerator = Accelerator(mixed_precision="no")
     atexit.register(_leave_group)
@@ -99,6 +98,7 @@ def train(
             local, read = _on_this_disk(corpus, out, tables, fetches=accelerator.is_main_process)
             manifest = load_manifest(local, required=True)
             manifest.check_files(local, read)
+            _require_records(manifest, tables)
             main = accelerator.is_main_process
             if main:
                 _claim(out, objective, config, manifest)
@@ -112,6 +112,23 @@ def train(
         if stopped := loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
             raise end_early(stopped)
     return out / "model"
+
+
+def _require_records(manifest: Manifest, tables: Collection[str]) -> None:
+    """Check that some text is there to train on, before a graph embedding is trained or a text tokenised.
+
+    Raises:
+        InputError: none of the tables with texts has a row of the training split.
+    """
+    texts = [name for name in tables if "text" in TABLES[name].columns]
+    built = [manifest.tables[name] for name in texts if name in manifest.tables]
+    if not any(file.rows for entry in built for file in entry.files if file.split == "train"):
+        names = " ".join(texts)
+        raise InputError(
+            "no records to train on",
+            where=", ".join(texts),
+            mend=f"Run kgcorpus build-corpus {names}; kgcorpus plan {names} says what its inputs lack",
+        )
 
 
 def _tokenize(corpus: Path, tables: Collection[str], tokenizer: "PreTrainedTokenizerFast") -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _KERNELS = ("_attn_implementation", "_experts_implementation")
 
 
+_HUB_SECONDS = 10.0
 # Weights as pickles, in one file or in parts with an index; `kgcorpus convert` reads them.
 WHOLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 
@@ -23,6 +24,38 @@ WHOLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 def has_bin_weights(folder: str | Path) -> bool:
     """Whether the folder holds weights that `kgcorpus convert` reads."""
     return any(Path(folder, name).is_file() for name in (WHOLE, INDEX))
+
+
+def require_on_hub(name: str) -> None:
+    """Check that a model which is no folder is in the hub's cache, or that the hub has it.
+
+    A load would ask the hub for each file several times, and wait longer each time.
+
+    Raises:
+        InputError: the hub has no such model, or cannot be reached within 10 seconds.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if Path(name).exists():
+        return
+    try:
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return
+        HfApi().model_info(name, timeout=_HUB_SECONDS)
+    except Exception as error:  # of the network, of HTTP, of the hub's own kinds
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"it is no folder, and the hub does not give it ({reason})",
+            where=name,
+            mend="Correct the name, or name the folder of a copy",
+        ) from None
+
+
+def without_progress_bars() -> None:
+    """Let transformers draw no bar for every model that it loads."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
 
 def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":

@@ -1,5 +1,6 @@
 """Texts with gold mentions, one JSON object a line (ELEVANT's form), and the linker's score on them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import index
@@ -13,6 +14,8 @@ from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.metrics import f1
 
 Answer = tuple[int, int, str]
+# What ELEVANT writes in the place of an id: mentions of entities without an item, amounts and dates.
+_NO_ENTITY = re.compile(r"(?:unknown|<?nil>?|quantity|datetime)\S*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def _gold_text(row: dict[str, Any]) -> GoldText:
     for label in row["labels"]:
         start, end = map(index, label["span"])
         lesser = label.get("parent") is not None or label.get("optional") or label.get("coref")
-        if label["entity_id"].startswith("Q") and label["entity_id"][1:].isdigit():
+        if not _NO_ENTITY.fullmatch(label["entity_id"]):
             (may if lesser else must).add((start, end, label["entity_id"]))
     text = row["text"]
     if not isinstance(text, str):

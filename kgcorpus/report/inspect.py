@@ -1,6 +1,5 @@
 """Single rows of a table as plain text that a person can read."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,8 @@ Span = tuple[int, int, str]
 
 MAX_TEXT = 1200
 MAX_ITEMS = 12
-_ID = re.compile(r"[QP]\d+")
+# Columns and fields that hold ids of the graph, which may be any strings.
+_IDS = {"qid", "pid", "h", "r", "t", "head", "other", "target", "types", "entities", "category", "answer"}
 
 # Which column's spans are marked in the text, and with what.
 _MARKS: dict[str, tuple[str, Callable[[Row], str]]] = {
@@ -109,7 +109,7 @@ def columns_of(table: str, row: Row, *, label_of: LabelOf) -> dict[str, list[str
             lines = [line for mention in value for line in _trelm_mention(row["text"], mention, label_of)]
             shown[column] = _items(lines) or ["-"]
         elif table not in _MARKS or column not in _IN_TEXT:
-            shown[column] = _value(value, label_of)
+            shown[column] = _value(value, label_of, column)
     return shown
 
 
@@ -123,26 +123,26 @@ def spans_of(table: str, row: Row) -> list[Span] | None:
     return [(span["start"], span["end"], tag(span)) for span in row[column]]
 
 
-def _value(value: Any, label_of: LabelOf) -> list[str]:
-    if isinstance(value, str) and not _ID.fullmatch(value):
+def _value(value: Any, label_of: LabelOf, column: str) -> list[str]:
+    if isinstance(value, str) and column not in _IDS:
         return _lines(value)
     if isinstance(value, list) and value:
-        return _items([_inline(item, label_of) for item in value])
-    return [_inline(value, label_of)]
+        return _items([_inline(item, label_of, column) for item in value])
+    return [_inline(value, label_of, column)]
 
 
-def _inline(value: Any, label_of: LabelOf) -> str:
-    """A value on one line; an id is followed by its label."""
+def _inline(value: Any, label_of: LabelOf, column: str = "") -> str:
+    """A value on one line; an id, known by the column or field it is in, is followed by its label."""
     match value:
         case None | [] | "":
             return "-"
         case {"h": str(h), "r": str(r), "t": str(t)}:
             return _arrow(*(label_of(item) or item for item in (h, r, t)))
         case dict():
-            text = ", ".join(f"{key} {_inline(inner, label_of)}" for key, inner in value.items())
+            text = ", ".join(f"{key} {_inline(inner, label_of, key)}" for key, inner in value.items())
         case list():
-            text = "; ".join(_inline(item, label_of) for item in value)
-        case str() if _ID.fullmatch(value) and (label := label_of(value)):
+            text = "; ".join(_inline(item, label_of, column) for item in value)
+        case str() if column in _IDS and (label := label_of(value)):
             text = f"{value} ({label})"
         case float():
             text = f"{value:.4g}"

@@ -149,7 +149,9 @@ def test_a_source_of_a_later_stage_is_known_after_a_build_that_stopped_in_it(
     config: BuildConfig, tmp_path: Path
 ) -> None:
     labels = tmp_path / "labels.tsv"
-    labels.write_text("Q1\tde\tKöln\n", encoding="latin-1")
+    # Behind the records that are checked before the first stage.
+    good = "".join(f"Q{i}\tde\tUlm\n" for i in range(10_001))
+    labels.write_text(f"{good}Q1\tde\tKöln\n", encoding="latin-1")
     graph = config.graph.model_copy(update={"labels": (str(labels),)})
     stopping = config.model_copy(update={"graph": graph, "on_bad_input": "fail"})
     (tmp_path / "triples.txt").write_text("Q1\tP1\tQ2\n")
