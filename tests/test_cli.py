@@ -142,7 +142,7 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
     }
     assert surface == {
         "build-corpus": ["--config", "--force", "--out", "--set"],
-        "plan": ["--config", "--force", "--json", "--out", "--set"],
+        "plan": ["--check", "--config", "--force", "--json", "--out", "--set"],
         "status": ["--json", "--out"],
         "inspect": ["--json", "--out", "-n"],
         "report": ["--out"],
