@@ -139,7 +139,8 @@ def test_passages_are_whole_sentences_up_to_the_limit(
     built: Built, count_tokens: Callable[[str], int], table: str, limit: int
 ) -> None:
     sentences = iter(built.sentences)
-    before = (0, 0)  # page and tokens of the passage before
+    room = limit - 2  # [CLS] and [SEP]
+    page, words, length = 0, "", 0  # of the passage before
     for row in getattr(built, table):
         inside = []
         while len(" ".join(s.text for s in inside)) < len(row["text"]):
@@ -149,11 +150,12 @@ def test_passages_are_whole_sentences_up_to_the_limit(
         surfaces = [row["text"][m["start"] : m["end"]] for m in row["mentions"]]
         assert surfaces == [s.text[m["start"] : m["end"]] for s in inside for m in s.mentions]
         assert [m["qid"] for m in row["mentions"]] == [m["qid"] for s in inside for m in s.mentions]
+        assert count_tokens(row["text"]) <= room or len(inside) == 1
         tokens = [count_tokens(" " + s.text) for s in inside]
-        assert sum(tokens) <= limit or len(inside) == 1
-        if before[0] == inside[0].page:
-            assert before[1] + tokens[0] > limit  # the sentence did not fit the passage before
-        before = (inside[0].page, sum(tokens))
+        if page == inside[0].page:
+            # The sentence did not fit the passage before, by its own length or by that of the whole.
+            assert max(length + tokens[0], count_tokens(f"{words} {inside[0].text}")) > room
+        page, words, length = inside[0].page, row["text"], sum(tokens)
     assert next(sentences, None) is None
 
 
