@@ -207,7 +207,7 @@ def test_a_dump_without_index_is_split_into_raw_pages(
         row for row in read_pages if row["lang"] == "de" and row["page_id"] > 0
     ]
     (raw,) = (row for row in pq.read_table(tmp_path / "scratch" / "raw-pages").to_pylist() if row["title"])
-    assert (raw["lang"], raw["page_id"], raw["text"]) == ("de", 1, "Die Stadt [[Rom]].")
+    assert (raw["lang"], raw["page_id"], raw["wikitext"]) == ("de", 1, "Die Stadt [[Rom]].")
 
 
 @pytest.mark.parametrize("partitions", [1, 7])
