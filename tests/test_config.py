@@ -107,8 +107,8 @@ def test_a_comment_may_name_any_variable(tmp_path: Path) -> None:
 def test_a_variable_is_data_and_never_syntax(
     tmp_path_factory: pytest.TempPathFactory, form: str, value: str
 ) -> None:
-    path = write(tmp_path_factory.mktemp("c"), f"text: [{{lang: en, path: {form.format('a${V}')}}}]")
-    assert load(BuildConfig, path, variables={"V": value}).text[0].path == f"a{value}"
+    path = write(tmp_path_factory.mktemp("c"), f"text: [{{lang: en, path: {form.format('./${V}')}}}]")
+    assert load(BuildConfig, path, variables={"V": value}).text[0].path == f"./{value}"
 
 
 def test_a_variable_may_be_a_number_or_nothing(tmp_path: Path) -> None:
