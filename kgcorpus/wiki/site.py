@@ -165,6 +165,7 @@ class Site:
         namespaces: casefolded name or alias -> number; the main namespace has none.
         templates: what the user says of templates (`wikitext.templates.read_templates`).
         base: URL of its main page, or "".
+        variant: of `wikitext.variants.variants_of(lang)`; empty for the language's own code.
     """
 
     lang: str
@@ -173,6 +174,7 @@ class Site:
     namespaces: Mapping[str, int]
     templates: tuple[tuple[str, str], ...] = ()
     base: str = ""
+    variant: str = ""
 
     @classmethod
     def of(
@@ -203,6 +205,7 @@ class Site:
             "namespaces": dict(self.namespaces),
             "templates": [list(pair) for pair in self.templates],
             "base": self.base,
+            "variant": self.variant,
         }
 
     @classmethod

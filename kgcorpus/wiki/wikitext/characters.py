@@ -8,7 +8,12 @@ from kgcorpus.wiki.wikitext.blocks import CAPTION, CELL
 # Noncharacters stand for brackets and bars that are text; they have no meaning in any interchange.
 _HIDING = {"[": "\ufdd0", "]": "\ufdd1", "|": "\ufdd2"}
 _HIDDEN = str.maketrans(_HIDING)
-_MARKS = (*_HIDING.values(), CELL, CAPTION)
+# `]]` before markup, which ends the link's letters; the place of a removed template or element; and what
+# nested templates rendered, which must not split the arguments around it.
+LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS = "\ufdd5", "\ufdd6", "\ufdd7", "\ufdd8"
+# Only behind these does anything depend on what was removed.
+LEAVES_HOLE = frozenset(" \t([（,;，、；:：'–-/" + LINK_END + HOLE)
+_MARKS = (*_HIDING.values(), CELL, CAPTION, LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS)
 _SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import characters
-from kgcorpus.wiki.wikitext.markup import Peeled
+from kgcorpus.wiki.wikitext.characters import LINK_END
+from kgcorpus.wiki.wikitext.markup import BRACKET, Peeled
 
 # Letters that follow `]]` and belong to the link, as each language of MediaWiki defines them.
 _TRAILS = {
@@ -23,7 +24,7 @@ _WITHOUT_TRAIL = ("ja", "ko", "zh")
 
 # `[[Rom (Stadt)|]]`, `[[Boston, Massachusetts|]]`: what the pipe trick cuts.
 _PIPE_TRICK = re.compile(r"^[^:]*:(?=.)|\s*[(（][^()（）]*[)）]$|[,，、]\s.*$")
-_STRAY = re.compile(r"\[\[(?:[^\[\]|\n]*\|)?|\]\]")
+_STRAY = re.compile(rf"\[\[(?:[^\[\]|\n]*\|)?|\]\]|{LINK_END}")
 
 
 class Link(NamedTuple):
@@ -43,6 +44,7 @@ class Article:
         kinds: what each line is: paragraph, list, heading, cell or caption.
         balanced: every template, table and link that is opened is closed.
         shallow: no markup is nested deeper than `markup` looks.
+        dropped: as of `Peeled`.
     """
 
     text: str
@@ -50,19 +52,20 @@ class Article:
     kinds: list[str]
     balanced: bool
     shallow: bool
+    dropped: list[str]
 
 
 @cache
 def _pattern(lang: str) -> re.Pattern[str]:
     """Groups: target, label (None without a bar), trail."""
     trail = "()" if lang in _WITHOUT_TRAIL else f"([{_TRAILS.get(lang, 'a-z')}]*)"
-    label = r"(?>(?:[^\[\]\n]++|\[[^\[\]\n]*+\]|\[(?!\[)|\](?!\]))*)"
-    return re.compile(rf"\[\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}")
+    label = rf"(?>(?:[^\[\]\n]++|{BRACKET}|\](?!\]))*)"
+    return re.compile(rf"\[\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}{LINK_END}?+")
 
 
 def link_up(peeled: Peeled, site: Site) -> Article:
     """The article of a text in which links are the only markup left."""
-    text, kinds, balanced, shallow = peeled
+    text, kinds, balanced, shallow, dropped = peeled
     pattern = _pattern(site.lang)
     parts = pattern.split(text)
     links = len(parts) // 4
@@ -92,7 +95,7 @@ def link_up(peeled: Peeled, site: Site) -> Article:
     whole = characters.shown(joined)
     if whole is not joined:
         found = [link._replace(anchor=whole[link.start : link.end]) for link in found]
-    return Article(whole, found, kinds, balanced, shallow)
+    return Article(whole, found, kinds, balanced, shallow, dropped)
 
 
 def _without_strays(text: str, kinds: list[str], pattern: re.Pattern[str]) -> tuple[str, list[str]]:

@@ -1,74 +1,39 @@
-"""How a template that carries text turns into it."""
+"""How templates that carry words turn into text."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
-_PART = re.compile(r"\|((?>(?:[^|\[]++|\[\[[^\[\]]*+\]\]|\[)*))")  # a link's own bar does not end it
+from kgcorpus.wiki.wikitext.arguments import Arguments, Renderer
+from kgcorpus.wiki.wikitext.characters import HOLE
+
 _PLACE = re.compile(r"\{([^{}]+)\}")
-_KEY = re.compile(r"[\w\- ]+")
-_NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:/\d+)?")
-# Few digits: Python refuses to convert thousands of them, and a page may hold any.
-_POSITION = re.compile(r"[1-9]\d{0,3}")
-_MONTH = re.compile(r"0?[1-9]|1[0-2]")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """What stands between a template's bars, stripped; `{{x|1=a}}` is the first positional one.
-
-    Attributes:
-        template: its name, in lower case.
-    """
-
-    template: str
-    positional: list[str] = field(default_factory=list)
-    named: dict[str, str] = field(default_factory=dict)
-
-    def __getitem__(self, n: int) -> str:
-        """The n-th positional argument, counted from 1; empty if absent."""
-        return self.positional[n - 1] if n <= len(self.positional) else ""
-
-    def of(self, key: str) -> str:
-        """The argument of a number or name; empty if absent."""
-        return self[int(key)] if _POSITION.fullmatch(key) else self.named.get(key, "")
-
-
-Renderer = Callable[[Arguments], str]
-
-
-def arguments(template: str, raw: str) -> Arguments:
-    """Parse `raw`, which begins with a bar or is empty."""
-    given = Arguments(template)
-    for part in _PART.findall(raw):
-        before, equals, value = part.partition("=")
-        key = before.strip()
-        if not equals or not _KEY.fullmatch(key):
-            given.positional.append(part.strip())
-        elif key == str(len(given.positional) + 1):
-            given.positional.append(value.strip())
-        else:
-            given.named[key] = value.strip()
-    return given
+_CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]+)*")
 
 
 def first(given: Arguments) -> str:
     """`{{nowrap|text}}`."""
-    return given[1]
+    return given.of("1", "text", "texte", "content")
 
 
 def second(given: Arguments) -> str:
     """`{{lang|fr|texte}}`."""
-    return given[2] or given.named.get("text", "")
+    return given.of("2", "text", "texte")
 
 
 def last(given: Arguments) -> str:
     """`{{transl|ar|ISO|text}}`."""
     return given.positional[-1] if given.positional else ""
+
+
+def nothing(_: Arguments) -> str:
+    """`{{citation needed}}`: marks, references and pronunciations."""
+    return ""
+
+
+def ordinal(given: Arguments) -> str:
+    """`{{XIXe siècle}}`, `{{2e}}`: the template's name is its text."""
+    number, space, noun = given.template.partition(" ")
+    shown = number if number[0].isdigit() else number[:-1].upper() + number[-1]
+    return shown + space + noun
 
 
 def constant(text: str) -> Renderer:
@@ -77,8 +42,8 @@ def constant(text: str) -> Renderer:
 
 
 def filled(text: str) -> Renderer:
-    """`{1} of {year}`: a text with the arguments in their places."""
-    return lambda given: _PLACE.sub(lambda place: given.of(place[1]), text)
+    """`{1} of {year}`: a text with the arguments in their places; parentheses with none go."""
+    return lambda given: _PLACE.sub(lambda place: given.of(place[1]) or HOLE, text)
 
 
 def before(text: str, then: str = "") -> Renderer:
@@ -86,124 +51,183 @@ def before(text: str, then: str = "") -> Renderer:
     return lambda given: f"{text}{given[1]}{given[2] if then else ''}{then}"
 
 
+def circa(given: Arguments) -> str:
+    """`{{circa|1900|1950}}` -> `c. 1900 – c. 1950`."""
+    return " – ".join(f"c. {part}" for part in given.positional if part) or "c."
+
+
+def money(sign: str) -> Renderer:
+    """`{{US$|5|million}}` -> `US$5 million`; a link or a year behind the amount shows nothing."""
+    return lambda given: f"{sign}{given[1]}"
+
+
 def joined(by: str) -> Renderer:
     """`{{chem|H|2|O}}`."""
     return lambda given: by.join(part for part in given.positional if part)
 
 
+def listed(last_one: str) -> Renderer:
+    """`{{hlist|a|b|c}}` -> `a, b, c`; with a word, `a, b and c`."""
+
+    def render(given: Arguments) -> str:
+        parts = [part for part in given.positional if part]
+        if not last_one or len(parts) < 2:
+            return ", ".join(parts)
+        return f"{', '.join(parts[:-1])} {last_one} {parts[-1]}"
+
+    return render
+
+
+def items(given: Arguments) -> str:
+    """`{{ubl|a|b}}`: a list item each."""
+    return "".join(f"\n* {part}" for part in given.positional if part) + "\n"
+
+
+def chemical(given: Arguments) -> str:
+    """`{{chem|SO|4|2-}}` -> `SO42-`."""
+    return "".join(given.positional)
+
+
 def paragraph(given: Arguments) -> str:
     """`{{quote|text}}`, a paragraph of its own."""
-    text = given.named.get("text") or given.named.get("quote") or given[1]
-    return f"\n\n{text}\n\n"
+    text = given.of("text", "quote", "texte", "testo", "1", "contenu")
+    return f"\n\n{text}\n\n" if text else ""
 
 
-_RANGE = {
-    **dict.fromkeys(("-", "–", "—", "&ndash;"), "–"),
-    **dict.fromkeys(("x", "xx", "×", "*"), " × "),
-    **dict.fromkeys(("+/-", "±"), " ± "),
-    **{
-        f"{word}": f" {word} "
-        for word in ("to", "and", "or", "by", "+", "to about", "bis", "a", "e", "à", "et")
-    },
-    **{f"{word}(-)": f" {word} " for word in ("to", "and", "or", "by")},
-}
+def quoted(left: str, right: str, *keys: str) -> Renderer:
+    """`{{"|Text}}` -> `„Text“`."""
 
+    def render(given: Arguments) -> str:
+        text = given.of(*keys) if keys else last(given)
+        return f"{left}{text}{right}" if text else ""
 
-def convert(given: Arguments) -> str:
-    """`{{convert|3|to|5|km|mi}}` -> `3 to 5 km`: number and unit as in the source, without the conversion."""
-    parts = given.positional
-    text, at = given[1], 1
-    while at + 1 < len(parts) and parts[at] in _RANGE:
-        text += _RANGE[parts[at]] + parts[at + 1]
-        at += 2
-    if at < len(parts):
-        text += " " + parts[at]
-    if at + 2 < len(parts) and _NUMBER.fullmatch(parts[at + 1]) and not _NUMBER.fullmatch(parts[at + 2]):
-        text += f" {parts[at + 1]} {parts[at + 2]}"  # 5 ft 6 in
-    return text
-
-
-def value(given: Arguments) -> str:
-    """`{{val|1.23|0.05|e=6|u=kg}}` -> `1.23±0.05×10^6 kg`."""
-    text = given[1]
-    if given[2]:
-        text += f" +{given[2]} {given[3]}" if given[3] else f"±{given[2]}"
-    named = given.named
-    if exponent := named.get("e"):
-        text += f"×10^{exponent}"
-    unit = named.get("u") or named.get("ul") or named.get("upl") or named.get("up")
-    return f"{named.get('p', '')}{text}{' ' + unit if unit else ''}{named.get('s', '')}"
-
-
-def quantity(given: Arguments) -> str:
-    """`{{unité|12|km|2}}` -> `12 km2`: a number and the parts of its unit."""
-    number, *units = given.positional or [""]
-    return number + "".join(unit if _NUMBER.fullmatch(unit) else " " + unit for unit in units if unit)
+    return render
 
 
 def nihongo(given: Arguments) -> str:
     """`{{nihongo|Mount Fuji|富士山|Fujisan}}` -> `Mount Fuji (富士山, Fujisan)`."""
-    original = ", ".join(part for part in (given[2], given[3]) if part)
+    original = ", ".join(part for part in (given[2], given[3], given[4]) if part)
+    after = f" {given[5]}" if given[5] else ""
     if not given[1]:
-        return original
-    return f"{given[1]} ({original})" if original else given[1]
+        return original + after
+    return (f"{given[1]} ({original})" if original else given[1]) + after
 
 
-def date(given: Arguments) -> str:
-    """`{{birth date|1950|3|5|df=y}}` -> `5 March 1950`; without `df`, `March 5, 1950`."""
-    return _date(given, day_first="df" in given.named)
+def korean(given: Arguments) -> str:
+    """`{{Korean|hangul=한국|hanja=韓國|rr=Hanguk}}` -> `한국; 韓國; Hanguk`."""
+    return "; ".join(
+        part for part in (given.of("hangul", "1"), given.of("hanja", "2"), given.of("rr", "3")) if part
+    )
 
 
-def as_of(given: Arguments) -> str:
-    """`{{as of|2010|5|lc=y}}` -> `as of May 2010`."""
-    if "alt" in given.named:
-        return given.named["alt"]
-    word = "since" if "since" in given.named else "as of"
-    word = word if "lc" in given.named else word.capitalize()
-    return f"{word} {_date(given, day_first=given.named.get('df', '').lower() != 'us')}"
+def chinese(given: Arguments) -> str:
+    """`{{zh|t=漢語|s=汉语|p=Hànyǔ}}` -> `漢語; 汉语; Hànyǔ`."""
+    keys = ("c", "t", "s", "p", "w", "j", "l")
+    shown = [given.named.get(key, "") for key in keys] or given.positional
+    return "; ".join(dict.fromkeys(part for part in (*shown, *given.positional) if part and part != "labels"))
 
 
-def _date(given: Arguments, *, day_first: bool) -> str:
-    year, month, day = given[1], given[2], given[3]
-    if _MONTH.fullmatch(month):
-        month = _MONTHS[int(month) - 1]
-    if day and not day_first:
-        return f"{month} {day}, {year}"
-    return " ".join(part for part in (day, month, year) if part)
+def language_tag(given: Arguments) -> str:
+    """`{{lang|fr|texte}}`, `{{lang|texte}}`, `{{langue|la|texte=...}}`."""
+    if text := given.of("2", "text", "texte", "testo", "3"):
+        return text
+    return "" if _CODE.fullmatch(given[1]) else given[1]
 
 
-def fraction(given: Arguments) -> str:
-    """`{{frac|3|1|2}}` -> `3 1/2`."""
-    *whole, above, below = given.positional if len(given.positional) > 1 else ["1", given[1]]
-    return " ".join([*whole, f"{above}/{below}"])
+def with_original(given: Arguments) -> str:
+    """`{{langx|fr|texte|lit=text}}`: the foreign text."""
+    return given.of("2", "1") if given[2] else given[1] if not _CODE.fullmatch(given[1]) else ""
 
 
 def missing_link(given: Arguments) -> str:
     """`{{ill|Name|de|Name|lt=text}}`: a link to an article that may be missing; only its text stays."""
-    named = given.named
-    return named.get("lt") or named.get("texte") or named.get("label") or named.get("fr") or given[1]
+    return given.of("lt", "texte", "trad", "label", "display", "fr", "d", "text", "testo", "1")
+
+
+def linked_other(given: Arguments) -> str:
+    """`{{tsl|en|Title|标题}}`, `{{仮リンク|題|en|Title|label=名}}`: the text, else the local title."""
+    return given.of("label", "4", "3", "2", "1")
 
 
 def ship(given: Arguments) -> str:
-    """`{{USS|Enterprise|CV-6}}` -> `USS Enterprise`."""
-    return f"{given.template.upper()} {given[1]}"
+    """`{{ship|USS|Enterprise|CV-6|6}}` -> `USS Enterprise`: prefix, name, hull number and what is shown."""
+    return _ship(*(given[n] for n in range(1, 5)))
+
+
+def ship_of(given: Arguments) -> str:
+    """`{{USS|Enterprise|CV-6}}` -> `USS Enterprise (CV-6)`: as `ship`, the prefix in the template's name."""
+    return _ship(_PREFIXES.get(given.template, given.template.upper()), *(given[n] for n in range(1, 4)))
+
+
+_PREFIXES = {"hnlms": "HNLMS", "hnoms": "HNoMS", "hswms": "HSwMS"}
+
+
+def _ship(prefix: str, name: str, number: str, form: str) -> str:
+    """Bit 4 of `form` shows the prefix, bit 2 the name, bit 1 the number; without it all are shown."""
+    bits = int(form) if form in ("1", "2", "3", "5", "6") else 7
+    if number and bits & 2:
+        number = f"({number})"
+    return (
+        " ".join(part for part, bit in ((prefix, 4), (name, 2), (number, 1)) if part and bits & bit) or name
+    )
 
 
 def ship_class(given: Arguments) -> str:
-    """`{{sclass|Nimitz|aircraft carrier}}` -> `Nimitz-class aircraft carrier`."""
-    return f"{given[1]}-class {given[2]}"
+    """`{{sclass|Nimitz|aircraft carrier}}` -> `Nimitz-class aircraft carrier`; form 1 is `Nimitz class`."""
+    name, kind, form = given[1], given[2], given[3]
+    shown = {"1": f"{name} class", "2": name, "3": f"{name}-class"}
+    return shown.get(form) or f"{name}-class {kind}".strip()
 
 
 def titled(given: Arguments) -> str:
     """`{{Mme|Curie}}` -> `Mme Curie`."""
-    return f"{given.template.capitalize()} {given[1]}"
+    return f"{given.template.capitalize()} {' '.join(given.positional)}".strip()
 
 
 def french_quotation(given: Arguments) -> str:
     """`{{citation|texte}}` -> `« texte »`."""
-    return f"« {last(given)} »"
+    text = given.of("1", "citation", "texte") if given.template != "citation étrangère" else last(given)
+    return f"« {text} »" if text else ""
 
 
 def reading(given: Arguments) -> str:
     """`{{読み仮名|漢字|かんじ}}` -> `漢字(かんじ)`."""
     return f"{given[1]}({given[2]})" if given[2] else given[1]
+
+
+def verse(given: Arguments) -> str:
+    """`{{bibleverse|Genesis|1:2}}` -> `Genesis 1:2`."""
+    return " ".join(part for part in given.positional[:2] if part)
+
+
+def linked_local(given: Arguments) -> str:
+    """`{{link-en|标题|Title|文字}}` -> `文字`, else `标题`."""
+    return given.of("3", "d", "1")
+
+
+def linked_foreign(given: Arguments) -> str:
+    """`{{tsl|en|Title|标题|文字}}`: the text, else the title here, else the foreign one."""
+    return given.of("d", "4", "3", "2")
+
+
+def bible(given: Arguments) -> str:
+    """`{{Bibel|Mt|5|3-10}}` -> `Mt 5,3-10`."""
+    return f"{given[1]} {','.join(part for part in (given[2], given[3]) if part)}".strip()
+
+
+def sovereign(given: Arguments) -> str:
+    """`{{souverain|Louis XIV}}` -> `Louis XIV`; without an argument the template's name."""
+    return given[1] or given.template
+
+
+def century_es(given: Arguments) -> str:
+    """`{{siglo|XIX}}` -> `siglo XIX`, `{{siglo|V|a}}` -> `siglo V a. C.`, `{{siglo|I||S}}` -> `Siglo I`."""
+    era = {"a": " a. C.", "d": " d. C."}.get(given[2].lower()[:1], "")
+    word = "Siglo" if given[3] == "S" or given.template == "Siglo" else "siglo"
+    return f"{word} {given[1]}{era}"
+
+
+def music(given: Arguments) -> str:
+    """`{{music|flat}}` -> `♭`."""
+    signs = {"flat": "♭", "sharp": "♯", "natural": "♮", "b": "♭", "#": "♯", "time": f"{given[2]}/{given[3]}"}
+    return signs.get(given[1].lower(), given[1])

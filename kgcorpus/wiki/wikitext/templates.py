@@ -1,7 +1,7 @@
 """Templates that carry text of the sentence they stand in; all others are removed.
 
-A user adds to them by a file (`read_templates`); here, add a name, in lower case, to `_EVERYWHERE` or to its
-language, with what renders it.
+A user adds to them by a file (`read_templates`); the built-in ones are data in `template_tables` and
+`template_languages`.
 """
 
 import re
@@ -11,106 +11,19 @@ from functools import cache, lru_cache
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, decoded, headers, read_lines
 from kgcorpus.inputs.headers import is_header
+from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import rendering as to
-from kgcorpus.wiki.wikitext.rendering import Renderer
-
-
-def _table(*groups: tuple[str, Renderer]) -> dict[str, Renderer]:
-    return {name: renderer for names, renderer in groups for name in names.split("|")}
-
-
-_EVERYWHERE = _table(
-    ("convert|cvt|conv", to.convert),
-    ("val", to.value),
-    ("formatnum|num|nts|gaps|nombre", to.first),
-    ("nowrap|nobr|nowr|nobreak|no break|j|sup|sub|smallcaps|sc|var|mvar|math|overline|underline|u", to.first),
-    ("code|mono|tt|kbd|samp|nastaliq|abbr|tooltip|hover title|sic|not a typo|as written", to.first),
-    ("flag|flagcountry|flagu|flagland|small caps|big|small|smaller|large|larger|resize", to.first),
-    ("nobold|noitalic|normal|em|strong|strike", to.first),
-    ("lang|langue|llang|langx|script|rtl-lang|bdo", to.second),
-    ("transl|transliteration|translit|xlit|linktext|pipe|angbr|unicode|polytonic|color|font color", to.last),
-    ("quote|quotation|cquote|bquote|blockquote|rquote", to.paragraph),
-    ("nihongo|nihongo2|nihongo3|nihongo krt", to.nihongo),
-    ("circa|c.|ca.", to.before("c. ")),
-    ("floruit|fl.", to.before("fl. ")),
-    ("as of|asof", to.as_of),
-    ("birth date|birth date and age|birth-date|death date|death date and age|death-date", to.date),
-    ("start date|start date and age|end date|film date|dts", to.date),
-    ("chem|chem2|ce", to.joined("")),
-    ("formatdate", to.joined(" ")),
-    ("frac|fraction|sfrac", to.fraction),
-    ("ill|ill2|ill-wd|interlanguage link|interlanguage link multi|link-interwiki", to.missing_link),
-    ("ship", to.joined(" ")),
-    ("sclass|sclass-|sclass2|sclass2-", to.ship_class),
-    ("hms|uss|hmas|hmcs|hmnzs|rms|ss|ms|mv|sms|css|usns|uscgc|ins|hnlms|hdms|hnoms|hswms", to.ship),
-    ("snd|spnd|spaced ndash|spaced en dash|en dash space|dash", to.constant(" – ")),
-    ("ndash|en dash|endash", to.constant("–")),
-    ("mdash|em dash|emdash", to.constant("—")),
-    ("spaces|space|nbsp|sp|thinsp|thin space|hair space|0|figure space|pad", to.constant(" ")),
-    ("·|•|bullet|dot|middot", to.constant(" · ")),
-    ("!", to.constant("|")),
-    ("=", to.constant("=")),
-    ("'|apostrophe", to.constant("'")),
-    ("'s", to.constant("'s")),
-    ("okina", to.constant("ʻ")),
-    ("pi", to.constant("π")),
-    ("minus", to.constant("−")),
-    ("times", to.constant("×")),
-    ("plusmn|±", to.before("±")),
-    ("us$|usd", to.before("US$")),
-    ("a$|aud", to.before("A$")),
-    ("c$|cad", to.before("C$")),
-    ("£|gbp|pound sterling", to.before("£")),
-    ("€|eur|euro", to.before("€")),
-    ("¥|jpy|yen", to.before("¥")),
-    ("inr|indian rupee|₹", to.before("₹")),
-)
-
-_BY_LANGUAGE: Mapping[str, dict[str, Renderer]] = {
-    "de": _table(("zahl|maß", to.quantity), ("zitat", to.paragraph), ("datum", to.joined(" "))),
-    "es": _table(
-        ("unidad|esd", to.quantity),
-        ("siglo", to.before("siglo ")),
-        ("fecha", to.joined(" ")),
-        ("enlace interlingüe|bandera2", to.first),
-        ("cita", to.paragraph),
-        ("convertir", to.convert),
-    ),
-    "fr": _table(
-        ("unité|unite|nb|nombre|num|heure|monnaie", to.quantity),
-        ("s|siècle", to.before("", then=" siècle")),
-        (
-            "s-|-s-|-s|rom-maj|romains|abréviation|abrd|pc|petites capitales|terme défini|japonais",
-            to.joined(""),
-        ),
-        ("av jc|avjc|-av jc", to.constant("av. J.-C.")),
-        ("date|date-|date de naissance|date de décès", to.joined(" ")),
-        ("1er|ier", to.constant("1er")),
-        ("1re|ire", to.constant("1re")),
-        ("lien", to.missing_link),
-        ("citation|citation étrangère|guil", to.french_quotation),
-        ("n°|numéro", to.before("no ")),
-        ("mme|mlle|mgr|dr|st|ste|pr|m.", to.titled),
-    ),
-    "it": _table(("m|unità", to.quantity), ("citazione", to.paragraph), ("ta|bandiera2", to.first)),
-    "ja": _table(
-        ("読み仮名|読み仮名 ruby不使用|ルビ|ruby", to.reading),
-        ("仮リンク", to.missing_link),
-        ("補助漢字フォント|cjkv|拡張漢字|要出典範囲", to.first),
-    ),
-    "ko": _table(("임시링크|번역", to.first)),
-    "nl": _table(("citaat", to.paragraph)),
-    "vi": _table(("đổi|chuyển đổi", to.convert), ("liên kết ngôn ngữ", to.missing_link)),
-    "zh": _table(
-        ("internal link helper|tsl", to.last),
-        ("le|link-en|link-ja|link-de|link-fr|link-ko|link-es|link-it|link-vi|link-nl|僻字", to.first),
-        ("外语|外語", to.second),
-    ),
-}
+from kgcorpus.wiki.wikitext.arguments import Renderer, arguments
+from kgcorpus.wiki.wikitext.template_languages import BY_LANGUAGE
+from kgcorpus.wiki.wikitext.template_tables import EVERYWHERE
 
 # `{{lang-fr|texte}}`; in German `{{frS|texte}}`.
 _NAMED_FOR_LANGUAGE = re.compile(r"lang-[a-z\-]+|(?:cs|da|el|en|es|fr|grc|hu|it|ja|la|nl|pl|pt|ru|sv|tr)s")
+# `{{XIXe siècle}}`, `{{2e}}`: French templates whose name is their text.
+_ORDINAL = re.compile(r"[ivxlcdm]+e(?: siècle)?|\d{1,4}(?:er?|re|ème|nde?)")
 _FUNCTION = re.compile(r"\s*+(formatnum|lc|uc|lcfirst|ucfirst)\s*+:(.*)", re.DOTALL | re.IGNORECASE)
+_SUBSTITUTED = ("safesubst:", "subst:", "msg:")
+_NAMESPACE = 10
 _CASES: Mapping[str, Callable[[str], str]] = {"lc": str.lower, "uc": str.upper}
 
 
@@ -120,7 +33,7 @@ def renderers(lang: str, added: Sequence[tuple[str, str]] = ()) -> dict[str, Ren
     Args:
         added: of `read_templates`.
     """
-    known = {**_EVERYWHERE, **_BY_LANGUAGE.get(lang, {})}
+    known = {**EVERYWHERE, **BY_LANGUAGE.get(lang, {})}
     for name, text in added:
         known[name] = known[text[1:]] if text.startswith("=") else to.filled(text)
     return known
@@ -161,25 +74,47 @@ def read_templates(path: str, lang: str, *, limits: Limits = DEFAULT_LIMITS) -> 
     return tuple(added)
 
 
-@cache
-def renderer(lang: str, added: tuple[tuple[str, str], ...]) -> Callable[[str, str], str]:
-    """What renders one template without templates inside, from two texts; empty if it carries none.
+def renderer(site: Site) -> Callable[[str, str], str | None]:
+    """Return what renders one template of a site: (name, arguments) -> text, or None if none is known.
 
-    They are its name, as written, up to the first bar, and the rest, beginning with a bar, or empty.
+    The name is as written, up to the first bar; the arguments begin with a bar, or are empty.
     """
+    prefixes = tuple(sorted(f"{name}:" for name, number in site.namespaces.items() if number == _NAMESPACE))
+    return _renderer(site.lang, site.templates, prefixes)
+
+
+def _family(key: str, lang: str) -> Renderer | None:
+    """What renders a template of a family that has too many names to list."""
+    if _NAMED_FOR_LANGUAGE.fullmatch(key):
+        return to.first
+    if lang == "fr" and _ORDINAL.fullmatch(key):
+        return to.ordinal
+    return None
+
+
+@cache
+def _renderer(
+    lang: str, added: tuple[tuple[str, str], ...], prefixes: tuple[str, ...]
+) -> Callable[[str, str], str | None]:
     known = renderers(lang, added)
 
     @lru_cache(maxsize=10_000)
     def of(name: str) -> tuple[str, Renderer | None]:
-        key = name.strip().replace("_", " ").lower()
-        return key, known.get(key) or (to.first if _NAMED_FOR_LANGUAGE.fullmatch(key) else None)
+        key = " ".join(name.replace("_", " ").split()).lower()
+        for prefix in _SUBSTITUTED if ":" in key else ():
+            key = key.removeprefix(prefix).lstrip()
+        for prefix in prefixes if ":" in key else ():
+            key = key.removeprefix(prefix).lstrip()
+        return key, known.get(key) or _family(key, lang)
 
-    def render(name: str, raw: str) -> str:
+    def render(name: str, raw: str) -> str | None:
         key, found = of(name)
+        if found is to.nothing:
+            return ""
         if found is not None:
-            return found(to.arguments(key, raw))
+            return found(arguments(key, raw))
         if ":" in key and (function := _FUNCTION.fullmatch(name)):
             return _CASES.get(function[1].lower(), str)(function[2].strip())
-        return ""
+        return None
 
     return render

@@ -1,0 +1,180 @@
+"""Templates and parameters, from one pass over the braces, matched as MediaWiki's preprocessor does.
+
+A run of braces is opened as a whole, and closed two (a template) or three (a parameter) at a time, innermost
+first; single braces are text.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kgcorpus.wiki.wikitext.characters import HOLE, LEAVES_HOLE, LINK_END, SOFT_BAR, SOFT_EQUALS
+
+# Templates nested deeper than this go unrendered, so that no text is copied more often.
+_MOST_LEVELS = 40
+
+_UNCLOSED, _UNOPENED = re.compile(r"\{\{[^\n]*+"), re.compile(r"\}\}+")
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A run of opening braces.
+
+    Attributes:
+        before: the text before it.
+        braces: how many are not closed yet.
+        start: index of the first piece inside.
+        levels: templates nested inside, one in another.
+        dropped: names of templates inside that rendered as nothing.
+    """
+
+    before: str
+    braces: int
+    start: int
+    levels: int = 0
+    dropped: list[str] | None = None
+
+
+@dataclass(slots=True)
+class Expanded:
+    """Text without braces of templates.
+
+    Attributes:
+        balanced: every run of braces that is opened is closed; else the rest of its line is gone.
+        shallow: no template is nested deeper than 40 levels.
+        dropped: names of the templates within lines of other text that rendered as nothing, each use.
+    """
+
+    text: str
+    balanced: bool
+    shallow: bool
+    dropped: list[str]
+
+
+def expand(text: str, render: Callable[[str, str], str | None], *, variants: bool) -> Expanded:
+    """Replace templates by what they render as, and parameters by their defaults.
+
+    Args:
+        render: (name, arguments that begin with a bar, or nothing) -> text; None for a template that carries
+            no text known here.
+        variants: the wiki has language conversion: in `-{{{x}}}-` a template stands in `-{` and `}-`.
+    """
+    first, runs = _runs(text)
+    stack = _Stack(first, render, variants=variants)
+    for braces, after in runs:
+        if braces > 0:
+            stack.open(braces, after)
+        else:
+            stack.close(-braces, after)
+    expanded = "".join(stack.out)
+    balanced = stack.balanced and not stack.opened
+    if not balanced:
+        expanded = _UNOPENED.sub("", _UNCLOSED.sub("", expanded))
+    expanded = expanded.replace(SOFT_BAR, "|").replace(SOFT_EQUALS, "=")
+    return Expanded(expanded, balanced, stack.shallow, stack.dropped)
+
+
+class _Stack:
+    """The runs that are open, and the pieces of text made so far."""
+
+    def __init__(self, first: str, render: Callable[[str, str], str | None], *, variants: bool) -> None:
+        self.out = [first]
+        self.opened: list[_Opened] = []
+        self.dropped: list[str] = []
+        self.shallow = self.balanced = True
+        self._before = first
+        self._render = render
+        self._variants = variants
+
+    def open(self, braces: int, after: str) -> None:
+        """Take a run of opening braces and the text behind it."""
+        self.out.append("{" * braces)
+        self.opened.append(_Opened(self._before, braces, len(self.out)))
+        self.out.append(after)
+        self._before = after
+
+    def close(self, braces: int, after: str) -> None:
+        """Take a run of closing braces and the text behind it."""
+        while braces > 1 and self.opened:
+            frame = self.opened[-1]
+            closed = 3 if braces > 2 and frame.braces > 2 else 2
+            if self._variants and closed == braces == frame.braces and after.startswith("-"):
+                closed = 2
+            braces -= closed
+            self._replace(frame, closed, after)
+        if braces:
+            self.out.append("}" * braces)
+            self.balanced = self.balanced and braces == 1
+        self.out.append(after)
+        self._before = after
+
+    def _replace(self, frame: _Opened, closed: int, after: str) -> None:
+        """Put what the template or parameter renders as in the place of its pieces."""
+        out, start = self.out, frame.start
+        content = out[start] if len(out) == start + 1 else "".join(out[start:])
+        del out[start:]
+        frame.braces -= closed
+        out[-1] = "{" * frame.braces
+        if frame.braces < 2:
+            self.opened.pop()
+        above = self.opened[-1] if self.opened else None
+        dropped, frame.dropped = frame.dropped, None
+        name, bar, rest = content.partition("|")
+        shown = rest if closed == 3 else self._shown(frame, name, bar + rest)
+        if above and above.levels < frame.levels:
+            above.levels = frame.levels
+        if shown:
+            if above and ("|" in shown or "=" in shown):
+                shown = shown.replace("|", SOFT_BAR).replace("=", SOFT_EQUALS)
+            out.append(shown + LINK_END if shown.endswith("]]") else shown)
+        elif not frame.before or frame.before[-1] in LEAVES_HOLE:
+            out.append(HOLE)
+        if shown is None:
+            dropped = [name] if "\n" not in content and _is_inline(frame.before, after) else None
+        if dropped and above and above.dropped is None:
+            above.dropped = dropped
+        elif dropped:
+            names = above.dropped if above and above.dropped is not None else self.dropped
+            names += dropped
+
+    def _shown(self, frame: _Opened, name: str, rest: str) -> str | None:
+        frame.levels += 1
+        if frame.levels > _MOST_LEVELS:
+            self.shallow = False
+            return ""
+        return self._render(name, rest)
+
+
+def _runs(text: str) -> tuple[str, list[tuple[int, str]]]:
+    """The text before the first run of two or more braces, and each run with the text behind it.
+
+    A run is its number of braces, negative for closing ones. Splitting strings is faster than a pattern.
+    """
+    first, *opened = text.split("{{")
+    first, *closed = first.split("}}")
+    runs = [(-braces, after) for braces, after in _joined(closed, "}")]
+    for braces, segment in _joined(opened, "{"):
+        inside, *closed = segment.split("}}")
+        runs.append((braces, inside))
+        runs += [(-closing, after) for closing, after in _joined(closed, "}")]
+    return first, runs
+
+
+def _joined(parts: list[str], brace: str) -> Iterator[tuple[int, str]]:
+    """The parts behind pairs of braces, the pairs that touch joined to one run."""
+    braces = 2
+    last = len(parts) - 1
+    for n, part in enumerate(parts):
+        if not part and n < last:
+            braces += 2
+        elif part[:1] == brace:
+            yield braces + 1, part[1:]
+            braces = 2
+        else:
+            yield braces, part
+            braces = 2
+
+
+def _is_inline(before: str, after: str) -> bool:
+    """Whether other text stands beside the template on its line."""
+    return bool(after[:1].strip()) or bool(before[-4:].rpartition("\n")[2].strip(" *#:;"))

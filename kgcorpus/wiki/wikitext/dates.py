@@ -1,0 +1,130 @@
+"""How templates of dates, times, ages and centuries turn into text."""
+
+import re
+from collections.abc import Mapping
+
+from kgcorpus.wiki.wikitext.arguments import Arguments, Renderer
+
+_MONTH = re.compile(r"0?[1-9]|1[0-2]", re.ASCII)
+_YEAR, _DAY = re.compile(r"-?\d{1,5}", re.ASCII), re.compile(r"\d{1,2}(?:er|[.ºo])?", re.ASCII)
+_FEW_DIGITS = re.compile(r"\d{1,4}", re.ASCII)
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
+_NAMES = {
+    "en": "January February March April May June July August September October November December",
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "nl": "januari februari maart april mei juni juli augustus september oktober november december",
+}
+MONTHS: Mapping[str, list[str]] = {
+    **{lang: names.split() for lang, names in _NAMES.items()},
+    "vi": [f"tháng {n}" for n in range(1, 13)],
+}
+# Day, month and year of each language.
+_FORMS = {"de": "{}. {} {}", "es": "{} de {} de {}", "vi": "{} {} năm {}"}
+
+
+def day_first(lang: str, given: Arguments) -> str:
+    """`{{fecha|17|10|1973}}` -> `17 de octubre de 1973`; words behind the date are left out."""
+    parts = [part for part in given.positional if part]
+    if parts and (iso := _ISO.fullmatch(parts[0])):
+        parts = [iso[3], iso[2], iso[1]]
+    elif len(parts) > 2 and _YEAR.fullmatch(parts[0]) and len(parts[0]) > 2:
+        parts[:3] = parts[2::-1]
+    return written(lang, *parts[:3])
+
+
+def written(lang: str, *parts: str) -> str:
+    """Day, month and year, or the last two or one of them, with the month's name."""
+    names = MONTHS.get(lang, MONTHS["en"])
+    shown = list(parts)
+    for at in range(len(shown)):
+        is_month = _MONTH.fullmatch(shown[at]) and at == len(shown) - 2
+        if is_month and len(shown) > 1:
+            shown[at] = names[int(shown[at]) - 1]
+    if len(shown) == 3 and lang in _FORMS:
+        return _FORMS[lang].format(shown[0].lstrip("0").rstrip("."), *shown[1:])
+    if len(shown) == 2 and lang == "es":
+        return " de ".join(shown)
+    if shown and _DAY.fullmatch(shown[0]) and len(shown) > 1:
+        shown[0] = shown[0].lstrip("0")
+    return " ".join(shown)
+
+
+def date(given: Arguments) -> str:
+    """`{{birth date|1950|3|5|df=y}}` -> `5 March 1950`; without `df`, `March 5, 1950`."""
+    return _english(given.positional[:3], day_first="df" in given.named)
+
+
+def date_and_age(given: Arguments) -> str:
+    """`{{death date and age|1998|5|14|1915|12|12}}` -> `May 14, 1998 (aged 82)`."""
+    years = _years(given.positional[3:6], given.positional[:3])
+    return date(given) + (f" (aged {years})" if years else "")
+
+
+def age(given: Arguments) -> str:
+    """`{{age|1915|12|12|1998|5|14}}` -> `82`; without a second date it depends on the reader's day."""
+    return _years(given.positional[:3], given.positional[3:6])
+
+
+def _years(birth: list[str], end: list[str]) -> str:
+    dates = [tuple(map(int, given)) for given in (birth, end) if all(map(_FEW_DIGITS.fullmatch, given))]
+    if len(dates) < 2 or not all(len(given) == 3 for given in dates):
+        return ""
+    first, last = dates
+    return str(last[0] - first[0] - (last[1:] < first[1:]))
+
+
+def as_of(given: Arguments) -> str:
+    """`{{as of|2010|5|lc=y}}` -> `as of May 2010`."""
+    if "alt" in given.named:
+        return given.named["alt"]
+    word = "since" if "since" in given.named else "as of"
+    word = word if "lc" in given.named else word.capitalize()
+    shown = _english(given.positional[:3], day_first=given.named.get("df", "").lower() != "us")
+    return f"{word} {shown}{given.named.get('post', '')}"
+
+
+def _english(parts: list[str], *, day_first: bool) -> str:
+    year, month, day = (*parts, "", "", "")[:3]
+    if _MONTH.fullmatch(month):
+        month = MONTHS["en"][int(month) - 1]
+    day = day.lstrip("0")
+    if day and not day_first:
+        return f"{month} {day}, {year}"
+    return " ".join(part for part in (day, month, year) if part)
+
+
+def time_of_day(given: Arguments) -> str:
+    """`{{heure|20|30}}` -> `20 h 30`, `{{heure|1|2|3}}` -> `1 h 2 min 3 s`."""
+    parts = given.positional
+    if len(parts) < 3:
+        return " h ".join(part for part in parts if part) if len(parts) > 1 and parts[1] else f"{given[1]} h"
+    return " ".join(f"{n} {name}" for n, name in zip(parts, ("h", "min", "s"), strict=False) if n)
+
+
+def duration(given: Arguments) -> str:
+    """`{{durée|1|30}}` -> `1 h 30 min`; hours, minutes and seconds."""
+    names = ("h", "min", "s")
+    return " ".join(f"{n} {name}" for n, name in zip(given.positional, names, strict=False) if n)
+
+
+def centuries(between: str, *, before: str = "", one: str = "siècle", more: str = "siècles") -> Renderer:
+    """`{{s2|XIX|e|XX|e}}` -> `XIXe et XXe siècles`, `{{sp|XIX|e|au|XX|e|s}}` -> `XIXe au XXe siècles`."""
+
+    def render(given: Arguments) -> str:
+        numbers: list[str] = []
+        word = between
+        parts = [part for part in given.positional if part]
+        for part in parts:
+            if part in ("au", "à", "et", "ou", "-", "–"):
+                word = part if part in "-–" else f" {part} "
+            elif part in ("e", "er", "ème", "re", "s", ""):
+                numbers[-1:] = [numbers[-1] + part] if numbers and part != "s" else numbers[-1:]
+            else:
+                numbers.append(part)
+        noun = more if len(numbers) > 1 else one
+        return f"{before}{word.join(numbers)}{' ' + noun if noun else ''}"
+
+    return render

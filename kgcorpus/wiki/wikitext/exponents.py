@@ -1,0 +1,36 @@
+"""`<sup>` and `<sub>` that carry a number's value: exponents and fractions."""
+
+import re
+
+# `10<sup>6</sup>` is a power; `1<sup>st</sup>`, `XIX<sup>e</sup>` and `Ca<sup>2+</sup>` are none.
+_POWER = r"[+\-−–]?(?:\d+(?:[.,/⁄]\d+)?|\d*[nkxyzjpq](?:[+\-−–]\d+)?)"
+# A pattern that begins with a character is found fast; what stands before it is looked at after it.
+_SUP, _SUB = r"<[sS][uU][pP]", r"<[sS][uU][bB]"
+_BASE = r"(?:(?<=[\w)\]'\ufdd5]<sup)|(?<=</i><sup)|(?<=</sub><sup)|(?<=</var><sup))"
+_EXPONENT = re.compile(
+    rf"{_SUP}(?i:{_BASE}(?:\s[^<>]*+)?>\s*+(?:''|<(?:i|var)>)?({_POWER})(?:''|</(?:i|var)>)?\s*</sup\s*>)"
+)
+_FRACTION = re.compile(
+    rf"{_SUP}(?:\s[^<>]*+)?>\s*+(\d{{1,9}})\s*+</[sS][uU][pP]\s*>(?:/|⁄|&frasl;|&#8260;)"
+    rf"{_SUB}(?:\s[^<>]*+)?>\s*+(\d{{1,9}})\s*+</[sS][uU][bB]\s*>"
+)
+
+
+def exponents_shown(text: str) -> str:
+    """Write powers as `10^6` (`m²` and `m³` for a letter's square and cube) and fractions as `1/2`."""
+    if "<sup" not in text and "<SUP" not in text:
+        return text
+    return _EXPONENT.sub(_power, _FRACTION.sub(_fraction, text))
+
+
+def _power(found: re.Match[str]) -> str:
+    before = found.string[found.start() - 1]
+    power = found[1]
+    if power in ("2", "3") and (before.isalpha() or before in "]\ufdd5"):
+        return "²" if power == "2" else "³"
+    return f"^{power}"
+
+
+def _fraction(found: re.Match[str]) -> str:
+    whole = found.string[found.start() - 1].isdecimal()
+    return f"{' ' if whole else ''}{found[1]}/{found[2]}"

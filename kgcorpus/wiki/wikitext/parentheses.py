@@ -1,0 +1,54 @@
+"""What removed templates and elements leave of parentheses and lists: `(; born 1950)`, `(, )`, `a, , b`."""
+
+import re
+
+from kgcorpus.wiki.wikitext.characters import HOLE
+
+_CLOSING = {"(": ")", "（": "）", "[": "]"}
+_SEPARATORS = ",;，、；"
+_RUN = f" \t:：/–-{_SEPARATORS}"
+_HOLES = re.compile(rf"{HOLE}(?:[ \t]*+{HOLE})++")
+_LONGEST_RUN = 16
+
+
+def without_holes(text: str) -> str:
+    """Remove the marks of what was removed, with the separators and parentheses that are empty without it."""
+    if HOLE not in text:
+        return text
+    first, *parts = _HOLES.sub(HOLE, text).split(HOLE)
+    core = first.rstrip(_RUN)
+    out = [core]
+    tail = first[len(core) :]
+    for part in parts:
+        rest = part.lstrip(_RUN)
+        head = part[: len(part) - len(rest)]
+        if not rest:
+            tail = (tail + head)[:_LONGEST_RUN]
+            continue
+        before, after = out[-1][-1:], rest[0]
+        if before in _CLOSING:
+            if after == _CLOSING[before]:
+                out[-1] = out[-1][:-1]
+                rest = rest[1:]
+        elif after in ")）]":
+            pass
+        else:
+            out.append(_between(tail, head, after))
+        core = rest.rstrip(_RUN)
+        out.append(core)
+        tail = rest[len(core) :]
+    return "".join([*out, tail])
+
+
+def _between(tail: str, head: str, after: str) -> str:
+    """What stays of the separators before and behind a hole."""
+    if not tail and not head:
+        return ""
+    left, right = ([mark for mark in run if mark in _SEPARATORS] for run in (tail, head))
+    if left and right:
+        kept = next((mark for mark in left + right if mark in ";；"), left[0])
+        return kept + (" " if head.endswith((" ", "\t")) else "")
+    if head.lstrip(" \t")[:1] in (",", ";") or (not head and after in ".,;"):
+        tail = tail.rstrip(" \t")
+        head = head.lstrip(" \t")
+    return tail + head

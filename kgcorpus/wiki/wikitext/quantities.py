@@ -1,0 +1,221 @@
+"""How templates of numbers, units and money turn into text; exponents are `<sup>`, as in MediaWiki's HTML."""
+
+import re
+
+from kgcorpus.wiki.wikitext.arguments import Arguments
+
+_NUMBER = re.compile(r"[+\-−]?[\d.,\u00a0]+(?:/\d+)?|[+\-−]?\d+\+\d+/\d+")
+_SIGNED = re.compile(r"[+\-−]?\d+")
+_UNIT = re.compile(r"(?<=[A-Za-zµμΩ°])([-−]?[1-9])(?![\w°])")
+
+_DASHES = dict.fromkeys(("-", "–", "—", "&ndash;", "to(-)"), "–")
+_SIGNS = dict.fromkeys(("x", "xx", "×", "*"), " × ") | dict.fromkeys(("+/-", "±", "+/−"), " ± ")
+_WORDS = {
+    word: f" {word} "
+    for word in (
+        "to",
+        "and",
+        "or",
+        "by",
+        "+",
+        "to about",
+        "bis",
+        "a",
+        "e",
+        "à",
+        "et",
+        "y",
+        "o",
+        "và",
+        "tot",
+        "en",
+    )
+}
+_RANGE = {**_DASHES, **_SIGNS, **_WORDS, **{f"{word}(-)": f" {word} " for word in ("and", "or", "by")}}
+
+# Codes of `convert` that are not what a reader sees; all others are shown as they are.
+_UNITS = {
+    "c": "°C",
+    "f": "°F",
+    "r": "°R",
+    "c-change": "°C",
+    "f-change": "°F",
+    "sqmi": "sq mi",
+    "sqkm": "km2",
+    "sqft": "sq ft",
+    "sqyd": "sq yd",
+    "sqin": "sq in",
+    "sqm": "m2",
+    "sqcm": "cm2",
+    "cuft": "cu ft",
+    "cuyd": "cu yd",
+    "cuin": "cu in",
+    "cumi": "cu mi",
+    "usgal": "US gal",
+    "impgal": "imp gal",
+    "u.s.gal": "US gal",
+    "imp.gal": "imp gal",
+    "usoz": "US fl oz",
+    "impoz": "imp fl oz",
+    "usfloz": "US fl oz",
+    "impfloz": "imp fl oz",
+    "lt": "long tons",
+    "st": "short tons",
+    "t": "t",
+    "mt": "t",
+    "nmi": "nmi",
+    "kph": "km/h",
+    "lbf.ft": "lbf⋅ft",
+    "n.m": "N⋅m",
+    "kw.h": "kW⋅h",
+    "kwh": "kWh",
+    "persqmi": "/sq mi",
+    "pd/sqmi": "/sq mi",
+    "pd/sqkm": "/km2",
+    "/sqmi": "/sq mi",
+    "/sqkm": "/km2",
+}
+_CASED = {"ST": "short tons", "LT": "long tons", "st": "st", "C": "°C", "F": "°F", "K": "K"}
+
+
+def unit(code: str) -> str:
+    """A unit as a reader sees it: `km2` -> `km<sup>2</sup>`, `sqmi` -> `sq mi`, `C` -> `°C`."""
+    return _UNIT.sub(r"<sup>\1</sup>", _CASED.get(code) or _UNITS.get(code.lower(), code))
+
+
+def convert(given: Arguments) -> str:
+    """`{{convert|3|to|5|km|mi}}` -> `3 to 5 km`: number and unit as in the source, without the conversion."""
+    parts = given.positional
+    text, at = _plus_fraction(given[1]), 1
+    while at + 1 < len(parts) and (between := _range(parts[at])):
+        text += between + _plus_fraction(parts[at + 1])
+        at += 2
+    adjective = "-" if given.named.get("adj") in ("on", "mid", "pre", "ri1") else " "
+    if at < len(parts) and parts[at]:
+        shown = unit(parts[at])
+        text += shown if shown[0] == "/" else adjective + shown
+    if at + 2 < len(parts) and _NUMBER.fullmatch(parts[at + 1]) and not _NUMBER.fullmatch(parts[at + 2]):
+        text += f" {parts[at + 1]} {unit(parts[at + 2])}"  # 5 ft 6 in
+    return text
+
+
+def _range(word: str) -> str:
+    if word in _RANGE:
+        return _RANGE[word]
+    # `{{convert|5|, then|6|m}}`: a comma begins any other word between two numbers.
+    return f"{word} " if word.startswith(",") else ""
+
+
+def _plus_fraction(number: str) -> str:
+    """`5+1/2` -> `5 1/2`."""
+    whole, plus, part = number.partition("+")
+    return f"{whole} {part}" if plus and whole and "/" in part else number.replace("//", "/")
+
+
+def value(given: Arguments) -> str:
+    """`{{val|1.23|0.05|e=6|u=kg}}` -> `1.23±0.05×10^6 kg`; `{{val|5|to|7|u=m}}` -> `5 to 7 m`."""
+    parts, named = given.positional, given.named
+    text, at = given[1], 1
+    while at + 1 < len(parts) and parts[at] in _RANGE:
+        text += _RANGE[parts[at]] + parts[at + 1]
+        at += 2
+    above, below = (*parts[at : at + 2], "", "")[:2]
+    if above:
+        text += f" +{above} −{below.lstrip('-−')}" if below else above if above[0] == "(" else f"±{above}"
+    if parenthesis := named.get("end"):
+        text += parenthesis
+    if exponent := named.get("e"):
+        text += f"{'×' if text else ''}10<sup>{exponent}</sup>"
+    shown = given.of("u", "ul", "up", "upl")
+    per = given.of("up", "upl") if given.of("u", "ul") else ""
+    over = f"/{unit(per)}" if per else ""
+    space = "" if shown[:1] in ("%", "°", "′", "″") and shown[:2] not in ("°C", "°F") else " "
+    return f"{named.get('p', '')}{text}{space + _dotted(shown) if shown else ''}{over}{named.get('s', '')}"
+
+
+def _dotted(code: str) -> str:
+    return unit(code.replace(".", "⋅") if re.fullmatch(r"[A-Za-z]+\.[A-Za-z]+\d?", code) else code)
+
+
+def gaps(given: Arguments) -> str:
+    """`{{gaps|299|792|458|u=m}}` -> `299792458 m`: the gaps are no characters."""
+    named = given.named
+    text = "".join(given.positional)
+    if exponent := named.get("e"):
+        text += f"×{named.get('base', '10')}<sup>{exponent}</sup>"
+    left = f"{named['lhs']} = " if "lhs" in named else ""
+    right = f" = {named['rhs']}" if "rhs" in named else ""
+    shown = given.of("u")
+    return f"{left}{text}{' ' + unit(shown) if shown else ''}{right}"
+
+
+def power_of_ten(given: Arguments) -> str:
+    """`5.98{{e|24}}` -> `5.98×10^24`."""
+    return f"×10<sup>{given[1]}</sup>" if given[1] else ""
+
+
+def ten_to(given: Arguments) -> str:
+    """`{{10^|6}}` -> `10^6`."""
+    return f"10<sup>{given[1]}</sup>"
+
+
+def superscript(given: Arguments) -> str:
+    """`{{sup|10}}`; whether it is an exponent depends on what stands before."""
+    return f"<sup>{given[1]}</sup>"
+
+
+def subscript(given: Arguments) -> str:
+    """`{{sub|2}}`."""
+    return f"<sub>{given[1]}</sub>"
+
+
+def both_scripts(given: Arguments) -> str:
+    """`{{su|p=2|b=i}}`: above, then below."""
+    return f"<sub>{given.of('b', '2')}</sub><sup>{given.of('p', '1')}</sup>"
+
+
+def quantity(given: Arguments) -> str:
+    """`{{unité|3|à=5|km|2|e=6}}` -> `3 à 5×10^6 km²`: numbers and the parts of their unit."""
+    named = given.named
+    number, *units = given.positional or [""]
+    for word in ("à", "et", "ou", "-", "–", "×", "par", "+", "/"):
+        if other := named.get(word):
+            number += (f" {word} " if word.isalpha() or word == "×" else word) + other
+    for key, sign in (("±", "±"), ("+-", "±")):
+        if other := named.get(key):
+            number += sign + other
+    if exponent := given.of("e", "exp", "10"):
+        number += f"×10<sup>{exponent}</sup>"
+    text = number
+    for part in units:
+        if part:
+            text += f"<sup>{part}</sup>" if _SIGNED.fullmatch(part) else (" " if text else "") + part
+    return text
+
+
+def measure(given: Arguments) -> str:
+    """`{{M|12|e=6|ul=km}}` -> `12×10^6 km`; `{{Maß|3|m}}`, `{{unidad|5|km|2}}`."""
+    number, *units = given.positional or [""]
+    if units and _SIGNED.fullmatch(units[0]) and len(units) > 1 and not _NUMBER.fullmatch(units[1]):
+        number, units = f"{number}×10<sup>{units[0]}</sup>", units[1:]  # {{M|1,5|6|km}}
+    if exponent := given.of("e"):
+        number += f"×10<sup>{exponent}</sup>"
+    if error := given.of("er", "±"):
+        number += f"±{error}"
+    shown = given.of("u", "ul", "um", "unidad")
+    text = f"{given.of('pre', 'p')}{number}"
+    for part in (*units, shown):
+        if part and part != "-":
+            text += f"<sup>{part}</sup>" if _SIGNED.fullmatch(part) and text else f" {unit(part)}"
+    return text.strip()
+
+
+def fraction(given: Arguments) -> str:
+    """`5{{frac|1|2}}` and `{{frac|5|1|2}}` -> `5 1/2`."""
+    *whole, above, below = given.positional if len(given.positional) > 1 else ["1", given[1]]
+    part = (
+        f"<sup>{above}</sup>/<sub>{below}</sub>"
+        if above.isdecimal() and below.isdecimal()
+        else f"{above}/{below}"
+    )
+    return " ".join([*whole, part] if whole and whole[0] else [part])

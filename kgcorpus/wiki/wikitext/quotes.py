@@ -1,0 +1,63 @@
+"""Apostrophes for bold and italics, removed a line at a time by MediaWiki's rule."""
+
+import re
+
+_RUN = re.compile(r"''+")
+# Entities are decoded later, so that no other pass takes these for quotes.
+_APOSTROPHE = "&#39;"
+
+
+def without_quotes(text: str) -> str:
+    """Remove runs of 2, 3 and 5 apostrophes; the surplus of other runs is text.
+
+    Of a line with an odd number of both bold and italic marks one bold mark is an apostrophe and an italic
+    mark: the first behind a word of one letter, else behind a longer word, else behind a space.
+    """
+    kept: list[str] = []
+    at = 0
+    start = text.find("'''")
+    while start >= 0:
+        begin = text.rfind("\n", at, start) + 1 or at
+        end = text.find("\n", start)
+        line = text[begin : end if end >= 0 else len(text)]
+        # Without longer runs, every run of 2 or 3 is counted once by the first.
+        runs, bold = line.count("''"), line.count("'''")
+        if "''''" in line or (bold % 2 and (runs - bold) % 2):
+            kept += [text[at:begin], _line_without_quotes(line)]
+            at = begin + len(line)
+        start = text.find("'''", begin + len(line))
+    return "".join([*kept, text[at:]]).replace("'''", "").replace("''", "")
+
+
+def _line_without_quotes(line: str) -> str:
+    texts = _RUN.split(line)
+    runs = [len(run[0]) for run in _RUN.finditer(line)]
+    surplus = [1 if n == 4 else max(0, n - 5) for n in runs]
+    marks = [n - more for n, more in zip(runs, surplus, strict=True)]
+    italics = sum(n != 3 for n in marks)
+    bold = sum(n != 2 for n in marks)
+    if italics % 2 and bold % 2:
+        chosen = _apostrophe(texts, marks, surplus)
+        if chosen is not None:
+            surplus[chosen] += 1
+    shown = [text + _APOSTROPHE * n for text, n in zip(texts, surplus, strict=False)]
+    return "".join(shown) + texts[-1]
+
+
+def _apostrophe(texts: list[str], marks: list[int], surplus: list[int]) -> int | None:
+    """The index of the bold mark that begins with an apostrophe.
+
+    MediaWiki counts bytes, so that a word of one letter is one of ASCII.
+    """
+    long_word = space = None
+    for i, n in enumerate(marks):
+        if n != 3:
+            continue
+        before = texts[i] + "'" * surplus[i]
+        if before[-1:] == " ":
+            space = i if space is None else space
+        elif before[-2:-1] == " " and before[-1].isascii():
+            return i
+        elif long_word is None:
+            long_word = i
+    return space if long_word is None else long_word
