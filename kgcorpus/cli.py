@@ -112,6 +112,7 @@ def build_corpus(
     """Bring OUT up to date: links, sentences, importance, cycles, records and shards."""
     from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
+    from kgcorpus.report.statistics import lines_of_templates
     from pipelines.plan import unavailable_targets
     from pipelines.remarks import remarks
     from pipelines.runner import Outcome, build
@@ -135,6 +136,9 @@ def build_corpus(
     tables = [outcome.stage for outcome in outcomes if outcome.action != "n/a"]
     for remark in remarks(resolved, load_manifest(out), tables):
         say(f"warning: {redact(remark)}", console=stderr, style="yellow")
+    if "pages" in tables:
+        for line in lines_of_templates(load_manifest(out).tables["pages"].counts):
+            say(line)
     say(f"corpus: {out}")
     say(f"report: {out / 'report.json'}")
 

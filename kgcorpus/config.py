@@ -125,6 +125,22 @@ class WikipediaConfig(Section):
     other_language: bool = Field(
         False, description="accept a dump whose `<dbname>` is that of a wiki in another language than `lang`"
     )
+    variant: str | None = Field(
+        None,
+        description="variant of the language that `-{...}-` is read in, such as `zh-tw`; default: the first "
+        "that a rule names, in MediaWiki's order",
+    )
+
+    @model_validator(mode="after")
+    def _variant_is_one_of_the_language(self) -> "WikipediaConfig":
+        if self.variant is not None:
+            from kgcorpus.wiki.wikitext.variants import variants_of
+
+            known = variants_of(self.lang)
+            if self.variant not in known:
+                listed = f"choose one of {', '.join(known)}" if known else "leave it out"
+                raise ValueError(f"{self.variant!r} is not a variant of {self.lang!r}: {listed}")
+        return self
 
     @model_validator(mode="after")
     def _every_dump_has_an_index_or_none_has(self) -> "WikipediaConfig":

@@ -57,7 +57,7 @@ def run(context: Context) -> DataFrame:
     """Parts of indexed dumps are parsed where they are read; other dumps are split once, a task a file."""
     dumps, texts = context.of_role("wikipedia.dump"), context.of_role("text.path")
     _check_languages(context, dumps)
-    sites = _with_templates(sites_of(dumps, context.limits), context)
+    sites = _with_settings(sites_of(dumps, context.limits), context)
     indexes = _indexes(context)
     parts, whole = [], []
     for ordinal, dump in enumerate(dumps):
@@ -110,11 +110,16 @@ def check_language(dump: Source, limits: Limits, *, accepted: Collection[str]) -
         )
 
 
-def _with_templates(sites: dict[str, Site], context: Context) -> dict[str, Site]:
+def _with_settings(sites: dict[str, Site], context: Context) -> dict[str, Site]:
     added: dict[str, tuple[tuple[str, str], ...]] = dict.fromkeys(sites, ())
     for source in context.of_role("wikipedia.templates"):
         added[source.lang] += read_templates(source.path, source.lang, limits=context.limits)
-    return {lang: replace(site, templates=added[lang]) for lang, site in sites.items()}
+    settings = zip(context.params["wikipedia.lang"], context.params["wikipedia.variant"], strict=True)
+    variants = {lang: variant for lang, variant in settings if variant}
+    return {
+        lang: replace(site, templates=added[lang], variant=variants.get(lang, ""))
+        for lang, site in sites.items()
+    }
 
 
 def _indexes(context: Context) -> dict[Source, Source]:
@@ -198,12 +203,13 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
 
 STAGE = Stage(
     table="pages",
-    version=8,
+    version=9,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),
     params=(
         *("limits", "extraction", "wikipedia.lang", "wikipedia.other_language"),
+        "wikipedia.variant",
         *("text.documents", "text.share", "text.sentences"),
     ),
     growth=1 / 3_000,

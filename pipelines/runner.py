@@ -28,6 +28,7 @@ from kgcorpus.contracts.splits import SPLIT_SHARES
 from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
 from kgcorpus.contracts.store import folder_lock, publish, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.tables import Table, table
+from kgcorpus.contracts.tally import most_frequent_names
 from kgcorpus.report.write import write_report
 from pipelines.context import Context, located, require_readable_by_spark
 from pipelines.failures import SPARK_FAILURES, translated
@@ -273,7 +274,7 @@ def _entry(
         digest=content_digest([(Path(file.path).name, file.sha256) for file in files]),
         rows=sum(file.rows for file in files),
         drops=_named(sums, "drop."),
-        counts=_named(sums, "count."),
+        counts=most_frequent_names(_named(sums, "count.")),
         files=tuple(files),
     )
 

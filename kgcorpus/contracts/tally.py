@@ -3,13 +3,16 @@
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.secrets import redact
 
 # A file of another kind is bad in every line, and what is kept of it must fit memory and the disk.
 MOST_NOTES = 10_000
+# Counts `dropped_template.LANG.NAME`: of each language the manifest keeps the most frequent names.
+DROPPED_TEMPLATE = "dropped_template"
+_MOST_NAMES = 100
 _CHARACTERS = 1_000
 # Sums travel as 64-bit columns; a larger one is written as this.
 MOST = 2**63 - 1
@@ -73,3 +76,23 @@ class Tally:
         named = {f"drop.{reason}": n for reason, n in self.drops.items()}
         named |= {f"count.{name}": n for name, n in self.counts.items()}
         return sorted((name, min(n, MOST)) for name, n in named.items())
+
+
+def most_frequent_names(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts, sorted by name, with the 100 most frequent dropped templates of each language.
+
+    The uses of all others are summed up in `dropped_template.LANG`.
+    """
+    kept: dict[str, int] = {}
+    by_language: dict[str, list[tuple[int, str]]] = {}
+    for name, n in counts.items():
+        if name.startswith(f"{DROPPED_TEMPLATE}."):
+            by_language.setdefault(name.split(".", 2)[1], []).append((-n, name))
+        else:
+            kept[name] = n
+    for lang, named in by_language.items():
+        named.sort()
+        kept |= {name: -n for n, name in named[:_MOST_NAMES]}
+        if rest := -sum(n for n, _ in named[_MOST_NAMES:]):
+            kept[f"{DROPPED_TEMPLATE}.{lang}"] = rest
+    return dict(sorted(kept.items()))

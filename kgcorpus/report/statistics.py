@@ -5,16 +5,19 @@ from typing import Any
 
 from kgcorpus.contracts.manifest import File
 from kgcorpus.contracts.splits import SPLITS
+from kgcorpus.contracts.tally import DROPPED_TEMPLATE
 
 PUBLISHED = "data/"
+_NAMES_SHOWN = 5
 
 
 def build_report(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Sum up a manifest (`Manifest.to_dict()`, the JSON of OUT/manifest.json).
 
     Returns:
-        {"tables": {name: {"rows", "bytes", "drops", "counts", "splits"}}, "sources", "versions"}; `splits`,
-        rows by split, stands at published tables only and names all three, empty ones too.
+        {"tables": {name: {"rows", "bytes", "drops", "counts", "splits", "dropped_templates"}}, "sources",
+        "versions"}; `splits`, rows by split, stands at published tables only and names all three, empty ones
+        too; `dropped_templates`, as of the function, stands where there are some.
     """
     return {
         "tables": {name: _summary(entry) for name, entry in sorted(manifest["tables"].items())},
@@ -29,11 +32,42 @@ def _summary(entry: Mapping[str, Any]) -> dict[str, Any]:
         "rows": entry["rows"],
         "bytes": sum(file.bytes for file in files),
         "drops": dict(entry["drops"]),
-        "counts": dict(entry["counts"]),
+        "counts": {
+            name: n for name, n in entry["counts"].items() if name.partition(".")[0] != DROPPED_TEMPLATE
+        },
     }
+    if dropped := dropped_templates(entry["counts"]):
+        summary["dropped_templates"] = dropped
     published = [file for file in files if file.path.startswith(PUBLISHED)]
     if published:
         summary["splits"] = {
             split: sum(file.rows for file in published if file.split == split) for split in SPLITS
         }
     return summary
+
+
+def dropped_templates(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Language -> name -> uses, most frequent first; the empty name sums up the less frequent ones.
+
+    They are templates beside other text that no renderer is known for: those of them that carry text leave a
+    gap in a sentence, which a line in `wikipedia[].templates` fills.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for count, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        kind, _, rest = count.partition(".")
+        if kind == DROPPED_TEMPLATE:
+            lang, _, name = rest.partition(".")
+            found.setdefault(lang, {})[name] = n
+    return found
+
+
+def lines_of_templates(counts: Mapping[str, int]) -> list[str]:
+    """A line for each language that names its five most frequent `dropped_templates`."""
+    lines = []
+    for lang, names in dropped_templates(counts).items():
+        listed = ", ".join([f"{name} {n:,}" for name, n in names.items() if name][:_NAMES_SHOWN])
+        lines.append(
+            f"templates: {sum(names.values()):,} uses in {lang} beside other text were dropped, most often "
+            f"{listed}. For those that carry text add lines to wikipedia[].templates"
+        )
+    return lines

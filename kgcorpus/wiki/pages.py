@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
-from kgcorpus.contracts.tally import Tally
+from kgcorpus.contracts.tally import DROPPED_TEMPLATE, Tally
 from kgcorpus.wiki.dump import RawPage
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.urls import revision_url
 from kgcorpus.wiki.wikitext import is_disambiguation, parse
+
+_LONGEST_NAME = 60
 
 
 def page_rows(
@@ -21,7 +23,8 @@ def page_rows(
         keep: as of `wikitext.parse`.
         tally: counts `other_namespace`, `not_wikitext` (another content model, e.g. JSON or Lua) and
             `no_text` as drops; `unbalanced_markup`, pages on which a template, table or link is opened and
-            not closed; `nested_too_deep`, pages with markup deeper than `wikitext` looks.
+            not closed; `nested_too_deep`, pages with markup deeper than `wikitext` looks; and
+            `dropped_template.LANG.NAME`, uses of a template beside other text that no renderer is known for.
     """
     for page in pages:
         ns = site.namespace_of(page.title) if page.ns is None else page.ns
@@ -50,12 +53,19 @@ def page_rows(
             tally.count("unbalanced_markup")
         if not article.shallow:
             tally.count("nested_too_deep")
+        for name in article.dropped:
+            tally.count(f"{DROPPED_TEMPLATE}.{site.lang}.{_short(name)}")
         yield row | {
             "text": article.text,
             "links": [link._asdict() for link in article.links],
             "blocks": article.kinds,
             "disambiguation": is_disambiguation(page.wikitext, site),
         }
+
+
+def _short(name: str) -> str:
+    """A template's name as a line of `wikipedia[].templates` has it; a long one is none, and cut."""
+    return " ".join(name.replace("_", " ").split()).lower()[:_LONGEST_NAME]
 
 
 def _row(page: RawPage, site: Site) -> dict[str, Any]:

@@ -85,6 +85,11 @@ CASES: dict[str, Case] = {
         [{"lang": "nl", "dump": "{dumps}/dewiki-demo-pages-articles.xml", "other_language": True}],
         own={"wikipedia": [{"lang": "nl", "dump": "{dumps}/dewiki-demo-pages-articles.xml"}], **_SPARK},
     ),
+    "wikipedia.variant": Case(
+        "pages",
+        [{"lang": "zh", "dump": "{made}/zhwiki.xml", "variant": "zh-tw"}],
+        own={"wikipedia": [{"lang": "zh", "dump": "{made}/zhwiki.xml"}], **_SPARK},
+    ),
     "text.lang": Case("pages", texts(lang="fr")),
     "text.path": Case("pages", texts(path="{made}/other.txt")),
     "text.documents": Case("pages", texts(documents="paragraphs")),
