@@ -50,15 +50,22 @@ def question(i, lang):
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """A corpus with the table xlr alone: 24 training and 12 test questions in two languages."""
-    out = tmp_path_factory.mktemp("xlr")
+    numbers = {"train": range(24), "test": range(24, 36)}
+    rows = {
+        split: [question(i, lang) for lang in ("de", "en") for i in own] for split, own in numbers.items()
+    }
+    return write_questions(tmp_path_factory.mktemp("xlr"), rows)
+
+
+def write_questions(out, rows):
+    """A corpus with the table xlr alone; `rows`: split -> questions."""
     files = []
-    for split, numbers in (("train", range(24)), ("test", range(24, 36))):
+    for split, own in rows.items():
         path = f"data/xlr/{split}-00000-of-00001.parquet"
         (out / path).parent.mkdir(parents=True, exist_ok=True)
-        rows = [question(i, lang) for lang in ("de", "en") for i in numbers]
-        pq.write_table(pa.Table.from_pylist(rows, schema=TABLES["xlr"].schema), out / path)
+        pq.write_table(pa.Table.from_pylist(own, schema=TABLES["xlr"].schema), out / path)
         data = (out / path).read_bytes()
-        files.append(File(path, len(rows), len(data), hashlib.sha256(data).hexdigest()))
+        files.append(File(path, len(own), len(data), hashlib.sha256(data).hexdigest()))
     manifest = Manifest()
     manifest.tables["xlr"] = TableEntry("xlr", "0" * 12, "0", 72, {}, {}, tuple(files))
     manifest.save(out)
@@ -174,6 +181,24 @@ def test_fine_tuning_reports_its_controls_over_the_seeds(bert, corpus):
         assert part["deviation"] == pytest.approx(np.std(part["values"], ddof=1))
     assert found["zero_shot"]["n"] == 24
     assert xlr.evaluate(bert, corpus, config) == found
+
+
+def answered(numbers, pid):
+    """English questions whose right choice is always `pid`."""
+    found = [question(i, "en") for i in numbers]
+    return [{**row, "answer": [choice["pid"] for choice in row["choices"]].index(pid)} for row in found]
+
+
+@pytest.mark.parametrize(("dev", "kept"), [("P5", False), ("P3", True)])
+def test_the_epoch_is_selected_on_the_validation_questions(bert, tmp_path, dev, kept):
+    """The more of the training answers is learnt, the worse the other relation is answered."""
+    rows = {"train": answered(range(24), "P3"), "validation": answered(range(24, 36), dev)}
+    out = write_questions(tmp_path, {**rows, "test": answered(range(36, 48), dev)})
+    config = QUICK.model_copy(update={"max_length": 64, "epochs": 8, "lr": 3e-3, "languages": ("en",)})
+    selected = xlr.evaluate(bert, out, config)["fine_tuned"]["selection"]
+    assert selected["n"] == 12
+    assert all(epoch < 8 for epoch in selected["epochs"])
+    assert (selected["dev"]["mean"] == 1.0) is kept
 
 
 def test_a_corpus_without_questions_is_told(bert, corpus, tmp_path):
