@@ -4,7 +4,8 @@
 
 Every contender runs in a process of its own, in turn; the median of its CPU times counts. The links that the
 tree places outside templates, references, tables and media are the gold, as page titles; but not those of
-pages where the tree takes prose for table cells: one of its tables has a headline in it. A template is kept
+pages where the tree takes prose for table cells, or cells for prose: one of its tables has a headline in it,
+or a row of a table stands in its text. A template is kept
 if the number or text it carries stands in what is left of `x {{template}} y`. Peers run in
 benchmarks/.venv-peers, with wikiextractor==3.1.0 and mwparserfromhell in it. Writes
 benchmarks/results/extraction.{json,md}.
@@ -26,7 +27,7 @@ from typing import Any
 
 import mwparserfromhell
 from extraction_contenders import CONTENDERS, NOT_PROSE
-from mwparserfromhell.nodes import ExternalLink, Heading, Tag, Template, Wikilink
+from mwparserfromhell.nodes import ExternalLink, Heading, Tag, Template, Text, Wikilink
 
 from kgcorpus.inputs import open_input
 from kgcorpus.wiki.dump import read_pages, read_site
@@ -42,6 +43,7 @@ CARRIED = {
     **dict.fromkeys(("birth date", "birth date and age", "death date", "death date and age", "as of"), 1),
     "lang": 2,
 }
+_ROW = re.compile(r"\n[ :]*(?:\{\||\|-)")
 _HEADLINE = re.compile(r"\n==[^=\n]+==\s*\n")
 Page = dict[str, Any]
 
@@ -131,6 +133,8 @@ class Gold:
                     self.trusted = False
             elif isinstance(node, ExternalLink | Heading) and node.title is not None:
                 self._walk(node.title)
+            elif isinstance(node, Text) and _ROW.search(str(node)):
+                self.trusted = False
 
     def _template(self, node: Template) -> None:
         name, _, argument = str(node.name).strip().lower().partition(":")

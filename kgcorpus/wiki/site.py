@@ -253,6 +253,8 @@ class Site:
 
     def article(self, raw: str) -> str | None:
         """The normalised title if `raw` can name a page of the main namespace of this wiki, else None."""
+        if raw[:1].isupper() and raw.isascii() and raw.replace(" ", "").isalnum() and "  " not in f"{raw} ":
+            return raw
         if _SIMPLE.fullmatch(raw):
             return raw if "A" <= raw[0] <= "Z" else self._cased(raw)
         title = self.normalise_title(raw)

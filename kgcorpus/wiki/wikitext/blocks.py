@@ -28,7 +28,8 @@ def blocks_of(text: str) -> tuple[str, list[str]]:
     paragraph: list[str] = []
 
     def add(kind: str, block: str) -> None:
-        if not block.isascii() or "  " in block or "\t" in block or block[-1:] == " " or block[:1] == " ":
+        # The space of ASCII is the only white space that is printable.
+        if not block.isprintable() or "  " in block or block[-1:] == " " or block[:1] == " ":
             block = " ".join(block.split())
         if block[:1].isalnum() or _WORD.search(block):
             blocks.append(block)

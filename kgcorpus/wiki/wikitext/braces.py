@@ -5,10 +5,10 @@ first; single braces are text.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from kgcorpus.wiki.wikitext.characters import HOLE, LEAVES_HOLE, LINK_END, SOFT_BAR, SOFT_EQUALS
+from kgcorpus.wiki.wikitext.characters import HOLE, LINK_END, SOFT_BAR, SOFT_EQUALS, leaves_hole
 
 # Templates nested deeper than this go unrendered, so that no text is copied more often.
 _MOST_LEVELS = 40
@@ -127,7 +127,7 @@ class _Stack:
             if above and ("|" in shown or "=" in shown):
                 shown = shown.replace("|", SOFT_BAR).replace("=", SOFT_EQUALS)
             out.append(shown + LINK_END if shown.endswith("]]") else shown)
-        elif not frame.before or frame.before[-1] in LEAVES_HOLE:
+        elif not frame.before or leaves_hole(frame.before[-2:], after[:1] or "'"):
             out.append(HOLE)
         if shown is None:
             dropped = [name] if "\n" not in content and _is_inline(frame.before, after) else None
@@ -148,31 +148,34 @@ class _Stack:
 def _runs(text: str) -> tuple[str, list[tuple[int, str]]]:
     """The text before the first run of two or more braces, and each run with the text behind it.
 
-    A run is its number of braces, negative for closing ones. Splitting strings is faster than a pattern.
+    A run is its number of braces, negative for closing ones. Searching for strings is faster than a pattern.
     """
-    first, *opened = text.split("{{")
-    first, *closed = first.split("}}")
-    runs = [(-braces, after) for braces, after in _joined(closed, "}")]
-    for braces, segment in _joined(opened, "{"):
-        inside, *closed = segment.split("}}")
-        runs.append((braces, inside))
-        runs += [(-closing, after) for closing, after in _joined(closed, "}")]
-    return first, runs
-
-
-def _joined(parts: list[str], brace: str) -> Iterator[tuple[int, str]]:
-    """The parts behind pairs of braces, the pairs that touch joined to one run."""
-    braces = 2
-    last = len(parts) - 1
-    for n, part in enumerate(parts):
-        if not part and n < last:
-            braces += 2
-        elif part[:1] == brace:
-            yield braces + 1, part[1:]
-            braces = 2
+    find = text.find
+    opening, closing = find("{{"), find("}}")
+    runs: list[tuple[int, str]] = []
+    first = ""
+    at = braces = 0
+    while opening >= 0 or closing >= 0:
+        is_opening = 0 <= opening < closing or closing < 0
+        start = opening if is_opening else closing
+        brace = "{" if is_opening else "}"
+        end = start + 2
+        while text[end : end + 1] == brace:
+            end += 1
+        if braces:
+            runs.append((braces, text[at:start]))
         else:
-            yield braces, part
-            braces = 2
+            first = text[:start]
+        at = end
+        if is_opening:
+            braces = end - start
+            opening = find("{{", end)
+        else:
+            braces = start - end
+            closing = find("}}", end)
+    if not braces:
+        return text, []
+    return first, [*runs, (braces, text[at:])]
 
 
 def _is_inline(before: str, after: str) -> bool:

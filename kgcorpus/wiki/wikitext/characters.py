@@ -11,8 +11,9 @@ _HIDDEN = str.maketrans(_HIDING)
 # `]]` before markup, which ends the link's letters; the place of a removed template or element; and what
 # nested templates rendered, which must not split the arguments around it.
 LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS = "\ufdd5", "\ufdd6", "\ufdd7", "\ufdd8"
-# Only behind these does anything depend on what was removed.
-LEAVES_HOLE = frozenset(" \t([（,;，、；:：'–-/" + LINK_END + HOLE)
+# Where anything depends on what was removed: between such characters, and apostrophes.
+_OPENERS = frozenset("([（,;，、；:：'–-/" + LINK_END + HOLE)
+_CLOSERS = frozenset(")]）,;，、；.'" + LINK_END)
 _MARKS = (*_HIDING.values(), CELL, CAPTION, LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS)
 _SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}
@@ -36,6 +37,14 @@ def cleaned(text: str) -> str:
         if control in text:
             text = text.replace(control, " ")
     return text
+
+
+def leaves_hole(before: str, after: str) -> bool:
+    """Whether a template or element removed between these two characters and one leaves its mark."""
+    last = before[-1:]
+    if last == " ":
+        return before[:1] in _OPENERS or after in _CLOSERS
+    return last in _OPENERS
 
 
 def as_entities(text: str) -> str:

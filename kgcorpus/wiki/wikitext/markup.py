@@ -48,6 +48,7 @@ _TABLE = re.compile(
 _TABLE_LINE = re.compile(rf"\n[ \t:{HOLE}]*+(?:\{{\||[|!])[^\n]*+")
 # What is left of a template that is never closed, and of tables that are never opened.
 _PARAMETER_LINE = re.compile(r"\n[ \t]*+\|[^\n|=\[\]]*+=[^\n]*+")
+_STRAY_TABLE = re.compile(r'\{\|(?:\s*+[a-z]++\s*+=\s*+"[^"\n]*+")++')
 _TABLE_MARK = re.compile(r"\n[ \t:]*+\|(?:\}|-+[^\n\w]*+(?=\n|\Z))")
 
 # A single bracket in a link; `]` closes it, but not where `]]` ends the link (as in `[[a|b [c]] d`).
@@ -65,6 +66,8 @@ _EXTERNAL = re.compile(
     r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]"
 )
 _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
+# What ends a link's letters, if it stands between the link and them.
+_MARKUP = ("''", "{{", "-{", "<")
 _EMPTY_BRACKETS = re.compile(r"\[(?<!\[\[)\s*+\](?!\])")
 _LOOSE_END = re.compile(rf"{LINK_END}(?<!\]\]{LINK_END})")
 
@@ -96,8 +99,8 @@ def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
     """
     text, comments = shield("\n" + characters.cleaned(wikitext))
     text, elements = _inside_out(_ELEMENT, HOLE, text, mark="<")
-    for mark in ("''", "{{", "-{", "<"):
-        text = text.replace(f"]]{mark}", f"]]{LINK_END}{mark}")
+    first, *parts = text.split("]]")
+    text = "]]".join([first, *[LINK_END + part if part.startswith(_MARKUP) else part for part in parts]])
     convert = bool(variants_of(site.lang))
     templates = expand(text, renderer(site), variants=convert)
     text = converted(templates.text, site) if convert and "-{" in templates.text else templates.text
@@ -147,7 +150,7 @@ def _without_tables(text: str, *, cells: bool, parameters: bool) -> tuple[str, b
     opened = text.find("{|") if "{" in text else -1
     if opened >= 0:
         line = text.rfind("\n", 0, opened)
-        text = _TABLE_MARK.sub("", text[:line]) + _TABLE_LINE.sub("", text[line:])
+        text = _TABLE_MARK.sub("", text[:line]) + _STRAY_TABLE.sub("", _TABLE_LINE.sub("", text[line:]))
     return _TABLE_MARK.sub("\n", text), opened < 0, shallow
 
 
@@ -190,4 +193,5 @@ def _without_inline_markup(text: str) -> str:
     text = _EMPTY_BRACKETS.sub("", _EXTERNAL.sub(rf"\1{LINK_END}", text))
     if "_" in text:
         text = _SWITCH.sub("", text)
-    return _LOOSE_END.sub("", without_holes(characters.space_entities_decoded(text)))
+    text = without_holes(characters.space_entities_decoded(text))
+    return _LOOSE_END.sub("", text) if LINK_END in text else text

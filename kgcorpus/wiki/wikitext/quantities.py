@@ -5,6 +5,7 @@ import re
 from kgcorpus.wiki.wikitext.arguments import Arguments
 
 _NUMBER = re.compile(r"[+\-−]?[\d.,\u00a0]+(?:/\d+)?|[+\-−]?\d+\+\d+/\d+")
+_DECIMAL = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 _SIGNED = re.compile(r"[+\-−]?\d+")
 _UNIT = re.compile(r"(?<=[A-Za-zµμΩ°])([-−]?[1-9])(?![\w°])")
 
@@ -219,3 +220,11 @@ def fraction(given: Arguments) -> str:
         else f"{above}/{below}"
     )
     return " ".join([*whole, part] if whole and whole[0] else [part])
+
+
+def density(given: Arguments) -> str:
+    """`{{Pop density|3645257|640081.87|km2}}` -> `5.7/km²`: people by area."""
+    number, area = (given[n].replace(",", "") for n in (1, 2))
+    if not (_DECIMAL.fullmatch(number) and _DECIMAL.fullmatch(area)) or not float(area):
+        return ""
+    return f"{float(number) / float(area):,.1f}/{unit(given[3])}"

@@ -15,18 +15,20 @@ def without_quotes(text: str) -> str:
     """
     kept: list[str] = []
     at = 0
+    long_runs = "''''" in text
     start = text.find("'''")
     while start >= 0:
         begin = text.rfind("\n", at, start) + 1 or at
         end = text.find("\n", start)
-        line = text[begin : end if end >= 0 else len(text)]
-        # Without longer runs, every run of 2 or 3 is counted once by the first.
-        runs, bold = line.count("''"), line.count("'''")
-        if "''''" in line or (bold % 2 and (runs - bold) % 2):
-            kept += [text[at:begin], _line_without_quotes(line)]
-            at = begin + len(line)
-        start = text.find("'''", begin + len(line))
-    return "".join([*kept, text[at:]]).replace("'''", "").replace("''", "")
+        end = end if end >= 0 else len(text)
+        bold = text.count("'''", start, end)
+        # Without longer runs, every run of 2 or 3 is counted once as two.
+        odd = bold % 2 and (text.count("''", begin, end) - bold) % 2
+        if odd or (long_runs and text.find("''''", start, end) >= 0):
+            kept += [text[at:begin], _line_without_quotes(text[begin:end])]
+            at = end
+        start = text.find("'''", end)
+    return _RUN.sub("", "".join([*kept, text[at:]]) if kept else text)
 
 
 def _line_without_quotes(line: str) -> str:

@@ -231,3 +231,25 @@ def music(given: Arguments) -> str:
     """`{{music|flat}}` -> `♭`."""
     signs = {"flat": "♭", "sharp": "♯", "natural": "♮", "b": "♭", "#": "♯", "time": f"{given[2]}/{given[3]}"}
     return signs.get(given[1].lower(), given[1])
+
+
+def lifeboat(given: Arguments) -> str:
+    """`{{Lbb|Mersey}}` -> `Mersey`, `{{Lbc|D|IB1}}` -> `D (IB1)`: classes of lifeboats."""
+    return f"{given[1]} ({given[2]})" if given[2] else given[1]
+
+
+def author_year(left: str = "", right: str = "", *, whole: bool = False) -> Renderer:
+    """`{{harvtxt|Smith|Lee|2010}}` -> `Smith & Lee (2010)`; with `whole`, `(Smith & Lee 2010)`."""
+
+    def render(given: Arguments) -> str:
+        *authors, year = [part for part in given.positional if part] or [""]
+        names = " & ".join([", ".join(authors[:-1]), authors[-1]] if len(authors) > 1 else authors)
+        text = f"{names} {left}{year}{right}".strip()
+        return f"({text})" if whole and text else text
+
+    return render
+
+
+def country(given: Arguments) -> str:
+    """`{{Argentinien}}`: a flag and the template's name, which is the country's."""
+    return "-".join(word.capitalize() for word in given.template.split("-"))

@@ -7,7 +7,7 @@ As MediaWiki's preprocessor, it reads from left to right, and what opens first w
 import re
 
 from kgcorpus.wiki.wikitext import characters
-from kgcorpus.wiki.wikitext.characters import HOLE, LEAVES_HOLE, LINK_END
+from kgcorpus.wiki.wikitext.characters import HOLE, LINK_END
 
 # Tags of extensions, which read their content themselves.
 _REMOVED = (
@@ -70,7 +70,7 @@ def shield(text: str) -> tuple[str, bool]:
             if name == "nowiki":
                 inside = text[opened:stop].partition(">")[2].rpartition("<")[0]
                 kept.append(characters.as_entities(inside) or HOLE)
-            elif text[opened - 1] in LEAVES_HOLE:
+            elif characters.leaves_hole(text[max(0, opened - 2) : opened], text[stop : stop + 1]):
                 kept.append(HOLE)
             at = start = stop
     unclosed = text.find("<!--", max(start, code_end))

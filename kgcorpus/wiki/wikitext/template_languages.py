@@ -9,6 +9,26 @@ from kgcorpus.wiki.wikitext.template_tables import table_of
 
 _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
     "de": (
+        (
+            "ägypten|argentinien|australien|belgien|bolivien|brasilien|bulgarien|chile|china|dänemark|deutschland",
+            to.country,
+        ),
+        (
+            "finnland|frankreich|griechenland|indien|indonesien|iran|irak|irland|island|israel|italien",
+            to.country,
+        ),
+        ("japan|kanada|kolumbien|kroatien|kuba|luxemburg|marokko|mexiko|neuseeland|niederlande", to.country),
+        (
+            "nigeria|norwegen|österreich|pakistan|peru|philippinen|polen|portugal|rumänien|russland",
+            to.country,
+        ),
+        (
+            "schweden|schweiz|serbien|slowakei|slowenien|sowjetunion|spanien|südafrika|südkorea|taiwan",
+            to.country,
+        ),
+        ("thailand|tschechien|tunesien|türkei|ukraine|ungarn|venezuela|vietnam|zypern", to.country),
+        ("vereinigte staaten|usa", to.constant("Vereinigte Staaten")),
+        ("vereinigtes königreich", to.constant("Vereinigtes Königreich")),
         ("zahl|formatnum", to.first),
         ("maß|höhe", quantities.measure),
         ('"|zitat-inline|zitatinline|"-', to.quoted("„", "“", "text", "1")),

@@ -28,7 +28,7 @@ EVERYWHERE = table_of(
         to.nothing,
     ),
     (
-        "sfn|sfnp|sfnm|harvnb|harv|harvtxt|efn|efn-ua|efn-lr|refn|r|rp|ref|#tag|ref label|note|note label",
+        "sfn|sfnp|sfnm|efn|efn-ua|efn-lr|refn|r|rp|ref|#tag|ref label|note|note label",
         to.nothing,
     ),
     (
@@ -43,7 +43,7 @@ EVERYWHERE = table_of(
         "clear|-|clr|anchor|visible anchor|coord|coor|shy|wbr|zwj|zwnj|nbh|abbr nl|toclimit|main|see also",
         to.nothing,
     ),
-    ("inflation-fn|inflation-year|ref-en|isbn|issn|doi|oclc|pmid|pmc|jstor|arxiv|bibcode|lccn", to.nothing),
+    ("inflation-fn|inflation-year|ref-en|doi|pmid|pmc|jstor|arxiv|bibcode|lccn", to.nothing),
     (
         "reflist|notelist|commons|commonscat|commons category|portal|stub|authority control|refbegin|refend",
         to.nothing,
@@ -79,6 +79,12 @@ EVERYWHERE = table_of(
     ("hlist|flatlist|comma separated entries", to.listed("")),
     ("enum", to.listed("and")),
     ("ubl|unbulleted list|plainlist|ublist|bulleted list|blist|ordered list", to.items),
+    ("isbn", to.before("ISBN ")),
+    ("issn", to.before("ISSN ")),
+    ("oclc", to.before("OCLC ")),
+    ("harvtxt|harvcoltxt", to.author_year("(", ")")),
+    ("harvnb|harvp", to.author_year()),
+    ("harv|harvcol", to.author_year(whole=True)),
     # Languages.
     ("lang|langue|llang|script|rtl-lang|bdo|script/arabic|script/hebrew|langnf", to.language_tag),
     ("langx|lang-x", to.with_original),
@@ -142,7 +148,7 @@ EVERYWHERE = table_of(
         to.constant(" – "),
     ),
     ("ndash|en dash|endash|nsndns|nsndn", to.constant("–")),
-    ("mdash|em dash|emdash|spaced mdash|smd|spaced em dash", to.constant("—")),
+    ("mdash|mdashb|em dash|emdash|spaced mdash|smd|spaced em dash", to.constant("—")),
     (
         "spaces|space|nbsp|sp|thinsp|thin space|hair space|0|figure space|pad|hsp|nnbsp|quad|indent",
         to.constant(" "),
@@ -176,6 +182,12 @@ EVERYWHERE = table_of(
     ("sqrt|radic", to.filled("√{1}")),
     ("abs", to.filled("|{1}|")),
     ("plusmn|±", to.before("±")),
+    ("eqm", to.constant("⇌")),
+    ("pop density|population density", quantities.density),
+    ("railgauge|track gauge", to.first),
+    ("us patent", to.before("U.S. Patent ")),
+    ("ec number", to.before("EC ")),
+    ("lbb|lbc", to.lifeboat),
     ("music", to.music),
     ("sharp|music sharp", to.constant("♯")),
     ("flat|music flat", to.constant("♭")),

@@ -19,6 +19,7 @@ from kgcorpus.wiki.wikitext.template_tables import EVERYWHERE
 
 # `{{lang-fr|texte}}`; in German `{{frS|texte}}`.
 _NAMED_FOR_LANGUAGE = re.compile(r"lang-[a-z\-]+|(?:cs|da|el|en|es|fr|grc|hu|it|ja|la|nl|pl|pt|ru|sv|tr)s")
+_PRONUNCIATION = re.compile(r"(?:ipac?|pron)-[a-z\-]+|cite [a-z ]+")
 # `{{XIXe siècle}}`, `{{2e}}`: French templates whose name is their text.
 _ORDINAL = re.compile(r"[ivxlcdm]+e(?: siècle)?|\d{1,4}(?:er?|re|ème|nde?)")
 _FUNCTION = re.compile(r"\s*+(formatnum|lc|uc|lcfirst|ucfirst)\s*+:(.*)", re.DOTALL | re.IGNORECASE)
@@ -85,6 +86,8 @@ def renderer(site: Site) -> Callable[[str, str], str | None]:
 
 def _family(key: str, lang: str) -> Renderer | None:
     """What renders a template of a family that has too many names to list."""
+    if _PRONUNCIATION.fullmatch(key):
+        return to.nothing
     if _NAMED_FOR_LANGUAGE.fullmatch(key):
         return to.first
     if lang == "fr" and _ORDINAL.fullmatch(key):
