@@ -11,10 +11,12 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import BadRecord, open_input
 from kgcorpus.wiki.dump import read_pages
 from kgcorpus.wiki.sentences import split_sentences
+from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import is_disambiguation, parse
 from tests.fuzz.test_parsers import PAGE, SITE, SQL, TARGETS, ignored
 
 pytestmark = pytest.mark.slow
+CHINESE = Site.of("zh", names={})
 SMALL, LARGE = 1 << 17, 1 << 20
 # Linear work gives 8, quadratic 64; caches, memory and other jobs blur it.
 MOST = 24
@@ -28,6 +30,10 @@ def wikitext(data: bytes, _: Path) -> None:
     parse(text, SITE)
     is_disambiguation(text, SITE)
     SITE.redirect_target(text)
+
+
+def chinese(data: bytes, _: Path) -> None:
+    parse(data.decode(), CHINESE)
 
 
 def sentences(data: bytes, _: Path) -> None:
@@ -69,6 +75,20 @@ HOSTILE = [
         b"{|\n", b"{|\n|a||", b"<ref>", b"<ref ", b"<ref>x", b"<nowiki>", b"<!--", b"\n<!--", b"'''", b"'",
         b"l'''", b"[http://a ", b"( ,", b"__A", b"-{", b"&nbsp;(", b"\n* ", b"\n=", b"== ", b"#",
     )),
+    (wikitext, b"", b"", (
+        b"<code>", b"<code><!--", b"<!-- -->", b"x <!-- --> <!-- -->", b"<ref name=", b"<ref/>",
+        b"''' l'''x''", b"{{{a|", b"{{a}}}", b"}}{{", b"]]''a", b"({{x}},", b", {{x}}", b"x<sup>2</sup>",
+        b"<sup>", b"<sup>1</sup>/", b"[[a|[b]", b"{{nowrap|[[a [[b|", b"{{nowrap|-{", b"\n|", b"\n|}",
+        b'\n{|a="b"', b'{|a="b" c="',
+    )),
+    (wikitext, b"<code>", b"</code>", (b"<!--", b"<!-- -->", b"<nowiki>")),
+    (wikitext, b"{{nowrap|", b"}}", (
+        b"|", b"|a=", b"[[a|", b"{{x}}", b"{{=}}", b"1=a|", b"-{a|", b"{{nowrap|a}}",
+    )),
+    (chinese, b"", b"", (
+        b"-{", b"}-", b"-{zh-cn:", b"-{a}-", b"-{zh-cn:a;zh-tw:b}-", b"-{zh-cn|", b"-{{{", b"-{;a=>",
+    )),
+    (chinese, b"-{", b"}-", (b"zh-cn:a;", b";", b"&a;", b"a=>", b"|", b"a=>zh-cn:b;", b"[[", b"zh-cn:")),
     (wikitext, b"", b"}}" * 9, (b"{{lang|a|", b"{{x|" + b" " * 40, b"{{convert|1|[[", b"{{a{{b}}")),
     (wikitext, b"#REDIRECT", b"[[x]]", (b" ", b" [[#")),
     (sentences, b"", b"", (b". ", b".", b" ", b'."', b"A. ", b"Mr. ", b"a.B", b"\n", b"...x")),

@@ -88,7 +88,7 @@ CASES: dict[str, Case] = {
     "wikipedia.variant": Case(
         "pages",
         [{"lang": "zh", "dump": "{made}/zhwiki.xml", "variant": "zh-tw"}],
-        own={"wikipedia": [{"lang": "zh", "dump": "{made}/zhwiki.xml"}], **_SPARK},
+        given={"wikipedia": [{"lang": "zh", "dump": "{made}/zhwiki.xml"}]},
     ),
     "text.lang": Case("pages", texts(lang="fr")),
     "text.path": Case("pages", texts(path="{made}/other.txt")),

@@ -153,10 +153,13 @@ def make_files(made: Path, world: Path, dumps: Path) -> None:
         whole = stream.read().decode()
     head, *pages = whole.split("  <page>")
     (made / "enwiki.xml").write_text("  <page>".join([head, *pages[:20]]).rstrip() + "\n</mediawiki>\n")
-    conversion = (
-        "<page><title>T</title><ns>0</ns><id>1</id><revision><id>1</id><text>-{zh-cn:a;zh-tw:b}-</text>"
+    chinese = (
+        "<mediawiki xml:lang='zh'><siteinfo><dbname>zhwiki</dbname><case>first-letter</case><namespaces>"
+        "<namespace key='6'>File</namespace></namespaces></siteinfo>"
+        "<page><title>T</title><ns>0</ns><id>1</id><revision><id>1</id>"
+        "<text>-{zh-cn:a;zh-tw:b}-</text></revision></page></mediawiki>"
     )
-    (made / "zhwiki.xml").write_text(f"<mediawiki>{conversion}</revision></page></mediawiki>")
+    (made / "zhwiki.xml").write_text(chinese)
     make_tokenizer(prose, vocab_size=300, max_length=512).save_pretrained(made / "tokenizer")
     shutil.copytree(world / "encoder", made / "encoder")
     weights = load_file(made / "encoder" / "model.safetensors")

@@ -66,8 +66,8 @@ _EXTERNAL = re.compile(
     r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]"
 )
 _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
-# What ends a link's letters, if it stands between the link and them.
-_MARKUP = ("''", "{{", "-{", "<")
+# Markup between a link and letters, which are then no part of it.
+_BEFORE_MARKUP = re.compile(r"\]\](?=''+[^\W\d_]|\{\{|-\{|<)")
 _EMPTY_BRACKETS = re.compile(r"\[(?<!\[\[)\s*+\](?!\])")
 _LOOSE_END = re.compile(rf"{LINK_END}(?<!\]\]{LINK_END})")
 
@@ -99,8 +99,7 @@ def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
     """
     text, comments = shield("\n" + characters.cleaned(wikitext))
     text, elements = _inside_out(_ELEMENT, HOLE, text, mark="<")
-    first, *parts = text.split("]]")
-    text = "]]".join([first, *[LINK_END + part if part.startswith(_MARKUP) else part for part in parts]])
+    text = _BEFORE_MARKUP.sub(f"]]{LINK_END}", text)
     convert = bool(variants_of(site.lang))
     templates = expand(text, renderer(site), variants=convert)
     text = converted(templates.text, site) if convert and "-{" in templates.text else templates.text

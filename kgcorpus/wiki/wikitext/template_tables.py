@@ -24,7 +24,7 @@ EVERYWHERE = table_of(
         to.nothing,
     ),
     (
-        "specify|citation needed span|original research inline|full citation needed|dead link|webarchive",
+        "specify|original research inline|full citation needed|dead link|webarchive",
         to.nothing,
     ),
     (
@@ -63,7 +63,10 @@ EVERYWHERE = table_of(
         "flag|flagcountry|flagu|flagland|flag country|flag+link|noflag|angle bracket|italic|title style",
         to.first,
     ),
-    ("clarify span|cns|citation needed (lead)|disputed span|vague span|weasel inline span", to.first),
+    (
+        "clarify span|citation needed span|cns|citation needed (lead)|disputed span|weasel inline span",
+        to.first,
+    ),
     (
         "em dash list|highlight|background color|strikethrough|del|ins|ul|cslist|pslist|okspace|longitem",
         to.first,
