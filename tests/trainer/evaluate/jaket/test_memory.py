@@ -58,7 +58,7 @@ def test_all_arms_are_asked_the_same_about_the_unseen(model, corpus, tmp_path):
 
 def test_the_stale_memory_is_that_of_lm1_before_training(model, corpus, tmp_path):
     """On another build, with the trained LM1 in the place of the first, stale and joint are the same."""
-    copy = shutil.copytree(model, tmp_path / "model")
+    copy = shutil.copytree(model, tmp_path / "model", ignore=shutil.ignore_patterns("state.json"))
     trained = load_file(copy / "model.safetensors")
     first = load_file(copy / FIRST_LOWER)
     save_file({name: trained[f"lm.{name}"].clone() for name in first}, copy / FIRST_LOWER)
@@ -72,7 +72,7 @@ def test_the_stale_memory_is_that_of_lm1_before_training(model, corpus, tmp_path
 
 
 def test_on_the_run_s_own_build_its_memory_is_read(model, corpus, tmp_path):
-    copy = shutil.copytree(model, tmp_path / "model")
+    copy = shutil.copytree(model, tmp_path / "model", ignore=shutil.ignore_patterns("state.json"))
     memory = load_file(copy / MEMORY)["context"]
     save_file({"context": torch.randn_like(memory)}, copy / MEMORY)
     own, changed = (score(m, corpus, tmp_path / "a.json")["masked_entity"]["accuracy"] for m in (model, copy))
