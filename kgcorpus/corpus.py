@@ -143,7 +143,7 @@ class Corpus:
         Args:
             columns: default: all.
         """
-        with damage_named(self.path / table):
+        with damage_named(self.path):
             return self.dataset(table, split).to_table(columns=columns and list(columns))
 
     def datasets(self, table: str) -> "DatasetDict":
