@@ -83,7 +83,9 @@ def choose_spots(
     for i in range(n):
         has_sense = senses.offsets[names[i] + 1] > senses.offsets[names[i]]
         usable[i] = (
-            has_sense and senses.probability[names[i]] >= min_probability and last[i] - first[i] < window
+            has_sense
+            and senses.probability[names[i]] >= np.float32(min_probability)
+            and last[i] - first[i] < window
         )
     kept = np.empty(n, np.int64)
     count, free, i = 0, 0, 0
@@ -180,7 +182,7 @@ def collect_votes(names: Int32s, senses: Senses, rules: Rules) -> tuple[Int64s, 
 def _senses_above(name: int, senses: Senses, tau: float) -> int:
     start = senses.offsets[name]
     end = start
-    while end < senses.offsets[name + 1] and senses.commonness[end] >= tau:
+    while end < senses.offsets[name + 1] and senses.commonness[end] >= np.float32(tau):
         end += 1
     return end - start
 
