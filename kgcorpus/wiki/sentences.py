@@ -107,6 +107,8 @@ class _Pass:
     def start_after(self, border: int) -> None:
         """Let the next sentence start at the first visible character."""
         text, length = self._text, len(self._text)
+        # White space that was passed already is not passed again at each of its newlines.
+        border = max(border, self.begin)
         while border < length and text[border].isspace():
             border += 1
         self.begin = border
