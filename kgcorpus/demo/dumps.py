@@ -1,8 +1,8 @@
-"""The demo's Wikipedia: its wikitext sources, rendered as official dumps.
+"""The demo's Wikipedia: wikitext sources, converted to dumps in the official format.
 
-A source `world/wikipedia/LANG.wikitext` is plain text. The line `== page: TITLE | id N | ns N` opens a page,
-whose wikitext runs to the next such line; lines before the first one are a comment. `sites.json` holds what a
-dump says of its wiki (name, main page, namespaces), and whether the demo compresses the file.
+A source `world/wikipedia/LANG.wikitext` is plain text. The line `== page: TITLE | id N | ns N` starts a page,
+whose wikitext ends before the next such line; lines before the first one are a comment. `sites.json` contains
+the site information of each dump (name, main page, namespaces), and whether the dump is compressed.
 """
 
 import bz2
@@ -22,13 +22,13 @@ WIKIPEDIA = Path(__file__).parent / "world" / "wikipedia"
 
 _EXPORT = "http://www.mediawiki.org/xml/export-0.11"
 _HEADER = re.compile(r"^== page: (?P<title>.+) \| id (?P<id>\d+) \| ns (?P<ns>-?\d+)$", re.MULTILINE)
-# Times and editors carry no information here; fixed, they keep the dumps' bytes stable.
+# A fixed timestamp and contributor keep the dumps' bytes stable.
 _TIMESTAMP = "2024-05-01T00:00:00Z"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class WikiInfo(TypedDict):
-    """What `sites.json` says of a wiki; `namespaces` maps MediaWiki's numbers to the local names."""
+    """Entry of `sites.json`; `namespaces` maps MediaWiki's numbers to local names."""
 
     sitename: str
     main: str
@@ -38,7 +38,7 @@ class WikiInfo(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePage:
-    """One page of a wikitext source; `namespace` is MediaWiki's number (0: articles)."""
+    """A page of a wikitext source; `namespace` is MediaWiki's number (0 for articles)."""
 
     title: str
     page_id: int
@@ -47,16 +47,16 @@ class SourcePage:
 
 
 def wikis() -> dict[str, WikiInfo]:
-    """The demo's wikis by language code, in the order of `sites.json`."""
+    """Return the demo's wikis by language code, in the order of `sites.json`."""
     loaded: dict[str, WikiInfo] = json.loads((WIKIPEDIA / "sites.json").read_text(encoding="utf-8"))
     return loaded
 
 
 def read_pages(source: Path) -> list[SourcePage]:
-    """The pages of a wikitext source, in its order.
+    """Parse the pages of a wikitext source, in order.
 
     Raises:
-        InputError: the source opens no page.
+        InputError: the source contains no page header.
     """
     content = source.read_text(encoding="utf-8")
     headers = list(_HEADER.finditer(content))
@@ -77,10 +77,10 @@ def read_pages(source: Path) -> list[SourcePage]:
 
 
 def write_dumps(folder: Path) -> list[Path]:
-    """Write one pages-articles dump a language (MediaWiki export 0.11) into `folder`.
+    """Write one pages-articles dump for each language (MediaWiki export 0.11) into `folder`.
 
     Returns:
-        The files `LANGwiki-demo-pages-articles.xml`, most with `.bz2`. Equal calls write equal bytes.
+        The files `LANGwiki-demo-pages-articles.xml`, most of them with `.bz2`. The bytes are deterministic.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -90,7 +90,7 @@ def write_dumps(folder: Path) -> list[Path]:
         if info["compressed"]:
             path = path.with_name(f"{path.name}.bz2")
             dump = bz2.compress(dump)
-        # A build notes when an input changes, so a dump that is there stays as it is.
+        # Unchanged dumps are not rewritten, because a build detects changed inputs by their timestamps.
         if not path.is_file() or path.read_bytes() != dump:
             with replacing(path) as temporary:
                 temporary.write_bytes(dump)
@@ -125,7 +125,7 @@ def _render_page(page: SourcePage, site: Site) -> str:
     raw = page.text.encode("utf-8")
     sha1 = _base36_sha1(raw)
     target = site.redirect_target(page.text)
-    # Official dumps name the page that a redirect leads to, not the section.
+    # Official dumps name the target page of a redirect without the section.
     page_name = target.partition("#")[0] if target else ""
     redirect = f"    <redirect title={quoteattr(page_name)} />\n" if page_name else ""
     text = escape(page.text, {'"': "&quot;"})
@@ -153,7 +153,7 @@ def _render_page(page: SourcePage, site: Site) -> str:
 
 
 def _base36_sha1(raw: bytes) -> str:
-    """SHA-1 as MediaWiki writes it: 31 digits to the base 36."""
+    """SHA-1 in MediaWiki's notation: 31 digits in base 36."""
     number = int.from_bytes(hashlib.sha1(raw).digest(), "big")
     digits = ""
     while number:

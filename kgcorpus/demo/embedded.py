@@ -1,4 +1,4 @@
-"""The configuration of a build of the embedded world."""
+"""Configuration for a build of the embedded demo world."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -7,7 +7,7 @@ from kgcorpus.demo.dumps import write_dumps
 
 
 def demo_config(out: Path) -> tuple[Path, dict[str, str]]:
-    """The config file, and what its variables stand for; the dumps are written to OUT/world."""
+    """Write the dumps to OUT/world; return the config file and the values of its variables."""
     package = Path(str(files("kgcorpus.demo")))
     dumps = out / "world"
     dumps.mkdir(parents=True, exist_ok=True)

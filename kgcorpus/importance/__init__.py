@@ -1,1 +1,1 @@
-"""The semantic importance (SI) of a mention (TRELM, eq. 1). torch and transformers load on first use only."""
+"""Semantic importance (SI) of mentions (TRELM, eq. 1). Imports torch and transformers on first use only."""

@@ -1,4 +1,4 @@
-"""The model that reads a sentence: any masked-language encoder of transformers, in batches by length."""
+"""The encoder that scores mentions: any masked-language model of transformers, in batches of one length."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 Dtype = Literal["fp32", "bf16"]
 Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls"]
-# Constants of the device, for the bits depend on a batch's shape. A batch shall fit a CPU's caches, where
-# every padded token costs its full time, and fill a GPU, which wants few and large shapes.
+# Fixed for each device, because a batch's shape changes the last bits of its results. On a CPU a batch fits
+# the caches and has no padding (a padded token costs as much as a real one). A GPU needs few, large shapes.
 LENGTH_STEP = {"cpu": 1, "cuda": 8}
 TOKENS_PER_BATCH = {"cpu": 1_024, "cuda": 65_536}
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text's tokens without those that the tokenizer adds: ids and `[start, end)` in code points."""
+    """Token ids of a text and their `[start, end)` in code points, without added special tokens."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
@@ -48,9 +48,9 @@ class Encoder:
     """A model with its tokenizer.
 
     Attributes:
-        max_length: most tokens a pass can hold, the added ones included.
-        prefix: ids that the tokenizer puts before a text ([CLS], <s>).
-        suffix: ids that it puts behind ([SEP], </s>).
+        max_length: maximum tokens in one forward pass, including added special tokens.
+        prefix: ids that the tokenizer adds before a text ([CLS], <s>).
+        suffix: ids that it adds after a text ([SEP], </s>).
     """
 
     model: "PreTrainedModel"
@@ -62,11 +62,11 @@ class Encoder:
 
     @property
     def room(self) -> int:
-        """Most tokens of a text that a pass can hold."""
+        """Maximum tokens of a text in one forward pass, without added special tokens."""
         return self.max_length - len(self.prefix) - len(self.suffix)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """The texts' own tokens, not truncated; a text that spells a special token is text."""
+        """Tokenize without truncation or added tokens; a special token spelled in a text stays plain text."""
         with tokenizer_panics_as_errors(str(self.tokenizer.name_or_path)):
             encoded = self.tokenizer(
                 list(texts),
@@ -85,15 +85,15 @@ class Encoder:
         ]
 
     def states(self, passes: Sequence[Sequence[int]], *, pooling: Pooling) -> NDArray[np.float32]:
-        """The state of each pass.
+        """Compute one pooled vector for each pass.
 
-        Passes of one length share a batch (on a GPU, of similar length), in their order, so the bits depend
-        on `passes` alone.
+        Passes of equal length (on a GPU, of similar length) share a batch, in the given order. The result
+        therefore depends only on `passes`, to the last bit.
 
         Args:
-            passes: ids of texts without the added tokens, at least 1 and at most `room` each.
-            pooling: `mean` = sum of the last layer's states over the text's own tokens (a cosine is blind to
-                the divisor); `cls` = the state of the first added token.
+            passes: token ids without added tokens, between 1 and `room` each.
+            pooling: `mean`: sum of the last layer's states over the text's own tokens (a cosine does not
+                depend on the divisor); `cls`: the state of the first added token.
 
         Returns:
             float32 [passes, hidden].
@@ -138,17 +138,17 @@ class Encoder:
 
 
 def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") -> Encoder:
-    """Open an encoder: BERT, RoBERTa, XLM-R, DistilBERT or a kin of theirs.
+    """Load an encoder: BERT, RoBERTa, XLM-R, DistilBERT or a similar model.
 
     Args:
         name: a folder with safetensors weights and a fast tokenizer, or a model's name on the hub.
-        dtype: of the weights and activations; pooling and cosine are float32 always.
+        dtype: type of weights and activations; pooling and cosine are always float32.
         device: cpu | cuda.
 
     Raises:
-        EnvironmentLacksError: torch or transformers is not installed, or there is no such device.
-        InputError: the model cannot be opened, or its weights are incomplete or not finite.
-        UsageError: it is no encoder with a fast tokenizer of its own and a mask token.
+        EnvironmentLacksError: torch or transformers is not installed, or the device does not exist.
+        InputError: the model cannot be loaded, or its weights are incomplete or not finite.
+        UsageError: the model is not an encoder, or has no fast tokenizer with a mask token.
     """
     try:
         import torch
@@ -217,7 +217,7 @@ def _require_tokenizer(tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
 
 
 def _added(tokenizer: "PreTrainedTokenizerBase") -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Ids that the tokenizer adds before and behind a text."""
+    """Ids that the tokenizer adds before and after a text."""
     encoded = tokenizer("a", return_special_tokens_mask=True)
     ids, added = encoded["input_ids"], encoded["special_tokens_mask"]
     first = added.index(0)
@@ -226,7 +226,7 @@ def _added(tokenizer: "PreTrainedTokenizerBase") -> tuple[tuple[int, ...], tuple
 
 
 def _capacity(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> int:
-    """Most tokens of a pass; RoBERTa's kin lose the positions up to the pad's."""
+    """Maximum tokens in a pass. RoBERTa-like models cannot use positions up to the padding index."""
     tables: list[Any] = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
     positions = [t.num_embeddings - (0 if t.padding_idx is None else t.padding_idx + 1) for t in tables]
     return min([tokenizer.model_max_length, *(positions or [model.config.max_position_embeddings])])
@@ -234,7 +234,7 @@ def _capacity(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") ->
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The order of a sum, and so its last bits, would depend on the number of threads."""
+    """Run torch on one thread: the order of a sum, and so its last bits, depends on the thread count."""
     import torch
 
     before = torch.get_num_threads()
@@ -247,7 +247,7 @@ def _one_thread() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Loading a masked-language model without its head is no news."""
+    """Silence the warning that a masked-language model was loaded without its head."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()

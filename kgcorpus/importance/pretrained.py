@@ -1,4 +1,4 @@
-"""What every loader of a transformers model checks: own code, kernels, tokenizer, weights."""
+"""Checks for every loaded transformers model: no own code or fetched kernels, sound tokenizer and weights."""
 
 import os
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from kgcorpus.importance.tokenizers import check_tokenizer
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-# With a repository's name in one of these, transformers fetches a kernel from the hub and runs it.
+# If one of these names a repository, transformers downloads a kernel from the hub and runs it.
 _KERNELS = ("_attn_implementation", "_experts_implementation")
 
 
 _HUB_SECONDS = 10.0
-# Weights as pickles, in one file or in parts with an index; `kgcorpus convert` reads them.
+# Pickled weights, in one file or in parts with an index; only `kgcorpus convert` reads them.
 WHOLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 
 
@@ -27,9 +27,9 @@ def has_bin_weights(folder: str | Path) -> bool:
 
 
 def require_on_hub(name: str) -> None:
-    """Check that a model which is no folder is in the hub's cache, or that the hub has it.
+    """Check that a name that is not a folder is in the hub's cache or on the hub.
 
-    A load would ask the hub for each file several times, and wait longer each time.
+    Without this check, a load retries each missing file with growing delays.
 
     Raises:
         InputError: the hub has no such model, or cannot be reached within 10 seconds.
@@ -45,29 +45,29 @@ def require_on_hub(name: str) -> None:
     except Exception as error:  # of the network, of HTTP, of the hub's own kinds
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"it is no folder, and the hub does not give it ({reason})",
+            f"is not a folder, and the hub does not provide it ({reason})",
             where=name,
             mend="Correct the name, or name the folder of a copy",
         ) from None
 
 
 def without_progress_bars() -> None:
-    """Let transformers draw no bar for every model that it loads."""
+    """Turn off transformers' progress bar for loading weights."""
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
 
 
 def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
-    """A tokenizer of a folder or a hub, without code of its own.
+    """Load a tokenizer from a folder or the hub without running its own code.
 
-    Saved again it gives the files it was read from: transformers adds to its settings how it was loaded, so
-    a resumed run would end in other bytes.
+    Saving the tokenizer writes the files it was loaded from. (transformers records in the settings how a
+    tokenizer was loaded; this is removed, or a resumed run would write other bytes.)
 
     Raises:
-        OSError: there is none.
-        ValueError: it needs code of its own, its files are damaged, it has no vocabulary, or a regular
-            expression in it backtracks without end.
+        OSError: the tokenizer does not exist.
+        ValueError: it needs its own code, its files are damaged, it has no vocabulary, or one of its regular
+            expressions backtracks exponentially.
     """
     from transformers import AutoTokenizer
 
@@ -89,13 +89,13 @@ def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
 
 
 def read_config(source: str | Path) -> "PretrainedConfig":
-    """The configuration of a model, without what makes transformers fetch or run something else.
+    """Load a model's configuration and remove settings that make transformers fetch or run other code.
 
-    A choice of attention kernels is dropped: transformers then chooses its own.
+    A configured attention kernel is removed; transformers then uses its default.
 
     Raises:
-        OSError: there is none.
-        ValueError: it needs code of its own, is an adapter, or is quantised.
+        OSError: the configuration does not exist.
+        ValueError: the model needs its own code, is an adapter, or is quantised.
     """
     from transformers import AutoConfig
 
@@ -111,10 +111,10 @@ def read_config(source: str | Path) -> "PretrainedConfig":
 
 
 def check_weights(model: "PreTrainedModel", *, where: str) -> None:
-    """See that no weight is NaN or infinite.
+    """Check that all weights are finite.
 
     Raises:
-        InputError: one is.
+        InputError: a weight is NaN or infinite.
     """
     for name, weight in model.named_parameters():
         if not weight.isfinite().all():
@@ -126,10 +126,10 @@ def check_weights(model: "PreTrainedModel", *, where: str) -> None:
 
 
 def check_embeddings(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", *, where: str) -> None:
-    """See that every token of the tokenizer has an embedding.
+    """Check that every token of the tokenizer has an embedding.
 
     Raises:
-        UsageError: the tokenizer belongs to another model.
+        UsageError: a token id is outside the embedding table.
     """
     table: Any = model.get_input_embeddings()
     last = max(tokenizer.get_vocab().values(), default=-1)
@@ -142,17 +142,18 @@ def check_embeddings(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFa
 
 
 def drawn_weights(loading: Mapping[str, Any], *, where: str, new: tuple[str, ...] = ()) -> list[str]:
-    """The names of the weights that a checkpoint lacks, which transformers draws; a pooler's left out.
+    """Return the names of weights that the checkpoint lacks and that transformers initialised at random.
 
-    A pooler is no part of the last layer's states, and a masked-language model is saved without one.
+    A missing pooler is ignored: it does not affect the last layer's states, and masked-language models are
+    saved without one.
 
     Args:
-        loading: what `from_pretrained` tells with `output_loading_info=True`.
+        loading: the information that `from_pretrained` returns with `output_loading_info=True`.
         where: the checkpoint, for the error.
-        new: how the names of weights begin that may be missing.
+        new: prefixes of weight names that are allowed to be missing.
 
     Raises:
-        InputError: another one is missing.
+        InputError: another weight is missing.
     """
     missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
     if lacking := [name for name in missing if not name.startswith(new)]:

@@ -15,12 +15,12 @@ from kgcorpus.importance.formula import semantic_importance
 
 Replacement = Literal["mask", "mask_each", "unk", "delete", "entity"]
 EntityNames = Callable[[str, str], Sequence[str]]
-# Bounds the states held at once; a constant, for the batches and so the bits depend on it.
+# Bounds the states in memory. Not a setting: batches, and so the last bits of a result, depend on it.
 TEXTS_PER_WINDOW = 2_048
 
 
 class _Site(NamedTuple):
-    """A span of a text, and the name that replaces it where the replacement is `entity`."""
+    """A span of a text; `name` replaces it if the replacement is `entity`."""
 
     start: int
     end: int
@@ -28,7 +28,7 @@ class _Site(NamedTuple):
 
 
 _Sites = dict[str, dict[_Site, None]]
-# The cosine, or the reason why there is none.
+# The cosine, or the reason why it could not be computed.
 _Cosines = dict[tuple[str, _Site], float | str]
 
 
@@ -44,26 +44,26 @@ def score_sentences(
 ) -> list[dict[str, Any]]:
     """Score the mentions of sentences: SI = 1 / cos(h_o, h_rep), h = mean of the last layer's states.
 
-    The mean is over all tokens but those that the tokenizer adds; what stands in for the mention counts. The
-    replacement is made on tokens: those that share a character with the mention go, and a token before them
-    that is only a space; the others stay as they were tokenised with the mention in place (a string
-    replacement would cut the neighbours anew). A text is truncated to what the model can hold before the
-    replacement, so both sides see the same context. Equal texts are read once, equal (text, span) replaced
-    once.
+    The mean covers all tokens except those that the tokenizer adds; the replacement tokens are included.
+    Mentions are replaced in the token sequence, not in the string: the tokens that overlap the mention are
+    replaced, together with a preceding token that is only a space. All other tokens are unchanged, whereas
+    replacing the string would tokenize the neighbouring words differently. The text is truncated to the
+    model's maximum length before the replacement, so both passes see the same context. Each distinct text
+    and each distinct (text, span) is encoded once.
 
     Args:
-        sentences: rows of `linked_sentences`: all of one shard, in key order. Batches are filled in that
-            order, so the bits depend on the shard alone.
+        sentences: rows of `linked_sentences`: all rows of one shard, in key order. Batches are filled in this
+            order, so the scores depend only on the shard, to the last bit.
         encoder: from `load_encoder`.
-        replacement: what takes the mention's place: `mask` one mask token, `mask_each` one for each of its
-            tokens, `unk` one unknown token, `delete` nothing, `entity` the tokens of another entity's name.
-        seed: chooses the other entity, by (seed, qid, text, start).
+        replacement: what replaces the mention: `mask` one mask token, `mask_each` a mask token for each of
+            its tokens, `unk` one unknown token, `delete` nothing, `entity` another entity's name.
+        seed: selects the other entity, with qid, text and start.
         entity_names: for `entity`: (qid, lang) -> names of other entities of the same type, in fixed order.
-        pooling: `mean`, or `cls` = the first added token's state.
-        tally: counts `importance_mentions`, `importance_texts`, and what the model read: `importance_passes`
-            and their `importance_tokens`, added ones left out; drops `truncated_mention` (not wholly within
-            what the model can hold), `mention_without_tokens`, `no_other_entity` (of that type),
-            `nothing_left` (`delete` emptied the text). A dropped mention has its row, with cos and si null.
+        pooling: `mean`, or `cls` for the state of the first added token.
+        tally: counts `importance_mentions`, `importance_texts`, `importance_passes` (forward passes) and
+            their `importance_tokens` (without added ones). Drops `truncated_mention` (partly beyond the
+            model's maximum length), `mention_without_tokens`, `no_other_entity` (of that type) and
+            `nothing_left` (`delete` emptied the text). A dropped mention keeps its row, with null cos and si.
 
     Returns:
         Rows of `importance`, in the order of the sentences and their mentions.
@@ -106,7 +106,7 @@ def score_sentences(
 
 
 def _site(row: dict[str, Any], mention: dict[str, Any], *, names: EntityNames | None, seed: int) -> _Site:
-    """The key holds the text, not the sentence's id, so that equal sentences draw the same name."""
+    """Keyed by the text rather than the sentence's id, so that equal sentences get the same name."""
     start, end, name = mention["start"], mention["end"], None
     if names is not None:
         others = names(mention["qid"], row["lang"])
@@ -150,14 +150,14 @@ def _cosines(
 def _replaced(
     text: str, tokens: Tokens, site: _Site, *, encoder: Encoder, replacement: Replacement
 ) -> list[int] | str:
-    """The text's ids with the mention replaced, or the reason why it cannot be."""
+    """Token ids of the text with the mention replaced, or the reason why that is impossible."""
     inside = [i for i, (start, end) in enumerate(tokens.offsets) if start < site.end and end > site.start]
     if not inside:
         return "mention_without_tokens"
     first, last = inside[0], inside[-1] + 1
     covered = last - first
     while first and not text[slice(*tokens.offsets[first - 1])].strip():
-        first -= 1  # a token of its own for the space before the mention
+        first -= 1  # some tokenizers have a separate token for the space before the mention
     if last > encoder.room:
         return "truncated_mention"
     if site.name == "":
@@ -173,7 +173,7 @@ def _replaced(
         case "delete":
             middle = []
         case "entity":
-            # A byte-level vocabulary has other tokens for a word behind a space than for one at the front.
+            # Byte-level vocabularies tokenize a word differently after a space and at the start of a text.
             space = " " if text[: site.start].endswith(" ") else ""
             middle = encoder.tokenize([f"{space}{site.name}"])[0].ids
     ids = tokens.ids[: encoder.room]
@@ -181,6 +181,6 @@ def _replaced(
 
 
 def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Rounded to float32, the column's type, so that `si` follows from the stored value."""
+    """Rounded to float32, the column's type, so that `si` can be recomputed from the stored value."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     return float(np.float32(np.dot(x, y) / np.sqrt(np.dot(x, x) * np.dot(y, y))))

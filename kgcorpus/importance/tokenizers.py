@@ -1,4 +1,4 @@
-"""Checks of a tokenizer that somebody else made: it has a vocabulary, and no text makes it hang or panic."""
+"""Checks of third-party tokenizers: they have a vocabulary, and no text makes them hang or panic."""
 
 import contextlib
 import json
@@ -14,14 +14,14 @@ from kgcorpus.contracts.panics import is_panic
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Seconds for 100 kB of probe texts, which an honest tokenizer encodes in 0.1 s.
+# Seconds allowed for 100 kB of probe texts; ordinary tokenizers need 0.1 s.
 _LIMIT = 10.0
 _RUN = 400
-# Runs of one class of characters, with and without spaces: what a nested quantifier backtracks over.
+# Repeated characters of one class, with and without spaces, make nested quantifiers backtrack.
 _CHARACTERS = "aZ0 ._-'\nßがあ漢한\u0301"
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
 _UNBOUNDED = re.compile(r"(?<!\\)[*+]|\{\d*,\}")
-# Encodes in a process of its own: the library cannot be interrupted, and a panic writes a backtrace.
+# Runs in a subprocess: the library cannot be interrupted, and a panic prints a backtrace.
 _PROBE = (
     "import json, sys\n"
     "from tokenizers import Tokenizer\n"
@@ -32,7 +32,7 @@ _PROBE = (
 
 @contextlib.contextmanager
 def tokenizer_panics_as_errors(where: str) -> Iterator[None]:
-    """Raise a panic of the Rust library, which is no `Exception`, as an InputError.
+    """Convert a panic of the Rust library (not an `Exception`) to an InputError.
 
     Args:
         where: the tokenizer, for the error.
@@ -53,14 +53,14 @@ def tokenizer_panics_as_errors(where: str) -> Iterator[None]:
 
 
 def check_tokenizer(tokenizer: "Tokenizer") -> None:
-    """See that a tokenizer has a vocabulary, and encodes probe texts within 10 seconds.
+    """Check that a tokenizer has a vocabulary and encodes probe texts within 10 seconds.
 
-    The regular expressions of a `tokenizer.json` run with backtracking: nested quantifiers take exponential
-    time, or end in a panic. Where no expression repeats a group, or two parts of one alternative, nothing
-    is probed. The probe texts repeat the characters that the expressions name.
+    Regular expressions in a `tokenizer.json` are matched with backtracking, so nested quantifiers can take
+    exponential time or panic. Probing is skipped if no expression repeats a group or contains two repetitions
+    in one alternative. The probe texts repeat the characters that occur in the expressions.
 
     Raises:
-        ValueError: no vocabulary, a panic, or no end within the limit.
+        ValueError: no vocabulary, a panic, or the time limit was reached.
     """
     special = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     if tokenizer.get_vocab_size() <= len(special) + 1 and not tokenizer.get_vocab().keys() - special:
@@ -108,7 +108,7 @@ def _probe_texts(patterns: list[str]) -> Iterator[str]:
 
 
 def _patterns(node: Any) -> Iterator[str]:
-    """The regular expressions in a tokenizer's JSON."""
+    """Yield the regular expressions in a tokenizer's JSON."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "Regex" and isinstance(value, str):

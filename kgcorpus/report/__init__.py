@@ -1,1 +1,1 @@
-"""What a build holds, for people: report.json, the dataset card, and single rows made readable."""
+"""Views of a build for people: report.json, the dataset card, readable rows, and terminal output."""

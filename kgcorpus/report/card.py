@@ -1,4 +1,4 @@
-"""The README.md of a build: a dataset card that tells `datasets.load_dataset` the configs."""
+"""OUT/README.md: the dataset card of a build, with the configs that `datasets.load_dataset` opens."""
 
 import html
 import re
@@ -12,7 +12,7 @@ from kgcorpus.contracts.tables import TABLES
 from kgcorpus.report.statistics import PUBLISHED, build_report
 from kgcorpus.report.visible import visible
 
-# An underscore inside a word is plain text in Markdown; escaping it would only spoil the names of tables.
+# An underscore inside a word is plain text in Markdown and stays unescaped, so table names remain readable.
 _MARKDOWN = re.compile(r"[\\`*\[\]|~#]|(?<![^\W_])_|_(?![^\W_])")
 
 _LICENCES = """\
@@ -27,15 +27,15 @@ _LICENCES = """\
 
 
 def render_card(manifest: Mapping[str, Any], *, config_yaml: str) -> str:
-    """Write the card of a build; equal builds have equal cards.
+    """Render the card of a build; equal builds have equal cards.
 
     Args:
         manifest: `Manifest.to_dict()`.
-        config_yaml: the configuration as resolved (OUT/config.yaml).
+        config_yaml: the resolved configuration (OUT/config.yaml).
 
     Returns:
-        Markdown with YAML front matter, which names the configs and splits that have rows and no others,
-        since `datasets` cannot open an empty split. Text from data is escaped.
+        Markdown with YAML front matter. The front matter lists only configs and splits that have rows,
+        because `datasets` cannot open an empty split. Text from data is escaped.
     """
     report = build_report(manifest)
     tables = report["tables"]
@@ -131,7 +131,7 @@ def _drops(tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table of cells that are Markdown, or "None." without rows."""
+    """Render a table of Markdown cells; without rows, the text "None."."""
     body = [f"| {' | '.join(row)} |" for row in rows]
     if not body:
         return "None.\n"
@@ -143,10 +143,10 @@ def _data(*cells: str) -> list[str]:
 
 
 def _prose(text: str) -> str:
-    """Our own words, whose Markdown is meant, as a cell."""
+    """Escape our own Markdown text for a table cell."""
     return text.replace("|", "\\|")
 
 
 def _escape(text: str) -> str:
-    """As literal text in Markdown and in HTML, on one line."""
+    """Escape text for Markdown and HTML, on one line."""
     return _MARKDOWN.sub(r"\\\g<0>", html.escape(visible(text), quote=False))

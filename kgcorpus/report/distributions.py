@@ -1,4 +1,4 @@
-"""What the tables say about the corpus: importance, the long tail, relations and categories."""
+"""Distributions for report.json: importance, mention frequencies, relations, categories, KMLM's records."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.shards import read_batches
 
-# Semantic importance is 1 where the mention changes nothing; most lies just above.
+# SI is 1 if replacing the mention changes nothing; most values are slightly above 1.
 SI_BOUNDS = (1.0, 1.001, 1.002, 1.005, 1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 5.0)
 # Characters of a mention; names are rarely longer.
 LENGTH_BOUNDS = (1, 4, 8, 12, 16, 24, 32)
@@ -21,7 +21,7 @@ Read = Callable[[str, Sequence[str]], Iterator[pa.RecordBatch]]
 
 
 def reader_of(files: Mapping[str, Sequence[str]]) -> Read:
-    """A function (table, columns) -> batches, over each table's files in shard order."""
+    """Return a function (table, columns) -> batches that reads a table's files in shard order."""
 
     def read(table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for path in files[table]:
@@ -31,12 +31,12 @@ def reader_of(files: Mapping[str, Sequence[str]]) -> Read:
 
 
 def importance(read: Read) -> dict[str, Any]:
-    """Histogram of SI, and how it goes with the mention's length (`mask` shortens the text, so it grows).
+    """Histogram of SI, and its relation to the mention's length (SI grows with length under `mask`).
 
     Returns:
         `si_histogram` {lower bound: mentions}, `si_by_characters` {lower bound: {mentions, mean}} and
-        `correlation_with_characters`: Pearson's of SI and the length in characters, null where either is
-        constant. Mentions without SI are left out.
+        `correlation_with_characters`: Pearson correlation of SI and the length in characters, null if
+        either is constant. Mentions without SI are ignored.
     """
     histogram = np.zeros(len(SI_BOUNDS), np.int64)
     mentions, sums = np.zeros(len(LENGTH_BOUNDS), np.int64), np.zeros(len(LENGTH_BOUNDS))
@@ -61,7 +61,7 @@ def importance(read: Read) -> dict[str, Any]:
 
 
 def entity_statistics(read: Read) -> dict[str, Any]:
-    """The long tail: entities and their mentions by how often they are mentioned, in powers of two.
+    """Entities and their mentions by mention frequency, in powers of two.
 
     Returns:
         `long_tail_entities`, and `by_frequency` {lower bound: {entities, mentions}}.
@@ -96,11 +96,11 @@ def jaket_entities(read: Read) -> dict[str, Any]:
 
 
 def knowledge_records(table: str) -> Callable[[Read], dict[str, Any]]:
-    """For a table of records made of triples: KMLM's statistics (appendix, tables 8 and 10).
+    """Statistics of a table whose records consist of triples (KMLM, appendix, tables 8 and 10).
 
     Returns:
-        A function that gives `records` {lang: {kind: records}}, and how many `entities` and `relations` there
-        are in them.
+        A function that returns `records` {lang: {kind: records}} and the numbers of distinct `entities` and
+        `relations` in them.
     """
 
     def count(read: Read) -> dict[str, Any]:
@@ -133,7 +133,7 @@ DISTRIBUTIONS: dict[str, Callable[[Read], dict[str, Any]]] = {
 
 
 def _bucket(values: NDArray[np.float64], bounds: Sequence[float]) -> NDArray[np.int64]:
-    """Which bound each value has reached; what lies below the first (1 / cos rounds) counts there."""
+    """Index of the bucket of each value; values below the first bound (rounding) go to the first bucket."""
     return np.maximum(np.searchsorted(bounds, values, side="right") - 1, 0)
 
 

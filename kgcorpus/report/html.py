@@ -1,4 +1,4 @@
-"""Rows of a table as HTML for a notebook. All that comes from a build is escaped."""
+"""Rows of a table as HTML for notebooks. All data from a build is escaped."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ _CELL = "text-align:left;vertical-align:top;white-space:pre-wrap"
 
 
 def row_as_html(table: str, row: Row, *, label_of: LabelOf) -> str:
-    """One table row a column; each span of the text is a `<mark>` with its id or label behind it.
+    """Render one row as an HTML table with a line for each column; spans of the text become `<mark>`.
 
     Args:
         table: the row's table.
-        row: as `to_pylist` gives it.
-        label_of: the label of a QID or PID, or None; the id is shown instead.
+        row: a row as returned by `to_pylist`.
+        label_of: returns the label of an entity or relation id, or None to show the id.
     """
     text = row.get("text")
     spans = spans_of(table, row) if isinstance(text, str) else None
@@ -30,7 +30,7 @@ def row_as_html(table: str, row: Row, *, label_of: LabelOf) -> str:
 
 
 def table_as_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain texts."""
+    """Render a table of plain texts."""
     head = "".join(f'<th style="{_CELL}">{_escaped(name)}</th>' for name in header)
     body = "".join(
         "<tr>" + "".join(f'<td style="{_CELL}">{_escaped(cell)}</td>' for cell in row) + "</tr>"
@@ -44,7 +44,7 @@ def _marked(text: str, spans: Sequence[Span], label_of: LabelOf) -> str:
     for start, end, tag in sorted(spans):
         if not at <= start <= end <= min(len(text), MAX_TEXT):
             continue
-        # The id of a slot is followed by its language; a page's link has a title instead.
+        # A slot's tag is its id and language; the tag of a page's link is a title.
         title = label_of(tag.split(" ", 1)[0]) or tag
         pieces += [
             _escaped(text[at:start]),

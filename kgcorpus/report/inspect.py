@@ -1,4 +1,4 @@
-"""Single rows of a table as plain text that a person can read."""
+"""Single rows of a table as readable plain text."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,15 +14,15 @@ from kgcorpus.report.visible import visible
 
 Row = Mapping[str, Any]
 LabelOf = Callable[[str], str | None]
-# Start and end in the text, and what the span stands for.
+# Start and end in the text, and the tag to show.
 Span = tuple[int, int, str]
 
 MAX_TEXT = 1200
 MAX_ITEMS = 12
-# Columns and fields that hold ids of the graph, which may be any strings.
+# Columns and fields with ids of the graph; an id may be any string.
 _IDS = {"qid", "pid", "h", "r", "t", "head", "other", "target", "types", "entities", "category", "answer"}
 
-# Which column's spans are marked in the text, and with what.
+# Table -> the column whose spans are marked in the text, and the tag of a span.
 _MARKS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "pages": ("links", lambda link: link["target"]),
     "linked_sentences": ("mentions", lambda mention: mention["qid"]),
@@ -32,20 +32,20 @@ _MARKS: dict[str, tuple[str, Callable[[Row], str]]] = {
     "code_switched": ("slots", lambda slot: f"{slot['qid']} {slot['lang']}"),
     "reasoning": ("slots", lambda slot: f"{slot['qid']} {slot['lang']}"),
 }
-# Columns that the marked text already shows, or whose spans cut it.
+# Columns not shown separately: the marked text contains them, or they only divide it.
 _IN_TEXT = {"links", "mentions", "slots", "sentences", "sentence_ids"}
 
 
 def sample_rows(paths: Sequence[str], n: int, *, seed: int = 0) -> list[dict[str, Any]]:
-    """Draw n rows without replacement, in stored order; reads the footers and the row groups drawn from.
+    """Sample n rows without replacement, in stored order. Reads only footers and the needed row groups.
 
     Args:
-        paths: Parquet files of one table; anything fsspec opens.
-        n: rows wanted; all rows if there are fewer.
-        seed: the same seed and files give the same rows.
+        paths: Parquet files of one table; local paths or URLs that fsspec opens.
+        n: number of rows; all rows if there are fewer.
+        seed: equal seeds and files give equal rows.
 
     Raises:
-        InputError: a file is absent or not whole.
+        InputError: a file is missing or truncated.
     """
     groups = [(path, index, rows) for path in paths for index, rows in enumerate(_group_rows(path))]
     total = sum(rows for _, _, rows in groups)
@@ -79,15 +79,15 @@ def _group_rows(path: str) -> list[int]:
 
 
 def render_row(table: str, row: Row, *, label_of: LabelOf) -> str:
-    """One `column  value` line a column; further lines of a value are indented.
+    """Render one line `column  value` for each column; further lines of a value are indented.
 
-    Spans are marked in the text as `[Paris|Q90]`, triples read `France —capital→ Paris`, long values are
-    cut with a count, and control characters are written as escapes.
+    Spans are marked in the text as `[Paris|Q90]`, triples are written as `France —capital→ Paris`, long
+    values are cut with a count, and control characters are escaped.
 
     Args:
         table: the row's table.
-        row: as `to_pylist` gives it.
-        label_of: a QID's or PID's label, or None; the id is shown instead.
+        row: a row as returned by `to_pylist`.
+        label_of: returns the label of an entity or relation id, or None to show the id.
     """
     shown = columns_of(table, row, label_of=label_of)
     width = max(map(len, shown), default=0)
@@ -99,7 +99,7 @@ def render_row(table: str, row: Row, *, label_of: LabelOf) -> str:
 
 
 def columns_of(table: str, row: Row, *, label_of: LabelOf) -> dict[str, list[str]]:
-    """Column -> its value as lines of text, spans marked; arguments as of `render_row`."""
+    """Return column -> lines of its value, with spans marked. Arguments as for `render_row`."""
     shown: dict[str, list[str]] = {}
     for column, value in row.items():
         spans = spans_of(table, row) if column == "text" else None
@@ -114,7 +114,7 @@ def columns_of(table: str, row: Row, *, label_of: LabelOf) -> dict[str, list[str
 
 
 def spans_of(table: str, row: Row) -> list[Span] | None:
-    """The spans of a row's text; None for a table whose text has none."""
+    """Return the spans of a row's text; None if the table's text has no spans."""
     if table == "jaket_entities":
         return [] if row["start"] is None else [(row["start"], row["end"], row["qid"])]
     if table not in _MARKS:
@@ -132,7 +132,7 @@ def _value(value: Any, label_of: LabelOf, column: str) -> list[str]:
 
 
 def _inline(value: Any, label_of: LabelOf, column: str = "") -> str:
-    """A value on one line; an id, known by the column or field it is in, is followed by its label."""
+    """Render a value on one line; ids, recognised by their column or field, are followed by the label."""
     match value:
         case None | [] | "":
             return "-"
@@ -156,7 +156,7 @@ def _arrow(head: str, relation: str, tail: str) -> str:
 
 
 def _trelm_mention(text: str, mention: Row, label_of: LabelOf) -> list[str]:
-    """The mention with its numbers, then one indented line a fact."""
+    """The mention with its numbers, then one indented line for each fact."""
     numbers = {name: mention[name] for name in ("cos", "si", "frequency")}
     kind = ", long tail" if mention["long_tail"] else ""
     surface = visible(text[mention["start"] : mention["end"]])
@@ -170,7 +170,7 @@ def _trelm_mention(text: str, mention: Row, label_of: LabelOf) -> list[str]:
 
 
 def _marked(text: str, spans: Sequence[Span]) -> list[str]:
-    """The text's lines with `[surface|tag]` at each span, and a count of those that could not be marked."""
+    """The text's lines with `[surface|tag]` for each span, and the number of spans that were not marked."""
     pieces, at, unmarked = [], 0, 0
     for start, end, tag in sorted(spans):
         if at <= start <= end <= min(len(text), MAX_TEXT):

@@ -1,4 +1,4 @@
-"""Names for the ids in a build's records."""
+"""Labels of the ids in a build's records."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +12,10 @@ from kgcorpus.kg.names import Names
 
 
 def labels_of(manifest: Manifest, out: Path, *, lang: str | None = None) -> Callable[[str], str | None]:
-    """From a QID or PID to its label, or None; a build without names knows none.
+    """Return a function from an entity or relation id to its label, or None if there is none.
 
     Args:
-        lang: the labels' language; None: the build's base language.
+        lang: language of the labels; None for the build's base language.
 
     Raises:
         InputError: OUT/config.yaml names no language, or a file of the names is missing or damaged.

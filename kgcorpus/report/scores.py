@@ -1,9 +1,9 @@
-"""The scores in a benchmark's result, on one line."""
+"""One-line summaries of benchmark results."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Settings and bookkeeping: their numbers are no scores.
+# Settings and bookkeeping fields, whose numbers are not scores.
 _NO_SCORES = {"config", "seed", "seeds", "sampled", "step", "seconds", "deviation"}
 _MOST = 8
 
@@ -12,8 +12,8 @@ def summary(result: Mapping[str, Any]) -> str:
     """Return the benchmark's name and its first 8 numbers, e.g. `xlr: n=100 accuracy.mean=0.523`.
 
     Args:
-        result: as `kgcorpus evaluate` writes it. Of a `series` (one result for each checkpoint), the last
-            result is shown.
+        result: the JSON that `kgcorpus evaluate` writes. For a `series` (one result for each checkpoint), the
+            last result is summarised.
     """
     name, shown = str(result["benchmark"]), result
     if series := result.get("series"):
@@ -26,7 +26,7 @@ def summary(result: Mapping[str, Any]) -> str:
 
 
 def _numbers(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of a mapping, those on the outer level first; counts on inner levels are left out."""
+    """Yield the numbers of a mapping, outer level first; integers on inner levels are skipped."""
     inner = []
     for key, value in node.items():
         if key in _NO_SCORES or key.endswith("selection"):

@@ -1,4 +1,4 @@
-"""report.json: the manifest's numbers, summed up by table and split."""
+"""The statistics in report.json: the manifest's numbers by table and split."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,12 @@ _NAMES_SHOWN = 5
 
 
 def build_report(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Sum up a manifest (`Manifest.to_dict()`, the JSON of OUT/manifest.json).
+    """Summarise a manifest (`Manifest.to_dict()`, the JSON of OUT/manifest.json).
 
     Returns:
         {"tables": {name: {"rows", "bytes", "drops", "counts", "splits", "dropped_templates"}}, "sources",
-        "versions"}; `splits`, rows by split, stands at published tables only and names all three, empty ones
-        too; `dropped_templates`, as of the function, stands where there are some.
+        "versions"}. `splits` (rows by split, including empty splits) is present for published tables only;
+        `dropped_templates` (see the function) is present if templates were dropped.
     """
     return {
         "tables": {name: _summary(entry) for name, entry in sorted(manifest["tables"].items())},
@@ -47,10 +47,10 @@ def _summary(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dropped_templates(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Language -> name -> uses, most frequent first; the empty name sums up the less frequent ones.
+    """Return language -> template name -> uses, most frequent first; the empty name sums up the rest.
 
-    They are templates beside other text that no renderer is known for: those of them that carry text leave a
-    gap in a sentence, which a line in `wikipedia[].templates` fills.
+    These templates occur next to other text and have no renderer. Those that carry text leave a gap in a
+    sentence; a line in `wikipedia[].templates` closes it.
     """
     found: dict[str, dict[str, int]] = {}
     for count, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
@@ -62,7 +62,7 @@ def dropped_templates(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
 
 
 def lines_of_templates(counts: Mapping[str, int]) -> list[str]:
-    """A line for each language that names its five most frequent `dropped_templates`."""
+    """Return one line for each language with its five most frequent `dropped_templates`."""
     lines = []
     for lang, names in dropped_templates(counts).items():
         listed = ", ".join([f"{name} {n:,}" for name, n in names.items() if name][:_NAMES_SHOWN])

@@ -16,21 +16,21 @@ from kgcorpus.report.visible import UNSAFE, visible
 
 
 class _Console(Console):
-    """A console whose reader may go away (`| head`): the command continues, and what it prints is dropped."""
+    """Console that survives a closed pipe (`| head`): the command continues, further output is discarded."""
 
     def on_broken_pipe(self) -> None:
-        """See `rich.console.Console`, which would end the process."""
+        """Discard further output; `rich.console.Console` would end the process."""
         _drop_output()
 
 
 _OURS = ("kgcorpus", "pipelines", "trainer")
-# Neither markup nor `:emoji:` codes: data are shown as they are.
+# Markup and `:emoji:` codes are off, because printed data may contain them.
 stdout = _Console(highlight=False, markup=False, emoji=False)
 stderr = _Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def recorder(*, width: int) -> Console:
-    """Return a console that prints nothing and records what it is given, for `export_html`."""
+    """Return a console that records its output for `export_html` and prints nothing."""
     return Console(record=True, file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)
 
 
@@ -40,15 +40,15 @@ def say(text: str, *, console: Console = stdout, style: str | None = None) -> No
 
 
 def say_lines(text: str, *, console: Console = stdout) -> None:
-    """Print a text whose line ends are ours."""
+    """Print a text of several lines; other control characters are escaped."""
     console.print(_visible_lines(text), soft_wrap=True)
 
 
 def say_json(value: Any, *, indent: int | None = 1) -> None:
-    r"""Print a value as JSON on stdout, control characters as `\u` escapes, which mean the same value."""
+    r"""Print a value as JSON on stdout, with control characters as `\u` escapes."""
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
-    # JSON escapes a line end within a text, so those that are left are between values.
+    # JSON escapes newlines within strings; the remaining ones separate values.
     lines = (UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in text.split("\n"))
     try:
         sys.stdout.write("\n".join(lines) + "\n")
@@ -58,16 +58,17 @@ def say_json(value: Any, *, indent: int | None = 1) -> None:
 
 
 def prepare_streams() -> None:
-    """Make stdin, stdout and stderr usable whatever the caller left of them.
+    """Make stdin, stdout and stderr usable even if the caller closed them.
 
-    A closed one is opened on /dev/null: else the next file that a command opens, a shard perhaps, gets its
-    number, and messages are written into it. Characters that an encoding lacks are written as escapes.
+    A closed stream is reopened on /dev/null. Otherwise the next opened file, for example a shard, would get
+    its descriptor, and messages would be written into that file. Characters that the encoding lacks are
+    written as escapes.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is this one.
+            # os.open returns the lowest free descriptor, which is `number`.
             os.open(os.devnull, os.O_RDWR)
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
@@ -78,9 +79,9 @@ def prepare_streams() -> None:
 
 
 def use_unicode_names() -> None:
-    """Take names of files and arguments as UTF-8, as Java is made to, where the locale is ASCII (`LC_ALL=C`).
+    """Decode file names and arguments as UTF-8 in an ASCII locale (`LC_ALL=C`), as the JVM is configured to.
 
-    Python's own choice is made when it starts, so the command is started again where that is needed.
+    Python chooses the encoding at startup, so the command restarts itself if necessary.
     """
     if os.environ.get("LC_ALL") in ("C", "POSIX"):
         os.environ["LC_ALL"] = "C.UTF-8"
@@ -90,7 +91,7 @@ def use_unicode_names() -> None:
 
 
 def _drop_output() -> None:
-    """Send what is still to be printed to /dev/null."""
+    """Redirect pending and further output to /dev/null."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -101,12 +102,12 @@ def _drop_output() -> None:
 
 
 def guard_logs(*, debug: bool) -> None:
-    """Send logs to stderr; what they and warnings print is visible and without secrets, of any library."""
+    """Send logs to stderr; escape control characters and redact secrets in logs and warnings."""
     logging.setLogRecordFactory(_Record)
     warnings.formatwarning = _formatted
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
-        # Py4J logs a trace when a JVM goes away, some as root; the error itself is raised, too.
+        # Py4J logs a traceback when the JVM exits, partly on the root logger; the error is raised anyway.
         handler.addFilter(lambda record: debug or "py4j" not in Path(record.pathname).parts)
         handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
     for name in _OURS:
@@ -114,7 +115,7 @@ def guard_logs(*, debug: bool) -> None:
 
 
 class _Record(logging.LogRecord):
-    """Libraries bring handlers of their own, so the message is made visible before any of them has it."""
+    """Escapes and redacts the message when the record is made, before handlers of other libraries see it."""
 
     def getMessage(self) -> str:  # noqa: N802  logging has this name
         shown = visible if self.name.partition(".")[0] in _OURS else _visible_lines
@@ -122,7 +123,7 @@ class _Record(logging.LogRecord):
 
 
 class _Formatter(logging.Formatter):
-    """A trace quotes the texts of errors."""
+    """Escapes and redacts tracebacks, which quote the messages of errors."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  logging has this name
         return _visible_lines(redact(super().formatException(ei)))

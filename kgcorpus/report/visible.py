@@ -1,4 +1,4 @@
-"""Data shown to a person must not steer the terminal or the page it is shown on."""
+"""Escaping of control characters, so that printed data cannot control a terminal or a page."""
 
 import re
 
@@ -9,5 +9,5 @@ UNSAFE = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""The text on one line, with control characters written as escapes: `\n`, `\x1b`, `\u202e`."""
+    r"""Return the text on one line, with control characters escaped: `\n`, `\x1b`, `\u202e`."""
     return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

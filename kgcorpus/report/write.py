@@ -1,4 +1,4 @@
-"""report.json and the card, beside the tables."""
+"""Writing of OUT/report.json and OUT/README.md."""
 
 import json
 from pathlib import Path

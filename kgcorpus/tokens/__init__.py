@@ -1,4 +1,4 @@
-"""A corpus in a tokenizer's ids: a cache derived from the shards, kept beside them under OUT/tokens."""
+"""Token files under OUT/tokens: a cache of the shards, encoded by one tokenizer."""
 
 import hashlib
 import logging
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
     from kgcorpus.tokens.slots import Joined
 
-# Raised when the same text gets other rows, so that older caches are redone.
+# Increase when the same text yields different rows; older caches are then rebuilt.
 _VERSION = "4"
-# Small enough that a reader's resume and its shuffling buffer are cheap, large enough to read fast.
+# Small enough for cheap resume and small shuffle buffers, large enough for fast reads.
 _ROWS_PER_GROUP = 10_000
-# What makes a token file anew once it is deleted, for the errors of its readers.
+# For readers' error messages: what recreates a deleted token file.
 REMADE_BY = "the same command"
-# Between two looks at the shards that other processes tokenise.
+# Interval for polling shards that other processes are tokenizing.
 _POLL_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
 def tokenizer_key(tokenizer: "Tokenizer") -> str:
-    """Twelve hex digits of the SHA-256 of the tokenizer's JSON: the name of its cache."""
+    """Name of the tokenizer's cache: the first 12 hex digits of the SHA-256 of its JSON."""
     return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:12]
 
 
@@ -51,25 +51,25 @@ def ensure_tokens(
     mask_token: str,
     splits: Sequence[str] = SPLITS,
 ) -> dict[str, list[Path]]:
-    """Make the token files of a config's shards, where they are missing or of other bytes.
+    """Create the token files of a config's shards where they are missing or outdated.
 
-    Several processes may call this at once: each takes shards that no other has begun, and returns when all
-    are there.
+    Safe to call from several processes at once: each takes shards that no other process has started, and
+    returns when all token files exist.
 
     Args:
         out: a finished build, or a copy of a published one.
-        config: a shard config with texts.
-        tokenizer: the tokenizer, or its tokenizer.json; its padding and truncation are ignored.
-        mask_token: what the tokenizer calls its mask; the records' links become it.
-        splits: which splits.
+        config: a shard config with a text column.
+        tokenizer: the tokenizer, or the path of its tokenizer.json; padding and truncation are turned off.
+        mask_token: the tokenizer's mask token, which replaces `[mask]` between the slots of a record.
+        splits: the splits to tokenize.
 
     Returns:
         split -> files in shard order, `OUT/tokens/<tokenizer>/<config>/<shard's name>`; empty if the build
         has no such config. Columns: see `tokenize_rows`.
 
     Raises:
-        InputError: no finished build, or a shard that the manifest names is missing.
-        UsageError: a folder of the cache is a link.
+        InputError: the build is not finished, or a shard named in the manifest is missing.
+        UsageError: a folder of the cache is a symbolic link.
     """
     from tokenizers import Tokenizer
 
@@ -105,7 +105,7 @@ def ensure_tokens(
                     with borrowed(out, shard) as source:
                         require_whole(out, shard, tables)
                         _tokenize_shard(source, shard, target, tokenizer, mask_token)
-        # Others are at work on these; if one of them dies, its shard is free again.
+        # Other processes hold these shards; if one of them dies, its claim is released.
         missing = [target for target in begun if not _is_current(target, shards[target])]
         if missing:
             time.sleep(_POLL_SECONDS)
@@ -113,13 +113,13 @@ def ensure_tokens(
 
 
 def _is_current(target: Path, shard: File) -> bool:
-    """Whether a file was made from this shard and is the one that was recorded then."""
+    """Whether the token file was made from this shard and has not changed since."""
     if not _digests_of(target).is_as_recorded(target):
         return False
     try:
         metadata = pq.read_schema(target).metadata or {}
     except (OSError, pa.ArrowInvalid):
-        return False  # damaged: a cache is made again
+        return False  # damaged files of a cache are recreated
     return (
         metadata.get(b"source_sha256") == shard.sha256.encode()
         and metadata.get(b"version") == _VERSION.encode()
@@ -127,7 +127,7 @@ def _is_current(target: Path, shard: File) -> bool:
 
 
 def _digests_of(target: Path) -> FileDigests:
-    """One record a file: several processes tokenise the shards of one config."""
+    """One digest file for each token file, because several processes write token files of one config."""
     return FileDigests(target.with_name(f".{target.name}.json"))
 
 
@@ -145,16 +145,16 @@ def _tokenize_shard(source: Path, shard: File, target: Path, tokenizer: "Tokeniz
 
 
 def tokenize_rows(rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, mask_token: str) -> pa.Table:
-    """Rows of a shard as token rows.
+    """Convert rows of a shard to token rows.
 
-    `text` becomes `ids` (special tokens included) and `tokens` (their number). What rests on the text follows
-    it: slots become a slot and a sentence for each token (see `encode_slots`), spans of sentences and
-    mentions become spans of tokens (see `token_lists`), and so does a description's own mention, `start` and
-    `end`. The other columns stay, but for the triples of rows with slots.
+    `text` is replaced by `ids` (including special tokens) and `tokens` (their number). Columns with positions
+    are converted from characters to tokens: `slots` to a slot and a sentence for each token (see
+    `encode_slots`), `sentences` and `mentions` to token spans (see `token_lists`), and `start` and `end` of a
+    description's own mention. Other columns are unchanged, but `triples` is dropped from rows with slots.
 
     Args:
-        rows: of any shard config with a text.
-        tokenizer: without padding and truncation.
+        rows: rows of any shard config with a text column.
+        tokenizer: a tokenizer with padding and truncation turned off.
         mask_token: the tokenizer's mask token.
     """
     names = rows.schema.names
@@ -164,7 +164,7 @@ def tokenize_rows(rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, ma
         encodings, changed = encode_slots(rows, tokenizer, mask_token=mask_token)
         ids = [encoding.ids for encoding in encodings]
     else:
-        # The faster variant leaves the offsets out.
+        # The faster variant does not compute offsets.
         spans = {"mentions", "start"} & set(names)
         encode = tokenizer.encode_batch if spans else tokenizer.encode_batch_fast
         with as_plain_text(tokenizer):
@@ -199,5 +199,5 @@ def _own_mention(
 
 
 def _empty(shard: pa.Schema, tokenizer: "Tokenizer", mask_token: str) -> pa.Schema:
-    """The schema of a shard's token rows."""
+    """Schema of the shard's token rows."""
     return tokenize_rows(shard.empty_table(), tokenizer, mask_token=mask_token).schema

@@ -1,4 +1,4 @@
-"""Rows whose spans stand on characters: the same rows with spans of tokens."""
+"""Conversion of spans in characters to spans in tokens."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def token_lists(spans: pa.Array | pa.ChunkedArray, encodings: Sequence["Encoding | Joined"]) -> pa.ListArray:
-    """Lists of structs with `start` and `end` in characters, as lists of the same structs in tokens.
+    """Convert the `start` and `end` of structs in lists from characters to tokens.
 
     Args:
         spans: [rows], each a list of structs; their other fields are kept.
         encodings: [rows].
 
     Returns:
-        [rows]; a span in which no token lies is left out.
+        [rows]; spans that overlap no token are left out.
     """
     if isinstance(spans, pa.ChunkedArray):
         spans = spans.combine_chunks()
@@ -40,15 +40,15 @@ def token_lists(spans: pa.Array | pa.ChunkedArray, encodings: Sequence["Encoding
 def token_spans(
     starts: pa.Array, ends: pa.Array, encodings: Sequence["Encoding | Joined"], row: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The tokens that share a character with each span, by the tokenizer's own offsets.
+    """Find the tokens that overlap each span, by the tokenizer's offsets.
 
     Args:
-        starts, ends: [spans], characters; a null span has no token.
+        starts, ends: [spans] in characters; a null span overlaps no token.
         encodings: [rows].
-        row: [spans], which encoding each span belongs to, ascending.
+        row: [spans] index of each span's encoding, ascending.
 
     Returns:
-        start and end [spans]; 0 and 0 if there is no such token.
+        start and end [spans] in tokens; both 0 if no token overlaps the span.
     """
     first, last = np.zeros(len(row), np.int32), np.zeros(len(row), np.int32)
     start, end = (side.fill_null(-1).to_numpy(zero_copy_only=False) for side in (starts, ends))
@@ -58,7 +58,7 @@ def token_spans(
         if here.start == here.stop:
             continue
         offsets: NDArray[Any] = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-        # Special tokens have the empty offsets (0, 0), which share nothing.
+        # Special tokens have empty offsets (0, 0), which overlap nothing.
         shared = (offsets[:, :1] < end[here]) & (offsets[:, 1:] > start[here])
         shared &= (offsets[:, 1:] > offsets[:, :1]) & (start[here] >= 0)
         found = shared.any(axis=0)

@@ -1,4 +1,4 @@
-"""Rows of labels with link masks between them: which slot and sentence each token belongs to."""
+"""Tokenization of KMLM's records: the slot and the sentence of each token."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -18,9 +18,9 @@ LINK = "[mask]"
 
 
 class Joined(NamedTuple):
-    """As a tokenizer's `Encoding`: token ids, and their [start, end) in code points of the text.
+    """Like a tokenizer's `Encoding`: token ids, and their [start, end) in code points of the text.
 
-    Special tokens around the text have the offsets (0, 0).
+    Special tokens added around the text have the offsets (0, 0).
     """
 
     ids: list[int]
@@ -30,11 +30,12 @@ class Joined(NamedTuple):
 def encode_slots(
     rows: pa.RecordBatch | pa.Table, tokenizer: "Tokenizer", *, mask_token: str
 ) -> tuple[list["Encoding | Joined"], dict[str, pa.Array]]:
-    """Encode rows of `code_switched` or `reasoning`; their links become the mask token.
+    """Encode rows of `code_switched` or `reasoning`; `[mask]` between slots becomes the mask token.
 
-    Each token is given its slot (0 outside, 1 head, 2 relation, 3 tail) and sentence (-1 outside) by the
-    tokenizer's own offsets, never by what the token looks like: labels hold full stops and bars. A link
-    stands outside every slot. A label that spells a special token (`[SEP]`, `<s>`) is encoded as text.
+    Each token gets a slot (0 outside, 1 head, 2 relation, 3 tail) and a sentence (-1 outside) from the
+    tokenizer's offsets. The token's text is not used, because labels may contain full stops and bars. Mask
+    tokens between slots are outside every slot. A label that spells a special token (`[SEP]`, `<s>`) is
+    encoded as plain text.
 
     Returns:
         The encodings, and the columns kind, slot and sentence.
@@ -58,7 +59,7 @@ def encode_slots(
 
 
 def _special_tokens(tokenizer: "Tokenizer") -> re.Pattern[str] | None:
-    """Matches what the tokenizer would read as a special token, wherever it stands in a text."""
+    """Pattern of the tokenizer's special tokens, at any position of a text."""
     tokens = tokenizer.get_added_tokens_decoder().values()
     spelled = sorted(re.escape(token.content) for token in tokens if token.special and token.content)
     return re.compile("|".join(spelled)) if spelled else None
@@ -67,7 +68,7 @@ def _special_tokens(tokenizer: "Tokenizer") -> re.Pattern[str] | None:
 def _more_special_tokens_than_links(
     tokenizer: "Tokenizer", mask_token: str
 ) -> "Callable[[Encoding, str], bool]":
-    """Whether a Unigram model read special tokens in a label that spells none: NFKC of a fullwidth `<s>`."""
+    """Predicate: a Unigram model found a special token in a label that has none (NFKC of fullwidth `<s>`)."""
     special = special_ids(tokenizer)
 
     def reads_more(encoding: "Encoding", linked: str) -> bool:
@@ -78,9 +79,9 @@ def _more_special_tokens_than_links(
 
 
 def _encode_apart(text: str, spans: NDArray[np.int64], tokenizer: "Tokenizer", mask_token: str) -> Joined:
-    """Encode the pieces between the links as plain text, and put the mask token between them.
+    """Encode the pieces between the links as plain text, joined by the mask token.
 
-    The offsets are those of `_mask_links`' text.
+    Offsets refer to the text that `_mask_links` returns.
     """
     mask = tokenizer.token_to_id(mask_token)
     if mask is None:
@@ -97,7 +98,7 @@ def _encode_apart(text: str, spans: NDArray[np.int64], tokenizer: "Tokenizer", m
             ids.append(mask)
             offsets.append((at, at + len(mask_token)))
             at += len(mask_token)
-        # A mask token takes the spaces beside it, if it is made so.
+        # A mask token with lstrip or rstrip includes the adjacent spaces.
         start = len(piece) - len(piece.lstrip()) if number and added.rstrip else 0
         end = len(piece.rstrip()) if number < len(pieces) - 1 and added.lstrip else len(piece)
         with as_plain_text(tokenizer):
@@ -110,7 +111,7 @@ def _encode_apart(text: str, spans: NDArray[np.int64], tokenizer: "Tokenizer", m
 
 
 def _between_links(text: str, spans: NDArray[np.int64]) -> list[str]:
-    """The text cut at its links; what spells a link within a span is text."""
+    """Split the text at its links; `[mask]` inside a span is part of a label, not a link."""
     pieces, end = [""], 0
     for start, stop in [*spans[:, :2].tolist(), [len(text), len(text)]]:
         first, *others = text[end:start].split(LINK)
@@ -122,7 +123,7 @@ def _between_links(text: str, spans: NDArray[np.int64]) -> list[str]:
 
 
 def _spans(slots: pa.Array | pa.ChunkedArray) -> Iterable[NDArray[np.int64]]:
-    """Each row's slots as [slots, 4] (start, end, slot, sentence), in the order of the text."""
+    """Yield each row's slots as [slots, 4]: start, end, slot, sentence; sorted by start."""
     if isinstance(slots, pa.ChunkedArray):
         slots = slots.combine_chunks()
     flat = slots.flatten()
@@ -134,7 +135,7 @@ def _spans(slots: pa.Array | pa.ChunkedArray) -> Iterable[NDArray[np.int64]]:
 
 
 def _mask_links(text: str, spans: NDArray[np.int64], mask_token: str) -> tuple[str, NDArray[np.int64]]:
-    """The text with the links outside the spans replaced, and the spans moved accordingly."""
+    """Replace the links outside the spans, and shift the spans accordingly."""
     pieces, moved, end, length = [], spans.copy(), 0, 0
     for i, (start, stop) in enumerate(spans[:, :2].tolist()):
         gap = text[end:start].replace(LINK, mask_token)
@@ -147,7 +148,7 @@ def _mask_links(text: str, spans: NDArray[np.int64], mask_token: str) -> tuple[s
 def _locate(
     encoding: "Encoding | Joined", spans: NDArray[np.int64]
 ) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
-    """Each token's slot and sentence: those of the span that it shares a character with."""
+    """Slot and sentence of each token: those of the span that it overlaps."""
     if not len(spans):
         return np.zeros(len(encoding.ids), np.int8), np.full(len(encoding.ids), -1, np.int16)
     offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)

@@ -1,7 +1,7 @@
 """XLR: multiple-choice questions about the relation left out of a cycle (KMLM, section 4.5).
 
-The paper's test questions are annotated by hand; these are drawn from the graph and are silver. Their answers
-are facts of the graph, and their wrong choices are facts that it lacks and does not suggest.
+The paper's test questions are annotated by hand. These are generated from the graph (silver): answers are
+triples of the graph, and wrong choices are relations that the graph neither states nor suggests for the pair.
 """
 
 from kgcorpus.xlr.questions import Question, held_out_pairs, is_held_out

@@ -1,4 +1,4 @@
-"""Pairs to splits: balanced by relation, filled in proportion, and without a pair that crosses."""
+"""Assignment of question pairs to splits: balanced by relation, in proportion, no pair in two splits."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ from kgcorpus.xlr.relations import RelationFacts
 
 
 class Allotment:
-    """Asks one pair at a time; what a split has once refused it would always refuse.
+    """Greedy assignment, one pair at a time. A pair that a split has rejected is never accepted later.
 
-    Pairs whose entities share their names count as one pair, for their sentences cannot be told apart: a
-    question about one of them has several answers if another one has another relation, and is not asked.
+    Pairs whose entities share their names are treated as one pair, because their sentences are identical. If
+    such pairs have different relations, a question about them has several answers and is not asked.
 
     Args:
-        candidates: from each relation to its pairs, from each pair to its candidates, in order of preference.
+        candidates: relation -> pairs -> candidates of the pair, in order of preference.
         facts: the relations of each pair.
-        homonyms: the pairs that are named alike.
-        tally: drops `in_another_split`: pairs, once for each split that would have taken them; and
-            `several_relations_by_name`: pairs.
+        homonyms: finds pairs with equal names.
+        tally: drops `in_another_split` (pairs, once for each split that would have taken them) and
+            `several_relations_by_name` (pairs).
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Allotment:
         self._shown_in: defaultdict[Pair, set[str]] = defaultdict(set)
 
     def fill(self, sizes: Mapping[str, int]) -> Iterator[Question]:
-        """Yield questions until every split has its size or no pair is left for it."""
+        """Yield questions until every split has its size or has no candidate pairs left."""
         filled = Counter[str]()
         streams = {split: self._balanced(split) for split, size in sizes.items() if size}
         while streams:
@@ -56,7 +56,7 @@ class Allotment:
                 del streams[split]
 
     def _balanced(self, split: str) -> Iterator[Question]:
-        """Ask for the relation asked for least, for as long as it has pairs; ties by hash."""
+        """Yield questions of one split, always from the relation with the fewest so far; ties by hash."""
         streams = {relation: self._of_relation(relation, split) for relation in self._candidates}
         ties = {relation: hash64(self._seed, "xlr-relation", split, relation) for relation in streams}
         asked = Counter[str]()
@@ -82,7 +82,7 @@ class Allotment:
                 yield question
 
     def _is_ambiguous(self, alike: Sequence[Pair], candidate: Candidate) -> bool:
-        """Whether a pair that is named like the candidate's has another relation."""
+        """Whether another pair with the same names has a different relation."""
         relations = {self._only_relation(*pair) for pair in alike}
         if relations == {candidate.left_out.r}:
             return False
@@ -93,7 +93,7 @@ class Allotment:
         return True
 
     def _take(self, candidates: Sequence[Candidate], split: str) -> Question | None:
-        """The first candidate that shares no pair with a question of another split."""
+        """Return the first candidate that shares no pair with a question of another split."""
         alike = self._alike(pair_of(candidates[0].left_out))
         crossing = any(not self._shown_in.get(pair, set()) <= {split} for pair in alike)
         for candidate in () if crossing else candidates:

@@ -1,4 +1,4 @@
-"""The pairs that may be asked about, each with a few of its cycles: a bounded sample of all cycles."""
+"""Candidate pairs for questions, each with a few cycles; memory is bounded for any number of cycles."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -13,12 +13,12 @@ from kgcorpus.xlr.relations import RelationFacts
 Cycle = Mapping[str, Any]
 Pair = tuple[str, str]
 
-_CYCLES = 8  # a pair may fall back on, where the context of the first is asked about in another split
+_CYCLES = 8  # kept for each pair, in case the first one's context is asked about in another split
 _REMEMBERED = 1 << 20
 
 
 class Candidate(NamedTuple):
-    """A cycle without one of its triples; ordered by preference."""
+    """A cycle with one triple left out. Candidates sort by preference (`rank`)."""
 
     rank: tuple[bool, int, int]
     cycle_id: str
@@ -33,7 +33,7 @@ class _PairFacts(NamedTuple):
 
 
 def pair_of(triple: TripleRow) -> Pair:
-    """The triple's entities, the smaller first."""
+    """Return the triple's entities, the smaller id first."""
     return min(triple.h, triple.t), max(triple.h, triple.t)
 
 
@@ -48,14 +48,17 @@ def shortlist(
     seed: int,
     tally: Tally,
 ) -> dict[str, list[list[Candidate]]]:
-    """From each relation to its pairs, from each pair to its candidates, the preferred first.
+    """Select candidate pairs of each relation, the preferred first.
 
-    Pairs named in most languages come first, then the order is by hash. Half of the pairs prefer cycles of
-    length 3, for by number those of length 4 would be nearly all.
+    Pairs with names in more languages come first; ties are broken by hash. Half of the pairs prefer cycles of
+    length 3, because cycles of length 4 are far more numerous.
 
     Args:
-        per_relation: pairs kept of a relation; the memory is bounded by it and not by the cycles.
-        tally: drops `several_relations` and `names_missing` count triples of cycles, not pairs.
+        per_relation: maximum pairs of a relation; bounds the memory.
+        tally: drops `several_relations` and `names_missing`, counted by triples of cycles, not by pairs.
+
+    Returns:
+        relation -> pairs -> candidates of the pair, both in order of preference.
     """
     kept = _Shortlist(per_relation)
     of_entity, of_relation = _languages_of(names, languages), _languages_of(relations, languages)
@@ -91,7 +94,7 @@ def shortlist(
 
 
 class _Shortlist:
-    """The pairs of the smallest rank of each relation, and for each the candidates of the smallest rank."""
+    """Keeps the lowest-ranked pairs of each relation, and the lowest-ranked candidates of each pair."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -113,7 +116,7 @@ class _Shortlist:
             self._prune(relation)
 
     def _prune(self, relation: str) -> None:
-        # What is pruned here could not come back: those before it are there to stay, or give way to better.
+        # A pruned pair can never be selected: `size` pairs of lower rank are already known.
         ordered = sorted(self._found[relation].items(), key=lambda item: item[0].rank)[: self._size]
         self._found[relation] = dict(ordered)
         self._last[relation] = ordered[-1][0].rank
@@ -128,7 +131,7 @@ class _Shortlist:
 
 
 def _languages_of(names: Names, languages: Sequence[str]) -> Callable[[str], int]:
-    """From an id to the set of languages that name it, as bits."""
+    """Return a function from an id to the set of languages with a label for it, as bits."""
 
     @lru_cache(_REMEMBERED)
     def named_in(ident: str) -> int:

@@ -1,4 +1,4 @@
-"""The six choices of a question: its answer, and five relations that are not true of its pair."""
+"""The six choices of a question: the answer, and five relations that do not hold for its pair."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -11,7 +11,7 @@ CHOICES = 6
 
 
 class WrongChoices:
-    """Relations told apart by their names, and by what the graph says of them."""
+    """Selects wrong choices: relations with other names that rarely co-occur with the answer in the graph."""
 
     def __init__(self, facts: RelationFacts, names: Names, languages: Sequence[str]) -> None:
         self._facts = facts
@@ -28,14 +28,15 @@ class WrongChoices:
     def choose(
         self, left_out: TripleRow, context: Iterable[TripleRow], *, languages: Collection[str], draw: Draw
     ) -> list[str] | None:
-        """The answer among five others, shuffled; None if there are fewer.
+        """Return the answer and five wrong choices, shuffled; None if there are fewer than five.
 
-        First come the context's relations, then those of the two entities, then those of like range. None of
-        them goes together with the answer or shares a name with it, for either might be true of the pair.
+        Wrong choices are taken first from the context's relations, then from the relations of the two
+        entities, then from relations of similar range. Relations that co-occur with the answer or share a
+        name with it are excluded, because they may hold for the pair.
 
         Args:
-            left_out: the only relation of its pair.
-            languages: those the question is written in; all choices have labels there, no two the same.
+            left_out: the pair's only triple; its relation is the answer.
+            languages: languages of the question. All choices have distinct labels in each of them.
         """
         chosen = [left_out.r]
         for tier in (

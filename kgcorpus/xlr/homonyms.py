@@ -1,4 +1,4 @@
-"""Entities that share a name: a sentence about one states the same as a sentence about the other."""
+"""Homonyms: entities that share a name, so that sentences about them are identical."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _REMEMBERED = 1 << 18
 
 
 def normal_name(name: str) -> str:
-    """The name without case, compatibility forms, invisible characters and runs of white space."""
+    """Normalise a name: casefold, NFKC, no invisible characters, single spaces."""
     if name.isascii():
         return " ".join(name.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -27,17 +27,16 @@ def normal_name(name: str) -> str:
 
 
 class Homonyms:
-    """Looks up the connected pairs of a graph that are named like a given pair.
+    """Finds connected pairs of a graph whose entities have the same names as a given pair.
 
-    Two entities share a name if a label or alias of one, in any of the languages, has the same `normal_name`
-    as a label or alias of the other, in any of the languages. Only names that several entities share stay in
-    memory; making the index takes 12 bytes and about 1.5 microseconds for each name
-    (half a minute for 20 million names).
+    Two entities share a name if any label or alias of one has the same `normal_name` as any label or alias of
+    the other, across all languages. Only shared names are kept in memory. Building the index takes 12 bytes
+    and about 1.5 microseconds for each name (half a minute for 20 million names).
 
     Args:
         graph: the triples.
-        names: of its entities.
-        languages: those whose names count.
+        names: names of the graph's entities.
+        languages: languages whose names are compared.
     """
 
     def __init__(self, graph: Graph, names: Names, languages: Sequence[str]) -> None:
@@ -54,11 +53,11 @@ class Homonyms:
         self.alike = lru_cache(_REMEMBERED)(self._alike)
 
     def sharing(self, entity: str) -> list[str]:
-        """The entity and all that share a name with it, sorted."""
+        """Return the entity and all entities that share a name with it, sorted."""
         return sorted(self._ids[i] for i in self._sharing(self._place[entity]))
 
     def _sharing(self, entity: int) -> NDArray[np.int64]:
-        """Places of the entities that share a name with this one, itself among them."""
+        """Indices of the entities that share a name with this one, including itself."""
         first, last = np.searchsorted(self._owners, [entity, entity + 1])
         found = [np.array([entity])]
         for group in self._groups_of[first:last]:
@@ -67,7 +66,7 @@ class Homonyms:
         return np.unique(np.concatenate(found))
 
     def _alike(self, pair: Pair) -> tuple[Pair, ...]:
-        """The pair, and the connected pairs (smaller id first) of entities that share its ends' names."""
+        """The pair and all connected pairs with the same names, each with the smaller id first."""
         few, many = sorted((self._sharing(self._place[end]) for end in pair), key=len)
         found = {pair}
         if len(many) > 1 and len(self._pairs):
@@ -84,7 +83,7 @@ class Homonyms:
 def _all_names(
     names: Names, languages: Sequence[str], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """[names] hash of each normal name, and the place in `rows` of the entity that has it."""
+    """Return [names] the hash of each normalised name, and [names] the index in `rows` of its entity."""
     hashes, owners = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     for lang in languages:
         book = names.book(lang)
@@ -104,7 +103,7 @@ def _all_names(
 def _shared(
     hashes: NDArray[np.uint64], owners: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Groups of the entities that share a name: each member's group, ascending, and the members."""
+    """Group entities by shared name: [members] group number, ascending, and [members] entity index."""
     order = np.lexsort((owners, hashes))
     hashes, owners = hashes[order], owners[order]
     first = np.ones(len(hashes), bool)

@@ -1,4 +1,4 @@
-"""A candidate as a question; what its pair forbids in training."""
+"""Questions made from candidates, and the pairs that are held out of training for them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from kgcorpus.xlr.choices import WrongChoices
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A cycle, of which one triple's relation is asked for.
+    """A question for the relation of one triple of a cycle, given the cycle's other triples.
 
     Attributes:
-        question_id: hash of the cycle and the triple.
+        question_id: hash of the cycle and the left-out triple.
         split: train | validation | test.
         left_out: the triple whose relation is the answer.
-        context: the cycle's other triples, in drawn order.
+        context: the cycle's other triples, in random order.
         choices: 6 relation ids.
-        answer: the place of the left-out relation among them.
-        languages: those in which every entity and relation has a label, and no two entities the same.
-        held_out: the pair asked about and the connected pairs named alike, the smaller id first.
-        unseen_combination: no cycle left in the training split has these relations (as a multiset), and of a
-            validation or test question no training question either.
+        answer: index of the correct relation in `choices`.
+        languages: languages in which every entity and relation has a label and all entity labels differ.
+        held_out: the pair and the connected pairs with equal names, each with the smaller id first.
+        unseen_combination: no cycle in the training split has this multiset of relations. For validation and
+            test questions, no training question has it either.
     """
 
     question_id: str
@@ -41,7 +41,7 @@ class Question:
 
     @property
     def pair(self) -> Pair:
-        """The entities asked about, the smaller id first."""
+        """The two entities of the left-out triple, the smaller id first."""
         return pair_of(self.left_out)
 
     @property
@@ -51,7 +51,7 @@ class Question:
 
 
 class QuestionWriter:
-    """Gives a candidate its choices and the languages it can be asked in."""
+    """Turns candidates into questions: selects the choices and the languages."""
 
     def __init__(
         self,
@@ -68,9 +68,9 @@ class QuestionWriter:
         self._written: dict[Candidate, Question | None] = {}
 
     def write(self, candidate: Candidate, split: str) -> Question | None:
-        """The question; None where no language tells its entities apart or the choices are too few.
+        """Return the question; None if entity labels collide in every language or there are too few choices.
 
-        Every split that tries a candidate gets the same question: only the first try counts in the tally.
+        Results are cached: several splits may try the same candidate, and the tally counts it once.
         """
         if candidate not in self._written:
             self._written[candidate] = self._write(candidate, split)
@@ -107,10 +107,10 @@ class QuestionWriter:
 
 
 def held_out_pairs(questions: Iterable[Question]) -> set[Pair]:
-    """The pairs that training must not state a fact of: those asked about, and those named alike."""
+    """Pairs whose triples must not occur in training: the questions' pairs and pairs with equal names."""
     return {pair for question in questions for pair in question.held_out}
 
 
 def is_held_out(triples: Iterable[Mapping[str, str]], pairs: Collection[Pair]) -> bool:
-    """Is a triple, one of a cycle's or a record's, on such a pair, whatever its relation and direction?"""
+    """Whether any of the triples connects a held-out pair, in either direction, with any relation."""
     return any((min(t["h"], t["t"]), max(t["h"], t["t"])) in pairs for t in triples)

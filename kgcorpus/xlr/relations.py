@@ -1,4 +1,4 @@
-"""What the graph tells of its relations: which go together on a pair, and which have a like range."""
+"""Statistics of relations: which relations co-occur on pairs, and which have similar ranges."""
 
 from functools import cache
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from kgcorpus.kg.graph import Graph
 
-# Low, for a graph rarely states a fact in both of its forms: in one real graph "part of" and "has part" meet
-# on 4 % of the pairs of the rarer one, "mother" and "child" on 7 %; and to avoid a wrong choice costs little.
+# Low, because graphs rarely state both forms of a fact: in one real graph "part of" and "has part" co-occur
+# on 4 % of the pairs of the rarer relation, "mother" and "child" on 7 %. Excluding too many costs little.
 _TOGETHER = 0.02
-_LIKE = 10  # relations of like range, so that the draw among them leaves no habit to learn
+_LIKE = 10  # relations of similar range; choosing among several keeps wrong choices unpredictable
 
 
 class RelationFacts:
-    """Look-ups of relations by pair, by entity and by relation; built in the time of sorting the triples."""
+    """Indexes of relations by pair, by entity and by relation. Building them sorts the triples once."""
 
     def __init__(self, graph: Graph) -> None:
         self.relations = graph.relations
@@ -37,30 +37,30 @@ class RelationFacts:
         self._like = cache(self._nearest)
 
     def only_relation(self, a: str, b: str) -> str | None:
-        """The relation of a connected pair, in either direction or both; None if it has several."""
+        """Return the only relation of a connected pair, in any direction; None if there are several."""
         u, v = sorted((self._entity[a], self._entity[b]))
         at = np.searchsorted(self._pairs, u * len(self._entity) + v)
         return self.relations[self._first[at]] if self._first[at] == self._last[at] else None
 
     def of_entity(self, entity: str) -> list[str]:
-        """The relations of an entity's triples, on either side."""
+        """Return the relations of all triples with this entity as head or tail."""
         start = self._entity[entity] * self._size
         low, high = np.searchsorted(self._incident, [start, start + self._size])
         return [self.relations[key - start] for key in self._incident[low:high]]
 
     def go_together(self, one: str, other: str) -> bool:
-        """Is either likely true of a pair that has the other: its inverse, its superclass, its companion?
+        """Whether two relations co-occur: inverses, sub-relations or relations that imply each other.
 
-        Yes if both stand, in whichever direction, on 2 % of the pairs of the rarer one.
+        True if both connect, in any direction, at least 2 % of the pairs of the rarer relation.
         """
         return self._together(*sorted((self._relation[one], self._relation[other]))) >= _TOGETHER
 
     def of_like_range(self, relation: str) -> list[str]:
-        """The 10 relations that share most of their tails with this one (Jaccard), at least one tail."""
+        """Return the 10 relations with the most similar set of tails (Jaccard), sharing at least one tail."""
         return self._like(self._relation[relation])
 
     def _share_of_pairs(self, one: int, other: int) -> float:
-        """Pairs that both relations connect, over those of the rarer one."""
+        """Number of pairs that both relations connect, divided by the pairs of the rarer relation."""
         few, many = sorted((self._pairs_of[one], self._pairs_of[other]), key=len)
         at = np.minimum(np.searchsorted(many, few), len(many) - 1)
         return int((many[at] == few).sum()) / max(len(few), 1)
@@ -75,11 +75,11 @@ class RelationFacts:
 
 
 class _Groups:
-    """The distinct values [n] of each group, ascending; look-ups take the size of what they return.
+    """Distinct values of each group, ascending (compressed sparse rows).
 
     Args:
-        group, value: [n] of each row.
-        groups, values: how many of them there are.
+        group, value: [rows] the group and the value of each row.
+        groups, values: the number of groups, and an upper bound of the values.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class _Groups:
         return self._values[self._starts[group] : self._starts[group + 1]]
 
     def gather(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The values of several groups, one group after the other."""
+        """Concatenate the values of several groups."""
         sizes = self.sizes[groups]
         before = np.repeat(np.cumsum(sizes) - sizes, sizes)
         return self._values[np.repeat(self._starts[groups], sizes) + np.arange(sizes.sum()) - before]

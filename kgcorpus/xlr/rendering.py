@@ -1,4 +1,4 @@
-"""Questions as rows of the table `xlr`."""
+"""Rendering of questions as rows of the table `xlr`."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from kgcorpus.xlr.questions import Question
 def render_question(
     question: Question, *, names: Names, relations: Names, lang: str
 ) -> dict[str, Any] | None:
-    """The question's row in a language; None where its items are not all named, or not apart.
+    """Render the question in one language; None if `lang` is not one of its `languages`.
 
     Returns:
-        The columns of the table `xlr`, and `split`. The context is written as a record of the table
-        `reasoning` is; `triples` are the context's, in the order of its sentences, then the left-out one.
-        The choices stand in the same order in every language.
+        The columns of the table `xlr`, and `split`. The context has the form of the table `reasoning`.
+        `triples` lists the context's triples in the order of the sentences, then the left-out triple. The
+        order of the choices is the same in every language.
     """
     if lang not in question.languages:
         return None

@@ -1,4 +1,4 @@
-"""From the cycles of a graph to the questions of every split."""
+"""Selection of XLR questions for all splits from the cycles of a graph."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from kgcorpus.xlr.homonyms import Homonyms
 from kgcorpus.xlr.questions import Question, QuestionWriter, held_out_pairs, is_held_out
 from kgcorpus.xlr.relations import RelationFacts
 
-_SPARE = 2  # pairs shortlisted of each relation for each question asked for
+_SPARE = 2  # shortlisted pairs of each relation, relative to the number of requested questions
 
 
 def choose_questions(
@@ -29,22 +29,21 @@ def choose_questions(
     seed: int,
     tally: Tally,
 ) -> list[Question]:
-    """Draw the questions of each split, as many as asked for or as the graph gives (KMLM, section 4.5).
+    """Select questions for each split, up to the requested number (KMLM, section 4.5).
 
-    A pair is asked about once, and only if it and all connected pairs of the same names have one relation. A
-    pair asked about in one split stands in no question of another, not even in its context, under its own ids
-    or under others with the same names. Every split takes the relation it has asked for least; the splits
-    fill up in proportion to their sizes.
+    Each pair is used for at most one question, and only if the pair and all connected pairs with the same
+    names have a single relation. The pair of a question in one split occurs in no question of another split,
+    not even in a context or as a pair of other ids with the same names. Each split takes its next question
+    from the relation it has used least, and the splits grow in proportion to their sizes.
 
     Args:
-        cycles: called twice; gives the rows of the table `cycles`, in any order.
-        graph: the triples that the cycles are of.
-        sizes: questions asked for, by split.
-        tally: counts by split: `asked`, `questions`, `answer.<id>` and the largest of these as `majority`,
-            `unseen_combination`. Drops: `names_missing` and `several_relations` of a cycle's triples, before
-            any choice; `several_relations_by_name` of pairs; `same_names` (in every language) and
-            `too_few_choices` of candidates that were tried; `in_another_split` of pairs, once for each split
-            that would have taken them.
+        cycles: called twice; returns the rows of the table `cycles`, in any order.
+        graph: the triples from which the cycles were mined.
+        sizes: requested questions by split.
+        tally: counts by split: `asked` (requested), `questions`, `answer.<id>`, `majority` (the most frequent
+            answer's count) and `unseen_combination`. Drops: `names_missing` and `several_relations` (triples
+            of cycles), `several_relations_by_name` (pairs), `same_names` in every language and
+            `too_few_choices` (candidates), `in_another_split` (pairs, once for each split).
     """
     facts = RelationFacts(graph)
     candidates = shortlist(
