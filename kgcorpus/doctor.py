@@ -1,4 +1,4 @@
-"""What this machine has and lacks for kgcorpus, each lack with its mend."""
+"""Checks of this machine for `kgcorpus doctor`: what is missing, and how to install it."""
 
 import importlib.metadata
 import importlib.util
@@ -29,14 +29,14 @@ print(", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_c
 
 @dataclass(frozen=True)
 class Check:
-    """One finding.
+    """Result of one check.
 
     Attributes:
-        name: what was looked at.
-        ok: nothing to mend.
+        name: name of the check.
+        ok: whether it passed.
         detail: what was found.
-        mend: what to do about it; empty if ok.
-        required: `build-corpus` cannot run without it.
+        mend: how to fix it; empty if it passed.
+        required: whether `build-corpus` needs it.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Check:
 
 
 def checks(out: Path = Path()) -> list[Check]:
-    """Look at Python, Java, the extras, disk, memory, cores and GPU; `out` is where a build would go."""
+    """Check Python, Java, extras, disk, memory, cores and GPU; `out` is the folder of a future build."""
     return [
         _python(),
         _java(),
@@ -90,7 +90,7 @@ def _versioned(package: str) -> str:
     try:
         return f"{package} {importlib.metadata.version(package)}"
     except importlib.metadata.PackageNotFoundError:
-        # A cluster's pyspark often comes by PYTHONPATH, without a distribution's metadata.
+        # On clusters, pyspark is often on PYTHONPATH without a distribution's metadata.
         return f"{package} (version unknown)"
 
 
@@ -130,7 +130,7 @@ def _cores() -> Check:
 def _gpu() -> Check:
     if importlib.util.find_spec("torch") is None:
         return Check("gpu", True, "not looked for: torch is not installed")
-    # In a process of its own: a torch whose libraries do not fit the machine can end the one that imports it.
+    # In a subprocess, because importing a torch built for another machine can crash the process.
     run = subprocess.run([sys.executable, "-c", _LIST_GPUS], capture_output=True, text=True, check=False)
     if run.returncode:
         lines = run.stderr.strip().splitlines() or [f"exit status {run.returncode}"]

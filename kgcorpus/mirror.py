@@ -1,8 +1,8 @@
-"""A build at a URL: published by its manifest, read back table by table.
+"""Publishing of a build to a URL, and reading it back table by table.
 
-No object store renames, so nothing relies on it. A store with a manifest is whole: the manifest goes before
-the first file is replaced and comes back when all are there, and between the two readers are refused. What is
-there meanwhile stands in `publishing.json`, from which the same command goes on after a kill.
+Object stores cannot rename files, so the manifest marks a complete build: `publish_to` removes it before it
+replaces the first file and writes it after the last one. Without a manifest, readers refuse the store.
+Progress is recorded in `publishing.json`, so the same command resumes after a kill.
 """
 
 import contextlib
@@ -28,30 +28,30 @@ from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_te
 from kgcorpus.contracts.yaml_reader import read_yaml
 
 _MANIFEST, _UNFINISHED = "manifest.json", "publishing.json"
-# Written when a build ends.
+# Files outside tables/ and data/ that a finished build has.
 _BESIDE = ("README.md", "config.yaml", "report.json")
-# Of every manifest of ours; one that is damaged further on is mended by publishing again.
+# Start of every manifest; a manifest that is damaged further on is replaced by publishing again.
 _BEGINNING = re.compile(rb'\{\s*"format":')
-# The sign of a copy, written first: where the files are that it names and does not hold.
+# Marker file of a copy, written first: the URL from which missing files are fetched.
 COPY_SIGN = "published/url"
 _origins: dict[Path, str] = {}
 _log = logging.getLogger(__name__)
 
 
 def publish_to(url: str, out: Path) -> int:
-    """Make `url` hold what the build in `out` holds.
+    """Make the contents of `url` equal to the build in `out`.
 
     Returns:
-        The number of files that were sent: those that the store's manifest does not name with their hash, or
-        that the store does not list with their size.
+        The number of files sent. A file is sent if the store's manifest does not list it with the same hash,
+        or the store does not list it with the same size.
 
     Raises:
-        UsageError: a build is at work in `out`; or `url` is, holds or lies in that folder, is another build's
-            folder, holds others' files where its own would go, or chains URLs.
-        InputError: no finished build, or the store refuses.
+        UsageError: a build is running in `out`; or `url` overlaps with `out`, is another build's folder,
+            contains foreign files under a build's names, or chains URLs.
+        InputError: the build is not finished, or the store refuses access.
         EnvironmentLacksError: the store's package is not installed.
     """
-    # A wrong folder is refused before it is locked, which would make it.
+    # Refuse a wrong folder before locking it, because locking creates it.
     load_manifest(out, required=True)
     with told(url):
         _check_target(url, out)
@@ -67,7 +67,7 @@ def publish_to(url: str, out: Path) -> int:
                 where=str(out / "config.yaml"),
                 mend="Run the same kgcorpus build-corpus again: it writes the file without them",
             )
-        # A table that was never built is pending alone.
+        # A table that was never built is listed only in `pending`.
         manifest.check_files(out, manifest.tables.keys() | manifest.pending)
         refuse_links(out, *_BESIDE, *_paths_of(manifest))
         if folder := _local(url):
@@ -94,24 +94,24 @@ def _check_target(url: str, out: Path) -> None:
 
 
 def _local(url: str) -> Path | None:
-    """The folder that a URL or path names on this machine; None for an object store."""
+    """Return the local folder of a URL or path; None for an object store."""
     file_system, path = file_system_of(url)
     return Path(path) if isinstance(file_system, LocalFileSystem) else None
 
 
 class _Store:
-    """The folder at a URL."""
+    """Files below a URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._files, self._root = file_system_of(url)
-        # A listing of an hour ago would hide what has changed since.
+        # fsspec caches listings; a cached one would hide recent changes.
         self._files.invalidate_cache()
         found = self._files.find(self._root, detail=True).items()
         self.sizes = {path.removeprefix(f"{self._root}/"): info["size"] for path, info in found}
 
     def read(self, path: str) -> bytes:
-        """What a file holds; nothing if there is none."""
+        """Return a file's contents; empty if it does not exist."""
         return bytes(self._files.cat_file(f"{self._root}/{path}")) if path in self.sizes else b""
 
     def put(self, path: str, content: Path | bytes) -> None:
@@ -130,7 +130,7 @@ class _Store:
 
 def _send(manifest: Manifest, out: Path, store: _Store) -> int:
     text, standing = manifest.to_text().encode(), store.read(_MANIFEST)
-    # Path -> hash of each file that is ours there; None while it is not known to be whole.
+    # Path -> hash of each of our files in the store; None while it may be incomplete.
     there = _named(standing) or _json(store.read(_UNFINISHED))
     files = {file.path: file for entry in manifest.tables.values() for file in entry.files}
     ours = _BEGINNING.match(standing) or _UNFINISHED in store.sizes
@@ -158,7 +158,8 @@ def _send(manifest: Manifest, out: Path, store: _Store) -> int:
                 there[file.path] = file.sha256
             if sent:
                 store.put(_UNFINISHED, json.dumps(there).encode())
-        # What another build had; a manifest that anyone may have written there does not say what to delete.
+        # Remove files of the previous build. Paths outside tables/ and data/ are ignored, since anyone may
+        # have written that manifest.
         for path in filter(is_inside, there.keys() - files.keys()):
             store.remove(path)
     for name in _BESIDE:
@@ -169,27 +170,26 @@ def _send(manifest: Manifest, out: Path, store: _Store) -> int:
 
 
 def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Collection[str] = ()) -> Path:
-    """Copy some tables of a published build, so that `folder` is a build of these alone.
+    """Copy tables of a published build, so that `folder` becomes a build with only these tables.
 
-    What is there already is not fetched again; every fetched file is compared with its hash.
+    Files that are already present are not fetched again. Every fetched file is compared with its hash.
 
     Args:
-        folder: is written to by this process alone; a copy, whole or cut short, or nothing yet.
-        tables: are copied whole.
-        streamed: stay in the store; `borrowed` fetches their files one by one.
+        folder: a complete or partial copy, or a new folder; no other process may write to it.
+        tables: tables to copy.
+        streamed: tables that stay in the store; `borrowed` fetches their files one by one.
 
     Returns:
         `folder`.
 
     Raises:
-        UsageError: `folder` holds what is no copy.
-        InputError: no whole build there, a table of it is pending, or a file has other bytes than its
-            manifest names.
+        UsageError: `folder` contains files but is not a copy.
+        InputError: the store has no finished build, a table is pending, or a file differs from the manifest.
         EnvironmentLacksError: the store's package is not installed.
     """
     whole = _read_whole(url, {*tables, *streamed})
     _take(folder, url)
-    # Of a process that was killed while it fetched or read one.
+    # Left by a process that was killed during a fetch.
     sweep_temporaries(folder)
     for file in _files_of(whole, set(streamed) - set(tables)):
         (folder / file.path).unlink(missing_ok=True)
@@ -208,12 +208,13 @@ def copy_from(url: str, folder: Path, tables: Collection[str], *, streamed: Coll
 
 @contextlib.contextmanager
 def borrowed(folder: Path, file: File) -> Iterator[Path]:
-    """A file that a build names, for as long as it is read.
+    """Yield the local path of a build's file.
 
-    In a copy, what stayed in the store is fetched and afterwards removed, so that one shard at most is there.
+    A file of a copy that was left in the store is fetched, and removed afterwards, so at most one such shard
+    takes disk space.
 
     Raises:
-        InputError: the store has it not, or with other bytes than the manifest names.
+        InputError: the file is missing in the store, or differs from the manifest.
     """
     path, origin = folder / file.path, folder / COPY_SIGN
     if path.exists() or not origin.exists():
@@ -250,7 +251,7 @@ def _fetch_whole(url: str, file: File, target: Path) -> None:
 
 def _take(folder: Path, url: str) -> None:
     refuse_links(folder, "data", "tables", "published")
-    # A kill before the sign is whole leaves its folder.
+    # A kill while the marker is written leaves its folder.
     others = folder.exists() and any(path.name != Path(COPY_SIGN).parts[0] for path in folder.iterdir())
     if others and not (folder / COPY_SIGN).exists():
         raise UsageError(
@@ -263,13 +264,13 @@ def _take(folder: Path, url: str) -> None:
 
 
 def remember_origin(folder: Path, url: str) -> None:
-    """Keep a copy's URL for this process; the folder's own note of it holds no password."""
+    """Keep a copy's URL for this process, because the marker file contains it without the password."""
     remember(url)
     _origins[folder.absolute()] = url
 
 
 def _read_whole(url: str, tables: Collection[str]) -> Manifest:
-    """The manifest of a store; a table may be absent, one that stands there is of the same build."""
+    """Read a store's manifest and check that none of the given tables is pending."""
     where = f"{url}/{_MANIFEST}"
     with told(where):
         store, root = file_system_of(url)
@@ -281,7 +282,7 @@ def _read_whole(url: str, tables: Collection[str]) -> Manifest:
                 mend="Wait for it, or run the same kgcorpus publish again",
             )
         manifest = parse_manifest(store.cat_file(f"{root}/{_MANIFEST}"), where=where)
-    # Not of `publish`, which sends finished builds alone.
+    # `publish` sends only finished builds; this one was copied by other means.
     if waiting := sorted(manifest.pending & set(tables)):
         raise InputError(
             f"the build that was copied there had not come to the tables {', '.join(waiting)}",
@@ -292,7 +293,7 @@ def _read_whole(url: str, tables: Collection[str]) -> Manifest:
 
 
 def _named(manifest: bytes) -> dict[str, str | None]:
-    """Path -> hash of what a manifest names; nothing if it is none of ours."""
+    """Return path -> hash of the files in a manifest; empty if it is not a manifest of ours."""
     try:
         tables = parse_manifest(manifest, where=_MANIFEST).tables.values()
     except InputError:
@@ -301,7 +302,7 @@ def _named(manifest: bytes) -> dict[str, str | None]:
 
 
 def _json(content: bytes) -> dict[str, Any]:
-    """Empty of nothing, and of a file that a kill cut off where the store is a folder."""
+    """Parse JSON; empty for an empty or truncated file (a kill can truncate it if the store is a folder)."""
     try:
         return dict(parse_json(content or b"{}"))
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""What a cluster's executors need of us, and the spark-submit line that hands it to them."""
+"""The files that a cluster's executors need, and the spark-submit command that ships them."""
 
 import importlib.metadata
 import re
@@ -21,10 +21,10 @@ Environment = Literal["image", "pex", "conda-pack", "py-files"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 _EXECUTOR_PACKAGES = ("kgcorpus", "pipelines")
 _EXECUTOR_EXTRAS = ("spark", "importance")
-# Where docker/spark.Dockerfile puts us.
+# Paths in the image of docker/spark.Dockerfile.
 IMAGE_MAIN = "local:///opt/kgcorpus/pipelines/__main__.py"
 IMAGE_LOGGING = "/opt/kgcorpus/pipelines/log4j2.properties"
-# Zip knows no earlier time; a fixed one gives equal files.
+# The earliest time that the zip format can store; a fixed time gives equal files.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _NAMES = ("kgcorpus.zip", "main.py", "log4j2.properties", "requirements.txt")
 _SIGN = '"""A build on a cluster: hand this file to spark-submit."""'
@@ -44,13 +44,13 @@ sys.exit(build_app())
 
 @dataclass(frozen=True)
 class Package:
-    """The files that were made.
+    """Paths of the generated files.
 
     Attributes:
         code: our packages, for `--py-files`.
         main: the script that spark-submit runs.
-        logging: settings of the driver's log4j, so that a failed task's trace stays off the terminal.
-        requirements: the libraries that executors need, each at the version installed here.
+        logging: log4j settings of the driver, which keep tracebacks of failed tasks off the terminal.
+        requirements: the libraries that executors need, pinned to the versions installed here.
     """
 
     code: Path
@@ -63,14 +63,14 @@ def make_package(folder: Path) -> Package:
     """Write the package into `folder`; equal installations give equal bytes.
 
     Raises:
-        UsageError: a file stands there that is of no package of ours, or a build or run deletes the folder.
+        UsageError: the folder contains a foreign file under one of the names, or belongs to a build or run.
         EnvironmentLacksError: kgcorpus is not installed, so its requirements are unknown.
     """
     refuse_replaced(folder / _NAMES[0])
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     made = Package(*(folder / name for name in _NAMES))
-    # The sign of a package comes first: one that was cut short is made again.
+    # main.py marks a package and is written first, so an interrupted one is recognised and redone.
     write_text(made.main, _MAIN)
     with replacing(made.code) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(_sources()):
@@ -82,7 +82,7 @@ def make_package(folder: Path) -> Package:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """A project of the user's own may have files of the same names; a package has our main.py."""
+    """Refuse a folder with files of these names but without our main.py: it may be the user's project."""
     main = folder / "main.py"
     if main.is_file() and main.read_bytes().startswith(_SIGN.encode()):
         return
@@ -96,9 +96,9 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def requirements() -> dict[str, str]:
-    """Distribution -> installed version, for all that executors import, dependencies of dependencies too.
+    """Return distribution -> installed version for everything that executors import, recursively.
 
-    A distribution that is not installed is left out: an executor without `importance` runs the other stages.
+    Distributions that are not installed are left out: without `importance`, the other stages still run.
     """
     found: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
@@ -133,10 +133,10 @@ def submit_command(
     image: str,
     arguments: Sequence[str] = (),
 ) -> str:
-    """The spark-submit line, to be pasted into a shell.
+    """Return the spark-submit command, quoted for a shell.
 
     Args:
-        environment: how executors come by the libraries.
+        environment: how executors get the libraries.
         master: Spark's master URL.
         image: the container image, for `image`.
         arguments: of build-corpus.
@@ -158,14 +158,14 @@ def submit_command(
         options += ["--archives", f"{package.code.with_name('environment.tar.gz')}#environment"]
         python = "./environment/bin/python"
         variables = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": python}
-    # The driver's JVM starts before our code does, so the build cannot say this to it.
+    # The driver's JVM starts before our code runs, so this must be an option of spark-submit.
     options += ["--driver-java-options", f"-Dlog4j2.configurationFile={logging}"]
     named = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
     return " ".join([*named, shlex.join(["spark-submit", *options, main, *arguments])])
 
 
 def recipe(package: Package, environment: Environment, *, image: str) -> list[str]:
-    """The commands that make the environment, before the spark-submit line; arguments as of that."""
+    """Return the commands that create the environment; arguments as for `submit_command`."""
     pins, version = package.requirements, f"{sys.version_info.major}.{sys.version_info.minor}"
     return {
         "image": [
@@ -183,7 +183,7 @@ def recipe(package: Package, environment: Environment, *, image: str) -> list[st
 
 
 def _sources() -> Iterator[tuple[str, Path]]:
-    """Name in the archive and path of our files, but for the embedded world, which only the driver reads."""
+    """Yield archive name and path of our files, without the embedded world, which only the driver reads."""
     for package in _EXECUTOR_PACKAGES:
         root = Path(str(files(package)))
         for path in root.rglob("*"):

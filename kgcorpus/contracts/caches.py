@@ -1,7 +1,7 @@
-"""Folders for caches that hold code: of the user's own, so that no one else can plant anything there.
+"""Folders for caches that contain code, writable only by the user.
 
-numba's cache files are pickles and machine code, the launcher of Java is a script, and torch.compile keeps
-modules: whoever can write there runs code as the user who reads them.
+numba caches pickles and machine code, the Java launcher is a script, and torch.compile caches modules. Anyone
+who can write to such a cache can run code as the user who reads it.
 """
 
 import atexit
@@ -16,9 +16,9 @@ _GROUP_OR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_private(folder: Path) -> bool:
-    """Whether a folder is the user's own and neither it nor a folder above it can be replaced by others.
+    """Whether the user owns a folder, and no other user can write to it or replace a folder above it.
 
-    A folder above may be writable for all if it has the sticky bit, as /tmp has.
+    Folders above may be writable by everyone if they have the sticky bit, such as /tmp.
     """
     try:
         own = os.lstat(folder)
@@ -35,13 +35,13 @@ def is_private(folder: Path) -> bool:
 
 
 def private_folder(name: str) -> Path:
-    """A folder for one cache, readable and writable by the user alone (0700).
+    """Return a folder for one cache that only the user can read and write (mode 0700).
 
-    The first that is private and writable of: XDG_CACHE_HOME/kgcorpus or ~/.cache/kgcorpus; kgcorpus-UID in
-    the temporary folder, which all processes of the user share; else one that goes when the process ends.
+    Tries XDG_CACHE_HOME/kgcorpus or ~/.cache/kgcorpus, then kgcorpus-UID in the temporary folder (shared by
+    all processes of the user), then a folder that is removed when the process exits.
 
     Raises:
-        OSError: not even the temporary folder can be written.
+        OSError: the temporary folder is not writable.
     """
     for parent in _parents():
         folder = parent / name
@@ -66,12 +66,12 @@ def _temporary_folder(name: str) -> Path:
 
 
 def kernel_cache() -> Path | None:
-    """Where compiled kernels are kept; None: beside the code, which only its owner can write anyway.
+    """Return the cache folder for compiled kernels; None to keep them next to the code.
 
-    NUMBA_CACHE_DIR is followed only if it is private and exists.
+    NUMBA_CACHE_DIR is used only if it exists and is private.
 
     Raises:
-        OSError: not even the temporary folder can be written.
+        OSError: the temporary folder is not writable.
     """
     given = os.environ.get("NUMBA_CACHE_DIR")
     if given and is_private(Path(given)):
@@ -86,7 +86,7 @@ def kernel_cache() -> Path | None:
 def _parents() -> list[Path]:
     shared = Path(tempfile.gettempdir()) / f"kgcorpus-{os.geteuid()}"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    # Without a home, and with a relative path, a cache would go to the working directory.
+    # Ignore relative paths (also an unset home): they would put the cache into the working directory.
     return [Path(home) / "kgcorpus", shared] if Path(home).is_absolute() else [shared]
 
 

@@ -1,7 +1,7 @@
-"""What is read is verified once: the sha256 of files, remembered by size, times and inode.
+"""SHA-256 digests of files, cached by the file's stamp: size, times and inode.
 
-A file that keeps its stamp is not hashed again. Any write, also one that restores the modification time, and
-any replacement changes the stamp, and the next reader hashes the file.
+A file is hashed again only if its stamp has changed. Every write and every replacement changes the stamp,
+even if the modification time is restored.
 """
 
 import contextlib
@@ -16,30 +16,30 @@ from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.store import sha256_of, write_text
 
 Stamp = list[Any]
-# Beside a manifest.
+# The digest file next to a manifest.
 MEMORY = ".sources.json"
-# In a cache.
+# The digest file in a cache folder.
 SEAL = "digests.json"
-# Path -> digest of what this process has sealed itself.
+# Path -> digest of files that this process has sealed.
 _sealed: dict[str, str] = {}
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """[size, modification time, inode, change time]: content that differs has another one.
+    """Return [size, modification time, inode, change time].
 
-    Archives of reproducible builds give every file one modification time; the kernel alone sets the change
-    time.
+    The modification time is not sufficient: archives of reproducible builds give all files the same one. Only
+    the kernel sets the change time.
     """
     return [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
 
 
 class FileDigests:
-    """The sha256 of files, remembered in a JSON file: key -> [*stamp, digest].
+    """Digests of files, cached in a JSON file: key -> [*stamp, digest].
 
-    Keys of files under the memory's folder are relative, so that the folder may be moved.
+    Keys of files below the JSON file's folder are relative, so the folder can be moved.
 
     Args:
-        memory: the JSON file; one that is absent or damaged remembers nothing.
+        memory: the JSON file; treated as empty if it is missing or damaged.
 
     Attributes:
         hashed: keys of the files that this object has hashed.
@@ -61,7 +61,7 @@ class FileDigests:
         return self.remembered(self.key(path), stamp, lambda: sha256_of(path))
 
     def remembered(self, key: str, stamp: Stamp, hash_file: Callable[[], str]) -> str:
-        """Return the digest that is known under this stamp, else what `hash_file` gives."""
+        """Return the cached digest if the stamp is equal, otherwise the result of `hash_file`."""
         *known, digest = self._known.get(key, [""])
         if known != stamp:
             digest = hash_file()
@@ -70,32 +70,33 @@ class FileDigests:
         return digest
 
     def record(self, path: Path, digest: str) -> None:
-        """Remember the digest of a file that was hashed under another name."""
+        """Store the digest of a file that was hashed under another name."""
         self._put(self.key(path), stamp_of(require_regular_file(path)), digest)
 
     def is_as_recorded(self, path: Path) -> bool:
-        """Whether a file of a cache, which no manifest names, is the one that was recorded.
+        """Whether a cache file is unchanged since it was recorded on this machine.
 
-        Compiled code trusts a cache, and who gave the folder away may have written the record too. So equal
-        bytes are not enough: in a copy or an archive no file has the change time and inode of the record.
+        Compiled code trusts cache files, and the author of a copied folder may have written the record too.
+        Therefore the stamp must be equal, not only the bytes: a copied or unpacked file has another inode and
+        change time.
         """
         *known, _ = self._known.get(self.key(path), [""])
         try:
             stamp = stamp_of(require_regular_file(path))
         except InputError:
             return False
-        # Another process that made the same cache at the same time may have replaced what this one sealed.
+        # Another process may have replaced the file with its own identical cache file.
         made = _sealed.get(os.path.realpath(path))
         return known == stamp or (made is not None and sha256_of(path) == made)
 
     def keys(self) -> list[str]:
-        """What files are called here, in the order of their records."""
+        """Return all keys, in the order of their records."""
         return list(self._known)
 
     def save(self) -> None:
-        """Write the memory, joined with what other processes have written meanwhile.
+        """Write the JSON file, merged with entries that other processes have written.
 
-        In a folder that cannot be written to nothing is remembered, and each process hashes what it reads.
+        If the folder is not writable, nothing is saved, and each process hashes the files it reads.
         """
         if not self._new:
             return
@@ -110,18 +111,18 @@ class FileDigests:
         self._known[key] = self._new[key] = [*stamp, digest]
 
     def key(self, path: str | Path) -> str:
-        """Return what a file is called in the memory."""
+        """Return the key of a file."""
         full, folder = os.path.realpath(path), os.path.realpath(self._memory.parent)
         return os.path.relpath(full, folder) if full.startswith(folder + os.sep) else full
 
 
 def seal(folder: Path, names: Iterable[str]) -> None:
-    """Record the files of a cache in FOLDER/digests.json, written last: with it the cache is whole.
+    """Record the files of a cache in FOLDER/digests.json, which is written last and marks it as complete.
 
     Args:
         names: paths relative to the folder.
     """
-    # An older record may name files that are not made any more.
+    # An older record may contain files that no longer exist.
     (folder / SEAL).unlink(missing_ok=True)
     digests = FileDigests(folder / SEAL)
     for name in names:
@@ -130,7 +131,7 @@ def seal(folder: Path, names: Iterable[str]) -> None:
 
 
 def sealed_files(folder: Path) -> list[Path]:
-    """The files that `seal` recorded, sorted; empty if it was never called, or one is another file now."""
+    """Return the files that `seal` recorded, sorted; empty if there is no record or any file has changed."""
     digests = FileDigests(folder / SEAL)
     files = [folder / name for name in sorted(digests.keys()) if not Path(name).is_absolute()]
     return files if all(digests.is_as_recorded(file) for file in files) else []

@@ -1,4 +1,4 @@
-"""Random draws that depend on (seed, record key) alone: the same for any partitioning, order or machine."""
+"""Random numbers that depend only on (seed, record key), so any partitioning and machine gives the same."""
 
 import hashlib
 from collections.abc import MutableSequence, Sequence
@@ -13,13 +13,13 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def hash64(*parts: int | str) -> int:
-    """Hash the parts to an unsigned 64-bit integer; ("ab", "c") and ("a", "bc") differ."""
+    """Hash the parts to an unsigned 64-bit integer; ("ab", "c") and ("a", "bc") have different hashes."""
     digest = hashlib.blake2b(b"".join(map(_framed, parts)), digest_size=8)
     return int.from_bytes(digest.digest(), "little")
 
 
 def hash64_rows(prefix: Sequence[int | str], *columns: Sequence[str]) -> NDArray[np.uint64]:
-    """[n] `hash64(*prefix, *row)` of each row of the columns; the prefix is digested once."""
+    """Return [n] `hash64(*prefix, *row)` of each row of the columns; the prefix is hashed once."""
     start = hashlib.blake2b(b"".join(map(_framed, prefix)), digest_size=8)
     digests = []
     for row in zip(*(map(_framed, column) for column in columns), strict=True):
@@ -46,7 +46,7 @@ def mix64_array(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class Draw:
-    """A stream of draws for one key: `Draw(seed, "kmlm", epoch, record_id)`."""
+    """A stream of random numbers for one key, e.g. `Draw(seed, "kmlm", epoch, record_id)`."""
 
     def __init__(self, *key: int | str) -> None:
         self._state = hash64(*key)
@@ -61,11 +61,11 @@ class Draw:
         return (self.bits() >> 11) / (1 << 53)
 
     def below(self, n: int) -> int:
-        """The next integer in [0, n); the bias of n / 2^64 is below anything measurable."""
+        """The next integer in [0, n); the bias of n / 2^64 is negligible."""
         return (self.bits() * n) >> 64
 
     def choice(self, items: Sequence[T]) -> T:
-        """One item."""
+        """Select one item."""
         return items[self.below(len(items))]
 
     def shuffle(self, items: MutableSequence[T]) -> None:
@@ -75,7 +75,7 @@ class Draw:
             items[i], items[j] = items[j], items[i]
 
     def sample(self, items: Sequence[T], k: int) -> list[T]:
-        """k items without replacement, in drawn order."""
+        """Select k items without replacement, in random order."""
         pool = list(items)
         k = min(k, len(pool))
         for i in range(k):

@@ -1,4 +1,4 @@
-"""Errors a user can act on: what happened, where, and what to do. Each kind has its exit code."""
+"""Errors with what happened, where, and a hint what to do. Each class has its own exit code."""
 
 import contextlib
 import difflib
@@ -19,20 +19,20 @@ _MENDS = {
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a place that you may read and write"),
 }
 _LOOK = "See whether the place can be read and written, then run the same command"
-# How tokenizers and safetensors (Rust) name it, and torch.save.
+# Texts of tokenizers and safetensors (Rust), and of torch.save, for errors of the operating system.
 _RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
 _TORCH_WRITE_FAILED = "file write failed"
-# torch's RuntimeErrors, of a GPU and of the CPU.
+# RuntimeErrors of torch on a GPU and on the CPU.
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory", re.IGNORECASE)
 
 
 class KgcorpusError(Exception):
-    """A fault of ours, or the base of the errors below.
+    """An internal error (bug), and the base class of the errors below.
 
     Args:
-        what: one sentence, without a trailing period.
+        what: one sentence without a trailing period.
         where: file, line, table or field, as precisely as known.
-        mend: what the user can do about it.
+        mend: what the user can do, as a sentence that starts with a verb.
     """
 
     exit_code: ClassVar[int] = 1
@@ -43,7 +43,7 @@ class KgcorpusError(Exception):
         super().__init__(f"{text}. {mend}" if mend else text)
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        # Keyword-only arguments would be lost when Spark pickles an error raised in a worker.
+        # Spark pickles errors raised in a worker; the default would lose keyword-only arguments.
         return _rebuild, (type(self), self.what, self.where, self.mend)
 
 
@@ -66,11 +66,11 @@ class EnvironmentLacksError(KgcorpusError):
 
 
 def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
-    """Any exception as one that a user can act on; what we did not foresee is a fault of ours.
+    """Convert any exception to a `KgcorpusError`; unexpected ones are reported as internal errors.
 
     Args:
         error: the exception.
-        folder: what was written to, for errors that name no file.
+        folder: the folder that was written to, for errors that name no file.
     """
     if isinstance(error, KgcorpusError):
         return error
@@ -115,12 +115,12 @@ def _no_library(error: Exception) -> EnvironmentLacksError | None:
 
 
 def known_names(name: str, known: Iterable[str], *, listed: str) -> str:
-    """The hint for an unknown name: all known ones, and the nearest to it if one is near.
+    """Return the hint for an unknown name: all valid names, and the closest one if it is similar.
 
     Args:
-        name: as the user wrote it.
+        name: the name that the user gave.
         known: the valid names.
-        listed: what introduces the list, e.g. `The tables are`.
+        listed: introduction of the list, e.g. `The tables are`.
     """
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -129,10 +129,10 @@ def known_names(name: str, known: Iterable[str], *, listed: str) -> str:
 
 @contextlib.contextmanager
 def naming(folder: Path) -> Iterator[None]:
-    """Let a full disk be told with the folder that is written to: a failed write names no file.
+    """Add the folder to errors about a full disk, because a failed write does not name the file.
 
     Raises:
-        EnvironmentLacksError: there was no room.
+        EnvironmentLacksError: the disk is full.
     """
     try:
         yield

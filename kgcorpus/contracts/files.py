@@ -1,4 +1,4 @@
-"""Files that come from outside this build: what may be opened at all."""
+"""Checks of input files before they are opened."""
 
 import json
 import os
@@ -15,17 +15,17 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# A descriptor of one process: a Spark worker that opens the same path reads another file.
+# Paths of one process's descriptors; in a Spark worker the same path is another file.
 _OF_A_PROCESS = ("/dev/", "/proc/")
 
 
 def require_regular_file(path: str | Path) -> os.stat_result:
-    """Return the status of a regular file, links followed.
+    """Return the status of a regular file; symbolic links are followed.
 
-    Several processes read an input, some of them twice, so a pipe, a device or /dev/stdin cannot be one.
+    Inputs are read by several processes and more than once, so pipes, devices and /dev/stdin are refused.
 
     Raises:
-        InputError: there is no such file, or it is something else.
+        InputError: the file does not exist or is not a regular file.
     """
     where = str(path)
     try:
@@ -44,10 +44,10 @@ def require_regular_file(path: str | Path) -> os.stat_result:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON from outside.
+    """Parse JSON from an untrusted source.
 
     Raises:
-        ValueError: it is not JSON, or is nested deeper than the parser can follow.
+        ValueError: the text is not JSON, or is nested deeper than the parser supports.
     """
     try:
         return json.loads(text)

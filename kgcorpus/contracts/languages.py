@@ -1,4 +1,4 @@
-"""How a build names a language: BCP 47 codes such as `de`, `pt-BR` and `zh-Hant`."""
+"""Language codes (BCP 47, such as `de`, `pt-BR`, `zh-Hant`) and their fallbacks."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,17 +12,17 @@ LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(?:[-_][A-Za-z0-9]{1,12})*")
 
 
 def language_key(code: str) -> str:
-    """The form by which codes are compared: `pt-BR`, `pt_br` and `pt-br` name one language."""
+    """Normalise a code for comparison: `pt-BR`, `pt_br` and `pt-br` are the same language."""
     return code.lower().replace("_", "-")
 
 
 def spellings(languages: Iterable[str]) -> dict[str, str]:
-    """`language_key` -> the code as configured, which is what a build writes."""
+    """Return `language_key` -> the code as configured, which builds write."""
     return {language_key(code): code for code in languages}
 
 
 def base_language_of(corpus: Path) -> str:
-    """The base language of a build: the first of `languages` in its config.yaml.
+    """Return the base language of a build: the first of `languages` in its config.yaml.
 
     Raises:
         InputError: config.yaml is missing or names no language.

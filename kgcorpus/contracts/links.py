@@ -1,7 +1,7 @@
 """Symbolic links below OUT or RUN: no command writes, deletes or publishes through one.
 
-OUT or RUN itself may be a link. A link to a file is read; a write replaces the link, a removal removes the
-link, and the file behind it stays as it is.
+OUT or RUN itself may be a link. A link to a file is followed when reading. Writing or removing affects the
+link itself and leaves its target unchanged.
 """
 
 import errno
@@ -18,15 +18,15 @@ _HINT = "Replace the link by what it points to, or link the whole folder"
 
 
 def refuse_links(root: Path, *names: str | Path, enter: bool = True) -> None:
-    """Check that paths below `root` hold no symbolic link to a folder.
+    """Check that paths below `root` contain no symbolic link to a folder.
 
     Args:
         root: OUT or RUN, which may be a link itself.
-        names: paths relative to `root`; what does not exist is accepted.
-        enter: look at all folders below each name too; without it at the parts of the name alone.
+        names: paths relative to `root`; paths that do not exist are accepted.
+        enter: also check all folders below each path; otherwise only the parts of the path.
 
     Raises:
-        UsageError: a part of a name is a link, or a folder below it is one.
+        UsageError: a part of a path, or a folder below it, is a link.
     """
     for name in names:
         place = root
@@ -44,12 +44,12 @@ def _is_link(path: Path) -> UsageError:
 
 
 def entries_of(folder: Path) -> list[Path]:
-    """The entries of a folder, sorted; none if it does not exist or is a link."""
+    """Return the entries of a folder, sorted; empty if it does not exist or is a link."""
     return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files, and links to files, below a folder that is no link; linked folders are not entered."""
+    """Yield all files and links to files below a folder, without entering linked folders."""
     for path in entries_of(folder):
         if path.is_dir():
             yield from files_below(path)
@@ -58,7 +58,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, a folder with all it holds, or a link but not its target; nothing if none is there."""
+    """Delete a file, a folder with its contents, or a link (not its target), if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -66,10 +66,10 @@ def remove(path: Path) -> None:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Open a file that is kept and added to, such as a lock or a log; it is made if it does not exist.
+    """Open a lock or log file for reading and appending; create it if it does not exist.
 
     Raises:
-        UsageError: it is a link, has a second name (a hard link), or is no regular file.
+        UsageError: the file is a symbolic link, has several hard links, or is not a regular file.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:

@@ -1,4 +1,4 @@
-"""Folders and files that a build or a run replaces and deletes: no command puts anything else there."""
+"""Names of the files and folders that builds and runs replace or delete; other output is refused there."""
 
 from pathlib import Path
 
@@ -6,31 +6,31 @@ from kgcorpus.contracts.errors import UsageError
 
 BUILD_FOLDERS = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
 BUILD_FILES = ("README.md", "config.yaml", "report.json", "run.json", "spark.log")
-# A build leaves the second one before it writes its first shard, the first when a stage ends.
+# A build writes .sources.json before its first shard, and manifest.json after each stage.
 BUILD_SIGNS = ("manifest.json", ".sources.json")
 RUN_FOLDERS = ("model", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")
 RUN_FILES = ("metrics.jsonl", "routes.jsonl")
 RUN_SIGN = "run.json"
 LOCK = ".lock"
-# Other programs have a manifest.json or a run.json too.
+# Other programs write files of these names too, so the first bytes are compared.
 _MANIFEST_BEGINS, _RUN_BEGINS = b'"format":', b'"objective":'
 
 
 def is_build(folder: Path) -> bool:
-    """Whether a build was made or begun in the folder, or a copy of one."""
+    """Whether the folder contains a build, a started build, or a copy of one."""
     return (folder / BUILD_SIGNS[1]).exists() or _begins(folder / BUILD_SIGNS[0], _MANIFEST_BEGINS)
 
 
 def is_run(folder: Path) -> bool:
-    """Whether the folder is a training run's."""
+    """Whether the folder contains a training run."""
     return _begins(folder / RUN_SIGN, _RUN_BEGINS)
 
 
 def refuse_replaced(target: Path) -> None:
-    """Check that a folder or file to be written is not one that a build or a run replaces or deletes.
+    """Check that a path to be written is not one that a build or a run replaces or deletes.
 
     Raises:
-        UsageError: it lies at or below such a name in the folder of a build or a run.
+        UsageError: the path is at or below such a name in the folder of a build or a run.
     """
     path = target.resolve()
     for parent in path.parents:
@@ -49,10 +49,10 @@ def refuse_replaced(target: Path) -> None:
 
 
 def refuse_overlap(target: Path, folder: Path) -> None:
-    """Check that neither of two folders is, or lies in, the other.
+    """Check that two folders are different and neither contains the other.
 
     Raises:
-        UsageError: one does.
+        UsageError: they overlap.
     """
     inner, outer = target.resolve(), folder.resolve()
     if _same(inner, outer):

@@ -1,4 +1,4 @@
-"""Files by path or URL: any file system that fsspec knows (`s3://`, `gs://`, `hdfs://`, `https://`)."""
+"""Access to files by path or URL through fsspec (`s3://`, `gs://`, `hdfs://`, `https://`, ...)."""
 
 import contextlib
 import hashlib
@@ -15,34 +15,34 @@ from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, Kgcorpu
 
 _CHUNK = 1 << 20
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
-# Also a chain of fsspec, as `simplecache::s3://bucket/file`.
+# Includes chained URLs of fsspec, such as `simplecache::s3://bucket/file`.
 _URL = re.compile(f"({_SCHEME}::)*{_SCHEME}://")
 _SCHEMES = re.compile(f"({_SCHEME})::?")
 _LOCAL_URL = re.compile("(file|local)://")
-# What the stores call the hash or the time of a file.
+# The stores' names for a file's hash or modification time.
 _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
 
 
 def is_remote(path: str) -> bool:
-    """Whether a place is a URL; `://` further on in a local path is part of a name."""
+    """Whether the string is a URL; `://` further inside a local path is part of a name."""
     return _URL.match(path) is not None
 
 
 def without_query(path: str) -> str:
-    """A URL without `?query` and `#fragment`, as a presigned one has them; a local path as it is."""
+    """Strip `?query` and `#fragment` from a URL, e.g. a presigned one; local paths are unchanged."""
     return re.split("[?#]", path, maxsplit=1)[0] if is_remote(path) else path
 
 
 def require_served(place: str) -> str:
-    """Return a path or URL, after a check that its scheme is one of fsspec's.
+    """Return a path or URL after checking that fsspec supports its scheme.
 
-    `dbfs:/x`, `blockcache::/x` and `S3://x` look like addresses, but a file system takes them for names and
-    makes a folder called `dbfs:`. A relative path whose first part begins like a scheme is therefore refused,
-    whether or not it exists.
+    `dbfs:/x`, `blockcache::/x` and `S3://x` look like URLs, but local file functions would create a folder
+    named `dbfs:`. Relative paths whose first part starts like a scheme are therefore refused, even if they
+    exist.
 
     Raises:
-        UsageError: it begins with `scheme:` or `scheme::` and is no URL, or a URL of an unknown scheme; or a
-            `file://` URL names another host.
+        UsageError: the string starts with `scheme:` or `scheme::` but is not a URL, the scheme is unknown, or
+            a `file://` URL has another host.
     """
     begin = _SCHEMES.match(place.lstrip().partition("/")[0])
     if not begin:
@@ -67,7 +67,7 @@ def require_served(place: str) -> str:
 
 
 def _path_of_local_url(url: str) -> str:
-    """`file:///path` and `file://localhost/path` (RFC 8089) as a path; `%` stands for itself."""
+    """Convert `file:///path` or `file://localhost/path` (RFC 8089) to a path; `%` is not decoded."""
     host, slash, path = url.partition("://")[2].partition("/")
     if host not in ("", "localhost") or not slash:
         raise UsageError(
@@ -79,21 +79,21 @@ def _path_of_local_url(url: str) -> str:
 
 
 def file_name(path: str) -> str:
-    """The last part of a path, or of a URL without its query, which may be a signature."""
+    """Return the last part of a path or URL, without the query (which may be a signature)."""
     return Path(without_query(path)).name
 
 
 def is_text(value: str) -> bool:
-    """Whether a string is Unicode: Python keeps bytes of an argument that are not UTF-8 as surrogates."""
+    """Whether a string is valid Unicode. Python represents non-UTF-8 bytes of arguments as surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def given(place: str) -> str:
-    """A path or URL as an option gives it.
+    """Validate a path or URL given as an option.
 
     Raises:
-        UsageError: it is empty, which a `Path` takes for the working directory; or it is not UTF-8, so that
-            no manifest, card or JVM can name it; or its scheme is not served (`require_served`).
+        UsageError: the string is empty (`Path` would use the working directory), is not UTF-8 (the manifest,
+            the card and the JVM could not represent it), or has an unsupported scheme (`require_served`).
     """
     if not is_text(place):
         raise UsageError(
@@ -107,10 +107,10 @@ def given(place: str) -> str:
 
 
 def given_path(place: str | Path) -> Path:
-    """A path of this machine's file systems as an option gives it.
+    """Validate a local path given as an option.
 
     Raises:
-        UsageError: as `given`; or it is a URL.
+        UsageError: as for `given`, or the string is a URL.
     """
     if is_remote(given(str(place))):
         raise UsageError(
@@ -122,10 +122,10 @@ def given_path(place: str | Path) -> Path:
 
 
 def local_folder(place: str | Path) -> Path:
-    """The same of a folder where files are renamed and locked.
+    """Validate a local folder in which files are renamed and locked.
 
     Raises:
-        UsageError: as `given_path`.
+        UsageError: as for `given_path`.
     """
     if is_remote(given(str(place))):
         raise UsageError(
@@ -138,22 +138,22 @@ def local_folder(place: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a store says of a file: its size in bytes, and a stamp that changes with its content."""
+    """Size of a remote file in bytes, and a stamp that changes with its content."""
 
     size: int
     stamp: str
 
 
 def describe(url: str) -> RemoteFile:
-    """Ask the store about a file.
+    """Query the store for a file's size and stamp.
 
     Raises:
-        InputError: no such file, or it may not be read.
+        InputError: the file does not exist, or access is denied.
         EnvironmentLacksError: the file system's package is not installed.
     """
     with told(url):
         file_system, path = file_system_of(url)
-        # A listing of an hour ago would hide what has changed since.
+        # fsspec caches listings; a cached one would hide recent changes.
         file_system.invalidate_cache()
         info: dict[str, Any] = file_system.info(path)
     stamp = next((info[name] for name in _STAMPS if info.get(name)), "")
@@ -161,7 +161,7 @@ def describe(url: str) -> RemoteFile:
 
 
 def sha256_of_url(url: str) -> str:
-    """Hex digest of a remote file's bytes; raises as `describe` does."""
+    """Return the hex digest of a remote file; raises as `describe` does."""
     digest = hashlib.sha256()
     with told(url), open_remote(url) as stream:
         while chunk := stream.read(_CHUNK):
@@ -170,25 +170,25 @@ def sha256_of_url(url: str) -> str:
 
 
 def open_remote(url: str) -> Any:
-    """A remote file, open for reading bytes."""
+    """Open a remote file for reading bytes."""
     file_system, path = file_system_of(url)
     return file_system.open(path, "rb")
 
 
 def fetch(url: str, target: Path) -> None:
-    """Copy a remote file to a local path that no one reads yet; raises as `describe` does."""
+    """Copy a remote file to a temporary local path; raises as `describe` does."""
     with told(url):
         file_system, path = file_system_of(url)
         file_system.get_file(path, str(target))
 
 
 def file_system_of(place: str) -> tuple[Any, str]:
-    """The fsspec file system of a path or URL, and the path in it.
+    """Return the fsspec file system of a path or URL, and the path within it.
 
-    `::` chains URLs, but is part of a name in a local path and in `file://`.
+    `::` chains URLs; in local paths and `file://` URLs it is part of a name.
 
     Raises:
-        UsageError: its scheme is not served (`require_served`).
+        UsageError: the scheme is unsupported (`require_served`).
     """
     local = LocalFileSystem()
     if _LOCAL_URL.match(place):
@@ -200,7 +200,7 @@ def file_system_of(place: str) -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def told(url: str) -> Iterator[None]:
-    """Turn a store's own errors into ours."""
+    """Convert the errors of a store to `KgcorpusError`s."""
     try:
         yield
     except KgcorpusError:
@@ -210,6 +210,6 @@ def told(url: str) -> Iterator[None]:
     except (ImportError, ValueError) as error:
         raise EnvironmentLacksError(str(error), where=url, mend="Install the package of that store") from None
     except Exception as error:
-        # Every store has errors of its own: of credentials, buckets, networks.
+        # Each store's library has its own errors for credentials, buckets and networks.
         mend = "Check the address and the keys"
         raise InputError(f"cannot be read: {error}", where=url, mend=mend) from None
