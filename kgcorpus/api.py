@@ -1,4 +1,4 @@
-"""Build, train and evaluate from Python, as the commands of the same names do."""
+"""`build`, `train` and `evaluate` for Python code; same results as the commands of these names."""
 
 import json
 from collections.abc import Sequence
@@ -21,15 +21,16 @@ def build(
     """Bring the build in `out` up to date and open it.
 
     Args:
-        config: a YAML file, a mapping of the same keys, or a `BuildConfig`; None: the embedded world.
-        out: the build's folder.
-        targets: tables or shard configs to build with all they need; default: all that the inputs allow.
-        overrides: `a.b=value` over the configuration, the value in YAML.
-        force: run the targets again though they are up to date.
+        config: a YAML file, a mapping with the same keys, or a `BuildConfig`; None for the embedded world.
+        out: folder of the build.
+        targets: tables or shard configs to build, including everything they need; default: all tables whose
+            inputs are configured.
+        overrides: `a.b=value` settings that replace those of `config`; values are YAML.
+        force: rebuild the targets even if they are up to date.
 
     Raises:
-        UsageError: a wrong configuration, or a target that does not exist.
-        InputError: an input is missing or bad.
+        UsageError: the configuration is wrong, or a target does not exist.
+        InputError: an input is missing or malformed.
         EnvironmentLacksError: a package or Java is missing.
     """
     from pipelines.runner import build as run
@@ -48,22 +49,22 @@ def train(
     overrides: Sequence[str] = (),
     max_steps: int | None = None,
 ) -> Path:
-    """Train a model on a build's shards; the same `out` resumes.
+    """Train a model on a build's shards, or resume the run in `out`.
 
     Args:
         objective: kmlm, trelm, jaket or transe.
-        corpus: a build, its folder, or the URL of a published one.
-        out: the run's folder.
-        config: a YAML file, a mapping of the same keys, or a `trainer.config.TrainingConfig`.
-        overrides: `a.b=value` over the configuration.
-        max_steps: end at exactly this step.
+        corpus: a build, its folder, or the URL of a published build.
+        out: folder of the run.
+        config: a YAML file, a mapping with the same keys, or a `trainer.config.TrainingConfig`.
+        overrides: `a.b=value` settings that replace those of `config`.
+        max_steps: stop after exactly this step.
 
     Returns:
-        RUN/model, which `transformers` opens.
+        The folder RUN/model, which `transformers` can load.
 
     Raises:
-        UsageError: a wrong configuration, or `out` belongs to another run.
-        InputError: no finished build, or no records.
+        UsageError: the configuration is wrong, or `out` contains another run.
+        InputError: the build is not finished, or has no records for the objective.
     """
     from trainer.config import TrainingConfig
     from trainer.run import train as run
@@ -82,18 +83,18 @@ def evaluate(
     config: Source = None,
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Score a model and return what the command writes to `out`.
+    """Evaluate a model, write the result to `out` as the command does, and return it.
 
     Args:
-        benchmark: its name, as `kgcorpus evaluate` lists them.
-        model: RUN/model, any checkpoint, or RUN/checkpoints for all of them.
+        benchmark: a name that `kgcorpus evaluate` lists.
+        model: RUN/model, a checkpoint, or RUN/checkpoints for all checkpoints.
         data: the benchmark's data, or a build.
         out: the JSON file to write.
-        config: a YAML file, a mapping of the same keys, or a `trainer.evaluate.config.EvaluationConfig`.
-        overrides: `a.b=value` over the configuration.
+        config: a YAML file, a mapping with the same keys, or a `trainer.evaluate.config.EvaluationConfig`.
+        overrides: `a.b=value` settings that replace those of `config`.
 
     Raises:
-        UsageError: no such benchmark, or a wrong configuration.
+        UsageError: the benchmark does not exist, or the configuration is wrong.
         InputError: the data or the model cannot be read.
     """
     from trainer.evaluate import evaluate as run
@@ -108,10 +109,10 @@ def evaluate(
 
 
 def build_config(config: Source, out: Path, overrides: Sequence[str] = ()) -> BuildConfig:
-    """Return the build's configuration; None: that of the embedded world, whose dumps go below `out`.
+    """Load a build's configuration; None for the embedded world, whose dumps are written below `out`.
 
     Raises:
-        UsageError: an unreadable file, an unknown key, or a wrong value.
+        UsageError: the file is unreadable, or has an unknown key or an invalid value.
     """
     if config is not None:
         return load(BuildConfig, config, overrides=overrides)

@@ -1,6 +1,6 @@
-"""Triples as sentences in which each item is in the base or in another language (KMLM, section 3.1).
+"""Code-switched sentences: triples whose items are in the base or in another language (KMLM, section 3.1).
 
-The base language is the first of the configured ones; in the paper it is English.
+The base language is the first of the configured languages; in the paper it is English.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kgcorpus.kg.strings import Bytes
 
 _ROLES = ("head", "relation", "tail")
-_FIELD_BITS = 20  # of the draw's 64 bits, 3 flip the items and 20 choose each item's alias
+_FIELD_BITS = 20  # 64 random bits a triple: 3 bits flip the items, 20 bits choose the alias of each item
 _FIELD = np.uint64((1 << _FIELD_BITS) - 1)
 
 
@@ -35,18 +35,18 @@ def code_switched_batches(
     seed: int,
     tally: Tally,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield, for each language beside the base, rows of kind `code_switched` and rows of kind `alias`.
+    """Yield rows of kind `code_switched` and of kind `alias` for each language other than the base.
 
-    Each item flips by a fair coin to its label in the other language, if there is one; all three may stay.
-    An alias row has the same flips, then each item is a random alias in its language, or its label where it
-    has none.
+    Each item is replaced, with probability 1/2, by its label in the other language if it has one; all three
+    items may stay in the base language. In an alias row the languages are the same, and each item is a random
+    alias in its language, or the label if there is no alias.
 
     Args:
         triples: columns h, r and t.
         languages: the base language first.
-        tally: counts the records and sentences of each language, those with an item in it (`switched`) and
-            items without a label in it (`untranslated`); drops are triples without a label in the base
-            language, and languages that name none of a triple's items.
+        tally: counts, by language, `records`, `sentences`, `switched` (at least one item replaced) and
+            `untranslated` (items without a label). Drops `<role>_without_name.<base>` (triples) and
+            `nothing_named.<lang>` (triples without any item named in the language).
     """
     from kgcorpus.kg.strings import hex_digits, prefixed
 
@@ -101,12 +101,12 @@ def code_switched_batches(
 
 
 def _flips(bits: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """[n, 3] a fair coin an item."""
+    """[n, 3] whether each item is replaced, from one random bit an item."""
     return (bits[:, None] >> np.arange(3, dtype=np.uint64) & np.uint64(1)).astype(np.bool_)
 
 
 def _any(items: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[n] whether any of the three items [n, 3]; numpy's own `any` is slow on so short an axis."""
+    """[n] whether any of the three items [n, 3] is true; numpy's `any` is slow on such a short axis."""
     return items[:, 0] | items[:, 1] | items[:, 2]
 
 
@@ -117,10 +117,10 @@ def _pieces(
     *,
     books: tuple[Sequence[Book], Sequence[Book]],
 ) -> tuple[Pieces, Pieces]:
-    """The items as labels, and as aliases where they have any.
+    """Locate the items' labels, and their aliases (or labels where there is no alias).
 
     Args:
-        books: of the base and of the other language, for h, r and t.
+        books: the names for h, r and t, in the base language and in the other language.
     """
     from kgcorpus.kg.strings import place_names
 

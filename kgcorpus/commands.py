@@ -1,4 +1,4 @@
-"""How every command runs: its arguments, its errors and the signals that end it."""
+"""Shared behaviour of all commands: errors and signals become one line and an exit code."""
 
 import logging
 import signal
@@ -20,7 +20,7 @@ CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
 class _Careful:
-    """Click's errors quote arguments: they are made visible. An EOFError is an error like any other."""
+    """Escapes control characters in click's errors, and reports EOFError as an ordinary error."""
 
     def make_context(self, *args: Any, **keywords: Any) -> Any:
         """Parse the arguments."""
@@ -33,11 +33,11 @@ class _Careful:
             return super().invoke(ctx)  # type: ignore[misc]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help; a reader that goes away (`| head`) is no failure."""
+        """Print the help; a closed pipe (`| head`) is not an error."""
         try:
             super().format_help(ctx, formatter)  # type: ignore[misc]
         except SystemExit as stop:
-            # rich has sent the rest to /dev/null, and would end the process with 1.
+            # rich has discarded the remaining output and would exit with 1.
             if not isinstance(stop.__context__, BrokenPipeError):
                 raise
 
@@ -47,7 +47,7 @@ class Commands(_Careful, typer.core.TyperGroup):
 
 
 class Command(_Careful, typer.core.TyperCommand):
-    """One command by itself."""
+    """A program with a single command."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _careful() -> Iterator[None]:
         # click would print "Aborted!" and exit with 1.
         raise Stopped(signal.SIGINT) from None
     except EOFError as error:
-        # click would take it for Ctrl-D; no command reads the keyboard.
+        # click treats EOFError as Ctrl-D, but no command reads the keyboard: report it as an error.
         raise as_error(error) from error
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str) and hasattr(error, "format_message"):
@@ -67,7 +67,7 @@ def _careful() -> Iterator[None]:
 
 
 def run_app(application: Callable[[], Any]) -> int:
-    """Run a Typer application; errors and signals end in one line and their exit code."""
+    """Run a Typer application. Errors and signals print one line; returns the exit code."""
     prepare_streams()
     stop_on_signals()
     try:
@@ -89,7 +89,7 @@ def run_app(application: Callable[[], Any]) -> int:
 
 
 def _code_of(stop: SystemExit) -> int:
-    """The exit code; where nobody reads the message of an error, rich ends with 1 in place of the error's."""
+    """Return the exit code. If stderr is a closed pipe, rich exits with 1 instead of the error's code."""
     cause: BaseException | None = stop
     while isinstance(stop.__context__, BrokenPipeError) and (cause := cause.__context__ if cause else None):
         if isinstance(code := getattr(cause, "exit_code", None), int):

@@ -1,4 +1,4 @@
-"""A finished build as Python objects: tables as Arrow and as `datasets`, records that a notebook shows."""
+"""A finished build as Python objects: tables as Arrow or `datasets`, records with a notebook view."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Record(Mapping[str, Any]):
-    """A row of a table: `record["text"]`; as text and in a notebook its spans are marked."""
+    """A row of a table, as a mapping: `record["text"]`. `str` and notebooks show it with marked spans."""
 
     def __init__(self, table: str, row: Mapping[str, Any], label_of: LabelOf) -> None:
         self.table = table
@@ -54,7 +54,7 @@ class Record(Mapping[str, Any]):
 
 
 class Records(Sequence[Record]):
-    """Some records of a table, shown below each other."""
+    """A sequence of records; `str` and notebooks show them one below the other."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = tuple(records)
@@ -78,7 +78,7 @@ class Corpus:
 
     Attributes:
         path: the build's folder.
-        manifest: its tables, sources and versions.
+        manifest: the build's tables, sources and versions.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -90,47 +90,47 @@ class Corpus:
         """Open the build in a folder.
 
         Raises:
-            InputError: the folder holds no finished build.
-            UsageError: a URL.
+            InputError: the folder does not contain a finished build.
+            UsageError: `path` is a URL.
         """
         folder = local_folder(path)
         return cls(folder, load_manifest(folder, required=True))
 
     @property
     def tables(self) -> dict[str, int]:
-        """Table or shard config -> its rows."""
+        """Number of rows of each table and shard config."""
         return {name: entry.rows for name, entry in sorted(self.manifest.tables.items())}
 
     @cached_property
     def config(self) -> BuildConfig:
-        """The configuration that the build was made with."""
+        """The configuration of the build."""
         return load_resolved(self.path)
 
     @property
     def base_language(self) -> str:
-        """The language that the others are mixed with, and in which labels are shown."""
+        """The language that code switching mixes with the others, and the language of shown labels."""
         return base_language_of(self.path)
 
     @property
     def report(self) -> dict[str, Any]:
-        """OUT/report.json: rows, drops and distributions by table."""
+        """The contents of OUT/report.json: rows, drops and distributions by table."""
         report: dict[str, Any] = parse_json((self.path / "report.json").read_bytes())
         return report
 
     def splits(self, table: str) -> tuple[str, ...]:
-        """The splits of a shard config that have rows; `part` for a table that is not published."""
+        """Return the non-empty splits of a shard config; `part` for a table that is not published."""
         return tuple(dict.fromkeys(file.split for file in self._files(table) if file.rows))
 
     def dataset(self, table: str, split: str | None = None) -> pads.Dataset:
-        """A table as an Arrow dataset, which reads lazily.
+        """Open a table as an Arrow dataset, which reads lazily.
 
         Args:
             table: a table or shard config.
-            split: train, validation or test of a shard config; None: all.
+            split: train, validation or test of a shard config; None for all splits.
 
         Raises:
-            UsageError: no such table or split.
-            InputError: the table is not built, or a file of it is missing or damaged.
+            UsageError: the table or split does not exist.
+            InputError: the table is not built, or one of its files is missing or damaged.
         """
         paths = [str(self.path / file.path) for file in self._files(table, split)]
         return pads.dataset(paths, schema=declared_table(table).schema, format="parquet")
@@ -138,21 +138,21 @@ class Corpus:
     def arrow(
         self, table: str, split: str | None = None, *, columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """A whole table in memory; arguments and errors as of `dataset`.
+        """Read a whole table into memory; arguments and errors as for `dataset`.
 
         Args:
-            columns: default: all.
+            columns: columns to read; default: all.
         """
         with damage_named(self.path):
             return self.dataset(table, split).to_table(columns=columns and list(columns))
 
     def datasets(self, table: str) -> "DatasetDict":
-        """A table as a `datasets.DatasetDict` by split.
+        """Load a table as a `datasets.DatasetDict`, keyed by split.
 
         Raises:
             EnvironmentLacksError: the package `datasets` is not installed.
-            UsageError: no such table.
-            InputError: as of `dataset`.
+            UsageError: the table does not exist.
+            InputError: as for `dataset`.
         """
         try:
             from datasets import load_dataset
@@ -167,7 +167,7 @@ class Corpus:
         return load_dataset("parquet", data_files=files)
 
     def rows(self, table: str, split: str | None = None) -> Iterator[Record]:
-        """Yield all records in stored order, in bounded memory; arguments and errors as of `dataset`."""
+        """Yield all records in stored order, with bounded memory; arguments and errors as for `dataset`."""
         for file in self._files(table, split):
             for batch in read_batches(self.path / file.path, rows=1024):
                 yield from (self._record(table, row) for row in batch.to_pylist())
@@ -177,34 +177,34 @@ class Corpus:
 
         Args:
             table: a table or shard config.
-            n: how many; all if there are fewer.
-            split: train, validation or test of a shard config; None: all.
-            seed: the same seed gives the same records.
+            n: number of records; all if there are fewer.
+            split: train, validation or test of a shard config; None for all splits.
+            seed: equal seeds give equal records.
 
         Raises:
-            UsageError: no such table or split.
-            InputError: as of `dataset`.
+            UsageError: the table or split does not exist.
+            InputError: as for `dataset`.
         """
         paths = [str(self.path / file.path) for file in self._files(table, split)]
         return Records([self._record(table, row) for row in sample_rows(paths, n, seed=seed)])
 
     def linker(self, lang: str | None = None, *, overrides: Sequence[str] = ()) -> "Linker":
-        """The linker by this build's links and names.
+        """Open the entity linker of this build, which uses its links and names.
 
         Args:
-            lang: the language of the texts; None: the base language.
-            overrides: `linking.key=value`, over the build's own configuration.
+            lang: language of the texts; None for the base language.
+            overrides: `linking.key=value` settings that replace those of the build.
 
         Raises:
-            InputError: the build has neither links nor names of entities.
-            UsageError: it has no name in that language.
+            InputError: the build has neither links nor entity names.
+            UsageError: the build has no entity names in this language.
         """
         from kgcorpus.linking.linker import Linker
 
         return Linker.open(self.path, lang, overrides=overrides)
 
     def label(self, ident: str) -> str | None:
-        """The label of an entity or relation in the base language; None if the build has none."""
+        """Return the label of an entity or relation in the base language; None if there is none."""
         return self._label_of(ident)
 
     @cached_property
@@ -212,7 +212,7 @@ class Corpus:
         return labels_of(self.manifest, self.path)
 
     def _record(self, table: str, row: Mapping[str, Any]) -> Record:
-        # The names are read when a record is first shown.
+        # Labels are loaded when the first record is shown.
         return Record(table, row, self.label)
 
     def _files(self, name: str, split: str | None = None) -> list[File]:

@@ -1,21 +1,22 @@
-"""The ready configurations of conf/, found by name wherever kgcorpus is installed."""
+"""Lookup of the configurations in conf/ by name, in a checkout or an installed wheel."""
 
 from pathlib import Path
 
 from kgcorpus.contracts.errors import UsageError, known_names
 
 _HERE = Path(__file__).parent
-# In a wheel, and in a checkout.
+# The locations of conf/ in a wheel and in a checkout.
 _FOLDERS = (_HERE / "conf", _HERE.parent / "conf")
 
 
 def preset(file: Path) -> Path:
-    """Return the file itself, or the one in conf/ that it names: `kmlm-mbert`, `sweeps/trelm-theta`.
+    """Return the file if it exists, otherwise the file of this name in conf/.
 
-    A file of the user's comes first. The ending `.yaml` and a leading `conf/` may be left out.
+    Names are relative to conf/, such as `kmlm-mbert` or `sweeps/trelm-theta`; `.yaml` and a leading `conf/`
+    are optional.
 
     Raises:
-        UsageError: neither exists, and the name has no folder and no ending; the error lists the names.
+        UsageError: neither exists, and the name has no folder and no ending. The error lists valid names.
     """
     if file.exists() or file.is_absolute() or ".." in file.parts:
         return file
@@ -24,7 +25,7 @@ def preset(file: Path) -> Path:
     if name in found:
         return found[name]
     if file.suffix in (".yaml", ".yml") or len(file.parts) > 1:
-        return file  # The reader reports that there is no such file.
+        return file  # the caller reports the missing file
     raise UsageError(
         "no such config file",
         where=str(file),

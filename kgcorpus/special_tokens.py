@@ -1,4 +1,4 @@
-"""Encode texts that spell special tokens as the text they are."""
+"""Encoding of special tokens in input text (`[SEP]`, `<s>`) as plain text."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def as_plain_text(tokenizer: "Tokenizer") -> Iterator[None]:
-    """Let the tokenizer encode `[SEP]`, `<s>` and the like in a text as any other characters."""
+    """Make the tokenizer encode special tokens in a text, such as `[SEP]` or `<s>`, like other characters."""
     before = tokenizer.encode_special_tokens
     tokenizer.encode_special_tokens = True
     try:
@@ -20,15 +20,15 @@ def as_plain_text(tokenizer: "Tokenizer") -> Iterator[None]:
 
 
 def plain_ids(encodings: "Sequence[Encoding]", tokenizer: "Tokenizer") -> list[list[int]]:
-    """The ids of each encoding; a special token that was read from the text becomes the unknown token.
+    """Return the ids of each encoding, with special tokens from the text replaced by the unknown token.
 
-    `as_plain_text` stops only the matching of added tokens. The vocabulary of a Unigram model (XLM-R)
-    also contains `<s>` or `<mask>` as pieces, and segments a text into them. Tokens that the
-    post-processor adds are kept. Without an unknown token, the ids are not changed.
+    `as_plain_text` only disables the matching of added tokens. A Unigram model (XLM-R) also has `<s>` or
+    `<mask>` as pieces of its vocabulary and segments a text into them. Tokens that the post-processor adds
+    are kept. Without an unknown token, the ids are unchanged.
 
     Args:
-        encodings: of `encode_batch` or `encode_batch_fast`, within `as_plain_text`.
-        tokenizer: the tokenizer that made them.
+        encodings: result of `encode_batch` or `encode_batch_fast` within `as_plain_text`.
+        tokenizer: the tokenizer of the encodings.
     """
     special = special_ids(tokenizer)
     unknown = _unknown_id(tokenizer)
@@ -47,13 +47,13 @@ def plain_ids(encodings: "Sequence[Encoding]", tokenizer: "Tokenizer") -> list[l
 
 
 def special_ids(tokenizer: "Tokenizer") -> frozenset[int]:
-    """The ids of the special tokens, without the unknown token: any text may have that one."""
+    """Return the ids of the special tokens, without the unknown token, which any text may contain."""
     tokens = tokenizer.get_added_tokens_decoder().items()
     return frozenset(ident for ident, token in tokens if token.special) - {_unknown_id(tokenizer)}
 
 
 def _unknown_id(tokenizer: "Tokenizer") -> int | None:
-    # A Unigram model has no attribute for its unknown token.
+    # Unigram models have no attribute for the unknown token.
     names = (getattr(tokenizer.model, "unk_token", None), "<unk>", "[UNK]")
     found = (tokenizer.token_to_id(name) for name in names if name)
     return next((ident for ident in found if ident is not None), None)

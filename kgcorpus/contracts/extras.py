@@ -22,14 +22,14 @@ _BY_MODULE = (
 
 
 def install_command(extra: str) -> str:
-    """The pip command that installs an extra."""
+    """Return the pip command that installs an extra."""
     return f"pip install 'kgcorpus[{extra}]'"
 
 
 def extra_for(error: ImportError) -> str | None:
-    """The extra whose installation makes a failed import succeed; None if no extra has the library.
+    """Return the extra that provides the library of a failed import; None if no extra does.
 
-    Several extras have torch: the modules in the error's traceback decide which one is named.
+    If several extras provide it (torch), the modules in the error's traceback decide.
     """
     package = (error.name or "").partition(".")[0]
     candidates = [extra for extra, packages in EXTRAS.items() if package in packages]

@@ -1,4 +1,4 @@
-"""The manifest: what a build holds. Written last, it is the pointer to the current files of every table."""
+"""The manifest of a build: the current files of every table. It is written last, and commits a stage."""
 
 import json
 import re
@@ -19,17 +19,17 @@ from kgcorpus.contracts.store import write_text
 from kgcorpus.contracts.tables import table
 
 FORMAT = 1
-# No part begins with a dot, so none leads out of the folder.
+# No path component starts with a dot, so a path cannot leave the folder.
 _INSIDE = re.compile(r"(tables|data)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
 
 
 def is_inside(path: str) -> bool:
-    """Is it a file under tables/ or data/, and so one that a build may write and delete?"""
+    """Whether the path is a file under tables/ or data/, which a build may write and delete."""
     return _INSIDE.fullmatch(path) is not None
 
 
 def _inside(path: str) -> str:
-    # A manifest may come from anyone's URL.
+    # Manifests are untrusted: they may come from any URL.
     if not is_inside(path):
         raise ValueError(f"{path!r} is no file under tables/ or data/")
     return path
@@ -75,9 +75,8 @@ class Manifest:
     """The tables of a build, the files it read and the versions it depends on.
 
     Attributes:
-        pending: tables that a build was to make or look at again after it had changed others, and `report`
-            for what stands beside the tables, that it has not come to: it is at work, or was cut short. What
-            stands for them does not go with the others.
+        pending: tables that the current or interrupted build has not reached yet, and `report` for
+            config.yaml, report.json and README.md. Their present contents may not match the other tables.
     """
 
     tables: dict[str, TableEntry] = field(default_factory=dict)
@@ -97,22 +96,22 @@ class Manifest:
         }
 
     def to_text(self) -> str:
-        """What OUT/manifest.json holds; equal builds give equal texts."""
+        """Return the text of OUT/manifest.json; equal builds have equal texts."""
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
 
     def save(self, out: Path) -> None:
-        """Replace OUT/manifest.json in one step."""
+        """Replace OUT/manifest.json atomically."""
         write_text(out / "manifest.json", self.to_text())
 
     def files(self, out: str | Path, table: str) -> list[str]:
-        """Absolute paths of a table's files that hold rows' schema, in shard order."""
+        """Return the absolute paths of a table's files, in shard order."""
         return [str(Path(out) / file.path) for file in self.tables[table].files]
 
     def built(self, out: Path, name: str) -> TableEntry:
-        """The entry of a table that the caller cannot do without.
+        """Return the entry of a required table.
 
         Raises:
-            InputError: it is not built, pending, or not whole (`check_files`).
+            InputError: the table is not built, is pending, or has missing or damaged files (`check_files`).
         """
         if name not in self.tables:
             raise InputError(
@@ -122,13 +121,13 @@ class Manifest:
         return self.tables[name]
 
     def check_files(self, out: Path, tables: Collection[str]) -> None:
-        """See that no build has yet to come to these tables, and verify the files of those that are built.
+        """Check that the tables are not pending, and verify the files of those that are built.
 
-        Each file is hashed once; OUT/.sources.json remembers it by its stamp (`FileDigests`). The tables need
-        not be of one build: a build of some targets leaves the other tables unchanged.
+        Files are hashed once; OUT/.sources.json caches the digests (`FileDigests`). The tables may come from
+        different builds, because a build of some targets leaves the other tables unchanged.
 
         Raises:
-            InputError: a table is pending, or a file is missing, cut short, damaged or without some column.
+            InputError: a table is pending, or a file is missing, truncated, damaged or lacks a column.
         """
         self.check_pending(out, tables)
         self.verify_files(out, tables)
@@ -138,10 +137,10 @@ class Manifest:
                     raise _broken(out / file.path, fault)
 
     def verify_files(self, out: Path, tables: Collection[str]) -> None:
-        """Verify the bytes of tables, also of those that a build has yet to come to.
+        """Verify the bytes of the tables' files, including pending tables.
 
         Raises:
-            InputError: a file is missing, cut short or damaged.
+            InputError: a file is missing, truncated or damaged.
         """
         digests = FileDigests(out / MEMORY)
         for name in sorted(self.tables.keys() & tables):
@@ -150,10 +149,10 @@ class Manifest:
         digests.save()
 
     def check_pending(self, out: Path, names: Collection[str]) -> None:
-        """See that no build has yet to come to these.
+        """Check that none of the tables is pending.
 
         Raises:
-            InputError: one is pending.
+            InputError: a table is pending.
         """
         if waiting := sorted(self.pending & set(names)):
             more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
@@ -169,17 +168,17 @@ def _broken(path: Path, fault: str) -> InputError:
 
 
 def require_whole(out: Path, file: File, digests: FileDigests) -> None:
-    """Verify a file of a build.
+    """Verify the bytes of one file of a build.
 
     Raises:
-        InputError: it is missing, cut short or damaged.
+        InputError: the file is missing, truncated or damaged.
     """
     if fault := file_fault(out, file, digests):
         raise _broken(out / file.path, fault)
 
 
 def file_fault(out: Path, file: File, digests: FileDigests) -> str | None:
-    """Return what is wrong with a file of a build; None if it has the bytes that the manifest names."""
+    """Return the fault of a build's file as a sentence; None if its bytes match the manifest."""
     path = out / file.path
     if not path.is_file() or path.stat().st_size != file.bytes:
         return "is missing, or not of the length that the manifest names"
@@ -197,10 +196,10 @@ def _lacks(path: Path, columns: list[str]) -> str | None:
 
 
 def load_manifest(out: Path, *, required: bool = False) -> Manifest:
-    """Read OUT/manifest.json; an absent one is an empty manifest unless `required`.
+    """Read OUT/manifest.json; a missing file gives an empty manifest unless `required`.
 
     Raises:
-        InputError: absent though required, or no manifest (`parse_manifest`).
+        InputError: the file is required and missing, or is not a manifest (`parse_manifest`).
     """
     path = out / "manifest.json"
     if not path.exists():
@@ -214,14 +213,15 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
 
 
 def parse_manifest(text: bytes, *, where: str) -> Manifest:
-    """A manifest's JSON, every type and every path of it checked.
+    """Parse a manifest and validate all its types and paths.
 
     Args:
         text: the file's bytes.
-        where: it lies, for the error.
+        where: the file's path or URL, for the error.
 
     Raises:
-        InputError: not JSON, of another format, of wrong types, or it names a file outside tables/ and data/.
+        InputError: the text is not JSON, has another format version or wrong types, or names a file outside
+            tables/ and data/.
     """
     try:
         data = parse_json(text)

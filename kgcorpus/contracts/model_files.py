@@ -1,7 +1,7 @@
-"""The files of a model or checkpoint that kgcorpus wrote: `state.json` names the SHA-256 of the others.
+"""Verification of models and checkpoints: `state.json` contains the SHA-256 of the folder's other files.
 
-Loaders of transformers ignore it, and a folder without it is read as it is: one of the hub, of another
-program, or of an older run.
+transformers ignores this file. Folders without it are accepted: models from the hub, other programs or older
+runs.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.store import sha256_of
 
 STATE = "state.json"
-# The largest file of a checkpoint; only a resumed training reads it.
+# The largest file of a checkpoint; only a resumed run reads it.
 _OPTIMIZER = "optimizer.pt"
-# What loaders open; a folder may hold other things of the user's.
+# Suffixes of files that loaders open; other files in the folder are ignored.
 _READ = (".json", ".txt", ".model", ".safetensors", ".npy", ".bin", ".pt")
-# Settings that people edit by hand: dropout, the padding token, the longest text.
+# Settings that users edit by hand, such as dropout, padding token and maximum length.
 _EDITED = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
 _log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ def seal(folder: Path, state: Mapping[str, Any]) -> None:
     """Write `state.json` into a folder whose other files are complete.
 
     Args:
-        folder: of the model or checkpoint.
-        state: JSON values; the fields `files` and `sha256` are added.
+        folder: folder of the model or checkpoint.
+        state: JSON-like values; the fields `files` and `sha256` are added.
     """
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
     sealed = {**state, "files": files}
@@ -41,11 +41,11 @@ def seal(folder: Path, state: Mapping[str, Any]) -> None:
 
 
 def read_sealed(folder: Path) -> dict[str, Any]:
-    """Return the state that `seal` wrote, after a comparison of every file with its hash.
+    """Verify all files and return the state that `seal` wrote.
 
     Raises:
-        OSError: `state.json` or a file that it names cannot be read.
-        ValueError: `state.json` is damaged, or a file has other bytes than it names.
+        OSError: `state.json` or a listed file cannot be read.
+        ValueError: `state.json` is damaged, or a file does not match its hash.
     """
     state = _read(folder)
     _compare(folder, state["files"])
@@ -55,16 +55,16 @@ def read_sealed(folder: Path) -> dict[str, Any]:
 def verify_model(folder: str | Path, names: Collection[str] | None = None) -> None:
     """Compare the files of a model's folder with the hashes in its `state.json`.
 
-    A file that is absent is accepted, because a copy may leave out what its reader does not need; a changed
-    `config.json` or another file of settings gives a warning. A folder without `state.json`, or a path that
-    is no folder, is accepted.
+    Missing files are accepted, because a copy may omit files that its reader does not need. A changed
+    `config.json` or other settings file gives a warning. Folders without `state.json`, and names that are not
+    folders, are accepted.
 
     Args:
         folder: a model's folder, or a hub id.
-        names: the files to compare; default: all but `optimizer.pt`.
+        names: files to compare; default: all but `optimizer.pt`.
 
     Raises:
-        InputError: a file has other bytes than `state.json` names, or one is a pipe or a device.
+        InputError: a file does not match its hash, or is a pipe or a device.
     """
     place = Path(folder)
     if not place.is_dir():
@@ -116,7 +116,7 @@ def _warn_once(text: str) -> None:
 
 @lru_cache(maxsize=1024)
 def _sha256(path: str, *_: int) -> str:
-    """The digest of a file; a model is opened several times in a process and hashed once."""
+    """Digest of a file, cached because a process opens a model several times."""
     return sha256_of(path)
 
 

@@ -1,8 +1,8 @@
-"""What may hold a password or key, and its removal from all that is written or printed.
+"""Redaction of passwords and keys in everything that is written or printed.
 
-Three sources are known: the user part of a URL, the values of its query (a presigned URL is a key), and the
-settings `spark.*`. `redact` removes the first two from any text, and with them every secret that `remember`
-was given. Published files leave `spark.*` out altogether.
+Secrets come from three sources: the user part of a URL, the values of its query (a presigned URL is a
+credential), and the settings `spark.*`. `redact` removes the first two from any text, and all values passed
+to `remember`. Published files do not contain `spark.*` settings at all.
 """
 
 import re
@@ -16,17 +16,17 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _URL = re.compile(
-    # Bounded, so that a long text without a URL takes linear time.
+    # The length of a scheme is bounded, so that a long text without a URL takes linear time.
     r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>[^\s"'`<>]+)""",
 )
-# A value that is one URL; in other text a quote ends a URL.
+# A value that consists of one URL and may contain quotes; elsewhere a quote ends a URL.
 _ONE_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>\S+)")
-# The user of these may be a token. For abfs and wasb it is the container, for hdfs and sftp the account.
+# Schemes whose user part may be a token. In abfs and wasb it is the container, in hdfs and sftp the account.
 _TOKEN_AS_USER = re.compile(r"(https?|ftps?|s3a?|gs|git.*|webdavs?|davs?)://", re.IGNORECASE)
 _PORT = re.compile(r":\d*$")
 # Parameters of a path (RFC 3986, 3.3): `/file;sig=abc`.
 _PATH_PARAMETER = re.compile(r";([^;/=]*)=([^;/]*)")
-# A query's values that name a file rather than grant access to it.
+# Query parameters that identify a file and are not credentials.
 _HARMLESS = {
     "versionId",
     "version",
@@ -41,20 +41,20 @@ _HARMLESS = {
 }
 _SPARK_WORD = re.compile(r"(?P<key>(--[\w-]+=)?spark(\.[^=\s]*)?=).*", re.DOTALL)
 _SETTING = re.compile(r"(spark|hadoop|fs)\.")
-# A shorter value would be masked inside ordinary words.
+# Shorter values could occur inside ordinary words and are not masked.
 _SHORTEST = 6
 _remembered: set[str] = set()
 
 
 def redact(text: str) -> str:
-    """The text without users and passwords of URLs, values of their queries, and remembered secrets."""
+    """Mask users and passwords of URLs, values of their queries, and remembered secrets in a text."""
     for secret in sorted(_remembered, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return _URL.sub(_redacted_url, text)
 
 
 def redact_all(value: Any) -> Any:
-    """The same for every text of a JSON-like value, keys included."""
+    """Apply `redact` to all strings of a JSON-like value, including keys."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
@@ -65,21 +65,21 @@ def redact_all(value: Any) -> Any:
 
 
 def redact_command(words: Sequence[str]) -> list[str]:
-    """The same for a command's words; the values of `spark.*=...` are masked too."""
+    """Apply `redact` to the words of a command line, and mask the values of `spark.*=...`."""
     return [redact(_SPARK_WORD.sub(rf"\g<key>{MASK}", word)) for word in words]
 
 
 def is_secret(key: str, value: str) -> bool:
-    """Whether a setting holds a secret: by its name, or by the URLs in its value."""
+    """Whether a setting contains a secret, judged by its name and by the URLs in its value."""
     return bool(_SECRET_NAME.search(key)) or redact(value) != value
 
 
 def remember(settings: Any, key: str = "") -> None:
-    """Keep the secrets of a configuration, so that `redact` finds them in other programs' messages too.
+    """Record the secrets of a configuration, so that `redact` also masks them in other programs' messages.
 
     Args:
-        settings: JSON-like.
-        key: the setting's name, where `settings` is one value.
+        settings: a JSON-like value.
+        key: name of the setting, if `settings` is a single value.
     """
     if isinstance(settings, Mapping):
         for name, value in settings.items():
@@ -93,7 +93,7 @@ def remember(settings: Any, key: str = "") -> None:
 
 
 def _in_urls(text: str) -> Iterator[str]:
-    """Passwords, and those values of queries whose names say that they are secret."""
+    """Yield passwords in URLs, and values of query parameters with secret names."""
     one = _ONE_URL.fullmatch(text)
     for match in [one] if one else _URL.finditer(text):
         user, rest = _split_user(match["scheme"], match["rest"])
@@ -115,10 +115,10 @@ def _redacted_url(match: re.Match[str]) -> str:
 
 
 def _split_user(scheme: str, rest: str) -> tuple[str, str]:
-    """`user:password@` and what follows. A password may hold an unescaped slash or at sign.
+    """Split `user:password@` from the rest; a password may contain an unescaped slash or at sign.
 
-    `u:12/34@h` may be a host with a port and a path, or a user and a password. It is taken for the latter if
-    `u` holds no dot, the scheme is one whose URLs have passwords, and no slash precedes the at sign.
+    `u:12/34@h` is ambiguous: host, port and path, or user and password. It is treated as user and password if
+    `u` contains no dot, URLs of the scheme have passwords, and no slash directly precedes the at sign.
     """
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     is_host = _PORT.search(authority) and (

@@ -1,4 +1,4 @@
-"""Reading a build's Parquet files outside Spark: damage ends in an error that names the file and the mend."""
+"""Reading of Parquet files outside Spark; damaged files raise an error with the file and a hint."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from kgcorpus.contracts.errors import InputError
 
-# What writes a build's tables anew, for the mends.
+# The command that rewrites a build's tables, for hints.
 BUILD = "kgcorpus build-corpus"
 
 
@@ -21,13 +21,13 @@ def read_shard(
     filters: Any = None,
     command: str = BUILD,
 ) -> pa.Table:
-    """A file as a table.
+    """Read a Parquet file as a table.
 
     Args:
-        path: of the file.
-        columns: default: all.
-        filters: as `pyarrow.parquet.read_table` takes them.
-        command: what makes the file anew, for the error.
+        path: the file.
+        columns: columns to read; default: all.
+        filters: filters of `pyarrow.parquet.read_table`.
+        command: the command that recreates the file, for the hint.
 
     Raises:
         InputError: the file is damaged or missing.
@@ -43,26 +43,26 @@ def read_batches(
     rows: int = 1 << 16,
     command: str = BUILD,
 ) -> Iterator[pa.RecordBatch]:
-    """A file by batches of at most `rows` rows; arguments and errors as of `read_shard`."""
+    """Yield a Parquet file's rows in batches of at most `rows`; arguments and errors as for `read_shard`."""
     with damage_named(path, command=command), pq.ParquetFile(path) as file:
         yield from file.iter_batches(rows, columns=columns and list(columns))
 
 
 @contextlib.contextmanager
 def damage_named(path: str | Path, *, command: str = BUILD) -> Iterator[None]:
-    """Make an `InputError` of what Arrow says of damage while it reads `path`."""
+    """Convert Arrow's errors about damaged files to an `InputError` that names `path`."""
     try:
         yield
     except (MemoryError, pa.ArrowCancelled):
-        # Of the machine and the user; Arrow's own kinds of them are ArrowExceptions as well.
+        # Out of memory or interrupted: not damage, although Arrow's versions are ArrowExceptions.
         raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise InputError("is missing", where=str(path), mend=f"Run {command} again") from error
-        # With a number it is the system's: no right to it, a bad disk. Arrow's own errors have none.
+        # An errno means a fault of the system (permissions, disk); Arrow's own errors have none.
         if isinstance(error, OSError) and error.errno:
             raise
-        # What is too large for Arrow would be as large again.
+        # Rebuilding does not help if the file is too large for Arrow.
         too_large = isinstance(error, pa.ArrowCapacityError)
         raise InputError(
             f"cannot be read ({' '.join(str(error).split())})",

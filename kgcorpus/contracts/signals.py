@@ -1,4 +1,4 @@
-"""Signals that stop a command: one line and 128 + the signal's number, never a trace."""
+"""Signals that stop a command: they print one line and exit with 128 + the signal's number."""
 
 import contextlib
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-# A closed terminal sends the first one, a batch system the second.
+# SIGHUP comes from a closed terminal, SIGTERM from batch systems.
 _STOPPING = (signal.SIGHUP, signal.SIGTERM)
 _received: list[int] = []
 
 
 class Stopped(BaseException):
-    """A signal asked the process to stop.
+    """Raised when a signal stops the process.
 
     Args:
-        number: the signal's.
+        number: the signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,7 +28,7 @@ class Stopped(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """What a shell reports for a process that the signal ended."""
+        """The exit code that a shell reports for this signal."""
         return 128 + self.number
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Stopped(BaseException):
 
 
 def stop_on_signals() -> None:
-    """Raise `Stopped` on SIGHUP and SIGTERM, unless they are ignored (`nohup`) or handled already."""
+    """Raise `Stopped` on SIGHUP and SIGTERM, unless they are ignored (`nohup`) or already handled."""
     if threading.current_thread() is threading.main_thread():
         for number in _STOPPING:
             if signal.getsignal(number) is signal.SIG_DFL:
@@ -46,9 +46,9 @@ def stop_on_signals() -> None:
 
 @contextlib.contextmanager
 def killing_children() -> Iterator[None]:
-    """On SIGINT, SIGHUP or SIGTERM, kill what the block has started, and raise `Stopped` when it ends.
+    """On SIGINT, SIGHUP or SIGTERM, kill the processes that the block has started, then raise `Stopped`.
 
-    A JVM whose starter goes away before the two are connected would stay.
+    Otherwise a JVM would keep running if Python exits before the two are connected.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -69,7 +69,7 @@ def killing_children() -> Iterator[None]:
     try:
         yield
     except Exception:
-        # That what was started is gone.
+        # After a signal, the error is a consequence of the killed process.
         if not found:
             raise
     finally:
@@ -80,7 +80,7 @@ def killing_children() -> Iterator[None]:
 
 
 def _children() -> set[int]:
-    """Processes that this one started; empty where the kernel does not list them."""
+    """Return the ids of child processes; empty if the kernel does not list them."""
     try:
         lists = Path("/proc/self/task").glob("*/children")
         return {int(word) for path in lists for word in path.read_text(encoding="ascii").split()}
@@ -89,7 +89,7 @@ def _children() -> set[int]:
 
 
 def stopped() -> Stopped | None:
-    """The signal that was received, if any: a library may turn `Stopped` into an error of its own."""
+    """Return the received signal, if any; libraries may replace `Stopped` by an error of their own."""
     return Stopped(_received[0]) if _received else None
 
 
@@ -106,6 +106,6 @@ def _show(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 
 def show_interrupts() -> None:
-    """Print one line, too, for a Ctrl-C that comes while the command's modules are imported."""
+    """Print one line, not a traceback, for a Ctrl-C during the import of the command's modules."""
     if any(Path(word).name == "kgcorpus" for word in sys.orig_argv[1:3]):
         sys.excepthook = _show

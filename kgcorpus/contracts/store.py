@@ -1,4 +1,4 @@
-"""Where a build's files lie, and how they get there whole: written under a temporary name, then renamed."""
+"""Atomic file writes (temporary name, then rename) and locks on folders and files."""
 
 import contextlib
 import fcntl
@@ -18,7 +18,7 @@ _TEMPORARY = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL | re.ASCII)
 
 
 def sha256_of(path: str | Path) -> str:
-    """Hex digest of a file's bytes."""
+    """Return the hex digest of a file's bytes."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -27,24 +27,24 @@ def sha256_of(path: str | Path) -> str:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name beside `path` that no other attempt uses and that never ends in `.parquet`."""
+    """Return a unique path in the folder of `path` that does not end in `.parquet`."""
     return path.with_name(f".{_cut(path.name)}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
 
 
 def is_temporary(path: Path, of: str | None = None) -> bool:
-    """Whether a path has a name that `temporary_name` gives: to a file called `of`, or to any."""
+    """Whether the name was made by `temporary_name`, for a file named `of` or for any file."""
     found = _TEMPORARY.fullmatch(path.name)
     return found is not None and (of is None or found[1] == _cut(of))
 
 
 def _cut(name: str) -> str:
-    # A name has at most 255 bytes; the user's may need all of them.
+    # File names are limited to 255 bytes, and the user's name may use all of them.
     return name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name; on success it becomes `path`, on failure it goes."""
+    """Yield a temporary path; on success it replaces `path`, on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
     try:
@@ -55,13 +55,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one step."""
+    """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def publish(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`: a hard link where the disk can, else a copy."""
+    """Replace `target` by a hard link to `source`, or by a copy if the disk does not support hard links."""
     with replacing(target) as temporary:
         try:
             os.link(source, temporary)
@@ -70,9 +70,9 @@ def publish(source: Path, target: Path) -> None:
 
 
 def sweep_temporaries(out: Path) -> None:
-    """Remove what killed attempts of a build left; only the owner of the build's lock may call it.
+    """Remove temporary files of killed builds; the caller must hold the build's lock.
 
-    What others write meanwhile stays: the tokens of a training, a run that lies in the folder.
+    Files of other commands are not touched: tokens of a training, or a run inside the folder.
     """
     deep = (path for name in ("tables", "data", "quarantine") for path in files_below(out / name))
     for leftover in [*entries_of(out.resolve()), *deep]:
@@ -82,15 +82,15 @@ def sweep_temporaries(out: Path) -> None:
 
 @contextlib.contextmanager
 def folder_lock(folder: Path, work: str) -> Iterator[None]:
-    """Hold a folder for one piece of work; the kernel lets go of a dead owner's lock.
+    """Lock a folder; the kernel releases the lock when its owner dies.
 
     Args:
-        folder: is made if it is not there.
-        work: what is done in it, e.g. `build`.
+        folder: the folder; created if it does not exist.
+        work: the kind of work, e.g. `build`, for the error.
 
     Raises:
-        UsageError: another process holds it, or `.lock` is a link.
-        EnvironmentLacksError: the disk has no room for the work.
+        UsageError: another process holds the lock, or `.lock` is a link.
+        EnvironmentLacksError: the disk became full during the work.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open_to_append(folder / ".lock") as stream:
@@ -113,12 +113,13 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def claimed(path: Path) -> Iterator[bool]:
-    """Yield whether this process alone may write a file now; the kernel frees a dead owner's claim.
+    """Try to claim a file for writing, and yield whether it succeeded.
 
-    The claim is a lock on a file beside `path`. Who gets it must look whether `path` was written meanwhile.
+    The claim is a lock on another file in the same folder; the kernel releases it when its owner dies. After
+    a successful claim the caller must check whether another process has written `path` in the meantime.
 
     Raises:
-        UsageError: the lock's file is a link.
+        UsageError: the lock file is a link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")

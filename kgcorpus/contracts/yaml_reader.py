@@ -1,4 +1,4 @@
-"""YAML as plain data: no objects, no key twice, bounded size; a variable is text and never syntax."""
+"""YAML reader for plain data: no objects, no duplicate keys, bounded size; variables are never syntax."""
 
 import re
 import secrets
@@ -12,12 +12,12 @@ import yaml
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.files import require_regular_file
 
-# A configuration with ten thousand input files has about 1 MB.
+# 2 MiB; a configuration with ten thousand input files has about 1 MB.
 _MOST_CHARACTERS = 1 << 21
-# Values of a document, each counted as often as an alias repeats it.
+# Maximum values of a document, with aliases expanded.
 _MOST_VALUES = 200_000
 _MOST_DIGITS = 100
-# Bounded, so that a text of unclosed ones takes linear time.
+# Lengths are bounded, so that a text of unclosed variables takes linear time.
 _VARIABLE = re.compile(r"\$\{(\w{1,200})(?::-([^}\n]{0,1000}))?\}")
 _PLAIN_TAGS = ("str", "int", "float", "bool", "null", "seq", "map")
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -25,13 +25,13 @@ _STRING, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 
 
 def read_yaml(file: Path, variables: Mapping[str, str] | None = None) -> Any:
-    """Parse a YAML file; arguments, result and errors as of `parse_yaml`.
+    """Parse a YAML file; arguments, result and errors as for `parse_yaml`.
 
-    A pipe of this process (`<(...)`, /dev/stdin) and /dev/null are read as well.
+    Pipes of this process (`<(...)`, /dev/stdin) and /dev/null are accepted as well.
 
     Raises:
-        UsageError: there is no such file; it is a named pipe, a socket, a folder or a device; or it is not
-            UTF-8 or longer than 2 MiB.
+        UsageError: the file does not exist; is a named pipe, socket, folder or device; is not UTF-8; or is
+            longer than 2 MiB.
     """
     try:
         if not file.exists():
@@ -53,14 +53,14 @@ def parse_yaml(text: str, *, where: str, variables: Mapping[str, str] | None = N
     """Parse a YAML document into dicts, lists, strings, numbers, booleans and None.
 
     Args:
-        where: name of the text for errors.
-        variables: values of `${VAR}`. A value, or a default, is part of a string whatever it holds: a quote,
-            a colon, a line's end. A plain scalar that becomes empty is null, as YAML has it. None: `${` is
-            text.
+        where: name of the text, for errors.
+        variables: values of `${VAR}`. Values and defaults always become part of a string, even if they
+            contain quotes, colons or newlines. A plain scalar that becomes empty is null, as in YAML. With
+            None, `${` is ordinary text.
 
     Raises:
-        UsageError: not valid YAML, a key twice, a variable that is not set, a tag other than of plain data,
-            or aliases that stand for more than 200,000 values.
+        UsageError: the text is not valid YAML, has a duplicate key, an unset variable or a tag that is not
+            plain data, or its aliases expand to more than 200,000 values.
     """
     loader = None
     try:
@@ -84,7 +84,7 @@ def _fault(error: Exception) -> str:
 
 
 def _is_own_pipe(file: Path) -> bool:
-    """Whether a path names an open pipe of this process, or /dev/null: reading it ends."""
+    """Whether the path is an open pipe of this process or /dev/null, so that reading it terminates."""
     try:
         mode = file.stat().st_mode
     except OSError:
@@ -94,13 +94,13 @@ def _is_own_pipe(file: Path) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader of one document; variables are marked before it is parsed, and put in when it is."""
+    """Loader for one document; variables are replaced by marks before parsing and by values afterwards."""
 
     def __init__(self, text: str, where: str, variables: Mapping[str, str] | None) -> None:
         self._where, self._variables = where, variables
         self._found: list[tuple[str, str | None]] = []
         if variables is not None:
-            # The parser sees a number for each variable, so no value is parsed; no text can spell the mark.
+            # The parser sees a random mark for each variable, so values are never parsed as YAML.
             self._mark = f"\ue000{secrets.token_hex(8)}\ue000"
             self._marked = re.compile(f"{self._mark}(\\d+)\ue000")
             text = _VARIABLE.sub(self._put_mark, text)
@@ -111,7 +111,7 @@ class _Loader(yaml.SafeLoader):
         return f"{self._mark}{len(self._found) - 1}\ue000"
 
     def get_single_data(self) -> Any:
-        """Parse, and measure before anything is built."""
+        """Parse the document and check its size before constructing values."""
         node = self.get_single_node()
         if node is None:
             return None
@@ -132,7 +132,7 @@ class _Loader(yaml.SafeLoader):
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
         if self._found and self._mark in node.value:
-            # Only here: a comment may name variables that are not set.
+            # Replaced only in scalars, so comments may contain unset variables.
             node.value = self._marked.sub(lambda match: self._value(match, node), node.value)
             if node.tag != _STRING or node.style is None:
                 node.tag = _STRING if node.value else _NULL
@@ -152,7 +152,7 @@ class _Loader(yaml.SafeLoader):
         return value
 
     def _refuse_bomb(self, root: yaml.Node) -> None:
-        """Count the values with every alias written out; children first, each node once."""
+        """Count the values with aliases expanded; visits each node once, children first."""
         sizes: dict[int, int] = {}
         stack = [(root, False)]
         while stack:

@@ -1,4 +1,4 @@
-"""JAKET's entities (arXiv 2010.00796, section 4.1): which are kept, their descriptions and categories."""
+"""JAKET's entities (arXiv 2010.00796, section 4.1): selection, descriptions and categories."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -11,7 +11,7 @@ DescriptionSource = Literal["page_head", "text_table", "first_mention"]
 DescriptionWindow = Literal["mention", "first"]
 
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# A description may be cut before any of these: a run of non-spaces, or one character of Han or kana.
+# Units between which a description may be cut: a run of non-spaces, or one character of Han or kana.
 _UNITS = re.compile(rf"[{_CJK}]|[^\s{_CJK}]+")
 
 
@@ -28,26 +28,25 @@ def describe(
     count_tokens: Callable[[list[str]], list[int]],
     tally: Tally,
 ) -> dict[str, Any] | None:
-    """An entity's description, with the entity's own mention in it, from the first source that has one.
+    """Return an entity's description from the first source that has one, with the entity's mention in it.
 
-    A text that says no more than a name of the entity, or its mention, describes nothing: it is refused.
+    A text that consists only of a name or mention of the entity is skipped.
 
     Args:
         qid: the entity.
-        sources: in order of preference.
-        page_head: the start of its page (a row of `linked_sentences` or `passages`), or None; its `page_id`
-            is passed on.
-        text: its description in the text table, or None.
-        first_mention: the first sentence or passage that mentions it, or None.
-        names: its labels and aliases.
-        max_tokens: a longer description is cut (JAKET, section 4.1: 64).
-        window: the cut keeps the words around the mention, or the first words, as the paper does.
-        count_tokens: texts -> their lengths in tokens, special tokens left out.
-        tally: counts `described_by_<source>`, `description_without_mention`; `description_is_name` as a drop.
+        sources: sources in order of preference.
+        page_head: the start of the entity's page (a row of `linked_sentences` or `passages`), or None.
+        text: the entity's description in the text table, or None.
+        first_mention: the first sentence or passage that mentions the entity, or None.
+        names: the entity's labels and aliases.
+        max_tokens: maximum length in tokens (64 in JAKET, section 4.1); longer descriptions are cut.
+        window: keep the words around the mention (`mention`), or the first words (`first`, as in the paper).
+        count_tokens: texts -> their lengths in tokens, without special tokens.
+        tally: counts `described_by_<source>` and `description_without_mention`; drops `description_is_name`.
 
     Returns:
-        {qid, text, start, end, page}: start and end are null if the text has no mention of the entity, `page`
-        if the text is from the text table. None if no source gives a text.
+        {qid, text, start, end, page}: start and end are null if the text does not mention the entity; `page`
+        is null if the text is from the text table. None if no source has a text.
     """
     rows = {"page_head": page_head, "first_mention": first_mention}
     for source in sources:
@@ -78,24 +77,24 @@ def describe(
 
 
 def category(types: Sequence[str], *, frequency: Mapping[str, int]) -> str | None:
-    """The entity's class: of several the most frequent, of equals the one with the smallest id."""
-    # Of ids without leading zeros, the shorter is the smaller number.
+    """Return the most frequent of the entity's classes; ties are broken by the smallest id."""
+    # Comparing lengths first orders numeric ids such as Q5 and Q11424 by their number.
     return min(types, key=lambda kind: (-frequency.get(kind, 0), len(kind), kind), default=None)
 
 
 def keep_entity(
     *, has_description: bool, neighbours: int, mentions: int, min_neighbours: int = 5, min_mentions: int = 5
 ) -> bool:
-    """Whether the entity is part of JAKET's graph: described, and well connected or often mentioned."""
+    """Whether JAKET's graph keeps the entity: it has a description, and enough neighbours or mentions."""
     return has_description and (neighbours >= min_neighbours or mentions >= min_mentions)
 
 
 def is_category_edge(
     triple: tuple[str, str, str], categories: Mapping[str, str | None], category_relation: str
 ) -> bool:
-    """Whether the edge would give away its head's category, which the model has to predict.
+    """Whether the edge reveals its head's category, which the model has to predict.
 
-    Not only the edge to the chosen class: an entity's other classes all but name it.
+    True for edges to all of an entity's classes, because the other classes nearly determine the chosen one.
     """
     head, relation, _ = triple
     return relation == category_relation and categories.get(head) is not None
@@ -107,7 +106,7 @@ def _is_name(text: str, names: Sequence[str]) -> bool:
 
 
 def _find_name(text: str, names: Sequence[str]) -> tuple[int, int] | None:
-    """The first occurrence of the longest name that stands in the text as whole words."""
+    """Span of the first occurrence of the longest name that occurs as whole words."""
     for name in sorted({name.strip() for name in names} - {""}, key=lambda name: (-len(name), name)):
         found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE)
         if found:
@@ -122,10 +121,10 @@ def _window(
     max_tokens: int,
     count_tokens: Callable[[list[str]], list[int]],
 ) -> tuple[int, int]:
-    """The widest run of units around the span that fits, grown on both sides; without one, from the start."""
+    """Span of the units that fit into `max_tokens`, grown on both sides of `span`, or from the start."""
     units = [unit.span() for unit in _UNITS.finditer(text)]
     starts, ends = [start for start, _ in units], [end for _, end in units]
-    # Each unit is counted with the space before it, as it stands in the text.
+    # Each unit is counted together with the space before it.
     lengths = count_tokens([text[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)])
     left, right = 0, 1
     if span is not None:

@@ -1,4 +1,4 @@
-"""TRELM's records (arXiv 2403.11203): a passage whose mentions carry their importance and their facts."""
+"""TRELM's records (arXiv 2403.11203): passages whose mentions have semantic importance and facts."""
 
 import heapq
 from bisect import bisect_right
@@ -19,20 +19,20 @@ def facts_of(
     limit: int,
     tally: Tally,
 ) -> list[dict[str, str]]:
-    """An entity's facts, as the decoding task (eq. 2) and the injection need them.
+    """Return an entity's facts for the decoding task (eq. 2) and the injection.
 
     Args:
         qid: the entity.
-        triples: the triples (h, r, t) of which it is head or tail. A self-loop is skipped: its other end is
-            the mention itself. A hub has millions; no more than the limit are held at once.
-        label_of: the other end's label, in the record's language; a fact without one cannot be decoded.
-        seed: of the draw that the limit needs.
-        limit: facts kept, so that a hub does not swell every record that mentions it. Those with the
-            smallest hash stay, in that order: a random sample, and so is every prefix of it.
-        tally: counts `fact_self_loop` and `fact_without_label` as drops, and `fact_over_limit`.
+        triples: triples (h, r, t) with the entity as head or tail. Self-loops are skipped. The iterable may
+            be large; at most `limit` facts are kept in memory.
+        label_of: label of the other entity in the record's language; facts without a label are dropped.
+        seed: seed of the sample.
+        limit: maximum number of facts, because hubs have millions. Facts with the smallest hashes are kept,
+            in that order, so every prefix of the result is a random sample.
+        tally: drops `fact_self_loop` and `fact_without_label`; counts `fact_over_limit`.
 
     Returns:
-        Structs {r, other, direction, label}; direction `tail`: the other end is the fact's tail.
+        Structs {r, other, direction, label}; direction `tail` means that `other` is the fact's tail.
     """
     found = 0
 
@@ -59,7 +59,7 @@ def facts_of(
 
 
 def sentence_span(passage: Mapping[str, Any], mention: Mapping[str, Any]) -> tuple[str, int, int]:
-    """Where a passage's mention stands in its own sentence: (sentence id, start, end)."""
+    """Return the position of a passage's mention within its sentence: (sentence id, start, end)."""
     i = bisect_right(passage["sentences"], mention["start"], key=lambda span: span["start"]) - 1
     offset = passage["sentences"][i]["start"]
     return passage["sentence_ids"][i], mention["start"] - offset, mention["end"] - offset
@@ -73,15 +73,14 @@ def trelm_record(
     facts: Mapping[str, list[dict[str, str]]],
     tally: Tally,
 ) -> dict[str, Any]:
-    """One passage as a row of table `trelm`.
+    """Convert a passage to a row of table `trelm`.
 
     Args:
         passage: a row of table `passages`.
-        cosines: (sentence id, start, end) -> cosine, null where the encoder's truncation cut the mention.
-        statistics: QID -> its row of `entity_statistics`; a mention of an entity that has none is no entity
-            of the graph and is left out.
-        facts: QID -> its `facts_of`; absent: none.
-        tally: counts `mention_outside_graph` as a drop, and `mention_without_importance`.
+        cosines: (sentence id, start, end) -> cosine; null if the encoder truncated the mention.
+        statistics: QID -> row of `entity_statistics`. Mentions of entities without a row are dropped.
+        facts: QID -> result of `facts_of`; entities without facts are absent.
+        tally: drops `mention_outside_graph`; counts `mention_without_importance`.
     """
     mentions = []
     for mention in passage["mentions"]:
