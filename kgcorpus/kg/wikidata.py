@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.languages import fallback_codes
 from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
 from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
 
-_ID = re.compile(r"[QPL][1-9]\d{0,17}")
-_PROPERTY = re.compile(r"P[1-9]\d{0,17}")
+ENTITY_ID = re.compile(r"[QPL][1-9]\d{0,17}")
+PROPERTY_ID = re.compile(r"P[1-9]\d{0,17}")
 Entity = dict[str, Any]
+_MOST_DIGITS = 4300
 
 
 class Line(NamedTuple):
@@ -65,7 +65,7 @@ def parse_entity(text: str) -> Entity:
         BadRecord: it is none.
     """
     try:
-        entity = parse_json(text)
+        entity = json.loads(text, parse_int=_integer)
         if "\\u" in text:
             json.dumps(entity, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -73,9 +73,14 @@ def parse_entity(text: str) -> Entity:
     except (ValueError, RecursionError) as error:
         raise BadRecord(f"this is not an entity a line, as in Wikidata's dump: {error}") from None
     ident = entity.get("id") if isinstance(entity, dict) else None
-    if not isinstance(ident, str) or not _ID.fullmatch(ident):
+    if not isinstance(ident, str) or not ENTITY_ID.fullmatch(ident):
         raise BadRecord("this is not an entity a line, as in Wikidata's dump: it has no proper `id`")
     return entity
+
+
+def _integer(digits: str) -> int | float:
+    """An integer; beyond Python's limit of 4,300 digits a float, which is no id and no rank."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def is_item(entity: Entity) -> bool:
@@ -141,7 +146,7 @@ def facts_in(entity: Entity) -> Iterator[TripleRow]:
         BadRecord: they are not in the dump's form.
     """
     for relation, statements in _mapping(entity, "claims").items():
-        if not _PROPERTY.fullmatch(relation):
+        if not PROPERTY_ID.fullmatch(relation):
             raise BadRecord(f"{relation[:40]!r} among the claims is no property's id")
         ranked = [_mapping(statement) for statement in _sequence(statements)]
         preferred = [statement for statement in ranked if statement.get("rank") == "preferred"]
@@ -160,7 +165,7 @@ def _item(snak: Entity) -> str | None:
     ident = value.get("id") or (
         f"Q{value['numeric-id']}" if value.get("entity-type") == "item" and "numeric-id" in value else None
     )
-    return ident if isinstance(ident, str) and ident.startswith("Q") and _ID.fullmatch(ident) else None
+    return ident if isinstance(ident, str) and ident.startswith("Q") and ENTITY_ID.fullmatch(ident) else None
 
 
 def _mapping(parent: Any, name: str = "") -> Entity:
