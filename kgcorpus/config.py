@@ -80,7 +80,7 @@ class Section(BaseModel):
 
 
 class GraphConfig(Section):
-    """The knowledge graph's files: plain, .gz, .bz2 or .xz, no headers; of a list all are read as one.
+    """The knowledge graph's files: plain, .gz, .bz2, .xz or .zst, no headers; of a list all are read as one.
 
     Each field also takes Wikidata's own dump, known by its name (`.json`, packed or not), and draws from it
     what the field is for. Name the dump in every field that it shall fill.
@@ -106,7 +106,7 @@ class WikipediaConfig(Section):
     """One wiki's dump: a file, or a list of its part files."""
 
     lang: Lang = Field(description="language code")
-    dump: Files = Field(min_length=1, description="pages-articles XML: plain, .bz2, .gz or .xz")
+    dump: Files = Field(min_length=1, description="pages-articles XML: plain, .bz2, .gz, .xz or .zst")
     index: Files = Field(
         (),
         description="multistream index of each dump file (...-multistream-index.txt.bz2), in their order; "
@@ -158,7 +158,7 @@ class TextConfig(Section):
     """
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
-    path: Place = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2 or .xz")
+    path: Place = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2, .xz or .zst")
     documents: Literal["lines", "paragraphs"] | None = Field(
         None,
         description="a document on each line, or documents separated by blank lines (CC100); default: "

@@ -4,9 +4,11 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import tarfile
 import zipfile
 import zlib
+from functools import partial
 from itertools import pairwise
 
 import fsspec
@@ -14,13 +16,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, Limits, open_input, open_slice, read_lines, read_records, refuse
 from kgcorpus.inputs.packed import MAGIC
 
-PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+zstd_with_checksum = partial(zstd.compress, options={zstd.CompressionParameter.checksum_flag: 1})
+PACKERS = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstd_with_checksum,
+}
 
 
 def written(tmp_path, data, name="x.tsv"):
@@ -57,7 +71,7 @@ def test_streams_on_end_are_read_as_one(tmp_path_factory, rest, cuts, suffix):
     assert content(path) == data
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("suffix", [*PACKERS][1:])
 def test_a_truncated_damaged_or_empty_file_names_the_byte(tmp_path, suffix):
     packed = PACKERS[suffix](b" ".join(b"%d" % (n * n) for n in range(9999)))
     middle = len(packed) // 2
@@ -67,7 +81,7 @@ def test_a_truncated_damaged_or_empty_file_names_the_byte(tmp_path, suffix):
         (b"", "byte 0: .*too early"),
         (packed + b"rubbish", "damaged"),
         (b"rubbish", "not packed"),
-        (packed[: len(MAGIC[suffix])] + b"rubbish", "byte 0 or after: .*damaged"),
+        (packed[: len(MAGIC[suffix][0])] + b"rubbish", "byte 0 or after: .*damaged"),
         (flipped, "damaged|early"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -99,7 +113,7 @@ def test_a_slice_is_the_streams_that_it_holds(tmp_path):
         stream.read()
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("suffix", [*PACKERS][1:])
 def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path, suffix):
     packed = PACKERS[suffix](bytes(8 << 20)) * 9
     path = written(tmp_path, packed, "x" + suffix)
@@ -116,8 +130,28 @@ def test_an_xz_file_that_asks_for_gigabytes_to_unpack_is_refused(tmp_path):
     header = slice(12, 12 + 4 * (packed[12] + 1) - 4)
     packed[16] = 40  # the size of its dictionary, 4 GiB
     packed[header.stop : header.stop + 4] = zlib.crc32(packed[header]).to_bytes(4, "little")
-    with pytest.raises(InputError, match=r"x\.xz, .* needs more than 256 MiB to unpack\. Pack it anew"):
+    with pytest.raises(InputError, match=r"x\.xz, .* needs more than 256 MiB to unpack\. Pack it again"):
         content(written(tmp_path, bytes(packed), "x.xz"))
+
+
+@pytest.mark.parametrize(("bits", "is_read"), [(28, True), (29, False)])
+def test_a_zstd_file_with_a_window_above_256_mib_is_refused(tmp_path, bits, is_read):
+    options = {zstd.CompressionParameter.window_log: bits}
+    compressor = zstd.ZstdCompressor(options=options)
+    path = written(tmp_path, compressor.compress(b"x" * 9) + compressor.flush(), "x.zst")
+    if is_read:
+        assert content(path) == b"x" * 9
+    else:
+        with pytest.raises(InputError, match=r"x\.zst, .* needs more than 256 MiB to unpack"):
+            content(path)
+
+
+def test_skippable_frames_of_pzstd_are_skipped(tmp_path):
+    def skippable(n: int) -> bytes:
+        return bytes([0x50 + n]) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"size"
+
+    packed = b"".join(skippable(n) + zstd.compress(text) for n, text in ((0, b"one "), (15, b"two")))
+    assert content(written(tmp_path, packed + skippable(3), "x.zst")) == b"one two"
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz"])
@@ -127,7 +161,7 @@ def test_zeros_behind_a_stream_are_padding(tmp_path, suffix, zeros):
     assert content(written(tmp_path, padded * 2, "x" + suffix)) == b"oneone"
 
 
-@pytest.mark.parametrize(("suffix", "zeros"), [(".xz", 3), (".xz", (1 << 20) + 1), (".bz2", 4)])
+@pytest.mark.parametrize(("suffix", "zeros"), [(".xz", 3), (".xz", (1 << 20) + 1), (".bz2", 4), (".zst", 4)])
 def test_other_zeros_behind_a_stream_are_damage(tmp_path, suffix, zeros):
     for behind in (b"", PACKERS[suffix](b"two")):
         packed = PACKERS[suffix](b"one") + bytes(zeros) + behind
@@ -146,7 +180,8 @@ def test_archives_are_refused_and_never_unpacked(tmp_path):
         ("wikidata5m_transductive.tar.gz", gzip.compress(tar.getvalue()), "a tar archive"),
         ("x.zip", zipped.getvalue(), "a zip archive"),
         ("x.7z", b"7z\xbc\xaf\x27\x1c" + bytes(30), "a 7z archive"),
-        ("x.zst", b"\x28\xb5\x2f\xfd" + bytes(30), "packed by zstd"),
+        ("x.txt", zstd.compress(b"x"), r"packed: call it \.zst"),
+        ("x.bz2", bz2.compress(zstd.compress(b"x")), "packed twice"),
         ("x.txt", gzip.compress(b"x"), r"packed: call it \.gz"),
         ("x.gz", bz2.compress(b"x"), r"packed: call it \.bz2"),
         ("x.gz", lzma.compress(b"x"), r"packed: call it \.xz"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from kgcorpus.contracts.remote import without_query
 
-_PACKINGS = (".bz2", ".gz", ".xz")
+_PACKINGS = (".bz2", ".gz", ".xz", ".zst")
 # Under any other name a file is what its field takes by default.
 _FORMATS = (".json", ".jsonl", ".ndjson", ".sql")
 

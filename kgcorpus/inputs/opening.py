@@ -13,10 +13,9 @@ _FORMATS = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"PK\x03\x04", "a zip archive"),
     (b"Rar!", "a rar archive"),
-    (b"\x28\xb5\x2f\xfd", "packed by zstd"),
     (b"PAR1", "a Parquet file"),
 )
-_PACKED = tuple((magic, f"packed: call it {suffix}") for suffix, magic in MAGIC.items())
+_PACKED = tuple((magic, f"packed: call it {suffix}") for suffix, magics in MAGIC.items() for magic in magics)
 _PACKED_CHUNK = 1 << 18
 _TAR_MAGIC = slice(257, 262)
 
@@ -43,8 +42,8 @@ class _Slice(io.RawIOBase):
 
 
 def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> io.BufferedReader:
-    """Open a file of any fsspec file system for reading; `.bz2` (also multistream), `.gz` and `.xz` are
-    unpacked.
+    """Open a file of any fsspec file system for reading; `.bz2` (also multistream), `.gz`, `.xz` and
+    `.zst` are unpacked.
 
     Raises:
         InputError: there is no such file, or it is an archive or packed otherwise; now or while reading, it
@@ -103,4 +102,4 @@ def _refuse_formats(head: bytes, path: str, formats: tuple[tuple[bytes, str], ..
 
 
 def _refused(what: str, path: str) -> InputError:
-    return InputError(f"the file is {what}", where=path, mend="Plain, .gz, .bz2 and .xz files are read")
+    return InputError(f"the file is {what}", where=path, mend="Plain, .gz, .bz2, .xz and .zst files are read")

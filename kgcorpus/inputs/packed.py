@@ -1,8 +1,9 @@
-"""bzip2, gzip and xz without trust: damage has its place, a bomb is refused before it fills the memory."""
+"""bzip2, gzip, xz and zstd without trust: errors name the byte, a bomb is refused before it fills memory."""
 
 import bz2
 import io
 import lzma
+import sys
 import zlib
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple, Protocol
@@ -10,14 +11,28 @@ from typing import BinaryIO, NamedTuple, Protocol
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs.limits import Limits
 
-MAGIC = {".bz2": b"BZh", ".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\x00"}
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+# pzstd writes a skippable frame before each frame; its magic number ends in 0x0 to 0xF.
+_SKIPPABLE = tuple(bytes([0x50 + n]) + b"\x2a\x4d\x18" for n in range(16))
+# The bytes that a file with this suffix begins with: one of them.
+MAGIC: dict[str, tuple[bytes, ...]] = {
+    ".bz2": (b"BZh",),
+    ".gz": (b"\x1f\x8b",),
+    ".xz": (b"\xfd7zXZ\x00",),
+    ".zst": (b"\x28\xb5\x2f\xfd", *_SKIPPABLE),
+}
 _CHUNK = 1 << 20
 _PACKED_CHUNK = 1 << 18
 # Small files may be packed well; only past this many bytes does the ratio tell a bomb.
 _FREE_BYTES = 64 << 20
-# A file names the dictionary that it needs: 65 MiB at `xz -9`, up to 4 GiB in a hostile one.
-_XZ_BYTES = 256 << 20
-_NO_MEMORY = "Memory usage limit"
+# A file names the memory that it needs: 65 MiB at `xz -9`, 128 MiB at `zstd --long`, 4 GiB in a hostile one.
+_WINDOW_BITS = 28
+_MOST_BYTES = 1 << _WINDOW_BITS
+_NO_MEMORY = ("Memory usage limit", "too much memory")
 
 
 class _Decompressor(Protocol):
@@ -53,7 +68,11 @@ class _Gunzip:
 
 
 def _unxz() -> _Decompressor:
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_BYTES)
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_BYTES)
+
+
+def _unzstd() -> _Decompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_BITS})
 
 
 class _Format(NamedTuple):
@@ -67,6 +86,7 @@ _FORMATS = {
     ".bz2": _Format(bz2.BZ2Decompressor, 0),
     ".gz": _Format(_Gunzip, 1),
     ".xz": _Format(_unxz, 4),
+    ".zst": _Format(_unzstd, 0),
 }
 
 
@@ -117,7 +137,7 @@ class _Decompressed(io.RawIOBase):
                 )
         try:
             self._ready = memoryview(self._stream.decompress(packed, _CHUNK))
-        except (OSError, ValueError, zlib.error, lzma.LZMAError) as fault:
+        except (OSError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError) as fault:
             raise self._refusal(fault) from fault
         self._given += len(self._ready)
         self._refuse_bomb()
@@ -141,9 +161,11 @@ class _Decompressed(io.RawIOBase):
 
     def _refusal(self, fault: Exception | None = None) -> InputError:
         where = f"{self.name}, byte {max(self._start, self._position - _PACKED_CHUNK)} or after"
-        if _NO_MEMORY in str(fault):
+        if any(reason in str(fault) for reason in _NO_MEMORY):
             return InputError(
-                f"needs more than {_XZ_BYTES >> 20} MiB to unpack", where=where, mend="Pack it anew by xz -9"
+                f"needs more than {_MOST_BYTES >> 20} MiB to unpack",
+                where=where,
+                mend="Pack it again with xz -9 or zstd --long=27",
             )
         mend = "Fetch the file again and compare its checksum"
         return InputError("the compressed data is damaged", where=where, mend=mend)

@@ -91,7 +91,7 @@ def read_documents(
     limits: Limits = DEFAULT_LIMITS,
     on_bad: OnBad = refuse,
 ) -> Iterator[dict[str, Any]]:
-    """The documents of one UTF-8 file (`.gz`, `.bz2` or `.xz` decompressed), as rows of table `pages`.
+    """The documents of one UTF-8 file, plain or packed, as rows of table `pages`.
 
     Args:
         ordinal: position of the file among the `text` entries. A document's page id is

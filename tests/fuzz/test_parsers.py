@@ -179,6 +179,7 @@ TARGETS: dict[str, tuple[Callable[[str], None], str, bytes]] = {
     "gzip": (target_packed, "x.gz", gzip.compress(b"a\nb\n", mtime=0)),
     "bzip2": (target_packed, "x.bz2", bz2.compress(b"a\nb\n")),
     "xz": (target_packed, "x.xz", lzma.compress(b"a\nb\n")),
+    "zstd": (target_packed, "x.zst", bytes.fromhex("28b52ffd2404210000610a620a2550b323")),
     "templates": (target_templates, "x.templates", "# Größe\nmaß\t{1} {n}\nb_c\t=maß\nd\t\n".encode()),
     "gold": (target_gold, "x.gold", GOLD),
     "manifest": (target_manifest, "manifest.json", MANIFEST),

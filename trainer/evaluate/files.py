@@ -46,7 +46,7 @@ def text_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[tuple[int, st
     """Yield (line number from 1, line without its end or a byte order mark).
 
     Args:
-        path: a text file, plain or packed (.gz, .bz2, .xz).
+        path: a text file, plain or packed (.gz, .bz2, .xz, .zst).
         encoding: of its bytes.
 
     Raises:
