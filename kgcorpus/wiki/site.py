@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import unquote
@@ -129,6 +129,7 @@ _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 # A title on which normalising changes no more than the first letter: most are.
 _PLAIN = r"[^\s_&%#:<>\[\]{}|\u200e\u200f\u202a-\u202e\ufffd]"
 _SIMPLE = re.compile(rf"[^\W_]{_PLAIN}*+(?>(?: {_PLAIN}++)*)")
+_SIMPLE_LINES = re.compile(rf"^[^\W_]{_PLAIN}*+(?>(?: {_PLAIN}++)*)$", re.MULTILINE)
 _NOT_IN_TITLES = re.compile(r"[<>\[\]{}|\ufffd]|&(?:\w+|#\w+);|^\.{1,2}(?:$|/)|^\s*$")
 
 
@@ -263,6 +264,16 @@ class Site:
         if ":" in title and (self.namespace_of(title) or self.is_interwiki(title)):
             return None
         return title
+
+    def articles(self, raws: Set[str]) -> dict[str, str | None]:
+        """The result of `article` for each of `raws`, which have no line ends; faster than one call each."""
+        found: dict[str, str | None] = {
+            raw: raw if raw < "[" else self._cased(raw)  # begins with a digit or a capital of ASCII
+            for raw in _SIMPLE_LINES.findall("\n".join(raws))
+        }
+        if len(found) < len(raws):
+            found.update([(raw, self.article(raw)) for raw in raws if raw not in found])
+        return found
 
     def redirect_target(self, wikitext: str, *, known: bool = False) -> str | None:
         """Normalised target of a redirect page, None for any other page.

@@ -166,6 +166,7 @@ def test_apostrophes_of_one_line_do_not_depend_on_others(pieces):
         ("[[a]]s [[b|c]]s [[d]]-s", [("as", "A"), ("cs", "B"), ("d", "D")]),
         ("[[a|b [ c]] d", [("b [ c", "A")]),
         ("[[a|b [c] d]] [[e|f]]]", [("b [c] d", "A"), ("f", "E")]),
+        ("[[a]][ ]b [[c]][http://x]d", [("a", "A"), ("c", "C")]),
         ("[[File:x.jpg|thumb|a [ b]] [[c]]", [("c", "C")]),
         ("[[File:x.jpg|thumb|a [http://y z] [[b]] ]] [[c]]", [("c", "C")]),
         ("[[File:x.jpg|thumb|[http://y z]]] [[c]]", [("c", "C")]),
@@ -186,6 +187,24 @@ def test_where_a_link_ends(wikitext, expected):
 )
 def test_the_text_around_a_link_stays(wikitext, expected):
     assert text(wikitext) == expected
+
+
+@pytest.mark.parametrize("behind", ["<ref>x</ref>", "''c''", "<br>", "{{efn|x}}", "<!-- x -->", ""])
+def test_markup_behind_a_file_is_not_in_its_caption(behind):
+    article = parse(f"a\n[[File:x.jpg|thumb|see [[b]] d]]{behind}\ne", SITES["en"], keep={"caption"})
+    assert article.text.split("\n")[-1] == "see b d"
+
+
+@pytest.mark.parametrize(
+    "nested", ["[[b]]", "[[b|c [[File:d.jpg|e]] f]]", "[[File:b.jpg|c [[File:d.jpg|[[e]]]] f]]"]
+)
+def test_files_in_captions_of_files_leave_nothing(nested):
+    article = parse(f"a [[File:x.jpg|thumb|{nested} g]] z", SITES["en"])
+    assert (article.text, article.shallow) == ("a z", True)
+
+
+def test_dropped_names_hold_no_marks_of_ours():
+    assert parse("x {{odd [[a]]{{nowrap|b}}|c}} y", SITES["en"]).dropped == ["odd [[a]]b"]
 
 
 @pytest.mark.parametrize(

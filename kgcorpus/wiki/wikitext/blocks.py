@@ -5,7 +5,11 @@ import re
 # Noncharacters at the start of a line say what it is; no text holds them.
 CELL, CAPTION = "\ufdd3", "\ufdd4"
 PARAGRAPH, HEADING = "paragraph", "heading"
-_KINDS = {**dict.fromkeys("*#:;", "list"), "=": HEADING, CELL: "cell", CAPTION: "caption"}
+RULE, BLANK = "rule", ""
+_KINDS = {
+    **dict.fromkeys("*#:;", "list"),
+    **{"=": HEADING, CELL: "cell", CAPTION: "caption", "-": RULE, "": BLANK},
+}
 _LEADING = f"*#:; \t{CELL}{CAPTION}"
 
 _ROW = re.compile(r"\n[ \t:*#]*+(?=\{\||\|\+|\|-|\|\}|[|!]|\ufdd3|\ufdd4)")
@@ -23,39 +27,49 @@ _WORD = re.compile(r"[^\W_]")
 
 def blocks_of(text: str) -> tuple[str, list[str]]:
     """The text's blocks, a line each, and what each is; a block has a letter or digit and single spaces."""
-    blocks: list[str] = []
     kinds: list[str] = []
+    blocks: list[str] = []
     paragraph: list[str] = []
-
-    def add(kind: str, block: str) -> None:
-        # The space of ASCII is the only white space that is printable.
-        if not block.isprintable() or "  " in block or block[-1:] == " " or block[:1] == " ":
-            block = " ".join(block.split())
-        if block[:1].isalnum() or _WORD.search(block):
-            blocks.append(block)
-            kinds.append(kind)
-
-    def end() -> None:
-        add(PARAGRAPH, paragraph[0] if len(paragraph) == 1 else " ".join(paragraph))
-        paragraph.clear()
-
     for line in text.split("\n"):
-        if not line or line.isspace():
-            if paragraph:
-                end()
-            continue
-        kind = _KINDS.get(line[0])
-        if kind is None or (kind == HEADING and not line.rstrip().endswith("=")):
-            # A horizontal rule; MediaWiki shows what follows its dashes.
+        kind = _KINDS.get(line[:1])
+        if kind is None:
+            if not line.isspace():
+                paragraph.append(line)
+                continue
+        elif kind is RULE:
+            # MediaWiki shows what follows the dashes of a horizontal rule.
             if shown := line.lstrip("-") if line.startswith("----") else line:
                 paragraph.append(shown)
             continue
+        elif kind is HEADING and not line.rstrip().endswith("="):
+            paragraph.append(line)
+            continue
         if paragraph:
-            end()
-        add(kind, line.strip("= \t") if kind == HEADING else line.lstrip(_LEADING))
+            kinds.append(PARAGRAPH)
+            blocks.append(paragraph[0] if len(paragraph) == 1 else " ".join(paragraph))
+            paragraph.clear()
+        if kind:
+            kinds.append(kind)
+            blocks.append(line.strip("= \t") if kind is HEADING else line.lstrip(_LEADING))
     if paragraph:
-        end()
-    return "\n".join(blocks), kinds
+        kinds.append(PARAGRAPH)
+        blocks.append(" ".join(paragraph))
+    return _with_words(kinds, blocks)
+
+
+def _with_words(kinds: list[str], blocks: list[str]) -> tuple[str, list[str]]:
+    """The blocks with a letter or digit, their white space normalised, and their kinds."""
+    kept: list[str] = []
+    kept_kinds: list[str] = []
+    for kind, raw in zip(kinds, blocks, strict=True):
+        # In ASCII, spaces and tabs are the only white space here; else the space is the only one printable.
+        is_spaced = "\t" in raw if raw.isascii() else not raw.isprintable()
+        is_spaced = is_spaced or "  " in raw or raw[-1:] == " " or raw[:1] == " "
+        block = " ".join(raw.split()) if is_spaced else raw
+        if block[:1].isalnum() or _WORD.search(block):
+            kept.append(block)
+            kept_kinds.append(kind)
+    return "\n".join(kept), kept_kinds
 
 
 def cells_of(table: str) -> str:

@@ -8,7 +8,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kgcorpus.wiki.wikitext.characters import HOLE, LINK_END, SOFT_BAR, SOFT_EQUALS, leaves_hole
+from kgcorpus.wiki.wikitext.characters import (
+    HOLE,
+    LINK_END,
+    MAY_LEAVE_HOLE,
+    SOFT_BAR,
+    SOFT_EQUALS,
+    leaves_hole,
+)
 
 # Templates nested deeper than this go unrendered, so that no text is copied more often.
 _MOST_LEVELS = 40
@@ -61,11 +68,17 @@ def expand(text: str, render: Callable[[str, str], str | None], *, variants: boo
     """
     first, runs = _runs(text)
     stack = _Stack(first, render, variants=variants)
-    for braces, after in runs:
-        if braces > 0:
+    n, last = 0, len(runs) - 1
+    while n <= last:
+        braces, after = runs[n]
+        if braces == 2 and n < last and runs[n + 1][0] == -2:
+            n += 1
+            stack.innermost(after, runs[n][1])
+        elif braces > 0:
             stack.open(braces, after)
         else:
             stack.close(-braces, after)
+        n += 1
     expanded = "".join(stack.out)
     balanced = stack.balanced and not stack.opened
     if not balanced:
@@ -90,6 +103,19 @@ class _Stack:
         """Take a run of opening braces and the text behind it."""
         self.out.append("{" * braces)
         self.opened.append(_Opened(self._before, braces, len(self.out)))
+        self.out.append(after)
+        self._before = after
+
+    def innermost(self, content: str, after: str) -> None:
+        """Take a template without braces inside, and the text behind it; as `open` and `close`, but fast."""
+        name, bar, rest = content.partition("|")
+        shown = self._render(name, bar + rest)
+        above = self.opened[-1] if self.opened else None
+        if above and not above.levels:
+            above.levels = 1
+        self._put(shown, self._before, after, above)
+        if shown is None and "\n" not in content and _is_inline(self._before, after):
+            self._drop([name.replace(LINK_END, "")], above)
         self.out.append(after)
         self._before = after
 
@@ -123,19 +149,29 @@ class _Stack:
         shown = rest if closed == 3 else self._shown(frame, name, bar + rest)
         if above and above.levels < frame.levels:
             above.levels = frame.levels
+        self._put(shown, frame.before, after, above)
+        if shown is None:
+            is_named = "\n" not in content and _is_inline(frame.before, after)
+            dropped = [name.replace(LINK_END, "")] if is_named else None
+        if dropped:
+            self._drop(dropped, above)
+
+    def _put(self, shown: str | None, before: str, after: str, above: _Opened | None) -> None:
+        """Append what a template shows, or the mark of one that shows nothing."""
         if shown:
             if above and ("|" in shown or "=" in shown):
                 shown = shown.replace("|", SOFT_BAR).replace("=", SOFT_EQUALS)
-            out.append(shown + LINK_END if shown.endswith("]]") else shown)
-        elif not frame.before or leaves_hole(frame.before[-2:], after[:1] or "'"):
-            out.append(HOLE)
-        if shown is None:
-            dropped = [name] if "\n" not in content and _is_inline(frame.before, after) else None
-        if dropped and above and above.dropped is None:
-            above.dropped = dropped
-        elif dropped:
-            names = above.dropped if above and above.dropped is not None else self.dropped
-            names += dropped
+            self.out.append(shown + LINK_END if shown.endswith("]]") else shown)
+        elif not before or (before[-1] in MAY_LEAVE_HOLE and leaves_hole(before[-2:], after[:1] or "'")):
+            self.out.append(HOLE)
+
+    def _drop(self, names: list[str], above: _Opened | None) -> None:
+        if above is None:
+            self.dropped += names
+        elif above.dropped is None:
+            above.dropped = names
+        else:
+            above.dropped += names
 
     def _shown(self, frame: _Opened, name: str, rest: str) -> str | None:
         frame.levels += 1
@@ -148,10 +184,11 @@ class _Stack:
 def _runs(text: str) -> tuple[str, list[tuple[int, str]]]:
     """The text before the first run of two or more braces, and each run with the text behind it.
 
-    A run is its number of braces, negative for closing ones. Searching for strings is faster than a pattern.
+    A run is its number of braces, negative for closing ones. Searching for one character is faster than for
+    two, or by a pattern.
     """
     find = text.find
-    opening, closing = find("{{"), find("}}")
+    opening, closing = find("{"), find("}")
     runs: list[tuple[int, str]] = []
     first = ""
     at = braces = 0
@@ -159,20 +196,24 @@ def _runs(text: str) -> tuple[str, list[tuple[int, str]]]:
         is_opening = 0 <= opening < closing or closing < 0
         start = opening if is_opening else closing
         brace = "{" if is_opening else "}"
-        end = start + 2
+        end = start + 1
         while text[end : end + 1] == brace:
             end += 1
-        if braces:
-            runs.append((braces, text[at:start]))
-        else:
-            first = text[:start]
-        at = end
         if is_opening:
-            braces = end - start
-            opening = find("{{", end)
+            opening = find("{", end)
         else:
-            braces = start - end
-            closing = find("}}", end)
+            closing = find("}", end)
+        if end == start + 1:
+            continue
+        piece = text[at:start]
+        if is_opening and piece.endswith("]]"):
+            piece += LINK_END
+        if braces:
+            runs.append((braces, piece))
+        else:
+            first = piece
+        at = end
+        braces = end - start if is_opening else start - end
     if not braces:
         return text, []
     return first, [*runs, (braces, text[at:])]

@@ -14,6 +14,8 @@ LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS = "\ufdd5", "\ufdd6", "\ufdd7", "\ufdd8"
 # Where anything depends on what was removed: between such characters, and apostrophes.
 _OPENERS = frozenset("([（,;，、；:：'–-/" + LINK_END + HOLE)
 _CLOSERS = frozenset(")]）,;，、；.'" + LINK_END)
+# `leaves_hole` is false behind any other character.
+MAY_LEAVE_HOLE = _OPENERS | {" "}
 _MARKS = (*_HIDING.values(), CELL, CAPTION, LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS)
 _SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}

@@ -20,7 +20,9 @@ def exponents_shown(text: str) -> str:
     """Write powers as `10^6` (`m²` and `m³` for a letter's square and cube) and fractions as `1/2`."""
     if "<sup" not in text and "<SUP" not in text:
         return text
-    return _EXPONENT.sub(_power, _FRACTION.sub(_fraction, text))
+    if "<sub" in text or "<SUB" in text:
+        text = _FRACTION.sub(_fraction, text)
+    return _EXPONENT.sub(_power, text)
 
 
 def _power(found: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ from kgcorpus.wiki.wikitext.variants import converted, variants_of
 _MOST_PASSES = 40
 
 _REMOVED = "table|style|script"
-_BLOCK = "p|div|blockquote|li|ul|ol|dl|dt|dd|center|h[1-6]|hr|poem|tr|td|th|caption|tbody|thead"
+_BLOCK = "p|div|blockquote|li|ul|ol|dl|dt|dd|center|h1|h2|h3|h4|h5|h6|hr|poem|tr|td|th|caption|tbody|thead"
 # Also tags that are left of elements which are never closed, or never opened.
 _INLINE = (
     f"{_REMOVED}|ref|references|math|chem|ce|gallery|timeline|score|syntaxhighlight|source|pre|imagemap"
@@ -58,17 +58,18 @@ _COLON_LINK = re.compile(
     rf"(?>(?:[^\[\]]++|\[\[(?>(?:[^\[\]]++|{BRACKET}|\](?!\]))*)\]\]|{BRACKET}|\](?!\]))*)\]\]{LINK_END}?"
 )
 
-_BREAK = re.compile(r"</?br\b[^<>]*+>", re.IGNORECASE)
-_BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK})\b[^<>]*+>", re.IGNORECASE)
-_INLINE_TAG = re.compile(rf"</?(?:{_INLINE})\b[^<>]*+>", re.IGNORECASE)
-_EXTERNAL = re.compile(
-    r"\[(?=[fghimnFGHIMN/])(?i:(?:https?:|ftps?:|irc:|gopher:)?//|mailto:|news:)[^\s\[\]]*+[^\S\n]*+"
-    r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]"
+_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*+)\b[^<>]*+>")
+_SHOWN_FOR_TAG = {
+    "br": " ",
+    **dict.fromkeys(_BLOCK.split("|"), "\n\n"),
+    **dict.fromkeys(_INLINE.split("|"), ""),
+}
+# An external link, or brackets with nothing in them.
+_BRACKETED = re.compile(
+    r"\[(?:(?=[fghimnFGHIMN/])(?i:(?:https?:|ftps?:|irc:|gopher:)?//|mailto:|news:)[^\s\[\]]*+[^\S\n]*+"
+    r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]|(?<!\[\[)\s*+\](?!\]))"
 )
 _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
-# Markup between a link and letters, which are then no part of it.
-_BEFORE_MARKUP = re.compile(r"\]\](?=''+[^\W\d_]|\{\{|-\{|<)")
-_EMPTY_BRACKETS = re.compile(r"\[(?<!\[\[)\s*+\](?!\])")
 _LOOSE_END = re.compile(rf"{LINK_END}(?<!\]\]{LINK_END})")
 
 
@@ -97,9 +98,8 @@ def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
         keep: `cell` and `caption`, if the text of tables and what stands below files shall stay. Captions of
             files then follow the rest.
     """
-    text, comments = shield("\n" + characters.cleaned(wikitext))
-    text, elements = _inside_out(_ELEMENT, HOLE, text, mark="<")
-    text = _BEFORE_MARKUP.sub(f"]]{LINK_END}", text)
+    text, comments = shield(characters.cleaned(wikitext))
+    text, elements = _inside_out(_ELEMENT, _element_shown, text, mark="<")
     convert = bool(variants_of(site.lang))
     templates = expand(text, renderer(site), variants=convert)
     text = converted(templates.text, site) if convert and "-{" in templates.text else templates.text
@@ -113,7 +113,7 @@ def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
 
 
 def _inside_out(
-    pattern: re.Pattern[str], shown: str | Callable[[re.Match[str]], str], text: str, *, mark: str
+    pattern: re.Pattern[str], shown: Callable[[re.Match[str]], str], text: str, *, mark: str
 ) -> tuple[str, bool]:
     """Replace what matches, innermost first; False if something is nested deeper than the passes go.
 
@@ -127,6 +127,10 @@ def _inside_out(
         if not n:
             return text, True
     return text, not pattern.search(text)
+
+
+def _element_shown(element: re.Match[str]) -> str:
+    return LINK_END + HOLE if element.string.endswith("]]", 0, element.start()) else HOLE
 
 
 def _without_tables(text: str, *, cells: bool, parameters: bool) -> tuple[str, bool, bool]:
@@ -160,37 +164,44 @@ def _without_media(text: str, site: Site, *, captions: bool) -> tuple[str, bool]
         The text, and whether the passes sufficed.
     """
     shown: list[str] = []
-    removed = 0
+    is_nested = True
     numbers: dict[str, int] = {}
 
     def kept(link: re.Match[str]) -> str:
-        nonlocal removed
+        nonlocal is_nested
         number = numbers.get(link[1])
         if number is None:
             name = " ".join(link[1].replace("_", " ").split()).casefold()
             number = numbers[link[1]] = -1 if name in LANGUAGE_CODES else site.namespaces.get(name, 0)
         if number not in (-1, 6, 14):
             return link[0]
-        removed += 1
-        if captions and number == 6 and (caption := caption_of(link[0])):
+        if captions and number == 6 and (caption := caption_of(link[0].removesuffix(LINK_END))):
             shown.append(f"\n{CAPTION}{caption}")
-        return HOLE
+        start, whole = link.start(), link.string
+        # An opening bracket is nearer than a closing one: the link around it may match without this one.
+        is_nested = is_nested or whole.rfind("[[", 0, start) > whole.rfind("]]", 0, start)
+        return "" if whole[start - 1] == "\n" else HOLE
 
-    before, passes = -1, 0
-    while removed != before and passes < _MOST_PASSES:
-        before = removed
+    passes = 0
+    while is_nested and passes < _MOST_PASSES:
+        is_nested = False
         text = _COLON_LINK.sub(kept, text)
         passes += 1
-    return text + "".join(shown), removed == before
+    return text + "".join(shown), not is_nested
 
 
 def _without_inline_markup(text: str) -> str:
     if "<" in text:
-        text = exponents_shown(_BREAK.sub(" ", text))
-        text = _BLOCK_TAG.sub("\n\n", text)
-        text = _INLINE_TAG.sub("", text)
-    text = _EMPTY_BRACKETS.sub("", _EXTERNAL.sub(rf"\1{LINK_END}", text))
+        text = _TAG.sub(_tag_shown, exponents_shown(text))
+    text = _BRACKETED.sub(rf"\1{LINK_END}", text)
     if "_" in text:
         text = _SWITCH.sub("", text)
     text = without_holes(characters.space_entities_decoded(text))
     return _LOOSE_END.sub("", text) if LINK_END in text else text
+
+
+def _tag_shown(tag: re.Match[str]) -> str:
+    shown = _SHOWN_FOR_TAG.get(tag[1].lower())
+    if shown is None:
+        return tag[0]
+    return LINK_END + shown if tag.string.endswith("]]", 0, tag.start()) else shown

@@ -2,7 +2,10 @@
 
 import re
 
+from kgcorpus.wiki.wikitext.characters import LINK_END
+
 _RUN = re.compile(r"''+")
+_BEHIND_LINK = re.compile(r"'(?<=\]\]')'+(?=[^\W\d_])")
 # Entities are decoded later, so that no other pass takes these for quotes.
 _APOSTROPHE = "&#39;"
 
@@ -28,7 +31,9 @@ def without_quotes(text: str) -> str:
             kept += [text[at:begin], _line_without_quotes(text[begin:end])]
             at = end
         start = text.find("'''", end)
-    return _RUN.sub("", "".join([*kept, text[at:]]) if kept else text)
+    if kept:
+        text = "".join([*kept, text[at:]])
+    return _RUN.sub("", _BEHIND_LINK.sub(LINK_END, text))
 
 
 def _line_without_quotes(line: str) -> str:
@@ -42,8 +47,13 @@ def _line_without_quotes(line: str) -> str:
         chosen = _apostrophe(texts, marks, surplus)
         if chosen is not None:
             surplus[chosen] += 1
-    shown = [text + _APOSTROPHE * n for text, n in zip(texts, surplus, strict=False)]
+    shown = [_behind(text) + _APOSTROPHE * n for text, n in zip(texts, surplus, strict=False)]
     return "".join(shown) + texts[-1]
+
+
+def _behind(text: str) -> str:
+    """`text` before quotes, which end the letters of a link."""
+    return text + LINK_END if text.endswith("]]") else text
 
 
 def _apostrophe(texts: list[str], marks: list[int], surplus: list[int]) -> int | None:

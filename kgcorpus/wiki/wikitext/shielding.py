@@ -7,16 +7,16 @@ As MediaWiki's preprocessor, it reads from left to right, and what opens first w
 import re
 
 from kgcorpus.wiki.wikitext import characters
-from kgcorpus.wiki.wikitext.characters import HOLE, LINK_END
+from kgcorpus.wiki.wikitext.characters import HOLE, LINK_END, MAY_LEAVE_HOLE, leaves_hole
 
 # Tags of extensions, which read their content themselves.
 _REMOVED = (
     "ref|references|math|chem|ce|gallery|timeline|score|syntaxhighlight|source|pre|imagemap|templatestyles"
     "|hiero|graph|mapframe|maplink|inputbox|indicator|categorytree|section|includeonly"
 )
-# Group 1 is the name, group 2 the content if there is no `<` in it.
+# Group 1 is the name; group 2 takes part if the match is the whole element.
 _OPENING = re.compile(
-    rf"<(?:!--|(nowiki|code|{_REMOVED})(?=[\s/>])[^>]*+>(?:(?<!/>)([^<]*+)</\1\s*+>)?)",
+    rf"<(?:!--|(nowiki|code|{_REMOVED})(?=[\s/>])[^>]*+>(?:(?:(?<=/>)|[^<]*+</\1\s*+>)())?)",
     re.IGNORECASE,
 )
 _CLOSING = {
@@ -32,21 +32,19 @@ def shield(text: str) -> tuple[str, bool]:
     page. A comment that fills its line goes with the line. Unlike MediaWiki, a comment mark in `<code>` is
     text if its comment does not end there.
 
-    Args:
-        text: begins with a line end.
-
     Returns:
-        The text, and whether every comment is closed.
+        The text behind a line end, and whether every comment is closed.
     """
-    kept: list[str] = []
+    kept = ["\n"]
+    search = _OPENING.search
     ends = _Ends(text)
     # Behind the last `>` no tag and no comment ends.
     end = text.rfind(">") + 1
     at = start = code_end = 0
-    while found := _OPENING.search(text, start, end):
+    while found := search(text, start, end):
         opened, start = found.span()
-        name = (found[1] or "").lower()
-        if not name:
+        name = found[1]
+        if name is None:
             stop = ends.of_comment(start)
             if opened < code_end and not 0 <= stop <= code_end:
                 continue
@@ -55,24 +53,27 @@ def shield(text: str) -> tuple[str, bool]:
             lead, at = _before_comment(text, at, opened, stop, ends)
             kept.append(lead)
             start = at
-        elif name == "code":
-            if found[2] is None and start > code_end:
+            continue
+        name = name.lower()
+        is_whole = found.lastindex == 2
+        if name == "code":
+            if not is_whole and start > code_end:
                 code_end = ends.of_element(name, start)[0]
-        else:
-            stop = (
-                start if found[2] is not None or found[0].endswith("/>") else ends.of_element(name, start)[1]
-            )
-            if stop < 0:
-                continue
-            kept.append(text[at:opened])
-            if kept[-1].endswith("]]"):
-                kept.append(LINK_END)
-            if name == "nowiki":
-                inside = text[opened:stop].partition(">")[2].rpartition("<")[0]
-                kept.append(characters.as_entities(inside) or HOLE)
-            elif characters.leaves_hole(text[max(0, opened - 2) : opened], text[stop : stop + 1]):
-                kept.append(HOLE)
-            at = start = stop
+            continue
+        stop = start if is_whole else ends.of_element(name, start)[1]
+        if stop < 0:
+            continue
+        before = text[at:opened]
+        kept.append(before)
+        last = before[-1:]
+        if last == "]" and before.endswith("]]"):
+            kept.append(LINK_END)
+        if name == "nowiki":
+            inside = text[opened:stop].partition(">")[2].rpartition("<")[0]
+            kept.append(characters.as_entities(inside) or HOLE)
+        elif last in MAY_LEAVE_HOLE and leaves_hole(before[-2:], text[stop : stop + 1]):
+            kept.append(HOLE)
+        at = start = stop
     unclosed = text.find("<!--", max(start, code_end))
     kept.append(text[at:] if unclosed < 0 else text[at:unclosed])
     return "".join(kept), unclosed < 0
@@ -82,7 +83,7 @@ def _before_comment(text: str, at: int, opened: int, stop: int, ends: "_Ends") -
     """What of the text from `at` to a comment stays, and the position behind it and those that touch it."""
     lead = text[at:opened]
     line = lead.rstrip(" \t")
-    if line.endswith("\n"):
+    if line.endswith("\n") or not (line or at):
         stop, rest = ends.of_comments(stop)
         if text[rest : rest + 1] in ("\n", ""):
             return line[:-1], rest

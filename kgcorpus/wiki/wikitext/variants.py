@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.wikitext.characters import LINK_END
 
 # Variant -> those that MediaWiki falls back to, best first. The first of a language is its own code.
 _CHINESE = ("zh-hans", "zh-hant", "zh-cn", "zh-tw", "zh-hk", "zh-sg", "zh-mo", "zh-my")
@@ -83,6 +84,8 @@ def converted(text: str, site: Site) -> str:
     for mark in _MARK.finditer(text):
         out.append(text[at : mark.start()])
         at = mark.end()
+        if mark[0] == "-{" and out[-1].endswith("]]"):
+            out.append(LINK_END)
         if mark[0] == "-{" and len(opened) < _MOST_LEVELS:
             out.append("-{")
             opened.append(len(out))
