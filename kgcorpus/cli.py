@@ -465,7 +465,7 @@ def evaluate(
         Path | None,
         typer.Option(
             "--exclude-names",
-            help="linking: QIDs whose names are left out.",
+            help="linking: a file of ids whose names are left out.",
             metavar="PATH",
             parser=given_path,
         ),

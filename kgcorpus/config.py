@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.ids import read_id
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.remote import is_remote, is_text, require_served
 from kgcorpus.contracts.secrets import redact_all, remember
@@ -27,9 +28,18 @@ from kgcorpus.contracts.yaml_reader import parse_yaml, read_yaml
 from kgcorpus.presets import preset
 
 
-def _code(value: Any) -> Any:
+def _quoted(value: Any) -> Any:
+    """Refuse what YAML reads as a number or a truth value where a code or an id belongs."""
     if value is False:
         raise ValueError('YAML takes a bare no for false: write "no", in quotes')
+    if isinstance(value, bool | int | float):
+        raise ValueError(f"YAML takes it for {value!r}: write it in quotes")
+    return value
+
+
+def _language_code(value: str) -> str:
+    if not LANGUAGE_CODE.fullmatch(value):
+        raise ValueError(f"{value!r} is not a language code: write one such as en, pt-BR or zh-Hant")
     return value
 
 
@@ -53,7 +63,9 @@ def _not_a_url(value: str) -> str:
 # A path or a URL; a path, or the id of a model on the hub.
 Place = Annotated[str, AfterValidator(_served)]
 LocalPlace = Annotated[str, AfterValidator(_not_a_url)]
-Lang = Annotated[str, BeforeValidator(_code), Field(pattern=f"^({LANGUAGE_CODE.pattern})$")]
+Lang = Annotated[str, BeforeValidator(_quoted), AfterValidator(_language_code)]
+# An entity or a relation of the graph.
+Id = Annotated[str, BeforeValidator(_quoted), AfterValidator(read_id)]
 Files = Annotated[tuple[Place, ...], BeforeValidator(_listed)]
 # What Spark and numba count in 32 bits.
 _Count = Annotated[int, Field(le=2**31 - 1)]
@@ -339,7 +351,7 @@ class JaketConfig(Section):
         description="which tokens of a longer description are kept: those around the entity's mention, or "
         "(the paper's) the first ones, and a mention that does not lie among them counts as none",
     )
-    category_relation: str = Field(
+    category_relation: Id = Field(
         "P31",
         description="relation from an entity to its category: gives `entities.types` where `graph.types` is "
         "not set, and its triples are left out of `jaket_edges`",

@@ -85,7 +85,7 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=6,
+    version=7,
     run=run,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),

@@ -221,7 +221,7 @@ def _served(lang: str, merged: dict[str, dict[str, Any]]) -> dict[str, Any] | No
 
 ENTITIES = Stage(
     table="entities",
-    version=4,
+    version=5,
     run=run_entities,
     inputs=("triples",),
     sources=("graph.labels", "graph.descriptions", "graph.types"),
@@ -231,7 +231,7 @@ ENTITIES = Stage(
 
 RELATIONS = Stage(
     table="relations",
-    version=4,
+    version=5,
     run=run_relations,
     sources=("graph.relations",),
     needs=("graph.relations",),

@@ -1,14 +1,21 @@
 """Language codes (BCP 47, such as `de`, `pt-BR`, `zh-Hant`) and their fallbacks."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.variants import related_codes
+
+T = TypeVar("T")
 
 # `simple` names the Simple English Wikipedia. Subtags are scripts, regions and variants, also those of
-# Wikimedia (`be-tarask`, `zh-classical`); exports of other programs write `pt_BR`.
-LANGUAGE_CODE = re.compile(r"simple|[a-z]{2,3}(?:[-_][A-Za-z0-9]{1,12})*")
+# Wikimedia (`be-tarask`, `zh-classical`); exports of other programs write `pt_BR` and `EN`, for BCP 47 ignores
+# case. `Bob` is a name. `x-...` is BCP 47's form for private use.
+LANGUAGE_CODE = re.compile(
+    r"simple|(?:[a-z]{2,3}|[A-Z]{2,3})(?:[-_][A-Za-z0-9]{1,12})*|[xX](?:[-_][A-Za-z0-9]{1,12})+"
+)
 
 
 def language_key(code: str) -> str:
@@ -42,32 +49,23 @@ def base_language_of(corpus: Path) -> str:
 
 # Wikidata's code of labels and aliases that serve every language.
 DEFAULT_CODE = "mul"
-# Codes under which Wikidata keeps names that readers of the code before them read too, the nearest first.
-_VARIANTS = {
-    "zh": ("zh-hans", "zh-cn", "zh-sg", "zh-my", "zh-hant", "zh-tw", "zh-hk", "zh-mo"),
-    "zh-hans": ("zh-cn", "zh-sg", "zh-my"),
-    "zh-hant": ("zh-tw", "zh-hk", "zh-mo"),
-    "sr": ("sr-ec", "sr-cyrl", "sr-el", "sr-latn"),
-    "no": ("nb", "nn"),
-    "nb": ("no",),
-    "nn": ("no", "nb"),
-    "simple": ("en",),
-}
 
 
 def fallback_codes(lang: str) -> Iterator[str]:
     """Yield the codes whose names serve a language, the best first: its own, variants, broader codes, `mul`.
 
     The first is as configured, the others are keys (`language_key`): `zh-Hant-TW` gives itself,
-    `zh-hant-tw`, `zh-hant` with its variants, `zh` with its variants, `mul`.
+    `zh-hant-tw`, `zh-hant` with its variants, `zh` with its variants, `mul`. docs/inputs.md has a table.
     """
-    seen = {lang}
-    yield lang
+    yield from dict.fromkeys((lang, *related_codes(language_key(lang)), DEFAULT_CODE))
+
+
+def nearest(table: Mapping[str, T], lang: str, default: T) -> T:
+    """Return the table's value for a language, or for the first of its broader codes (`pt-BR`: `pt`).
+
+    Simple English (`simple`) has the value of English.
+    """
     code = language_key(lang)
-    while code:
-        for known in (code, *_VARIANTS.get(code, ())):
-            if known not in seen:
-                seen.add(known)
-                yield known
-        code = code.rpartition("-")[0]
-    yield DEFAULT_CODE
+    while code and code not in table:
+        code = "en" if code == "simple" else code.rpartition("-")[0]
+    return table.get(code, default)

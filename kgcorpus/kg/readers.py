@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.ids import INVISIBLE_IN_IDS, read_id
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, headers, read_lines
-from kgcorpus.kg.visible_text import INVISIBLE_IN_IDS
 
 _NO_TEXT = re.compile("[\r\0]")
 SAMPLED_LINES = 1000
@@ -165,19 +165,22 @@ def _fields(line: str, what: str, columns: Words, *, layout: str, may_be_empty: 
     for column in range(needed):
         if not fields[column] and column != may_be_empty:
             raise BadRecord(f"column {column + 1} of {what} is empty")
-    if INVISIBLE_IN_IDS.search(line):
-        _refuse_invisible_ids(fields, columns, what)
+    # Rare in both cases: of most lines no id is looked at one by one.
+    if INVISIBLE_IN_IDS.search(line) or "[[" in line:
+        _check_ids(fields, columns, what)
     if headers.is_header(fields, columns):
         raise BadRecord(f"this is a header line; files of {layout} have none")
     return fields
 
 
-def _refuse_invisible_ids(fields: Sequence[str], columns: Words, what: str) -> None:
-    """Refuse an id that looks like another: names may hold such characters, which the build takes out."""
-    ids = [(n, field) for n, field in enumerate(fields, 1) if _holds_an_id(n, columns)]
-    for number, field in ids:
-        if mark := INVISIBLE_IN_IDS.search(field):
-            raise BadRecord(f"column {number} of {what} holds the invisible character U+{ord(mark[0]):04X}")
+def _check_ids(fields: Sequence[str], columns: Words, what: str) -> None:
+    """Refuse a string that is no id. Names may contain invisible characters, which the build removes."""
+    for number, field in enumerate(fields, 1):
+        if _holds_an_id(number, columns) and field:
+            try:
+                read_id(field)
+            except ValueError as error:
+                raise BadRecord(f"column {number} of {what} {error}") from None
 
 
 def _holds_an_id(number: int, columns: Words) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kgcorpus.config import load_resolved
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.ids import read_id
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import write_text
@@ -35,32 +36,37 @@ def evaluate(
 
     Args:
         data: texts with gold mentions (`read_gold`); None: the links of held-out pages are hidden.
-        exclude_names: lines that begin with a QID whose labels and titles stay out of the dictionary, such as
-            those that come from the gold's own authors.
+        exclude_names: lines whose first tab-separated column is an id. The labels, aliases and titles of
+            these entities stay out of the dictionary, such as those that come from the gold's own authors.
 
     Raises:
         InputError: no build, no pages with links, or a malformed file.
         UsageError: `out` is a file of a build or a run.
     """
     refuse_replaced(out)
-    without = frozenset(_first_words(exclude_names)) if exclude_names else frozenset()
+    without = frozenset(_first_ids(exclude_names)) if exclude_names else frozenset()
     linker = Linker.open(corpus, lang, overrides=overrides, without=without)
-    found = score_gold(linker, list(read_gold(data))) if data else _hidden(corpus, linker, lang)
+    found = (
+        score_gold(linker, list(read_gold(data, is_entity=linker.knows)))
+        if data
+        else _hidden(corpus, linker, lang)
+    )
     config = linker.config.model_dump(mode="json")
     result: dict[str, Any] = {"benchmark": "linking", "lang": lang, "config": config, **found}
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     return result
 
 
-def _first_words(path: Path) -> Iterator[str]:
+def _first_ids(path: Path) -> Iterator[str]:
     for number, line in read_lines(str(path)):
         try:
-            words = line.decode("utf-8").split()
-        except UnicodeDecodeError:
-            raise InputError(
-                "is not UTF-8", where=f"{path}:{number}", mend="Save the file as UTF-8"
-            ) from None
-        yield from words[:1]
+            column = line.decode("utf-8").partition("\t")[0]
+            if column.strip():
+                yield read_id(column)
+        except ValueError as error:
+            fault = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"the first column {error}"
+            mend = "Save the file as UTF-8, with an id in the first tab-separated column of each line"
+            raise InputError(fault, where=f"{path}:{number}", mend=mend) from None
 
 
 def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Texts with gold mentions, one JSON object a line (ELEVANT's form), and the linker's score on them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
@@ -9,13 +9,16 @@ from typing import Any
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.ids import read_id
 from kgcorpus.inputs import DEFAULT_LIMITS, Limits, decoded, read_lines
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.metrics import f1
 
 Answer = tuple[int, int, str]
-# What ELEVANT writes in the place of an id: mentions of entities without an item, amounts and dates.
-_NO_ENTITY = re.compile(r"(?:unknown|<?nil>?|quantity|datetime)\S*", re.IGNORECASE)
+# What ELEVANT writes instead of an id: mentions of entities without an item, amounts and dates.
+_NO_ENTITY = re.compile(
+    r"|unknown(?:nomapping)?\d*|nil\d*|<(?:nil|no_mapping|unknown)>|quantity|datetime", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,19 @@ class GoldText:
     allowed: frozenset[Answer]
 
 
-def read_gold(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[GoldText]:
+def read_gold(
+    path: Path,
+    *,
+    is_entity: Callable[[str], bool] = lambda ident: False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[GoldText]:
     """The texts of a file; objects need `text` and `labels` ({span, entity_id}).
+
+    Args:
+        path: the file.
+        is_entity: whether the build has an entity with an id. Of other ids, those that ELEVANT writes for
+            mentions without an item, amounts and dates (`NIL`, `QUANTITY`) are left out.
+        limits: of the input.
 
     Raises:
         InputError: a line is not such an object; or as `read_lines`.
@@ -44,7 +58,7 @@ def read_gold(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[GoldTe
         if not raw.strip():
             continue
         try:
-            text = _gold_text(parse_json(decoded(raw)))
+            text = _gold_text(parse_json(decoded(raw)), is_entity)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"is not a text with gold mentions ({error!r})",
@@ -54,14 +68,15 @@ def read_gold(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[GoldTe
         yield text
 
 
-def _gold_text(row: dict[str, Any]) -> GoldText:
+def _gold_text(row: dict[str, Any], is_entity: Callable[[str], bool]) -> GoldText:
     must: set[Answer] = set()
     may: set[Answer] = set()
     for label in row["labels"]:
         start, end = map(index, label["span"])
         lesser = label.get("parent") is not None or label.get("optional") or label.get("coref")
-        if not _NO_ENTITY.fullmatch(label["entity_id"]):
-            (may if lesser else must).add((start, end, label["entity_id"]))
+        written = label["entity_id"]
+        if not _NO_ENTITY.fullmatch(written) or is_entity(written):
+            (may if lesser else must).add((start, end, read_id(written)))
     text = row["text"]
     if not isinstance(text, str):
         raise TypeError(f"the text is {text!r}")

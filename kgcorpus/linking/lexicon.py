@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig
 from kgcorpus.contracts.digests import seal, sealed_files
+from kgcorpus.contracts.languages import nearest
 from kgcorpus.kg.arrays import Folder
 from kgcorpus.kg.strings import Column, IdIndex, column_of
 from kgcorpus.linking.function_words import FUNCTION_WORDS
@@ -194,7 +195,7 @@ def _probability(texts: pa.Array, counts: pa.Table, lang: str, config: LinkingCo
     rows = pc.fill_null(pc.coalesce(place, pc.index_in(lower, known)), -1).to_numpy()
     links, seen = (np.append(counts[name].to_numpy(), 0)[rows] for name in ("links", "occurrences"))
     linked = links / np.maximum(seen, 1)
-    words = pa.array(sorted(FUNCTION_WORDS.get(lang, ())), _TEXT)
+    words = pa.array(sorted(nearest(FUNCTION_WORDS, lang, frozenset())), _TEXT)
     weak = pc.or_(pc.is_in(pc.utf8_lower(texts), words), pc.less(pc.utf8_length(texts), 2))
     unlinked = np.where(weak.to_numpy(zero_copy_only=False), 0, config.name_probability / (1 + seen))
     return np.where(links > 0, linked, unlinked).astype(np.float32)

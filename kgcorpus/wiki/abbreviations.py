@@ -1,6 +1,6 @@
 """The abbreviations of each language, and the words that start its sentences."""
 
-from kgcorpus.contracts.languages import language_key
+from kgcorpus.contracts.languages import nearest
 from kgcorpus.wiki.abbreviation_kinds import Abbreviations
 
 _ENGLISH_MONTHS = "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec"
@@ -227,8 +227,4 @@ ABBREVIATIONS: dict[str, Abbreviations] = {
 
 def abbreviations_of(lang: str) -> Abbreviations:
     """The abbreviations of a language, by its whole code, then its base (`pt-BR`: `pt`), else `DEFAULT`."""
-    found = ABBREVIATIONS.get(lang)
-    if found is None:
-        base = language_key(lang).partition("-")[0]
-        found = ABBREVIATIONS.get("en" if base == "simple" else base, DEFAULT)
-    return found
+    return nearest(ABBREVIATIONS, lang, DEFAULT)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.ids import read_id
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
@@ -18,7 +19,6 @@ from kgcorpus.wiki.site import Site
 
 # As in a wiki's own links to Wikidata; no title of a wiki begins so.
 ITEM_PREFIX = "d:"
-_BREAKS = frozenset("\t\n\r")
 _FORMATS = (".jsonl", ".ndjson", ".json")
 
 
@@ -121,8 +121,7 @@ def _links(links: Any, *, text: str, site: Site, tally: Tally) -> Iterator[dict[
 def _target(link: dict[str, Any], site: Site) -> str | None:
     if link.get("qid") is None:
         return site.article(_string(link, "title"))
-    qid = _string(link, "qid")
-    # As in the graph's files, where a column ends at a tab and a row at a line end.
-    if not qid.strip() or not _BREAKS.isdisjoint(qid):
-        raise BadRecord(f"{qid[:20]!r} is no id: it is empty, or has a tab or a line end")
-    return ITEM_PREFIX + qid
+    try:
+        return ITEM_PREFIX + read_id(_string(link, "qid"))
+    except ValueError as error:
+        raise BadRecord(f"`qid` {error}") from None

@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from kgcorpus.contracts.languages import language_key
+from kgcorpus.contracts.variants import FORMER_CODES
 
 # MediaWiki understands these in every language, beside the local names that the dump states.
 CANONICAL_NAMESPACES: Mapping[str, int] = {
@@ -105,18 +106,6 @@ LANGUAGE_CODES = _words(
     tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo vro wa war wo wuu xal xh xmf yi yo yue za
     zea zgh zh zh-classical zh-min-nan zh-yue zu"""
 )
-# Database names with an older code of their language.
-_FORMER_CODES = {
-    "als": "gsw",
-    "bat-smg": "sgs",
-    "be-x-old": "be-tarask",
-    "fiu-vro": "vro",
-    "no": "nb",
-    "roa-rup": "rup",
-    "zh-classical": "lzh",
-    "zh-min-nan": "nan",
-    "zh-yue": "yue",
-}
 _DBNAME = re.compile(r"([a-z_]+?)wik(?:i|tionary|ibooks|inews|iquote|isource|iversity|ivoyage)")
 _PROJECTS = _words(
     """wikipedia w wiktionary wikt wikinews n wikibooks b wikiquote q wikisource s oldwikisource wikispecies
@@ -151,7 +140,7 @@ def base_of_dbname(dbname: str) -> str:
 
 def is_same_language(code: str, other: str) -> bool:
     """Whether two codes name one language: `pt-BR` and `pt-br`, `zh-yue` and its present code `yue`."""
-    first, second = (_FORMER_CODES.get(key, key) for key in map(language_key, (code, other)))
+    first, second = (FORMER_CODES.get(key, key) for key in map(language_key, (code, other)))
     return first == second
 
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.ids import INVISIBLE_IN_IDS
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, read_records, refuse
 from kgcorpus.kg import readers
 from kgcorpus.kg.readers import NameRow, sniff_names
-from kgcorpus.kg.visible_text import INVISIBLE_IN_IDS
 
 FIELD = st.text(st.characters(exclude_characters="\t\r\n\0", exclude_categories=("Cs",)), min_size=1).filter(
     lambda text: text == text.strip()

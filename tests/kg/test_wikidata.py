@@ -73,7 +73,7 @@ def test_a_language_without_names_has_those_of_broader_codes_and_of_mul():
         ("Q1", "pt-br", "Baque", ["Joao"]),
         ("Q1", "zh", "巴哈", ["J. S."]),
         ("Q1", "de", "Bach", ["J. S."]),
-        ("Q1", "pt", "Baque", ["J. S."]),
+        ("Q1", "pt", "Baque", ["Joao"]),
     ]
     assert drawn(entity, "descriptions", languages) == [("Q1", "compositor")]
     assert drawn({**entity, "aliases": {"mul": [{"value": "Bach"}]}}, "labels", ["de"]) == [

@@ -72,6 +72,15 @@ def test_names_can_be_excluded(corpus, tmp_path):
         overrides=["linking.min_confidence=0"],
     )
     assert result["strict"]["predicted"] == 2
+    excluded.write_text("Q42 Douglas\tQ42 is not this id\n\n")
+    spaced = result_of(
+        corpus,
+        tmp_path,
+        data=gold_file(tmp_path, GOLD),
+        exclude_names=excluded,
+        overrides=["linking.min_confidence=0"],
+    )
+    assert spaced["strict"]["predicted"] == 3
     excluded.write_bytes(b"\xef\xbb\xbfQ42\n\xff\n")
     with pytest.raises(InputError, match=r"qids\.txt:2: is not UTF-8"):
         result_of(corpus, tmp_path, data=gold_file(tmp_path, GOLD), exclude_names=excluded)
@@ -98,6 +107,19 @@ def test_packed_gold_and_its_evaluation_span(tmp_path):
     assert text.span == (8, 20)
     assert text.mentions == {(0, 7, "Q308"), (12, 17, "Q313"), (22, 35, "Q1")}
     assert text.allowed == {(22, 29, "Q2")}
+
+
+MARKS = ["NIL", "<NIL>", "<NO_MAPPING>", "Unknown12", "UnknownNoMapping", "QUANTITY", "DATETIME", ""]
+
+
+def test_marks_of_elevant_are_no_entities_but_ids_of_the_graph_are(tmp_path):
+    ids = ["Nile", "unknown:1", "Unknown Pleasures", "quantity surveyor", *MARKS]
+    labels = [{"span": [n, n + 1], "entity_id": ident} for n, ident in enumerate(ids)]
+    path = gold_file(tmp_path, {"text": "x" * len(ids), "labels": labels})
+    (text,) = read_gold(path)
+    assert {ident for _, _, ident in text.mentions} == set(ids) - set(MARKS)
+    (text,) = read_gold(path, is_entity={"NIL", "QUANTITY"}.__contains__)
+    assert {ident for _, _, ident in text.mentions} == (set(ids) - set(MARKS)) | {"NIL", "QUANTITY"}
 
 
 def test_a_malformed_line_is_named(tmp_path):

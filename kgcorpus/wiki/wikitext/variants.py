@@ -1,51 +1,12 @@
 """Language conversion: `-{...}-` shows the text of one variant, by the rules of LanguageConverter."""
 
 import re
-from collections.abc import Mapping
 from functools import cache
 
+from kgcorpus.contracts.variants import CONVERSIONS
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext.characters import LINK_END
 
-# Variant -> those that MediaWiki falls back to, best first. The first of a language is its own code.
-_CHINESE = ("zh-hans", "zh-hant", "zh-cn", "zh-tw", "zh-hk", "zh-sg", "zh-mo", "zh-my")
-_FALLBACKS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "zh": {
-        "zh": _CHINESE,
-        "zh-hans": ("zh-cn", "zh-sg", "zh-my"),
-        "zh-hant": ("zh-tw", "zh-hk", "zh-mo"),
-        "zh-cn": ("zh-hans", "zh-sg", "zh-my"),
-        "zh-sg": ("zh-my", "zh-hans", "zh-cn"),
-        "zh-my": ("zh-sg", "zh-hans", "zh-cn"),
-        "zh-tw": ("zh-hant", "zh-hk", "zh-mo"),
-        "zh-hk": ("zh-mo", "zh-hant", "zh-tw"),
-        "zh-mo": ("zh-hk", "zh-hant", "zh-tw"),
-    },
-    "gan": {"gan": ("gan-hans", "gan-hant"), "gan-hans": (), "gan-hant": ()},
-    "sr": {
-        "sr": ("sr-ec", "sr-cyrl", "sr-el", "sr-latn"),
-        "sr-ec": ("sr-cyrl",),
-        "sr-cyrl": ("sr-ec",),
-        "sr-el": ("sr-latn",),
-        "sr-latn": ("sr-el",),
-    },
-    "sh": {"sh": ("sh-latn", "sh-cyrl"), "sh-latn": (), "sh-cyrl": ()},
-    "kk": {
-        "kk": ("kk-cyrl", "kk-latn", "kk-arab", "kk-kz", "kk-tr", "kk-cn"),
-        "kk-cyrl": ("kk-kz",),
-        "kk-latn": ("kk-tr",),
-        "kk-arab": ("kk-cn",),
-        "kk-kz": ("kk-cyrl",),
-        "kk-tr": ("kk-latn",),
-        "kk-cn": ("kk-arab",),
-    },
-    "ku": {"ku": ("ku-latn", "ku-arab"), "ku-latn": (), "ku-arab": ()},
-    "uz": {"uz": ("uz-latn", "uz-cyrl"), "uz-latn": (), "uz-cyrl": ()},
-    "tg": {"tg": ("tg-latn",), "tg-latn": ()},
-    "crh": {"crh": ("crh-latn", "crh-cyrl"), "crh-latn": (), "crh-cyrl": ()},
-    "iu": {"iu": ("ike-cans", "ike-latn"), "ike-cans": (), "ike-latn": ()},
-    "shi": {"shi": ("shi-tfng", "shi-latn"), "shi-tfng": (), "shi-latn": ()},
-}
 # `-{N|zh-tw}-` shows a variant's name.
 _NAMES = {
     "zh": "不转换",
@@ -72,7 +33,7 @@ _ESCAPED = "\ufdd8"
 
 def variants_of(lang: str) -> tuple[str, ...]:
     """The codes that the setting `variant` may have on a wiki in this language; none without conversion."""
-    return tuple(_FALLBACKS.get(lang, ()))
+    return tuple(CONVERSIONS.get(lang, ()))
 
 
 def converted(text: str, site: Site) -> str:
@@ -101,7 +62,7 @@ def converted(text: str, site: Site) -> str:
 
 def _shown(rule: str, lang: str, variant: str) -> str:
     """What the text between `-{` and `}-` shows."""
-    codes = _FALLBACKS[lang]
+    codes = CONVERSIONS[lang]
     lead = _LEAD.match(rule)
     given = {flag.strip() for flag in lead[1].split(";")} if lead else set()
     flags = given & (_FLAGS | codes.keys())
@@ -150,7 +111,7 @@ def _rules(body: str, lang: str) -> tuple[dict[str, str], dict[str, tuple[str, s
             continue
         old, arrow, code = head.replace("=&gt;", "=>").rpartition("=>")
         code, shown = code.strip().lower(), shown.strip()
-        if code not in _FALLBACKS[lang]:
+        if code not in CONVERSIONS[lang]:
             return {}, {}
         if arrow and old.strip():
             one.setdefault(code, (old.strip(), shown))
@@ -162,5 +123,5 @@ def _rules(body: str, lang: str) -> tuple[dict[str, str], dict[str, tuple[str, s
 @cache
 def _separator(lang: str) -> re.Pattern[str]:
     """A semicolon before the next rule or at the end."""
-    codes = "|".join(sorted(_FALLBACKS[lang], key=len, reverse=True))
+    codes = "|".join(sorted(CONVERSIONS[lang], key=len, reverse=True))
     return re.compile(rf";\s*+(?=(?:{codes})\s*+:|[^;]*?=>\s*+(?:{codes})\s*+:|\Z)", re.IGNORECASE)
