@@ -41,11 +41,10 @@ def table_as_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _marked(text: str, spans: Sequence[Span], label_of: LabelOf) -> str:
     pieces, at = [], 0
-    for start, end, tag in sorted(spans):
+    for start, end, target, tag in sorted(spans):
         if not at <= start <= end <= min(len(text), MAX_TEXT):
             continue
-        # A slot's tag is its id and language; the tag of a page's link is a title.
-        title = label_of(tag.split(" ", 1)[0]) or tag
+        title = label_of(target) or target
         pieces += [
             _escaped(text[at:start]),
             f'<mark style="{_MARK}" title="{_escaped(title)}"><bdi>{_escaped(text[start:end])}</bdi>'

@@ -14,23 +14,23 @@ from kgcorpus.report.visible import visible
 
 Row = Mapping[str, Any]
 LabelOf = Callable[[str], str | None]
-# Start and end in the text, and the tag to show.
-Span = tuple[int, int, str]
+# Start and end in the text, the target, and the tag to show: the target, with the language of a slot.
+Span = tuple[int, int, str, str]
 
 MAX_TEXT = 1200
 MAX_ITEMS = 12
 # Columns and fields with ids of the graph; an id may be any string.
 _IDS = {"qid", "pid", "h", "r", "t", "head", "other", "target", "types", "entities", "category", "answer"}
 
-# Table -> the column whose spans are marked in the text, and the tag of a span.
-_MARKS: dict[str, tuple[str, Callable[[Row], str]]] = {
-    "pages": ("links", lambda link: link["target"]),
-    "linked_sentences": ("mentions", lambda mention: mention["qid"]),
-    "passages": ("mentions", lambda mention: mention["qid"]),
-    "trelm": ("mentions", lambda mention: mention["qid"]),
-    "jaket_text": ("mentions", lambda mention: mention["qid"]),
-    "code_switched": ("slots", lambda slot: f"{slot['qid']} {slot['lang']}"),
-    "reasoning": ("slots", lambda slot: f"{slot['qid']} {slot['lang']}"),
+# Table -> the column whose spans are marked in the text, and the field of a span that names its target.
+_MARKS: dict[str, tuple[str, str]] = {
+    "pages": ("links", "target"),
+    "linked_sentences": ("mentions", "qid"),
+    "passages": ("mentions", "qid"),
+    "trelm": ("mentions", "qid"),
+    "jaket_text": ("mentions", "qid"),
+    "code_switched": ("slots", "qid"),
+    "reasoning": ("slots", "qid"),
 }
 # Columns not shown separately: the marked text contains them, or they only divide it.
 _IN_TEXT = {"links", "mentions", "slots", "sentences", "sentence_ids"}
@@ -116,11 +116,15 @@ def columns_of(table: str, row: Row, *, label_of: LabelOf) -> dict[str, list[str
 def spans_of(table: str, row: Row) -> list[Span] | None:
     """Return the spans of a row's text; None if the table's text has no spans."""
     if table == "jaket_entities":
-        return [] if row["start"] is None else [(row["start"], row["end"], row["qid"])]
+        return [] if row["start"] is None else [(row["start"], row["end"], row["qid"], row["qid"])]
     if table not in _MARKS:
         return None
-    column, tag = _MARKS[table]
-    return [(span["start"], span["end"], tag(span)) for span in row[column]]
+    column, field = _MARKS[table]
+    return [(span["start"], span["end"], span[field], _tag(span, field)) for span in row[column]]
+
+
+def _tag(span: Row, field: str) -> str:
+    return f"{span[field]} {span['lang']}" if "lang" in span else str(span[field])
 
 
 def _value(value: Any, label_of: LabelOf, column: str) -> list[str]:
@@ -172,7 +176,7 @@ def _trelm_mention(text: str, mention: Row, label_of: LabelOf) -> list[str]:
 def _marked(text: str, spans: Sequence[Span]) -> list[str]:
     """The text's lines with `[surface|tag]` for each span, and the number of spans that were not marked."""
     pieces, at, unmarked = [], 0, 0
-    for start, end, tag in sorted(spans):
+    for start, end, _, tag in sorted(spans):
         if at <= start <= end <= min(len(text), MAX_TEXT):
             pieces += [text[at:start], f"[{text[start:end]}|{tag}]"]
             at = end

@@ -47,6 +47,13 @@ def test_mentions_are_marked_and_named():
     assert " <b>is</b> in " in reader.text
 
 
+def test_a_slot_with_an_id_of_several_words_is_named():
+    slots = [{"start": 0, "end": 4, "sentence": 0, "slot": 1, "qid": "Douglas Adams", "lang": "ltg"}]
+    row = {"text": "Adam [mask] x", "slots": slots}
+    reader = read(row_as_html("code_switched", row, label_of={"Douglas Adams": "Adams"}.get))
+    assert reader.titles == ["Adams"]
+
+
 @given(
     text=st.text(max_size=60),
     spans=st.lists(st.tuples(st.integers(-5, 70), st.integers(-5, 70)), max_size=4),
