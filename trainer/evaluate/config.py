@@ -1,10 +1,15 @@
 """What `kgcorpus evaluate` reads beside a model and data. The defaults suit small models and a CPU."""
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from kgcorpus.config import Lang, LocalPlace, Section
+from kgcorpus.config import Id, Lang, LocalPlace, Section
+from kgcorpus.contracts.errors import InputError
+
+_ENGLISH = "en"
 
 
 class ProbingConfig(Section):
@@ -71,20 +76,42 @@ class EvaluationConfig(Section):
         description="maximum number of examples of each part and language, sampled by hash; null: all. "
         "The result names the parts that were sampled",
     )
-    train_language: Lang = Field(
-        "en",
-        description="the language fine-tuned on where there are several: the others are zero-shot transfer",
+    train_language: Lang | None = Field(
+        None,
+        description="the language fine-tuned on where there are several: the others are zero-shot transfer; "
+        "null: the base language of a build (`xlr`); of other data, English or the only language with "
+        "training examples",
     )
     languages: tuple[Lang, ...] | None = Field(None, description="the languages scored; null: all there are")
     exclude_corpus: LocalPlace | None = Field(
         None, description="a build whose facts (table `triples`) a probe leaves out, and lists"
     )
-    exclude_relations: tuple[str, ...] = Field(
-        ("P530",),
-        description="relations whose questions the part `without` leaves out (`cycles` alone): diplomatic "
-        "relations form half of the triangles of some graphs and are easy to guess",
+    exclude_relations: tuple[Id, ...] | None = Field(
+        None,
+        description="relations whose questions the part `without` leaves out (`cycles` only); null: the "
+        "most frequent relation of the training cycles, which a model may learn to name always (P530 in "
+        "graphs of Wikidata, where diplomatic relations form half of the triangles)",
     )
     jaket: AdaptationConfig = Field(
         default_factory=AdaptationConfig, description="an unseen graph, for JAKET's benchmarks"
     )
     probing: ProbingConfig = Field(default_factory=ProbingConfig, description="asking for facts")
+
+    def training_language(self, found: Collection[str], *, where: str | Path) -> str:
+        """Return the language to fine-tune on.
+
+        Args:
+            found: the languages with training examples.
+            where: the data, for errors.
+
+        Raises:
+            InputError: the configured language has no training examples; or none is configured and the data
+                have training examples in several languages, but not in English.
+        """
+        chosen = self.train_language or (_ENGLISH if _ENGLISH in found else next(iter(found), _ENGLISH))
+        several = self.train_language is None and chosen != _ENGLISH and len(found) > 1
+        if chosen in found and not several:
+            return chosen
+        listed = ", ".join(sorted(found)) or "no language"
+        what = f"has training examples in {listed}" + ("" if several else f", not in {chosen}")
+        raise InputError(what, where=str(where), mend="Set train_language to one of them")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +59,11 @@ class Choices:
             (pid for pid in total if pid not in exclude), key=lambda pid: (-total[pid], pid), default=None
         )
 
+    def dominant(self) -> frozenset[str]:
+        """The most frequent relation in all languages; empty without records."""
+        found = self.most_frequent(list(self.counts), frozenset())
+        return frozenset() if found is None else frozenset({found})
+
 
 def read_questions(
     corpus: Path, split: str, tokenize: Tokenize, choices: Choices, *, corpus_seed: int, seed: int
@@ -108,7 +114,8 @@ def _question(
 ) -> Question | None:
     """Hide the relation of one of the record's pairs of the split; None if its answer is no choice."""
     triples = [(t["h"], t["r"], t["t"]) for t in row["triples"]]
-    cycle = " ".join("/".join(triple) for triple in sorted(triples))
+    # Ids may contain spaces and slashes: each is quoted, so that two cycles never have one key.
+    cycle = " ".join("/".join(quote(ident, safe="") for ident in triple) for triple in sorted(triples))
     held_out = sorted(t for t in triples if split_of_pair(corpus_seed, t[0], t[2]) == split)
     answerable = [t for t in held_out if t[1] in choices.labels.get(row["lang"], {})]
     if not answerable:

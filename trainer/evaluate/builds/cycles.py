@@ -27,7 +27,7 @@ from trainer.models import PackedMaskedLM, open_lm
 
 def benchmark(model: str, data: str, config: EvaluationConfig) -> dict[str, Any]:
     """`evaluate` as a benchmark: its limit, its first seed and `exclude_relations` are read."""
-    exclude = frozenset(config.exclude_relations)
+    exclude = None if config.exclude_relations is None else frozenset(config.exclude_relations)
     return evaluate(model, data, limit=config.limit, seed=config.seeds[0], exclude=exclude)
 
 
@@ -38,7 +38,7 @@ def evaluate(
     split: str = "test",
     limit: int | None = None,
     seed: int = 0,
-    exclude: frozenset[str] = frozenset(),
+    exclude: frozenset[str] | None = None,
 ) -> dict[str, Any]:
     """Compare a model with the most frequent relation on the length-3 records of a split.
 
@@ -48,7 +48,8 @@ def evaluate(
         split: validation or test.
         limit: records at most, the first ones; their order is random.
         seed: of the bootstrap, and of the choices among equals.
-        exclude: relations whose questions are left out in `without`.
+        exclude: relations whose questions are left out in `without`; None: the most frequent relation of the
+            training split's length-3 records.
 
     Returns:
         `overall`, `by_language`, `without` (the excluded relations) and `one_language_a_cycle` (one record of
@@ -80,6 +81,7 @@ def evaluate(
             questions.append(question)
     if not questions:
         raise InputError(f"the {split} split has no cycle to ask about", where=str(corpus))
+    excluded = choices.dominant() if exclude is None else exclude
     right = _answer(lm, questions, choices, mask=tokenizer.mask_token_id, pad=tokenizer.pad_token_id)
 
     def part(chosen: Sequence[int], without: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def evaluate(
             by_lang[questions[i].lang].append(i)
         return {
             "overall": part(chosen),
-            "without": part(chosen, exclude),
+            "without": part(chosen, excluded),
             "by_language": {lang: part(by_lang[lang]) for lang in sorted(by_lang)},
         }
 
@@ -110,7 +112,7 @@ def evaluate(
     return {
         "benchmark": "cycles",
         "split": split,
-        "excluded": sorted(exclude),
+        "excluded": sorted(excluded),
         "candidates": {lang: len(labels) for lang, labels in sorted(choices.labels.items())},
         "skipped": dict(sorted(skipped.items())),
         **parts(everything),

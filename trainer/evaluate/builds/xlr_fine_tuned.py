@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.tokens import LINK
 from kgcorpus.xlr.choices import CHOICES
 from trainer.evaluate.builds.xlr_questions import (
@@ -39,24 +40,23 @@ def evaluate(model: str | Path, corpus: str | Path, config: EvaluationConfig) ->
     scores each from the first token.
 
     Returns:
-        `n_train`, `selection` and `question_only_selection` (as `Dev.report` has them; by accuracy on the
-        validation questions of the training language), `n`, `cut` (texts beyond `max_length`), and accuracies
-        as `over_seeds` gives them: of the parts of `parts_of` and each language, of the model shown another
-        question's context (`shuffled_context`), and of one fine-tuned and asked without contexts
-        (`question_only`).
+        `train_language`, `n_train`, `selection` and `question_only_selection` (as `Dev.report` has them; by
+        accuracy on the validation questions of the training language), `n`, `cut` (texts beyond
+        `max_length`), and accuracies as `over_seeds` gives them: of the parts of `parts_of` and each
+        language, of the model shown another question's context (`shuffled_context`), and of one fine-tuned
+        and asked without contexts (`question_only`).
 
     Raises:
         UsageError: the model cannot be loaded.
         InputError: no finished build, or no questions.
     """
     questions = read_questions(corpus, "test", languages=config.languages, limit=config.limit)
+    lang = config.train_language or base_language_of(Path(corpus))
     training, dev = (
-        read_questions(
-            corpus, split, languages=[config.train_language], limit=config.limit, required=split == "train"
-        )
+        read_questions(corpus, split, languages=[lang], limit=config.limit, required=split == "train")
         for split in ("train", "validation")
     )
-    training, dev, source = with_dev(training, dev, source=f"validation, {config.train_language}")
+    training, dev, source = with_dev(training, dev, source=f"validation, {lang}")
     base = open_base(model)
     cut: Counter[str] = Counter()
 
@@ -86,6 +86,7 @@ def evaluate(model: str | Path, corpus: str | Path, config: EvaluationConfig) ->
         )
 
     return {
+        "train_language": lang,
         "n_train": len(training),
         "selection": selected,
         "question_only_selection": selected_blind,

@@ -15,6 +15,8 @@ from kgcorpus.contracts.shards import read_shard
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.records.kmlm import Item, render_sentences
 
+_HINT = "Raise xlr.train and xlr.test and build again, or choose other languages or another train_language"
+
 
 @dataclass(frozen=True)
 class Question:
@@ -64,7 +66,8 @@ def read_questions(
                 if limit is None or taken[row["lang"]] <= limit:
                     questions.append(_question(row))
     if required and not questions:
-        raise InputError(f"the {split} split has no XLR question", where=str(corpus))
+        what = f"the {split} split has no XLR question" + (f" in {', '.join(languages)}" if languages else "")
+        raise InputError(what, where=str(corpus), mend=_HINT)
     return questions
 
 

@@ -43,10 +43,9 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     folder = Path(data)
     name, files = _layout(folder)
     encoding = _CONLL_ENCODING if name == "conll" else "utf-8"
-    own = files.get(config.train_language, {})
-    source = next((own[split] for split in ("train", "dev") if split in own), None)
-    if source is None:
-        raise InputError(f"holds no train or dev of {config.train_language}", where=str(folder))
+    trainable = [lang for lang in sorted(files) if {"train", "dev"} & files[lang].keys()]
+    own = files[config.training_language(trainable, where=folder)]
+    source = own.get("train") or own["dev"]
     chosen = [lang for lang in sorted(files) if config.languages is None or lang in config.languages]
     for lang in chosen:
         if "test" not in files[lang]:

@@ -22,7 +22,9 @@ def xnli(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
-    source = only_file(data, f"multinli.train.{config.train_language}.tsv")
+    found = {path.name.split(".")[2] for path in matching_files(data, "multinli.train.*.tsv")}
+    lang = config.training_language(found, where=data)
+    source = only_file(data, f"multinli.train.{lang}.tsv")
     rows = read_table(source, "premise", "hypo", "label")
     # The translated files call it so.
     training = [
@@ -31,7 +33,6 @@ def xnli(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[
     ]
     tests = _read_xnli(only_file(data, "xnli.test.tsv"))
     dev = read_optional(_read_xnli, data, "xnli.dev.tsv") or {}
-    lang = config.train_language
     return _scored(model, training, dev.get(lang), tests, config, dev_source=f"xnli.dev.tsv, {lang}")
 
 
@@ -56,7 +57,8 @@ def paws_x(model: str | Path, data: str | Path, config: EvaluationConfig) -> dic
         InputError: a file is missing or malformed.
     """
     tests = {path.parent.name: _read_pairs(path) for path in matching_files(data, "test_2k.tsv")}
-    lang = config.train_language
+    files = (path for name in ("train.tsv", "translated_train.tsv") for path in matching_files(data, name))
+    lang = config.training_language({path.parent.name for path in files}, where=data)
     source = only_file(data, f"{lang}/train.tsv", f"{lang}/translated_train.tsv")
     dev = read_optional(_read_pairs, data, f"{lang}/dev_2k.tsv")
     return _scored(model, _read_pairs(source), dev, tests, config, dev_source=f"{lang}/dev_2k.tsv")

@@ -31,8 +31,10 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         UsageError: the model cannot be loaded.
         InputError: a file is missing or malformed.
     """
+    trainable = {path.name.partition("_")[0] for path in matching_files(data, "*_*-train.conllu")}
+    own = config.training_language(trainable, where=data)
     training, dev = (
-        [s for path in matching_files(data, f"{config.train_language}_*-{split}.conllu") for s in read(path)]
+        [s for path in matching_files(data, f"{own}_*-{split}.conllu") for s in read(path)]
         for split in ("train", "dev")
     )
     tests: dict[str, list[Tagged]] = defaultdict(list)
@@ -48,7 +50,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
         metrics=lambda gold, predicted: {"accuracy": word_accuracy(gold, predicted)},
         select="accuracy",
         dev=dev,
-        dev_source=f"{config.train_language}_*-dev.conllu",
+        dev_source=f"{own}_*-dev.conllu",
         fallback="X",
     )
     return {"average": averages(found), **found}

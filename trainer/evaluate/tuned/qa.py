@@ -32,6 +32,8 @@ _TYDI = {
     "sw": "swahili",
     "te": "telugu",
 }
+# SQuAD's language.
+_SQUAD = "en"
 Tests = Mapping[str, Sequence[Question]]
 
 
@@ -68,7 +70,7 @@ def xquad(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict
     """
     tests = {path.name.split(".")[1]: read(path) for path in matching_files(data, "xquad.*.json")}
     training = read(only_file(data, "train-v1.1.json"))
-    return answer(model, training, None, tests, config, normalise=_squad)
+    return answer(model, training, None, tests, config, lang=_SQUAD, normalise=_squad)
 
 
 def mlqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
@@ -83,10 +85,11 @@ def mlqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[
         _, _, context, _, question = path.stem.split("-")
         if context == question:
             tests[context] = read(path)
-    name = f"dev-context-{config.train_language}-question-{config.train_language}.json"
+    lang = config.train_language or _SQUAD
+    name = f"dev-context-{lang}-question-{lang}.json"
     dev = read_optional(read, data, name)
     training = read(only_file(data, "train-v1.1.json"))
-    return answer(model, training, dev, tests, config, dev_source=name, normalise=_mlqa)
+    return answer(model, training, dev, tests, config, lang=lang, dev_source=name, normalise=_mlqa)
 
 
 def tydiqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
@@ -98,11 +101,14 @@ def tydiqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dic
     """
     train, dev = (read(only_file(data, f"tydiqa-goldp-v1.1-{split}.json")) for split in ("train", "dev"))
 
-    def of(questions: Sequence[Question], lang: str) -> list[Question]:
-        return [question for question in questions if question.ident.startswith(f"{_TYDI[lang]}-")]
+    def by_language(questions: Sequence[Question]) -> dict[str, list[Question]]:
+        parts = ((lang, f"{name}-") for lang, name in _TYDI.items())
+        found = {lang: [q for q in questions if q.ident.startswith(opening)] for lang, opening in parts}
+        return {lang: asked for lang, asked in found.items() if asked}
 
-    tests = {lang: asked for lang in _TYDI if (asked := of(dev, lang))}
-    return answer(model, of(train, config.train_language), None, tests, config, normalise=_squad)
+    training = by_language(train)
+    lang = config.training_language(training, where=data)
+    return answer(model, training[lang], None, by_language(dev), config, lang=lang, normalise=_squad)
 
 
 def _squad(lang: str) -> Normalise:
@@ -120,6 +126,7 @@ def answer(
     tests: Tests,
     config: EvaluationConfig,
     *,
+    lang: str,
     dev_source: str = "dev",
     normalise: Callable[[str], Normalise],
 ) -> dict[str, Any]:
@@ -131,6 +138,7 @@ def answer(
         dev, dev_source: as `with_dev` takes them; of the training language.
         tests: language -> questions, likewise.
         config: how to fine-tune; texts longer than `max_length` are read in windows.
+        lang: the language of `training` and `dev`.
         normalise: language -> the official normalisation.
 
     Returns:
@@ -155,18 +163,18 @@ def answer(
     sets: dict[str, Windows] = {lang: encode(questions) for lang, questions in asked.items()}
     examples = {lang: windows.examples for lang, windows in sets.items()}
     of_dev = encode(dev)
-    score_dev = partial(_score, dev, normalise=normalise(config.train_language))
+    score_dev = partial(_score, dev, normalise=normalise(lang))
     chosen_on = Dev("f1", source, of_dev.examples, lambda scores: score_dev(of_dev.answers(scores))["f1"])
     runs = scores_by_seed(base, SpanHead, encode(training).examples, examples, config, chosen_on)
     usual = Counter(question.answers[0][0] for question in training).most_common(1)[0][0]
     found = {}
-    for lang, questions in asked.items():
-        score = partial(_score, questions, normalise=normalise(lang))
-        found[lang] = {
+    for code, questions in asked.items():
+        score = partial(_score, questions, normalise=normalise(code))
+        found[code] = {
             "n": len(questions),
             "chance": score(_random_spans(questions, training)),
             "majority": score([usual] * len(questions)),
-            **over_seeds([score(sets[lang].answers(run.scores[lang])) for run in runs]),
+            **over_seeds([score(sets[code].answers(run.scores[code])) for run in runs]),
         }
     return {
         "n_train": len(training),

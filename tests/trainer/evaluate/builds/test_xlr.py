@@ -11,7 +11,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry
 from kgcorpus.contracts.tables import TABLES
 from tests.trainer.evaluate.settings import QUICK
-from trainer.evaluate.builds import xlr
+from trainer.evaluate.builds import xlr, xlr_fine_tuned
 from trainer.evaluate.builds.xlr_questions import majority, question_only, read_questions, shuffled_context
 from trainer.evaluate.builds.xlr_zero_shot import answers, breakdown, evaluate, scores
 from trainer.models import open_lm
@@ -69,6 +69,7 @@ def write_questions(out, rows):
     manifest = Manifest()
     manifest.tables["xlr"] = TableEntry("xlr", "0" * 12, "0", 72, {}, {}, tuple(files))
     manifest.save(out)
+    (out / "config.yaml").write_text("languages: [en, de]\n")
     return out
 
 
@@ -209,3 +210,19 @@ def test_a_corpus_without_questions_is_told(bert, corpus, tmp_path):
     Manifest().save(tmp_path)
     with pytest.raises(InputError, match="holds no table xlr"):
         evaluate(bert, tmp_path, QUICK)
+
+
+def test_the_training_language_is_the_base_language_of_the_build(bert, corpus, tmp_path):
+    rows = {
+        split: [question(i, lang) for lang in ("lv", "ltg") for i in own]
+        for split, own in {"train": range(24), "test": range(24, 30)}.items()
+    }
+    own = write_questions(tmp_path / "own", rows)
+    (own / "config.yaml").write_text("languages: [ltg, lv]\n")
+    found = xlr_fine_tuned.evaluate(bert, own, QUICK)
+    assert (found["train_language"], found["n_train"]) == ("ltg", 22)
+    assert set(found["by_language"]) == {"ltg", "lv"}
+    other = xlr_fine_tuned.evaluate(bert, own, QUICK.model_copy(update={"train_language": "lv"}))
+    assert other["train_language"] == "lv"
+    with pytest.raises(InputError, match="no XLR question in en"):
+        xlr_fine_tuned.evaluate(bert, own, QUICK.model_copy(update={"train_language": "en"}))

@@ -367,3 +367,35 @@ def test_the_epoch_is_selected_on_dev_and_test_is_scored_there(bert, tmp_path):
     agreeing = tacred.evaluate(bert, tmp_path, config)
     assert agreeing["selection"]["dev"]["mean"] == 1.0
     assert agreeing["tests"]["test"]["micro_f1"]["mean"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("found", "configured", "chosen"),
+    [
+        ({"de", "en", "fr"}, None, "en"),
+        ({"ltg"}, None, "ltg"),
+        ({"de", "fr"}, "fr", "fr"),
+        ({"de", "fr"}, None, "training examples in de, fr. Set train_language"),
+        ({"de", "en"}, "ltg", "training examples in de, en, not in ltg. Set train_language"),
+        (set(), None, "training examples in no language, not in en"),
+    ],
+)
+def test_the_training_language_follows_the_data(found, configured, chosen):
+    config = QUICK.model_copy(update={"train_language": configured})
+    if "training" not in chosen:
+        assert config.training_language(found, where="data") == chosen
+        return
+    with pytest.raises(InputError, match=chosen):
+        config.training_language(found, where="data")
+
+
+def test_data_in_one_language_are_learnt_in_it(bert, tmp_path):
+    for split in ("train", "dev", "test"):
+        write(tmp_path / "ner" / "ltg" / split, "Ada\tB-PER\nin\tO\nUlm\tB-LOC\n\n" * 2)
+    assert ner.evaluate(bert, tmp_path / "ner", QUICK)["trained_on"] == "ltg/train"
+    words = "".join(
+        f"{n}\t{word}\t_\tNOUN{chr(9) + '_'}{(chr(9) + '_') * 5}\n" for n, word in enumerate("ab", 1)
+    )
+    for split in ("train", "test"):
+        write(tmp_path / "pos" / f"cy_own-ud-{split}.conllu", f"{words}\n" * 12)
+    assert set(pos.evaluate(bert, tmp_path / "pos", QUICK)["by_language"]) == {"cy"}
