@@ -24,6 +24,7 @@ from kgcorpus.contracts.links import entries_of, remove
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.secrets import redact_command
+from kgcorpus.contracts.signals import forget_progress, note_progress
 from kgcorpus.contracts.splits import SPLIT_SHARES
 from kgcorpus.contracts.stages import Source, Stage, content_digest, library_versions, params_of, sources_of
 from kgcorpus.contracts.store import folder_lock, publish, sha256_of, sweep_temporaries, write_text
@@ -91,6 +92,7 @@ def build(
     out = out.absolute()
     require_readable_by_spark(out)
     check_folder(out, {source for stage in STAGES for source in sources_of(config, stage.sources)})
+    forget_progress()
     with folder_lock(out, "build"):
         sweep_temporaries(out)
         manifest = load_manifest(out)
@@ -105,7 +107,9 @@ def build(
         manifest.pending = _pending(manifest, steps, complete=not targets)
         started = time.time()
         outcomes: list[Outcome] = []
+        wanted = sum(step.action != "n/a" for step in steps)
         for step in steps:
+            note_progress(sum(outcome.action != "n/a" for outcome in outcomes), wanted, "stages")
             if step.action == "run":
                 stage = BY_TABLE[step.stage]
                 outcome = _run(stage, config, out, manifest=manifest, digests=digests, forced=step.forced)
@@ -114,9 +118,11 @@ def build(
                 outcome = Outcome(step.stage, step.action, step.reason, rows)
             outcomes.append(outcome)
             on_stage(outcome)
+        note_progress(wanted, wanted, "stages")
         _finish(config, out, manifest, digests, complete=not targets)
         digests.files.save()
         _write_run(out, started, outcomes)
+        forget_progress()
         return outcomes
 
 

@@ -13,6 +13,8 @@ from typing import Any
 # SIGHUP comes from a closed terminal, SIGTERM from batch systems.
 _STOPPING = (signal.SIGHUP, signal.SIGTERM)
 _received: list[int] = []
+# At most one line.
+_progress: list[str] = []
 
 
 class Stopped(BaseException):
@@ -33,7 +35,18 @@ class Stopped(BaseException):
 
     def __str__(self) -> str:
         what = "interrupted" if self.number is signal.SIGINT else f"stopped by {self.number.name}"
-        return f"kgcorpus: {what}. Run the same command again: what is finished is kept"
+        after = f" after {_progress[-1]}" if _progress else ""
+        return f"kgcorpus: {what}{after}. Run the same command again: what is finished is kept"
+
+
+def note_progress(done: int, total: int, unit: str) -> None:
+    """Remember how much of a command is finished, for the line that `Stopped` prints."""
+    _progress[:] = [f"{done} of {total} {unit}"]
+
+
+def forget_progress() -> None:
+    """Forget it when the work is finished, or before other work of the same process."""
+    _progress.clear()
 
 
 def stop_on_signals() -> None:
