@@ -11,8 +11,8 @@ from kgcorpus.contracts.variants import related_codes
 T = TypeVar("T")
 
 # `simple` names the Simple English Wikipedia. Subtags are scripts, regions and variants, also those of
-# Wikimedia (`be-tarask`, `zh-classical`); exports of other programs write `pt_BR` and `EN`, for BCP 47 ignores
-# case. `Bob` is a name. `x-...` is BCP 47's form for private use.
+# Wikimedia (`be-tarask`, `zh-classical`). Exports of other programs write `pt_BR` and `EN`. `x-...` is the
+# form of BCP 47 for private use. `Bob` is a name, not a code.
 LANGUAGE_CODE = re.compile(
     r"simple|(?:[a-z]{2,3}|[A-Z]{2,3})(?:[-_][A-Za-z0-9]{1,12})*|[xX](?:[-_][A-Za-z0-9]{1,12})+"
 )
