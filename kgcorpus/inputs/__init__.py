@@ -7,20 +7,26 @@ with its place, or handed to the caller's `on_bad` as a `BadRecord`.
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, BadRecord, Limits, OnBad, refuse
 from kgcorpus.inputs.lines import UTF8_BOM, decoded, numbered_records, raw_lines, read_lines, read_records
 from kgcorpus.inputs.opening import open_input, open_slice, size_of
+from kgcorpus.inputs.parts import FilePart, PagesOfPart, PlacedLine, part_lines, split_file
 
 __all__ = [
     "DEFAULT_LIMITS",
     "UTF8_BOM",
     "BadRecord",
+    "FilePart",
     "Limits",
     "OnBad",
+    "PagesOfPart",
+    "PlacedLine",
     "decoded",
     "numbered_records",
     "open_input",
     "open_slice",
+    "part_lines",
     "raw_lines",
     "read_lines",
     "read_records",
     "refuse",
     "size_of",
+    "split_file",
 ]

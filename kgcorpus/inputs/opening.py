@@ -49,7 +49,7 @@ def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> io.BufferedRead
         InputError: there is no such file, or it is an archive or packed otherwise; now or while reading, it
             is truncated, damaged (with the position in the packed file) or unpacks beyond the limits.
     """
-    raw = _open_raw(path)
+    raw = open_raw(path)
     suffix = next((suffix for suffix in MAGIC if without_query(path).endswith(suffix)), None)
     head = raw.read(512)
     raw.seek(0)
@@ -70,17 +70,22 @@ def open_slice(path: str, start: int, stop: int, *, limits: Limits = DEFAULT_LIM
     Raises:
         InputError: as `open_input`; also if the last stream does not end at `stop`.
     """
-    part = cast(BinaryIO, io.BufferedReader(_Slice(_open_raw(path), start, stop), _PACKED_CHUNK))
+    part = cast(BinaryIO, io.BufferedReader(_Slice(open_raw(path), start, stop), _PACKED_CHUNK))
     return unpacked(part, ".bz2", name=path, limits=limits, start=start)
 
 
 def size_of(path: str) -> int:
     """Bytes of a file as it lies, packed or not."""
-    with _open_raw(path) as raw:
+    with open_raw(path) as raw:
         return raw.seek(0, io.SEEK_END)
 
 
-def _open_raw(path: str) -> io.BufferedReader:
+def open_raw(path: str) -> io.BufferedReader:
+    """Open a file of any fsspec file system without unpacking it.
+
+    Raises:
+        InputError: there is no such file, or it cannot be opened.
+    """
     try:
         # A remote file of fsspec reads lines of any length only.
         if is_remote(path):

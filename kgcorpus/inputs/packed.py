@@ -140,7 +140,8 @@ class _Decompressed(io.RawIOBase):
         except (OSError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError) as fault:
             raise self._refusal(fault) from fault
         self._given += len(self._ready)
-        self._refuse_bomb()
+        where = f"{self.name}, byte {self._position}"
+        require_plausible_ratio(self._given, self._position - self._start, limits=self._limits, where=where)
         return True
 
     def _read(self) -> bytes:
@@ -167,17 +168,31 @@ class _Decompressed(io.RawIOBase):
                 where=where,
                 mend="Pack it again with xz -9 or zstd --long=27",
             )
-        mend = "Fetch the file again and compare its checksum"
-        return InputError("the compressed data is damaged", where=where, mend=mend)
+        return damaged(where)
 
-    def _refuse_bomb(self) -> None:
-        allowed = self._limits.decompression_ratio * (self._position - self._start)
-        if self._given > max(_FREE_BYTES, allowed):
-            raise InputError(
-                f"unpacks to more than {self._limits.decompression_ratio} times its size",
-                where=f"{self.name}, byte {self._position}",
-                mend="If you trust the file, raise limits.decompression_ratio",
-            )
+
+def damaged(where: str) -> InputError:
+    """The error for packed data that cannot be unpacked."""
+    mend = "Fetch the file again and compare its checksum"
+    return InputError("the compressed data is damaged", where=where, mend=mend)
+
+
+def require_plausible_ratio(given: int, packed: int, *, limits: Limits, where: str) -> None:
+    """Refuse data that unpack to more than the limit allows, past the first 64 MiB.
+
+    Args:
+        given: bytes unpacked so far.
+        packed: bytes that they were unpacked from.
+
+    Raises:
+        InputError: they do.
+    """
+    if given > max(_FREE_BYTES, limits.decompression_ratio * packed):
+        raise InputError(
+            f"unpacks to more than {limits.decompression_ratio} times its size",
+            where=where,
+            mend="If you trust the file, raise limits.decompression_ratio",
+        )
 
 
 def unpacked(raw: BinaryIO, suffix: str, *, name: str, limits: Limits, start: int = 0) -> io.BufferedReader:
