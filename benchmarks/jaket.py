@@ -32,6 +32,7 @@ from trainer.jaket.entities import Entities
 from trainer.jaket.graph import Graph, group_edges
 from trainer.jaket.memory import EntityMemory, encode, pack_descriptions, sweep_interval
 from trainer.jaket.model import JaketModel
+from trainer.jaket.objective import JaketLoss
 from trainer.jaket.sampling import sample_hops
 from trainer.jaket.scoring import hops_of
 from trainer.jaket.tasks import Tasks
@@ -39,7 +40,6 @@ from trainer.jaket.text import draw_removed, link, prepare
 from trainer.masking import Vocabulary
 from trainer.models import PackedMaskedLM
 from trainer.objectives import Batch
-from trainer.objectives.jaket import JaketLoss
 from trainer.shards import MentionRecord
 
 RESULTS = Path(__file__).parent / "results"

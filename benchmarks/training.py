@@ -157,7 +157,8 @@ def make_records(folder: Path, case: Case, *, records: int) -> list[list[int]]:
 
 
 def settings(folder: Path, case: Case, steps: int, *, compiled: bool = False) -> Any:
-    from trainer.config import KmlmConfig, TrainingConfig
+    from trainer.config import TrainingConfig
+    from trainer.kmlm.config import KmlmConfig
 
     return TrainingConfig(
         base_model=str(folder / "base"),
@@ -175,7 +176,7 @@ def settings(folder: Path, case: Case, steps: int, *, compiled: bool = False) ->
 
 
 def objective(folder: Path, case: Case, tokenizer: Any, steps: int) -> Any:
-    from trainer.objectives.kmlm import Kmlm
+    from trainer.kmlm.objective import Kmlm
 
     files = {"plain": [folder / "train-00000-of-00001.parquet"]}
     return Kmlm(settings(folder, case, steps), files=files, tokenizer=tokenizer)

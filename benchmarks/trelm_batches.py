@@ -24,10 +24,10 @@ from kgcorpus.contracts.store import write_text
 from kgcorpus.tokens import ensure_tokens
 from trainer.config import ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
 from trainer.objectives import Batch
-from trainer.objectives.trelm import Trelm
 from trainer.tokenizer import make_tokenizer
 from trainer.trelm.facts import Graph, open_graph
 from trainer.trelm.negatives import Asked
+from trainer.trelm.objective import Trelm
 
 _ROUNDS, _STEPS, _RECORDS, _K = 3, 12, 128, 64
 

@@ -21,9 +21,10 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tables import table
 from kgcorpus.corpus import Corpus
 from kgcorpus.tokens import ensure_tokens
-from trainer.config import STREAM_TABLES
 from trainer.jaket.text import blot, draw_removed, link
-from trainer.masking import Masked, Vocabulary, mask_cycles, mask_share
+from trainer.kmlm.config import STREAM_TABLES
+from trainer.kmlm.masking import mask_cycles
+from trainer.masking import Masked, Vocabulary, mask_share
 from trainer.shards import MentionRecord, Record, ShardStream
 from trainer.trelm.targets import Target, TargetChooser
 

@@ -11,7 +11,8 @@ from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_corpora
 from proofs.grid import Cell
 from proofs.world import Size, World
-from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.kmlm.config import KmlmConfig
 
 
 @dataclass(frozen=True)

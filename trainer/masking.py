@@ -1,4 +1,4 @@
-"""KMLM's masks (arXiv 2111.10962, section 3.2). Every draw is keyed by (seed, stream, epoch, record)."""
+"""Masks a share of the tokens, 80/10/10 as in BERT. Every draw is keyed by (seed, stream, epoch, record)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.draws import Draw, hash64, mix64_array
+from kgcorpus.contracts.draws import hash64, mix64_array
 from trainer.shards import MentionRecord, Record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 T = TypeVar("T", bound=np.generic)
-HEAD, RELATION, TAIL = 1, 2, 3
-# Where a mention stands: sentence * _SLOTS + slot.
-_SLOTS = 4
 
 
 @dataclass(frozen=True)
@@ -83,15 +80,16 @@ def mask_share(
         share: each token's chance.
         stream: names the draws.
     """
-    labels = _join([record.ids for record in records], np.int32)
+    labels = concatenated([record.ids for record in records], np.int32)
     sizes = [len(record.ids) for record in records]
     keys = [hash64(seed, "mask", stream, record.epoch, record.id) for record in records]
     # Three draws a token, counted from its record's key.
-    counters = _join([np.arange(size, dtype=np.uint64) for size in sizes], np.uint64) * np.uint64(3)
+    counters = concatenated([np.arange(size, dtype=np.uint64) for size in sizes], np.uint64) * np.uint64(3)
     counters += np.repeat(np.array(keys, np.uint64), sizes)
     candidates = ~vocabulary.special[labels]
     if slots_only:
-        candidates &= _join([record.slot for record in records if isinstance(record, Record)], np.int8) > 0
+        slots = [record.slot for record in records if isinstance(record, Record)]
+        candidates &= concatenated(slots, np.int8) > 0
     predicted = candidates & (_uniform(counters) < share)
     fate = _uniform(counters + np.uint64(1))
     other = vocabulary.ordinary[
@@ -102,41 +100,8 @@ def mask_share(
     return Masked(ids, labels, predicted)
 
 
-def mask_cycles(records: Sequence[Record], vocabulary: Vocabulary, *, seed: int, stream: str) -> Masked:
-    """Hide whole relations and entities of a cycle; the rest of it tells what they are."""
-    labels = _join([record.ids for record in records], np.int32)
-    slot = _join([record.slot for record in records], np.int8).astype(np.int64)
-    sentence = _join([record.sentence for record in records], np.int16).astype(np.int64)
-    owner = np.repeat(np.arange(len(records)), [len(record.ids) for record in records])
-    place = np.where(slot > 0, sentence * _SLOTS + slot, 0)
-    present = np.zeros((len(records), int(place.max(initial=0)) + 1), bool)
-    present[owner, place] = True
-    hidden = np.zeros_like(present)
-    for i, record in enumerate(records):
-        draw = Draw(seed, "mask", stream, record.epoch, record.id)
-        hidden[i, _hide(record.kind, np.flatnonzero(present[i]).tolist(), draw)] = True
-    masked = hidden[owner, place]
-    ids = np.where(masked, np.int32(vocabulary.mask), labels)
-    return Masked(ids, labels, masked & ~vocabulary.special[labels])
-
-
-def _hide(kind: str, places: list[int], draw: Draw) -> list[int]:
-    """Which mentions of a record to hide.
-
-    Of three sentences: one relation. Of five: with chance .8 one relation and one or two of the entity
-    mentions, else both entities of one sentence, whose relation stays.
-    """
-    relations = [place for place in places if place % _SLOTS == RELATION]
-    entities = [place for place in places if place % _SLOTS in (HEAD, TAIL)]
-    if kind != "cycle4":
-        return draw.sample(relations, 1)
-    if draw.uniform() < 0.8:
-        return draw.sample(relations, 1) + draw.sample(entities, 1 + draw.below(2))
-    sentences = draw.sample(sorted({place // _SLOTS for place in entities}), 1)
-    return [place for place in entities if place // _SLOTS in sentences]
-
-
-def _join(parts: Sequence[NDArray[Any]], dtype: type[T]) -> NDArray[T]:
+def concatenated(parts: Sequence[NDArray[Any]], dtype: type[T]) -> NDArray[T]:
+    """One array of the parts; an empty one of `dtype` for no part."""
     return np.concatenate([np.empty(0, dtype), *parts], dtype=dtype)
 
 

@@ -19,8 +19,9 @@ from kgcorpus.importance.pretrained import without_progress_bars
 from kgcorpus.mirror import borrowed, copy_from, remember_origin
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim, claim_file, refuse_foreign
-from trainer.config import STREAM_TABLES, TRANSE_TABLES, TrainingConfig
+from trainer.config import TRANSE_TABLES, TrainingConfig
 from trainer.digests import digest_of_folder, digest_of_model
+from trainer.kmlm.config import STREAM_TABLES
 from trainer.pretrained import load_tokenizer
 from trainer.stopping import end_early
 
@@ -185,7 +186,7 @@ def _kmlm(
     tokenizer: "PreTrainedTokenizerFast",
     accelerator: "Accelerator",
 ) -> "Objective":
-    from trainer.objectives.kmlm import Kmlm
+    from trainer.kmlm.objective import Kmlm
 
     mask, backend = str(tokenizer.mask_token), tokenizer.backend_tokenizer
     files: dict[str, list[Path]] = {}
@@ -208,7 +209,7 @@ def _jaket(
     tokenizer: "PreTrainedTokenizerFast",
     accelerator: "Accelerator",
 ) -> "Objective":
-    from trainer.objectives.jaket import build
+    from trainer.jaket.objective import build
 
     return build(config, corpus, tokenizer, accelerator)
 
@@ -227,7 +228,7 @@ def _trelm(
     tokenizer: "PreTrainedTokenizerFast",
     accelerator: "Accelerator",
 ) -> "Objective":
-    from trainer.objectives.trelm import build
+    from trainer.trelm.objective import build
 
     return build(config, corpus, out, tokenizer, accelerator)
 

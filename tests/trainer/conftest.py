@@ -2,7 +2,7 @@ import pytest
 
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.toy import rows_of, write_corpus
-from trainer.config import STREAM_TABLES
+from trainer.kmlm.config import STREAM_TABLES
 from trainer.tokenizer import make_tokenizer
 
 ROWS = 400

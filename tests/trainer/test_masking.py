@@ -4,7 +4,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from trainer.masking import Vocabulary, mask_cycles, mask_share
+from trainer.kmlm.masking import mask_cycles
+from trainer.masking import Vocabulary, mask_share
 from trainer.shards import Record
 
 CLS, SEP, MASK, PAD, SIZE = 0, 1, 2, 3, 1000

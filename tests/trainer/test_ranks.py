@@ -17,7 +17,8 @@ import logging, os, sys, time
 from datetime import timedelta
 import torch.distributed
 import kgcorpus.tokens as tokens
-from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.kmlm.config import KmlmConfig
 from trainer.run import train
 
 tokenize_shard = tokens._tokenize_shard

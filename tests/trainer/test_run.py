@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-import trainer.objectives.kmlm as kmlm
+import trainer.kmlm.objective as kmlm
 from kgcorpus.contracts.errors import InputError, KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import folder_lock
 from tests.trainer.toy import damage_pages, rows_of, write_corpus
-from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.kmlm.config import KmlmConfig
 from trainer.metrics import Metrics, read_metrics
 from trainer.run import train
 

@@ -9,8 +9,8 @@ from torch.nn.functional import gelu, layer_norm
 from tests.trainer.jaket.test_gat import equation
 from trainer.config import JaketConfig, ModelConfig, TrainingConfig
 from trainer.jaket.gat import HopTensors
+from trainer.jaket.objective import Jaket
 from trainer.loop import gradients
-from trainer.objectives.jaket import Jaket
 
 CONFIG = TrainingConfig(
     model=ModelConfig(hidden=16, layers=3, heads=2, vocab_size=400, dropout=0.0),

@@ -9,9 +9,9 @@ from accelerate import Accelerator
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.trelm.world import LABELS, passages_of, write_vectors, write_world
 from trainer.config import MemoryConfig, ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
-from trainer.objectives.trelm import Trelm
 from trainer.tokenizer import make_tokenizer
 from trainer.trelm.facts import open_graph
+from trainer.trelm.objective import Trelm
 
 SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=340)
 WORDS = MemoryConfig(word_quantiles=(0.0, 0.8))

@@ -18,7 +18,7 @@ from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.splits import split_of_pair
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.tokens import LINK
-from trainer.masking import RELATION
+from trainer.kmlm.masking import RELATION
 
 # Rows of the reasoning shards -> their token rows.
 Tokenize = Callable[[pa.RecordBatch], list[dict[str, Any]]]

@@ -24,7 +24,7 @@ from trainer.evaluate.builds.xlr_questions import (
 )
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.probe.masked import log_probabilities
-from trainer.masking import RELATION
+from trainer.kmlm.masking import RELATION
 from trainer.models import PackedMaskedLM, open_lm
 
 if TYPE_CHECKING:

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from trainer.ahead import Ahead
-from trainer.config import STREAM_TABLES, TrainingConfig
-from trainer.masking import Masked, Vocabulary, mask_cycles, mask_share
+from trainer.config import TrainingConfig
+from trainer.kmlm.config import STREAM_TABLES
+from trainer.kmlm.masking import mask_cycles
+from trainer.masking import Masked, Vocabulary, mask_share
 from trainer.models import PackedMaskedLM, load_lm
 from trainer.objectives import Batch, Objective
 from trainer.packing import pack

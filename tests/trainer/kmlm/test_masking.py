@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.trainer.test_kmlm import config_of
-from trainer.config import KmlmConfig
-from trainer.objectives.kmlm import Kmlm
+from tests.trainer.kmlm.test_objective import config_of
+from trainer.kmlm.config import KmlmConfig
+from trainer.kmlm.objective import Kmlm
 
 STEPS = 40
 

@@ -17,8 +17,8 @@ from tests.trainer.trelm.world import write_vectors
 from trainer.config import TrainingConfig
 from trainer.loop import gradients
 from trainer.metrics import read_metrics
-from trainer.objectives.trelm import Trelm
 from trainer.run import train
+from trainer.trelm.objective import Trelm
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
 from trainer.config import JaketConfig, ModelConfig, TrainingConfig
 from trainer.jaket.model import JaketModel
+from trainer.jaket.objective import Jaket
 from trainer.loop import gradients
 from trainer.metrics import read_metrics
-from trainer.objectives.jaket import Jaket
 from trainer.run import train
 from trainer.tokenizer import make_tokenizer
 

@@ -9,10 +9,11 @@ from transformers import BertConfig, BertForMaskedLM, RobertaConfig, RobertaForM
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.toy import ENTITIES, RELATIONS, rows_of, sentence_rows, write_corpus
-from trainer.config import KmlmConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.kmlm.config import KmlmConfig
+from trainer.kmlm.objective import Kmlm, MaskedLoss
 from trainer.loop import gradients
 from trainer.models import PackedMaskedLM
-from trainer.objectives.kmlm import Kmlm, MaskedLoss
 
 SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400)
 
