@@ -79,7 +79,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
 def train_ours(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """The command's own path: a corpus, its facts, the run."""
     from trainer.config import TrainingConfig
-    from trainer.kge.train import train_transe
+    from trainer.transe.train import train_transe
 
     facts = _corpus(Path(job["folder"]) / "train.txt", scratch / "corpus")
     options = {name: job[name] for name in ("dim", "negatives", "lr")}
@@ -95,7 +95,7 @@ def _corpus(source: Path, out: Path) -> int:
     import pyarrow.parquet as pq
 
     from kgcorpus.contracts.manifest import File, Manifest, TableEntry
-    from trainer.kge.triples import read_facts
+    from trainer.transe.data import read_facts
 
     out.mkdir()
     table = read_facts(source)
@@ -112,7 +112,7 @@ def train_pykeen(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     from pykeen.pipeline import pipeline
     from pykeen.triples import TriplesFactory
 
-    from trainer.kge.embeddings import Embeddings, write_embeddings
+    from trainer.transe.embeddings import Embeddings, write_embeddings
 
     folder = Path(job["folder"])
     train = TriplesFactory.from_path(folder / "train.txt")
@@ -157,9 +157,9 @@ def _scores(model: Path, folder: Path, part: str) -> dict[str, Any]:
     import numpy as np
     import pyarrow as pa
 
-    from trainer.kge.embeddings import open_embeddings
-    from trainer.kge.evaluate import link_prediction
-    from trainer.kge.triples import places, read_facts
+    from trainer.transe.data import places, read_facts
+    from trainer.transe.embeddings import open_embeddings
+    from trainer.transe.evaluate import link_prediction
 
     embeddings = open_embeddings(model)
     ids = pa.array(embeddings.entity_ids), pa.array(embeddings.relation_ids)

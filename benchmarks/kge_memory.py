@@ -2,7 +2,7 @@
 
 The graph is that of graph_generator.py, in shards as a build writes them. Two processes run in turn: the
 first makes the files of facts and takes one step, the second takes `--steps` more. Prints the peaks of both
-beside the formula of `trainer.kge.train.train_transe`.
+beside the formula of `trainer.transe.train.train_transe`.
 """
 
 import argparse

@@ -19,11 +19,12 @@ from kgcorpus.importance.pretrained import without_progress_bars
 from kgcorpus.mirror import borrowed, copy_from, remember_origin
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.claim import claim, claim_file, refuse_foreign
-from trainer.config import TRANSE_TABLES, TrainingConfig
+from trainer.config import TrainingConfig
 from trainer.digests import digest_of_folder, digest_of_model
 from trainer.kmlm.config import STREAM_TABLES
 from trainer.pretrained import load_tokenizer
 from trainer.stopping import end_early
+from trainer.transe.config import TRANSE_TABLES
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -74,7 +75,7 @@ def train(
         )
     if objective == "transe":
         # No language model: it has its own loop, and needs no tokenizer.
-        from trainer.kge.train import train_transe
+        from trainer.transe.train import train_transe
 
         with folder_lock(out, "run"):
             if is_remote(str(corpus)):

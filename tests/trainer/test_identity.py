@@ -11,8 +11,9 @@ from kgcorpus.contracts.errors import UsageError
 from tests.trainer.toy import rows_of, write_corpus
 from tests.trainer.trelm.made import SMALL, config_of, options_of
 from tests.trainer.trelm.world import triples_of, write_vectors, write_world
-from trainer.config import TrainingConfig, TranseConfig
+from trainer.config import TrainingConfig
 from trainer.run import train
+from trainer.transe.config import TranseConfig
 
 
 def base_config(base):

@@ -18,7 +18,7 @@ from trainer.metrics import read_metrics
 BENCHMARKS = {
     "cycles": "trainer.evaluate.builds.cycles:benchmark",
     "cka": "trainer.evaluate.builds.cka:benchmark",
-    "link-prediction": "trainer.kge.evaluate:benchmark",
+    "link-prediction": "trainer.transe.evaluate:benchmark",
     "xlr": "trainer.evaluate.builds.xlr:evaluate",
     "xlr-zero-shot": "trainer.evaluate.builds.xlr_zero_shot:evaluate",
     "relx": "trainer.evaluate.tuned.relx:evaluate",

@@ -12,7 +12,7 @@ from trainer.trelm.labels import LabelTokens, joined
 from trainer.trelm.targets import Fact
 
 if TYPE_CHECKING:
-    from trainer.kge.embeddings import Embeddings
+    from trainer.transe.embeddings import Embeddings
 
 
 class Knowledge(Protocol):

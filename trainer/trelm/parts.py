@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from trainer.config import TrelmConfig
-from trainer.kge.embeddings import open_embeddings
 from trainer.masking import Vocabulary
 from trainer.models import PackedMaskedLM
+from trainer.transe.embeddings import open_embeddings
 from trainer.trelm.batches import Packer
 from trainer.trelm.examples import ExampleMaker, Slots
 from trainer.trelm.facts import Graph

@@ -8,7 +8,7 @@ from trainer.checkpoint import write_model
 from trainer.claim import claim_file
 from trainer.config import TrainingConfig
 from trainer.digests import digest_of_file, digest_of_folder
-from trainer.kge.embeddings import open_embeddings, write_embeddings
+from trainer.transe.embeddings import open_embeddings, write_embeddings
 from trainer.trelm.facts import Graph
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def embeddings_of(config: TrainingConfig, corpus: Path, out: Path, *, claims: bo
     if config.trelm.provider == "shared":
         return None
     if config.trelm.kge is None:
-        from trainer.kge.train import train_transe
+        from trainer.transe.train import train_transe
 
         folder = train_transe(corpus, out / "kge", config)
     else:
@@ -68,7 +68,7 @@ def _named(source: Path, out: Path, *, claims: bool) -> Path:
     for folder in (source / "model", source):
         if (folder / "embeddings.json").exists():
             return folder
-    from trainer.kge.foreign import layout_of, read_foreign
+    from trainer.transe.foreign import layout_of, read_foreign
 
     target = out / "kge" / "model"
     layout_of(source)

@@ -10,7 +10,7 @@ from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.probe.mlama_files import read_languages
 from trainer.evaluate.probe.xfactr import _prompts
 from trainer.evaluate.tuned import fewrel_relations, glue, ner, open_entity, pairs, pos, qa, relx, tacred
-from trainer.kge.triples import read_facts
+from trainer.transe.data import read_facts
 
 NUL, DEEP = b"Ada O\nU\0lm O\n\n", b"[" * 100_000
 BROKEN = (b"\xff", b"", b'[{"token": ["a"', b"[1]", b'{"data": 1}', b'["\\ud800"]')

@@ -13,7 +13,7 @@ from trainer.evaluate.jaket.metaqa_questions import read_knowledge
 from trainer.evaluate.probe.mlama_files import read_languages
 from trainer.evaluate.tuned import glue, ner, open_entity, pairs
 from trainer.evaluate.tuned.fewrel_relations import read_sentences
-from trainer.kge.triples import read_facts
+from trainer.transe.data import read_facts
 
 
 def write(path, text, encoding="utf-8"):

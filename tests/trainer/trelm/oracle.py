@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tests.trainer.trelm.world import LABELS
-from trainer.kge.embeddings import open_embeddings
+from trainer.transe.embeddings import open_embeddings
 
 # Of the runs that the oracle repeats.
 STEPS, RECORDS, GAMMA, WINDOW, LAMBDA, BETA = 10, 12, 0.3, 3, 0.6, 3.0

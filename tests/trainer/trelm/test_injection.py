@@ -4,7 +4,7 @@ import torch
 
 from kgcorpus.contracts.errors import InputError
 from tests.trainer.trelm.world import LABELS, RELATIONS
-from trainer.kge.embeddings import open_embeddings
+from trainer.transe.embeddings import open_embeddings
 from trainer.trelm.injection import GraphKnowledge, Injection, LabelKnowledge, signs, vectors
 
 TAIL = {"r": "P19", "other": "Q201", "direction": "tail", "label": "Newport"}

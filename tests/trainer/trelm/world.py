@@ -13,7 +13,7 @@ from kgcorpus.contracts.manifest import File, Manifest, TableEntry
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.trelm import facts_of
-from trainer.kge.embeddings import Embeddings, write_embeddings
+from trainer.transe.embeddings import Embeddings, write_embeddings
 
 PEOPLE = {
     f"Q{i}": f"{a} {b}"

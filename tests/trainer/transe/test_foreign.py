@@ -14,8 +14,8 @@ import torch
 
 from kgcorpus.contracts.errors import InputError
 from tests.trainer.trelm.world import LABELS, RELATIONS, write_world
-from trainer.kge.embeddings import open_embeddings
-from trainer.kge.foreign import read_foreign
+from trainer.transe.embeddings import open_embeddings
+from trainer.transe.foreign import read_foreign
 
 # An entity of the corpus is missing, and one of another corpus is there; rows are in an order of their own.
 ENTITIES = [*(qid for qid in sorted(LABELS, reverse=True) if qid != "Q100"), "Q999"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.kge.embeddings import Embeddings, open_embeddings
-from trainer.kge.triples import places, read_facts
+from trainer.transe.data import places, read_facts
+from trainer.transe.embeddings import Embeddings, open_embeddings
 
 _QUERIES = 256
 # A matrix product would lose the digits that tell near entities apart.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config import TranseConfig
-from trainer.kge.batches import Batches
-from trainer.kge.transe import Batch, TransE
+from trainer.transe.config import TranseConfig
+from trainer.transe.data import Batches
+from trainer.transe.model import Batch, TransE
 
 
 def make(config: TranseConfig, *, entities: int = 12, relations: int = 3) -> TransE:

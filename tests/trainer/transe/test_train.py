@@ -14,9 +14,9 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from tests.trainer.toy import write_corpus
 from trainer.config import TrainingConfig
-from trainer.kge.embeddings import open_embeddings
-from trainer.kge.evaluate import evaluate
-from trainer.kge.train import train_transe
+from trainer.transe.embeddings import open_embeddings
+from trainer.transe.evaluate import evaluate
+from trainer.transe.train import train_transe
 
 PEOPLE, CITIES, COUNTRIES = 120, 12, 4
 ENTITIES = PEOPLE + CITIES + COUNTRIES

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.kge.embeddings import Embeddings
-from trainer.kge.evaluate import link_prediction
+from trainer.transe.embeddings import Embeddings
+from trainer.transe.evaluate import link_prediction
 
 
 def naive_ranks(embeddings: Embeddings, facts, known, norm: int) -> list[float]:

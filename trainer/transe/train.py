@@ -11,16 +11,16 @@ from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from trainer.checkpoint import Checkpoints, settle, write_model
 from trainer.claim import claim
-from trainer.config import TRANSE_TABLES, TrainingConfig
+from trainer.config import TrainingConfig
 from trainer.determinism import deterministic_on_cpu
 from trainer.digests import digest_of_file
-from trainer.kge.batches import Batches
-from trainer.kge.embeddings import open_embeddings
-from trainer.kge.transe import TransE
-from trainer.kge.triples import Triples, ensure_triples
 from trainer.metrics import Metrics
 from trainer.progress import progress
 from trainer.stopping import end_early, stop_requests
+from trainer.transe.config import TRANSE_TABLES
+from trainer.transe.data import Batches, Triples, ensure_triples
+from trainer.transe.embeddings import open_embeddings
+from trainer.transe.model import TransE
 
 
 @deterministic_on_cpu()
@@ -40,7 +40,7 @@ def train_transe(
         max_steps: end at exactly this step instead of `transe.steps`.
 
     Returns:
-        RUN/model, which `trainer.kge.embeddings.open_embeddings` opens.
+        RUN/model, which `trainer.transe.embeddings.open_embeddings` opens.
 
     Raises:
         UsageError: the folder holds another run.

@@ -2,7 +2,7 @@
 
 PyKEEN, OpenKE and GraphVite are read as they save; the first file of a layout that is found names it. Nothing
 is unpickled: state dicts go through `torch.load(weights_only=True)`, GraphVite's pickle through a reader that
-knows arrays and dictionaries alone (`trainer.kge.graphvite`).
+knows arrays and dictionaries alone (`trainer.transe.graphvite`).
 """
 
 import gzip
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
 from trainer.arrays import open_array
-from trainer.kge.embeddings import Embeddings
-from trainer.kge.graphvite import read_graphvite
+from trainer.transe.embeddings import Embeddings
+from trainer.transe.graphvite import read_graphvite
 
 _HINT = "See the layouts of PyKEEN, OpenKE and GraphVite in docs/training.md"
 # Where PyKEEN's models keep their tables, in its newer and older versions.

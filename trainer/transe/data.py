@@ -1,4 +1,4 @@
-"""The facts that are trained on: dense ids, in files that are mapped into memory."""
+"""TransE's facts as dense ids in memory-mapped files, and the batches of facts and negatives."""
 
 import json
 import logging
@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.digests import seal, sealed_files
+from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.manifest import load_manifest
@@ -19,7 +21,8 @@ from kgcorpus.contracts.shards import read_shard
 from trainer.arrays import open_array
 from trainer.checkpoint import write_folder
 from trainer.evaluate.files import text_lines
-from trainer.kge.embeddings import read_ids, write_ids
+from trainer.transe.embeddings import read_ids, write_ids
+from trainer.transe.model import Batch
 
 _log = logging.getLogger(__name__)
 _ENDS = ("h", "t")
@@ -185,3 +188,48 @@ def _write(folder: Path, triples: Triples) -> None:
     write_ids(folder / "relations.txt", triples.relations)
     (folder / "left_out.json").write_text(json.dumps(triples.left_out), encoding="utf-8")
     seal(folder, ("facts.npy", "entities.txt", "relations.txt", "left_out.json"))
+
+
+class Batches:
+    """Facts in a new order every epoch, and negatives drawn anew every step, uniformly over the entities.
+
+    An epoch's order takes 8 bytes a fact, and 16 more while it is drawn.
+
+    Args:
+        facts: [T, 3] head, relation and tail; may be mapped from a file.
+        entities: how many there are.
+        size: facts of a step; the last one of an epoch has the rest.
+        negatives: heads, and as many tails, of a step.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self, facts: NDArray[np.int32], *, entities: int, size: int, negatives: int, seed: int
+    ) -> None:
+        self._facts, self._entities, self._size, self._negatives = facts, entities, size, negatives
+        self._seed = seed
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    @property
+    def an_epoch(self) -> int:
+        """Steps of an epoch."""
+        return -(-len(self._facts) // self._size)
+
+    def at(self, step: int, device: torch.device) -> Batch:
+        """What the step after `step` steps reads."""
+        epoch, place = divmod(step, self.an_epoch)
+        if epoch != self._epoch:
+            salt = np.uint64(hash64(self._seed, "transe-order", epoch))
+            keys = mix64_array(np.arange(len(self._facts), dtype=np.uint64) ^ salt)
+            self._epoch, self._order = epoch, np.argsort(keys, kind="stable")
+        facts = self._facts[self._order[place * self._size : (place + 1) * self._size]].astype(np.int64)
+        others = self._draw(step)
+        columns = (*facts.T, others[: self._negatives], others[self._negatives :])
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(column)).to(device) for column in columns))
+
+    def _draw(self, step: int) -> NDArray[np.int64]:
+        salt = np.uint64(hash64(self._seed, "transe-negatives", step))
+        bits = mix64_array(np.arange(2 * self._negatives, dtype=np.uint64) ^ salt)
+        # The upper half of the bits, scaled: entities are fewer than 2^32.
+        drawn: NDArray[np.uint64] = (bits >> np.uint64(32)) * np.uint64(self._entities) >> np.uint64(32)
+        return drawn.astype(np.int64)

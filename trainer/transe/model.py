@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from kgcorpus.contracts.draws import hash64
 from trainer.arrays import open_array
-from trainer.config import TranseConfig
-from trainer.kge.embeddings import Embeddings, write_embeddings
+from trainer.transe.config import TranseConfig
+from trainer.transe.embeddings import Embeddings, write_embeddings
 
 
 @dataclass(frozen=True)

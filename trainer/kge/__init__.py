@@ -1,1 +1,0 @@
-"""Embeddings of a knowledge graph: TransE on the corpus's triples."""
