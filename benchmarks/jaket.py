@@ -27,15 +27,13 @@ from graph_generator import RELATIONS, Generator
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import mix64_array
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
-from trainer.jaket.graph import Graph, group_edges
+from trainer.jaket.graph import Graph, group_edges, sample_hops
 from trainer.jaket.memory import EntityMemory, encode, pack_descriptions, sweep_interval
 from trainer.jaket.model import JaketModel
 from trainer.jaket.objective import JaketLoss
-from trainer.jaket.sampling import sample_hops
-from trainer.jaket.scoring import hops_of
-from trainer.jaket.tasks import Tasks
+from trainer.jaket.tasks import Tasks, hops_of
 from trainer.jaket.text import draw_removed, link, prepare
 from trainer.masking import Vocabulary
 from trainer.models import PackedMaskedLM

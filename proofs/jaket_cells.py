@@ -10,7 +10,8 @@ from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_build
 from proofs.grid import Cell
 from proofs.jaket_world import Size, World
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.jaket.config import JaketConfig
 
 # Neighbours a node and hop.
 ARMS = {"joint": 10, "no graph": 0}
@@ -96,7 +97,7 @@ def run_cell(cell: Cell, corpus: Path, out: Path, training: Training) -> None:
         out: the cells' folder.
         training: what every cell has in common.
     """
-    from trainer.evaluate.jaket.memory import answers
+    from trainer.jaket.evaluate.memory import answers
     from trainer.metrics import read_metrics
     from trainer.run import train
 

@@ -20,14 +20,12 @@ from kgcorpus.contracts.remote import given_path
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.report.terminal import say
 from trainer.checkpoint import write_model
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, open_jaket
-from trainer.jaket.passages import read_passages
-from trainer.jaket.scoring import score
-from trainer.jaket.tasks import Tasks
-from trainer.jaket.text import link, prepare
+from trainer.jaket.tasks import Tasks, score
+from trainer.jaket.text import link, prepare, read_passages
 from trainer.masking import Vocabulary
 
 _PER_FORWARD = 32

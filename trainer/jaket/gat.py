@@ -12,7 +12,7 @@ _SLOPE = 0.2
 
 
 class HopTensors(NamedTuple):
-    """`trainer.jaket.sampling.Hop` as tensors."""
+    """`trainer.jaket.graph.Hop` as tensors."""
 
     own: Tensor
     neighbours: Tensor

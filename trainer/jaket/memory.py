@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
 from trainer.jaket.model import JaketModel
 from trainer.packing import Packed, pack

@@ -24,7 +24,7 @@ from trainer.pretrained import load_model, load_tokenizer, not_loaded
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from trainer.config import JaketConfig
+    from trainer.jaket.config import JaketConfig
 
 # Beside the model's own: the memory, and LM1's weights as they were before training.
 MEMORY, FIRST_LOWER = "memory.safetensors", "lm1_before_training.safetensors"
@@ -37,7 +37,7 @@ class JaketModelConfig(PretrainedConfig):
         lm: the configuration of the BERT, RoBERTa or XLM-R, as a dictionary with its `model_type`.
         split_layer: how many of its layers are LM1.
         gat_layers, gat_heads, neighbours, directions: of the knowledge module, as in
-            `trainer.config.JaketConfig`.
+            `trainer.jaket.config.JaketConfig`.
         trained_relations: whether relations have embeddings of their own; else they are zeros.
         scaled_entity_scores: whether a mention's scores are divided by the root of the hidden size.
         description_length: tokens of a description, special tokens left out.

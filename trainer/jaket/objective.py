@@ -20,8 +20,7 @@ from trainer.config import TrainingConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import EntityMemory
 from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel
-from trainer.jaket.scoring import score
-from trainer.jaket.tasks import TERMS, Tasks
+from trainer.jaket.tasks import TERMS, Tasks, score
 from trainer.jaket.text import draw_removed, link, prepare
 from trainer.masking import Vocabulary
 from trainer.models import load_lm

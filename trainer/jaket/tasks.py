@@ -1,17 +1,20 @@
-"""JAKET's four tasks (arXiv 2010.00796, section 3.6) as arrays: category, relation, token and entity."""
+"""JAKET's four tasks (arXiv 2010.00796, section 3.6): category, relation, token and entity; their scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kgcorpus.contracts.draws import mix64_array
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
-from trainer.jaket.graph import Graph
-from trainer.jaket.sampling import sample_hops, sample_neighbours, walk
+from trainer.jaket.gat import HopTensors
+from trainer.jaket.graph import Graph, sample_hops, sample_neighbours, walk
+from trainer.jaket.model import JaketModel
 from trainer.jaket.text import Mentions, Text
 from trainer.objectives import Batch
 
@@ -109,7 +112,7 @@ def neighbourhood(
     Args:
         graph: whose neighbours are sampled.
         wanted: name -> entities, of any shape.
-        layers, count, key, hidden_pairs: of `trainer.jaket.sampling.sample_hops`.
+        layers, count, key, hidden_pairs: of `trainer.jaket.graph.sample_hops`.
 
     Returns:
         `nodes`, the entities whose context embeddings are read; `hop<i>_<field>`; and each wanted array with
@@ -131,3 +134,56 @@ def _first_occurrences(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     first = np.empty(rows.shape, bool)
     np.put_along_axis(first, order, new, axis=1)
     return first
+
+
+class Scores(NamedTuple):
+    """Scores of what is to be told, one matrix a task, in the order of `trainer.jaket.tasks.TERMS`.
+
+    Attributes:
+        category: [entities, categories].
+        relation: [pairs, relations].
+        token: [tokens, vocabulary].
+        entity: [removed mentions, candidates]; -inf where a candidate does not count. The first is right.
+    """
+
+    category: Tensor
+    relation: Tensor
+    token: Tensor
+    entity: Tensor
+
+
+def score(model: JaketModel, memory: Tensor, inputs: Mapping[str, Tensor]) -> Scores:
+    """Scores of a batch.
+
+    Args:
+        model: the model.
+        memory: [entities, d], the context embeddings; no gradient enters them.
+        inputs: of `trainer.jaket.text.prepare` and `trainer.jaket.tasks.neighbourhood`, and `candidates` and
+            `allowed` of `trainer.jaket.tasks.Tasks.candidates`.
+    """
+    states, knowledge = model(
+        inputs["ids"],
+        inputs["segments"],
+        inputs["positions"],
+        context=memory[inputs["nodes"]].float(),
+        hops=hops_of(inputs),
+        places=inputs["places"],
+        entities=inputs["merged"],
+    )
+    flat = states.flatten(0, 1)
+    return Scores(
+        model.category_head(knowledge[inputs["category_of"]]),
+        model.relation_scores(knowledge[inputs["pairs"]]),
+        model.text.logits(flat[inputs["token_places"]]),
+        model.entity_scores(
+            flat[inputs["first_places"]],
+            flat[inputs["last_places"]],
+            memory[inputs["candidates"]].float(),
+        ).masked_fill(~inputs["allowed"], -torch.inf),
+    )
+
+
+def hops_of(inputs: Mapping[str, Tensor]) -> list[HopTensors]:
+    """The hops in the arrays of `trainer.jaket.tasks.neighbourhood`."""
+    layers = sum(name.endswith("_own") for name in inputs)
+    return [HopTensors(*(inputs[f"hop{i}_{name}"] for name in HopTensors._fields)) for i in range(layers)]

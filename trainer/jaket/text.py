@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.tokens import ensure_tokens
 from trainer.masking import Masked, Vocabulary, mask_share
 from trainer.packing import pack
-from trainer.shards import MentionRecord
+from trainer.shards import MentionRecord, ShardStream
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -165,3 +170,21 @@ def _tokens(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[NDArray[
     which = np.repeat(np.arange(len(first)), sizes)
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return first[which] + within, which
+
+
+def read_passages(
+    corpus: Path,
+    tokenizer: "PreTrainedTokenizerFast",
+    *,
+    splits: Sequence[str],
+    length: int,
+    limit: int | None,
+) -> dict[str, list[MentionRecord]]:
+    """split -> passages of `jaket_text`, `limit` at most, cut to `length` tokens; each is read once."""
+    mask = str(tokenizer.mask_token)
+    files = ensure_tokens(corpus, "jaket_text", tokenizer.backend_tokenizer, mask_token=mask, splits=splits)
+    found = {}
+    for split in splits:
+        stream = ShardStream[MentionRecord](files[split], name="jaket-once", seed=0, max_length=length)
+        found[split] = stream.take(min(stream.rows, limit or stream.rows))
+    return found

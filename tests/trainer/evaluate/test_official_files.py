@@ -7,12 +7,12 @@ import pytest
 
 from kgcorpus.contracts.errors import InputError
 from tests.trainer.evaluate.settings import QUICK
-from trainer.evaluate.jaket.fewrel_pair import _parts
-from trainer.evaluate.jaket.metaqa import _parts as parts_of_metaqa
-from trainer.evaluate.jaket.metaqa_questions import read_knowledge
 from trainer.evaluate.probe.mlama_files import read_languages
 from trainer.evaluate.tuned import glue, ner, open_entity, pairs
 from trainer.evaluate.tuned.fewrel_relations import read_sentences
+from trainer.jaket.evaluate.fewrel_pair import _parts
+from trainer.jaket.evaluate.metaqa import _parts as parts_of_metaqa
+from trainer.jaket.evaluate.metaqa_questions import read_knowledge
 from trainer.transe.data import read_facts
 
 

@@ -13,11 +13,11 @@ import yaml
 from kgcorpus.cli import app, run_app
 from tests.options.fields import nested, options_of
 from tests.trainer.evaluate.conftest import WORDS
-from tests.trainer.evaluate.jaket.test_entity_classification import world
-from tests.trainer.evaluate.jaket.test_fewrel_pair import sentences
-from tests.trainer.evaluate.jaket.test_metaqa import write_metaqa
 from tests.trainer.evaluate.probe.test_lama import trex
 from tests.trainer.evaluate.probe.test_xfactr import row
+from tests.trainer.jaket.evaluate.test_entity_classification import world
+from tests.trainer.jaket.evaluate.test_fewrel_pair import sentences
+from tests.trainer.jaket.evaluate.test_metaqa import write_metaqa
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.evaluate.config import EvaluationConfig
@@ -203,7 +203,8 @@ DATA: dict[str, Callable[[Path], Path]] = {
 @pytest.fixture(scope="module")
 def evaluations(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluations:
     from tests.trainer.evaluate.teaching import teach
-    from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+    from trainer.config import ModelConfig, TrainingConfig
+    from trainer.jaket.config import JaketConfig
     from trainer.run import train
 
     folder = tmp_path_factory.mktemp("evaluations")

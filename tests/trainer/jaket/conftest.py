@@ -5,7 +5,8 @@ import torch
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.model import JaketModel
 from trainer.jaket.tasks import Tasks

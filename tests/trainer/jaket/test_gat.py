@@ -6,7 +6,7 @@ import torch
 
 from kgcorpus.contracts.errors import UsageError
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
-from trainer.jaket.sampling import sample_hops
+from trainer.jaket.graph import sample_hops
 
 
 def tensors(hops):

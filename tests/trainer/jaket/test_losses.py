@@ -7,7 +7,8 @@ from accelerate import Accelerator
 from torch.nn.functional import gelu, layer_norm
 
 from tests.trainer.jaket.test_gat import equation
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.gat import HopTensors
 from trainer.jaket.objective import Jaket
 from trainer.loop import gradients

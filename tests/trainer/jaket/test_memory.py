@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.trainer.jaket.toy import jaket_rows
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.memory import EntityMemory, encode, sweep_interval
 
 

@@ -5,10 +5,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertConfig, BertForMaskedLM, RobertaConfig, RobertaForMaskedLM
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, open_jaket
-from trainer.jaket.scoring import score
+from trainer.jaket.tasks import score
 from trainer.jaket.text import link, prepare
 from trainer.models import PackedMaskedLM
 

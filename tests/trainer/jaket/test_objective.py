@@ -14,7 +14,8 @@ from kgcorpus.config import load
 from kgcorpus.contracts.errors import InputError, UsageError
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.model import JaketModel
 from trainer.jaket.objective import Jaket
 from trainer.loop import gradients

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.jaket.toy import edges_of
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.tasks import TERMS
 from trainer.jaket.text import draw_removed, link, prepare
 

@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.jaket.tuning import Task, batches, fine_tune
+from trainer.jaket.evaluate.fine_tuning import Task, batches, fine_tune
 
 
 class Line(Task[torch.Tensor]):

@@ -18,10 +18,16 @@ from torch import Tensor
 
 from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import InputError
-from trainer.config import JaketConfig
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import matching_files
-from trainer.evaluate.jaket.metaqa_questions import (
+from trainer.evaluate.summary import over_seeds, selection
+from trainer.evaluate.tuned.inputs import drawn
+from trainer.jaket.config import JaketConfig
+from trainer.jaket.entities import Entities
+from trainer.jaket.evaluate.adaptation import Memories, memories_of, open_arm
+from trainer.jaket.evaluate.fine_tuning import Held, Task, Tuned, batches, fine_tune
+from trainer.jaket.evaluate.linked_texts import Linked, Reader, link_spans
+from trainer.jaket.evaluate.metaqa_questions import (
     KnowledgeBase,
     Question,
     adjacency,
@@ -30,13 +36,7 @@ from trainer.evaluate.jaket.metaqa_questions import (
     read_knowledge,
     read_questions,
 )
-from trainer.evaluate.jaket.tuning import Held, Task, Tuned, batches, fine_tune
-from trainer.evaluate.summary import over_seeds, selection
-from trainer.evaluate.tuned.inputs import drawn
-from trainer.jaket.adapt import Memories, memories_of, open_arm
-from trainer.jaket.entities import Entities
 from trainer.jaket.graph import Graph, group_edges
-from trainer.jaket.linked import Linked, Reader, link_spans
 from trainer.jaket.model import JaketModel
 
 if TYPE_CHECKING:

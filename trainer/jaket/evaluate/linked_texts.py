@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgcorpus.special_tokens import plain_ids
-from trainer.jaket.adapt import Arm, Memories
+from trainer.jaket.evaluate.adaptation import Arm, Memories
 from trainer.jaket.graph import Graph
 from trainer.jaket.model import JaketModel
-from trainer.jaket.scoring import hops_of
-from trainer.jaket.tasks import neighbourhood
+from trainer.jaket.tasks import hops_of, neighbourhood
 from trainer.packing import pack
 
 if TYPE_CHECKING:
@@ -85,8 +84,8 @@ class Reader(nn.Module):
     """What an arm makes of texts.
 
     Args:
-        jaket: of `trainer.jaket.adapt.open_arm`; trained.
-        memories: of `trainer.jaket.adapt.memories_of`; not trained. None for the arm `lm`.
+        jaket: of `trainer.jaket.evaluate.adaptation.open_arm`; trained.
+        memories: of `trainer.jaket.evaluate.adaptation.memories_of`; not trained. None for the arm `lm`.
         graph: the new one, likewise.
         arm: which. `gnn` reads no text: the mean E^KM of the entities that it mentions stands for it.
         told: what stands for a text: the last state of its opening token; or the mean of those at both ends

@@ -3,8 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trainer.jaket.graph import group_edges
-from trainer.jaket.sampling import keys_of, sample_hops, sample_neighbours, walk
+from trainer.jaket.graph import group_edges, keys_of, sample_hops, sample_neighbours, walk
 
 
 def adjacency(graph, node):

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import Draw, hash64, hash64_rows
 from kgcorpus.contracts.errors import InputError
-from trainer.config import JaketConfig
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.jaket.tuning import Held, Task, Tuned, batches, fine_tune
 from trainer.evaluate.summary import over_seeds, selection
-from trainer.jaket.adapt import memories_of, open_arm, relation_labels, unread
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
-from trainer.jaket.linked import Linked, Reader
+from trainer.jaket.evaluate.adaptation import memories_of, open_arm, relation_labels, unread
+from trainer.jaket.evaluate.fine_tuning import Held, Task, Tuned, batches, fine_tune
+from trainer.jaket.evaluate.linked_texts import Linked, Reader
 
 _DESCRIPTION = 64
 

@@ -4,9 +4,9 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tests.tokenizers import unigram_tokenizer
-from trainer.jaket.adapt import Memories
-from trainer.jaket.linked import Linked, Reader, link_spans
-from trainer.jaket.sampling import keys_of, sample_neighbours
+from trainer.jaket.evaluate.adaptation import Memories
+from trainer.jaket.evaluate.linked_texts import Linked, Reader, link_spans
+from trainer.jaket.graph import keys_of, sample_neighbours
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ from kgcorpus.contracts.errors import InputError
 from tests.trainer.evaluate.tuned.test_formats import unpack
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
-from trainer.evaluate.jaket.metaqa import describe
-from trainer.evaluate.jaket.metaqa_questions import adjacency, reached, read_knowledge, read_questions
-from trainer.jaket.adapt import open_arm
+from trainer.jaket.config import JaketConfig
+from trainer.jaket.evaluate.adaptation import open_arm
+from trainer.jaket.evaluate.metaqa import describe
+from trainer.jaket.evaluate.metaqa_questions import adjacency, reached, read_knowledge, read_questions
 from trainer.run import train
 
 FILMS, PEOPLE = 40, 20

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import InputError, UsageError
-from trainer.config import JaketConfig
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 from trainer.evaluate.files import matching_files, only_file
-from trainer.evaluate.jaket.tuning import Held, Task, Tuned, fine_tune
 from trainer.evaluate.summary import over_seeds, selection
 from trainer.evaluate.tuned.fewrel_relations import Sentence, read_sentences
-from trainer.jaket.adapt import Memories, memories_of, open_arm
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
+from trainer.jaket.evaluate.adaptation import Memories, memories_of, open_arm
+from trainer.jaket.evaluate.fine_tuning import Held, Task, Tuned, fine_tune
+from trainer.jaket.evaluate.linked_texts import Linked, Reader, link_spans
 from trainer.jaket.graph import Graph
-from trainer.jaket.linked import Linked, Reader, link_spans
 from trainer.jaket.model import JaketModel
 
 if TYPE_CHECKING:

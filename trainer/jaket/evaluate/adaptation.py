@@ -16,7 +16,7 @@ from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.special_tokens import plain_ids
-from trainer.config import JaketConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, JaketModelConfig, open_jaket

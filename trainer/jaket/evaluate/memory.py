@@ -20,17 +20,15 @@ from torch import Tensor
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.splits import SPLITS
-from trainer.config import JaketConfig
 from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.config import EvaluationConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.graph import Graph
 from trainer.jaket.memory import encode
 from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel, open_jaket
-from trainer.jaket.passages import read_passages
-from trainer.jaket.scoring import hops_of, score
-from trainer.jaket.tasks import Tasks, neighbourhood
-from trainer.jaket.text import Text, link, prepare
+from trainer.jaket.tasks import Tasks, hops_of, neighbourhood, score
+from trainer.jaket.text import Text, link, prepare, read_passages
 from trainer.masking import Vocabulary
 from trainer.pretrained import read_tensors
 

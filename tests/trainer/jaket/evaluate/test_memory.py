@@ -8,9 +8,10 @@ from safetensors.torch import load_file, save_file
 from kgcorpus.contracts.errors import InputError
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import EvaluationConfig
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.model import FIRST_LOWER, MEMORY, open_jaket
 from trainer.run import train
 

@@ -6,10 +6,11 @@ from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError, UsageError
 from tests.trainer.jaket.toy import jaket_rows, name
 from tests.trainer.toy import write_corpus
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
-from trainer.evaluate.jaket.fewrel_pair import draw_episode, marked_spans, split
+from trainer.jaket.config import JaketConfig
+from trainer.jaket.evaluate.fewrel_pair import draw_episode, marked_spans, split
 from trainer.run import train
 
 ENTITIES = 120

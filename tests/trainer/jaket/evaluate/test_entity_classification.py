@@ -8,12 +8,13 @@ from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError, UsageError
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
-from trainer.config import JaketConfig, ModelConfig, TrainingConfig
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
-from trainer.evaluate.jaket.entity_classification import split
-from trainer.jaket.adapt import memories_of, open_arm, relation_labels
+from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
+from trainer.jaket.evaluate.adaptation import memories_of, open_arm, relation_labels
+from trainer.jaket.evaluate.entity_classification import split
 from trainer.run import train
 
 EVERYONE = np.ones(160, bool)

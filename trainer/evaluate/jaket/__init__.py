@@ -1,1 +1,0 @@
-"""What JAKET is asked about entities and graphs that pre-training has not seen."""

@@ -1,0 +1,1 @@
+"""JAKET's benchmarks: entities and graphs that pretraining has not seen."""
