@@ -28,10 +28,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import RobertaConfig, RobertaForMaskedLM
 
 from trainer.models import PackedMaskedLM
-from trainer.trelm.attribution import attribute
-from trainer.trelm.cka import sampled_log_probability
-from trainer.trelm.routing import RoutedLayers
-from trainer.trelm.selection import Rows, select
+from trainer.trelm.model import sampled_log_probability
+from trainer.trelm.routing.attribution import Rows, attribute, select
+from trainer.trelm.routing.layers import RoutedLayers
 
 RESULTS = Path(__file__).parent / "results"
 SHARE, REROUTE_EVERY, CKA_TOKENS, NEGATIVES = 0.1, 200, 64, 64

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.store import write_text
 from kgcorpus.tokens import ensure_tokens
-from trainer.config import ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.objectives import Batch
 from trainer.tokenizer import make_tokenizer
-from trainer.trelm.facts import Graph, open_graph
+from trainer.trelm.config import RoutingConfig, TrelmConfig
+from trainer.trelm.graph import Graph, open_graph
 from trainer.trelm.negatives import Asked
 from trainer.trelm.objective import Trelm
 

@@ -542,7 +542,7 @@ def explain(
 ) -> None:
     """Show which feed-forward neurons make a model give an answer."""
     from trainer.trelm.explain import explain as run
-    from trainer.trelm.explain_view import save, show
+    from trainer.trelm.explain import save, show
 
     explanation = run(model, sentence, answer=answer, top=top, points=points)
     show(explanation, stdout)

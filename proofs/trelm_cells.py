@@ -13,8 +13,9 @@ import yaml
 from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_build
 from proofs.trelm_world import Fact, Size, World, question
-from trainer.config import MemoryConfig, ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.transe.config import TranseConfig
+from trainer.trelm.config import MemoryConfig, RoutingConfig, TrelmConfig
 
 # New facts alone, or with one known passage to three new ones.
 CORPORA = ("new", "mixed")

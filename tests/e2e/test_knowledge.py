@@ -205,7 +205,7 @@ def test_a_mentions_frequency_tail_and_facts(built: Built, raw: Raw) -> None:
 
 
 def test_hard_negatives_come_from_the_relations_range(built: Built, raw: Raw) -> None:
-    from trainer.trelm.facts import open_graph
+    from trainer.trelm.graph import open_graph
 
     facts = open_graph(built.out, relation_names=False).facts
     entities = facts.entities.to_pylist()

@@ -20,7 +20,7 @@ from kgcorpus.report.visible import UNSAFE
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED = "\x1b]0;pwned\x07\x1b[31mHACK\x9b5m\u202e :ant: [red]"
 # Only numbers and texts of their own.
-MAY_PRINT = {"kgcorpus/report/terminal.py", "trainer/trelm/explain_view.py", "trainer/demo_encoder.py"}
+MAY_PRINT = {"kgcorpus/report/terminal.py", "trainer/trelm/explain.py", "trainer/demo_encoder.py"}
 
 
 def test_one_module_prints() -> None:

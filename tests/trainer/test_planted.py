@@ -14,10 +14,10 @@ from kgcorpus.contracts.model_files import seal
 from tests.trainer.trelm.made import config_of, options_of
 from tests.trainer.trelm.world import write_world
 from trainer.arrays import derived
-from trainer.config import RoutingConfig
 from trainer.evaluate import evaluate
 from trainer.run import train
 from trainer.transe.config import TranseConfig
+from trainer.trelm.config import RoutingConfig
 
 
 class Planted:

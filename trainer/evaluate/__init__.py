@@ -17,7 +17,7 @@ from trainer.metrics import read_metrics
 # Name -> module and function (model, data, config) -> result; imported when asked for: torch is slow to load.
 BENCHMARKS = {
     "cycles": "trainer.evaluate.builds.cycles:benchmark",
-    "cka": "trainer.evaluate.builds.cka:benchmark",
+    "cka": "trainer.trelm.evaluate.cka:benchmark",
     "link-prediction": "trainer.transe.evaluate:benchmark",
     "xlr": "trainer.evaluate.builds.xlr:evaluate",
     "xlr-zero-shot": "trainer.evaluate.builds.xlr_zero_shot:evaluate",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from trainer.objectives import Batch
 from trainer.packing import pack
 from trainer.trelm.examples import Example, Question, Spot
+from trainer.trelm.graph import ranges
 from trainer.trelm.injection import Knowledge, signs
-from trainer.trelm.labels import ranges
 from trainer.trelm.memory import MemoryBank, printed_terms, window
 from trainer.trelm.negatives import NegativeSampler
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from trainer.masking import Vocabulary, mask_share
 from trainer.shards import MentionRecord
-from trainer.trelm.labels import LabelTokens
+from trainer.trelm.graph import LabelTokens
+from trainer.trelm.inventory import WordFinder
 from trainer.trelm.negatives import Asked
 from trainer.trelm.targets import Chosen, Target, TargetChooser
-from trainer.trelm.words import WordFinder
 
 
 @dataclass(frozen=True)

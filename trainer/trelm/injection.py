@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer.trelm.labels import LabelTokens, joined
+from trainer.trelm.graph import LabelTokens, joined
 from trainer.trelm.targets import Fact
 
 if TYPE_CHECKING:

@@ -19,24 +19,23 @@ from trainer.models import load_lm
 from trainer.objectives import Batch, Objective, Prepared
 from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.batches import Pending
+from trainer.trelm.builder import Builder
 from trainer.trelm.examples import Example, Slots
-from trainer.trelm.extras import load_extras, save_extras
-from trainer.trelm.facts import Graph, open_graph
-from trainer.trelm.initial import pretrained_embeddings, tokens_of_words
-from trainer.trelm.inventory import take_inventory
-from trainer.trelm.low_rank import LowRank
-from trainer.trelm.memory import MemoryBank, decayed, memory_weight
+from trainer.trelm.graph import Graph, open_graph
+from trainer.trelm.inventory import WordFinder, take_inventory
+from trainer.trelm.memory import MemoryBank, decayed, memory_weight, pretrained_embeddings, tokens_of_words
 from trainer.trelm.model import TrelmModel, join_seen
-from trainer.trelm.parts import Parts
-from trainer.trelm.router import Routable, Router, resolve_mode
-from trainer.trelm.vectors import embeddings_of, report_missing
-from trainer.trelm.words import WordFinder
+from trainer.trelm.routing.low_rank import LowRank
+from trainer.trelm.routing.router import Routable, Router, resolve_mode
+from trainer.trelm.run_files import embeddings_of, load_extras, report_missing, save_extras
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
+# What the line of a step counts, over all ranks.
+_COUNTED = ("mentions", "without_importance", "selected", "without_fact", "targets", "injected", "cka_tokens")
 
 
 class _Made(NamedTuple):
@@ -96,7 +95,7 @@ class Trelm(Objective):
         self.total_steps = config.steps_of_schedule(self._stream.rows, config.records_per_step)
         packed = load_lm(config, tokenizer, longest=config.max_length)
         hidden = int(packed.lm.config.hidden_size)
-        parts = Parts.of(config.trelm, tokenizer, graph, kge=kge, hidden=hidden, seed=config.seed)
+        builder = Builder.of(config.trelm, tokenizer, graph, kge=kge, hidden=hidden, seed=config.seed)
         finder = WordFinder(tokenizer)
         inventory = take_inventory(
             files,
@@ -114,14 +113,14 @@ class Trelm(Objective):
             if config.trelm.memory.literal:
                 words = tokens_of_words(files, inventory.words, finder)
                 table = packed.table
-                initial = pretrained_embeddings(inventory.entities, words, parts.labels, table=table)
+                initial = pretrained_embeddings(inventory.entities, words, builder.labels, table=table)
             self._memory = MemoryBank(len(slots), hidden, config.trelm.memory, ranks, initial=initial)
             _log.info("memory: %d entities, %d words", len(inventory.entities), len(inventory.words))
-        self._maker = parts.maker(
-            parts.chooser(min_si=inventory.min_si), share=config.trelm.mlm_probability, slots=slots
+        self._maker = builder.maker(
+            builder.chooser(min_si=inventory.min_si), share=config.trelm.mlm_probability, slots=slots
         )
-        self._packer = parts.packer(
-            parts.negatives(inventory.unigrams),
+        self._packer = builder.packer(
+            builder.negatives(inventory.unigrams),
             memory=self._memory,
             length=config.max_length,
             rows=config.rows_per_forward,
@@ -129,7 +128,7 @@ class Trelm(Objective):
         self._collected: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
         self._cpu = time.process_time()
-        self.model = parts.model(packed)
+        self.model = builder.model(packed)
         self._ahead = Ahead(self._make, state=self._stream.state, load_state=self._stream.load_state)
         self._router = self._make_router(routes) if config.trelm.routing.mode != "none" else None
 
@@ -276,10 +275,6 @@ def build(
         world=accelerator.num_processes,
         ranks=accelerator,
     )
-
-
-# What the line of a step counts, over all ranks.
-_COUNTED = ("mentions", "without_importance", "selected", "without_fact", "targets", "injected", "cka_tokens")
 
 
 def _count(examples: Sequence[Example]) -> Counter[str]:

@@ -3,7 +3,7 @@ import pytest
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.trelm.world import LABELS, passages_of, write_vectors, write_world
 from trainer.tokenizer import make_tokenizer
-from trainer.trelm.facts import open_graph
+from trainer.trelm.graph import open_graph
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,10 @@ from accelerate import Accelerator
 
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.trelm.world import LABELS, passages_of, write_vectors, write_world
-from trainer.config import MemoryConfig, ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.tokenizer import make_tokenizer
-from trainer.trelm.facts import open_graph
+from trainer.trelm.config import MemoryConfig, RoutingConfig, TrelmConfig
+from trainer.trelm.graph import open_graph
 from trainer.trelm.objective import Trelm
 
 SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=340)

@@ -70,7 +70,7 @@ def _ids(file):
 
 def test_a_second_start_neither_tokenises_labels_nor_counts_the_records_again(made, monkeypatch):
     first = objective_of(made, config_of())
-    for name in ("trainer.trelm.labels._tokenized", "trainer.trelm.inventory._read"):
+    for name in ("trainer.trelm.graph._tokenized", "trainer.trelm.inventory._read"):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("was made again"))
     assert_equal(objective_of(made, config_of()).next_step(0), first.next_step(0))
     with pytest.raises(pytest.fail.Exception, match="was made again"):

@@ -17,7 +17,7 @@ from tests.trainer.trelm.oracle import (
     path_rows,
     path_scores,
 )
-from trainer.config import MemoryConfig, RoutingConfig
+from trainer.trelm.config import MemoryConfig, RoutingConfig
 
 MEMORY = MemoryConfig(weight=LAMBDA, beta=BETA, gamma=GAMMA, window=WINDOW, word_quantiles=(0.0, 0.8))
 

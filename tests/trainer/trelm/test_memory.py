@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config import MemoryConfig
+from trainer.trelm.config import MemoryConfig
 from trainer.trelm.memory import MemoryBank, memory_weight, window
 
 

@@ -15,7 +15,7 @@ from tests.trainer.trelm.made import (
     tensors_of,
     words_read,
 )
-from trainer.config import MemoryConfig
+from trainer.trelm.config import MemoryConfig
 
 
 @pytest.fixture(scope="module")

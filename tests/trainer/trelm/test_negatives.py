@@ -144,7 +144,7 @@ def test_true_ends_and_ranges_are_those_of_the_triples(graph):
 @pytest.mark.parametrize("count", [1, 2, K, 200])
 def test_the_negatives_are_those_of_a_brute_force_sampler(graph, labels, monkeypatch, count, many, table):
     """Also where every question has many ends, and where a table of truths holds three questions."""
-    monkeypatch.setattr("trainer.trelm.truths._MANY", many)
+    monkeypatch.setattr("trainer.trelm.negatives._MANY", many)
     monkeypatch.setattr("trainer.trelm.negatives._TABLE", table)
     sampler = NegativeSampler(graph.facts, labels, UNIGRAMS, count=count, seed=5)
     oracle = BruteForce(triples_of(), labels.of, UNIGRAMS, count=count, seed=5)
@@ -157,8 +157,8 @@ def test_the_negatives_are_those_of_a_brute_force_sampler(graph, labels, monkeyp
 
 
 def test_counts_of_many_ends_stay_within_their_bytes(graph, labels, monkeypatch):
-    monkeypatch.setattr("trainer.trelm.truths._MANY", 0)
-    monkeypatch.setattr("trainer.trelm.truths._KEPT_BYTES", 400)
+    monkeypatch.setattr("trainer.trelm.negatives._MANY", 0)
+    monkeypatch.setattr("trainer.trelm.negatives._KEPT_BYTES", 400)
     sampler = NegativeSampler(graph.facts, labels, UNIGRAMS, count=K, seed=5)
     sampler.draw(questions(labels), step=0)
     assert 0 < sampler._truths._kept_bytes <= 400

@@ -9,9 +9,9 @@ from transformers import AutoModelForMaskedLM
 
 from kgcorpus.cli import app, run_app
 from tests.trainer.trelm.made import config_of, make, objective_of, options_of
-from trainer.config import RoutingConfig
 from trainer.run import train
-from trainer.trelm.extras import read_options
+from trainer.trelm.config import RoutingConfig
+from trainer.trelm.run_files import read_options
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The parts of the objective that training and evaluation share, put together from the options."""
+"""Builds the objective's components from its options, for training and for evaluation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
-from trainer.config import TrelmConfig
 from trainer.masking import Vocabulary
 from trainer.models import PackedMaskedLM
 from trainer.transe.embeddings import open_embeddings
 from trainer.trelm.batches import Packer
+from trainer.trelm.config import TrelmConfig
 from trainer.trelm.examples import ExampleMaker, Slots
-from trainer.trelm.facts import Graph
+from trainer.trelm.graph import Graph, LabelTokens
 from trainer.trelm.injection import GraphKnowledge, Knowledge, LabelKnowledge
-from trainer.trelm.labels import LabelTokens
 from trainer.trelm.memory import MemoryBank
 from trainer.trelm.model import TrelmModel
 from trainer.trelm.negatives import NegativeSampler
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Builder:
     """What the parts are made of.
 
     Attributes:
@@ -58,7 +57,7 @@ class Parts:
         kge: Path | None,
         hidden: int,
         seed: int,
-    ) -> "Parts":
+    ) -> "Builder":
         """From the options.
 
         Args:

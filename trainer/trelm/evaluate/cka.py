@@ -7,7 +7,7 @@ are scored apart (`seen`).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,25 +15,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.tokens import ensure_tokens
 from trainer.evaluate.bootstrap import compare
-from trainer.evaluate.builds.cka_arms import make_arms
-from trainer.evaluate.builds.cka_guesses import Guesses
-from trainer.evaluate.builds.cka_seen import drawn_in_training
 from trainer.evaluate.config import EvaluationConfig
 from trainer.models import open_lm
 from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.batches import Packer
-from trainer.trelm.examples import Example
-from trainer.trelm.extras import load_extras, read_options
-from trainer.trelm.facts import open_graph
-from trainer.trelm.inventory import take_inventory
+from trainer.trelm.builder import Builder
+from trainer.trelm.evaluate.cka_baselines import Guesses
+from trainer.trelm.examples import Example, Question
+from trainer.trelm.graph import open_graph
+from trainer.trelm.inventory import WordFinder, take_inventory
 from trainer.trelm.model import TrelmModel
 from trainer.trelm.negatives import Asked, NegativeSampler
-from trainer.trelm.parts import Parts
-from trainer.trelm.words import WordFinder
+from trainer.trelm.run_files import load_extras, read_options
+from trainer.trelm.targets import Fact, TargetChooser
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -42,6 +41,7 @@ SPLITS = ("validation", "test")
 _PASSAGES_PER_FORWARD = 32
 # [tokens, 2]: whether each was told from its negatives, and from the whole vocabulary.
 Right = NDArray[np.bool_]
+_PASSAGES_AT_ONCE = 1024
 
 
 def benchmark(model: str, data: str, config: EvaluationConfig) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def evaluate(
     packed, tokenizer = open_lm(folder)
     hidden = int(packed.lm.config.hidden_size)
     graph = open_graph(corpus, relation_names=options.provider == "shared")
-    parts = Parts.of(options, tokenizer, graph, kge=kge, hidden=hidden, seed=seed)
-    trelm = parts.model(packed)
+    builder = Builder.of(options, tokenizer, graph, kge=kge, hidden=hidden, seed=seed)
+    trelm = builder.model(packed)
     load_extras(folder, trelm)
     trelm.eval().to(packed.table.device)
     files = _token_files(corpus, tokenizer)
@@ -94,15 +94,15 @@ def evaluate(
     )
     # Models that were trained on other mentions are asked about the same ones.
     asked = options.model_copy(update={"mentions": "important", "inject": "both"})
-    chooser = replace(parts, options=asked).chooser(min_si=0.0)
+    chooser = replace(builder, options=asked).chooser(min_si=0.0)
     records = _records([file for split in SPLITS for file in files[split]], packed.longest, limit, seed)
-    examples = parts.maker(chooser, share=0.0, slots=None).make(records) if records else []
+    examples = builder.maker(chooser, share=0.0, slots=None).make(records) if records else []
     tokens = _asked(examples)
     if not tokens:
         raise InputError("no held-out passage asks for a fact", where=str(corpus))
-    negatives = parts.negatives(inventory.unigrams)
-    packer = parts.packer(negatives, memory=None, length=packed.longest, rows=_PASSAGES_PER_FORWARD)
-    guesses = Guesses(graph.facts, parts.labels, negatives, inventory.unigrams, count=options.negatives)
+    negatives = builder.negatives(inventory.unigrams)
+    packer = builder.packer(negatives, memory=None, length=packed.longest, rows=_PASSAGES_PER_FORWARD)
+    guesses = Guesses(graph.facts, builder.labels, negatives, inventory.unigrams, count=options.negatives)
     right = {
         name: _score(trelm, packer, negatives, arm, None if options.logq else guesses)
         for name, arm in vars(make_arms(examples, records, chooser, seed=seed)).items()
@@ -110,7 +110,7 @@ def evaluate(
     right["unigram"] = _judge((inventory.unigrams for _ in tokens), tokens, negatives)
     right["relation"] = _judge(map(guesses.counts, tokens), tokens, negatives)
     passages = np.array([example.name for example in examples for _ in _asked([example])])
-    seen = drawn_in_training(tokens, parts, files["train"], length=packed.longest, min_si=inventory.min_si)
+    seen = drawn_in_training(tokens, builder, files["train"], length=packed.longest, min_si=inventory.min_si)
     return {
         "splits": list(SPLITS),
         "passages": len(records),
@@ -213,3 +213,77 @@ def _token_files(corpus: Path, tokenizer: "PreTrainedTokenizerFast") -> dict[str
 
 def _asked(examples: Sequence[Example]) -> list[Asked]:
     return [token for example in examples for question in example.questions for token in question.tokens]
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Passages, parallel in all arms; the last two hold the questions whose entity has several facts.
+
+    Attributes:
+        injected: with the fact that is asked for.
+        not_injected: with none.
+        another: with another fact of the entity, of another end.
+        same: the questions of `another` with the fact that is asked for.
+    """
+
+    injected: list[Example]
+    not_injected: list[Example]
+    another: list[Example]
+    same: list[Example]
+
+
+def make_arms(
+    examples: Sequence[Example], records: Sequence[MentionRecord], chooser: TargetChooser, *, seed: int
+) -> Arms:
+    """Change what is injected into the examples made of the records; `seed`: of the other facts."""
+    arms = Arms(list(examples), [], [], [])
+    for example, record in zip(examples, records, strict=True):
+        others = [_another(question, record, chooser, seed) for question in example.questions]
+        pairs = [(q, other) for q, other in zip(example.questions, others, strict=True) if other]
+        arms.not_injected.append(replace(example, questions=[_inject(q, None) for q in example.questions]))
+        arms.another.append(replace(example, questions=[_inject(q, other) for q, other in pairs]))
+        arms.same.append(replace(example, questions=[q for q, _ in pairs]))
+    return arms
+
+
+def _another(question: Question, record: MentionRecord, chooser: TargetChooser, seed: int) -> Fact | None:
+    target = question.target
+    mention = next(m for m in record.mentions if (m["start"], m["end"]) == (target.start, target.end))
+    others = [fact for fact in chooser.facts(record, mention) if fact["other"] != target.asked["other"]]
+    return Draw(seed, "cka-another", record.id, target.start).choice(others) if others else None
+
+
+def _inject(question: Question, fact: Fact | None) -> Question:
+    return replace(question, target=replace(question.target, injected=fact))
+
+
+def drawn_in_training(
+    tokens: Sequence[Asked], builder: Builder, files: Sequence[Path], *, length: int, min_si: float
+) -> NDArray[np.bool_]:
+    """[tokens] whether some training passage has a target that the same fact could be drawn for.
+
+    Args:
+        tokens: asked for.
+        builder: of the model, with its own options; of random mentions every mention counts as a target.
+        files: of the training split.
+        length: tokens that are read of a passage.
+        min_si: the least importance of a target.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    options = builder.options
+    if options.mentions == "random":
+        options = options.model_copy(update={"mentions": "all"})
+    chooser = replace(builder, options=options).chooser(min_si=min_si)
+    asked = {_key(token.qid, token.fact) for token in tokens}
+    drawable: set[Any] = set()
+    stream: ShardStream[MentionRecord] = ShardStream(files, name="cka", seed=0, max_length=length)
+    for first in range(0, stream.rows, _PASSAGES_AT_ONCE):
+        for record in stream.take(min(_PASSAGES_AT_ONCE, stream.rows - first)):
+            drawable.update(asked.intersection(_key(*found) for found in chooser.drawable(record)))
+    return np.array([_key(token.qid, token.fact) in drawable for token in tokens], bool)
+
+
+def _key(qid: str, fact: Fact) -> tuple[str, ...]:
+    return qid, fact["r"], fact["direction"], fact["other"]

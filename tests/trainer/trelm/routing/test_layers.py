@@ -5,7 +5,7 @@ from transformers import AutoModelForMaskedLM, BertConfig, RobertaConfig
 
 from kgcorpus.contracts.errors import UsageError
 from trainer.models import PackedMaskedLM
-from trainer.trelm.routing import RoutedLayers, check_activation
+from trainer.trelm.routing.layers import RoutedLayers, check_activation
 
 SIZES = {
     "vocab_size": 50,

@@ -1,12 +1,11 @@
-"""What the graph and the sampler say of an answer before a model is asked: counts, and log q."""
+"""CKA's baselines without a model: answer counts of a relation, and the sampler's log q."""
 
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.trelm.facts import Facts
-from trainer.trelm.labels import LabelTokens
+from trainer.trelm.graph import Facts, LabelTokens
 from trainer.trelm.negatives import POWER, SPARE, Asked, NegativeSampler
 
 _ITERATIONS = 200

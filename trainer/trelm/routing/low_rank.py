@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kgcorpus.contracts.draws import hash64
-from trainer.config import TrelmConfig
 from trainer.objectives import Prepared
-from trainer.trelm.moments import hand_over
-from trainer.trelm.router import Routable, dense_steps
-from trainer.trelm.routing import check_activation, dense_pair, replace_feed_forward
+from trainer.trelm.config import TrelmConfig
+from trainer.trelm.routing.layers import check_activation, dense_pair, hand_over, replace_feed_forward
+from trainer.trelm.routing.router import Routable, dense_steps
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

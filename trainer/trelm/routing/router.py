@@ -14,14 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64, mix64_array
-from trainer.config import TrainingConfig, TrelmConfig
+from trainer.config import TrainingConfig
 from trainer.metrics import Metrics
 from trainer.models import PackedMaskedLM
 from trainer.objectives import Prepared
-from trainer.trelm.attribution import LogProbabilities, attribute
-from trainer.trelm.moments import Moments, carry, hand_over
-from trainer.trelm.routing import RoutedLayers, check_activation
-from trainer.trelm.selection import Rows, jaccard, select
+from trainer.trelm.config import TrelmConfig
+from trainer.trelm.routing.attribution import LogProbabilities, Rows, attribute, jaccard, select
+from trainer.trelm.routing.layers import Moments, RoutedLayers, carry, check_activation, hand_over
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -3,7 +3,7 @@ import torch
 from transformers import AutoModelForMaskedLM, BertConfig
 
 from trainer.models import PackedMaskedLM
-from trainer.trelm.attribution import activations, attribute
+from trainer.trelm.routing.attribution import activations, attribute
 
 TOKENS = torch.tensor([[2, 7, 9, 4, 11, 3], [2, 8, 4, 13, 5, 3]])
 MASKED = torch.tensor([3, 8])

@@ -14,17 +14,18 @@ from kgcorpus.tokens import ensure_tokens
 from tests.trainer.toy import rows_of, write_corpus
 from tests.trainer.trelm.made import tensors_of
 from tests.trainer.trelm.world import LABELS, passages_of, triples_of, write_vectors, write_world
-from trainer.config import ModelConfig, RoutingConfig, TrainingConfig, TrelmConfig
-from trainer.evaluate.builds import cka
-from trainer.evaluate.builds.cka_arms import make_arms
-from trainer.evaluate.builds.cka_guesses import Guesses
+from trainer.config import ModelConfig, TrainingConfig
 from trainer.models import open_lm
 from trainer.run import train
 from trainer.shards import ShardStream
-from trainer.trelm.extras import load_extras, read_options
-from trainer.trelm.facts import open_graph
+from trainer.trelm.builder import Builder
+from trainer.trelm.config import RoutingConfig, TrelmConfig
+from trainer.trelm.evaluate import cka
+from trainer.trelm.evaluate.cka import make_arms
+from trainer.trelm.evaluate.cka_baselines import Guesses
+from trainer.trelm.graph import open_graph
 from trainer.trelm.negatives import NegativeSampler
-from trainer.trelm.parts import Parts
+from trainer.trelm.run_files import load_extras, read_options
 
 LEVELS = ("sampled", "vocabulary")
 
@@ -130,13 +131,14 @@ def asked(run, world):
     """The held-out questions, made as the evaluation makes them."""
     options, kge = read_options(run / "model")
     _, tokenizer = open_lm(run / "model")
-    parts = Parts.of(options, tokenizer, open_graph(world, relation_names=False), kge=kge, hidden=32, seed=0)
+    graph = open_graph(world, relation_names=False)
+    builder = Builder.of(options, tokenizer, graph, kge=kge, hidden=32, seed=0)
     files = ensure_tokens(world, "trelm", tokenizer.backend_tokenizer, mask_token="[MASK]")["test"]
     stream = ShardStream(files, name="cka", seed=0, max_length=128)
-    chooser = parts.chooser(min_si=0.0)
+    chooser = builder.chooser(min_si=0.0)
     records = stream.take(stream.rows)
-    examples = parts.maker(chooser, share=0.0, slots=None).make(records)
-    return examples, make_arms(examples, records, chooser, seed=0), parts
+    examples = builder.maker(chooser, share=0.0, slots=None).make(records)
+    return examples, make_arms(examples, records, chooser, seed=0), builder
 
 
 def test_nothing_is_masked_and_the_arms_ask_the_same(asked, result):
@@ -158,32 +160,32 @@ def test_nothing_is_masked_and_the_arms_ask_the_same(asked, result):
 TRIPLES = triples_of()
 
 
-def counts_of(parts, token):
+def counts_of(builder, token):
     """Facts of the relation by the token at this place of their end, the asked fact left out."""
     side = 2 if token.fact["direction"] == "tail" else 0
     asked = {side: token.fact["other"], 2 - side: token.qid, 1: token.fact["r"]}
     facts = [x for x in TRIPLES if x[1] == token.fact["r"] and dict(enumerate(x)) != asked]
-    labels = [parts.labels.of(fact[side]) for fact in facts]
+    labels = [builder.labels.of(fact[side]) for fact in facts]
     return Counter(label[token.place] for label in labels if len(label) > token.place), len(facts)
 
 
-def other_truths(parts, token):
+def other_truths(builder, token):
     side = 2 if token.fact["direction"] == "tail" else 0
     ends = {
         x[side]
         for x in TRIPLES
         if x[1] == token.fact["r"] and x[2 - side] == token.qid and x[side] != token.fact["other"]
     }
-    return {t for end in ends for t in parts.labels.of(end)} - {token.label}
+    return {t for end in ends for t in builder.labels.of(end)} - {token.label}
 
 
 def test_the_guess_by_relation_is_the_most_frequent_token_of_its_other_facts(asked, result):
     """Counted a second time from the triples."""
-    examples, _, parts = asked
+    examples, _, builder = asked
     right = []
     for token in (t for e in examples for q in e.questions for t in q.tokens):
-        counts, _ = counts_of(parts, token)
-        possible = sorted(set(range(340)) - other_truths(parts, token))
+        counts, _ = counts_of(builder, token)
+        possible = sorted(set(range(340)) - other_truths(builder, token))
         best = min(possible, key=lambda t: (-counts[t], t))
         right.append(best == token.label)
     assert result["vocabulary"]["relation"] == pytest.approx(np.mean(right))
@@ -199,10 +201,10 @@ def smallest(total, wanted, most):
     return high
 
 
-def log_q(parts, token, unigrams, k):
+def log_q(builder, token, unigrams, k):
     """log of the chance to be drawn, by the formula of `Guesses.log_q`, token by token."""
-    counts, facts = counts_of(parts, token)
-    forbidden = other_truths(parts, token)
+    counts, facts = counts_of(builder, token)
+    forbidden = other_truths(builder, token)
     whole = {t: n for t, n in (counts + Counter([token.label])).items() if t not in forbidden}
     # 5 decades beyond the last arrival are as good as no bound.
     most = 4 * k / (facts + 1) if facts + 1 > 4 * k else 1e5
@@ -219,16 +221,16 @@ def log_q(parts, token, unigrams, k):
 @pytest.fixture(scope="module")
 def scores(run, asked):
     """The scores of the asked tokens over the vocabulary with nothing injected, one passage at a time."""
-    examples, arms, parts = asked
+    examples, arms, builder = asked
     packed, tokenizer = open_lm(run / "model")
-    model = parts.model(packed)
+    model = builder.model(packed)
     load_extras(run / "model", model)
     model.eval()
     unigrams = np.bincount(
         [i for row in passages_of(80) for i in tokenizer(row["text"], add_special_tokens=False)["input_ids"]],
         minlength=len(tokenizer),
     )
-    packer = parts.packer(parts.negatives(unigrams), memory=None, length=128, rows=1)
+    packer = builder.packer(builder.negatives(unigrams), memory=None, length=128, rows=1)
     rows = []
     for example in arms.not_injected:
         for batch in packer.batches([example], step=0, memory_weight=0.0):
@@ -240,21 +242,21 @@ def scores(run, asked):
     return tokens, np.concatenate(rows), unigrams
 
 
-def share_of_best(parts, tokens, scores):
+def share_of_best(builder, tokens, scores):
     right = []
     for token, row in zip(tokens, scores, strict=True):
         possible = row.astype(np.float64)
-        possible[list(other_truths(parts, token))] = -np.inf
+        possible[list(other_truths(builder, token))] = -np.inf
         right.append(possible.argmax() == token.label)
     return np.mean(right)
 
 
 def test_the_vocabulary_is_ranked_by_the_score_plus_log_q(run, world, asked, scores, result, tmp_path):
-    parts, (tokens, rows, unigrams) = asked[2], scores
-    k = parts.options.negatives
-    added = [row + log_q(parts, token, unigrams, k) for token, row in zip(tokens, rows, strict=True)]
-    expected = share_of_best(parts, tokens, added)
-    plain = share_of_best(parts, tokens, rows)
+    builder, (tokens, rows, unigrams) = asked[2], scores
+    k = builder.options.negatives
+    added = [row + log_q(builder, token, unigrams, k) for token, row in zip(tokens, rows, strict=True)]
+    expected = share_of_best(builder, tokens, added)
+    plain = share_of_best(builder, tokens, rows)
     assert expected != plain
     assert result["vocabulary"]["not_injected"] == pytest.approx(expected)
     # Training with the correction has taken log q off already.
@@ -266,10 +268,10 @@ def test_the_vocabulary_is_ranked_by_the_score_plus_log_q(run, world, asked, sco
 @pytest.mark.parametrize("count", [16, 40])
 def test_log_q_is_how_often_the_sampler_draws_a_token(asked, scores, count):
     """Against the sampler itself; the label is never drawn, so that it takes no other token's place."""
-    parts, (tokens, _, unigrams) = asked[2], scores
-    facts, steps = parts.graph.facts, 200
-    sampler = NegativeSampler(facts, parts.labels, unigrams, count=count, seed=5)
-    guesses = Guesses(facts, parts.labels, sampler, unigrams, count=count)
+    builder, (tokens, _, unigrams) = asked[2], scores
+    facts, steps = builder.graph.facts, 200
+    sampler = NegativeSampler(facts, builder.labels, unigrams, count=count, seed=5)
+    guesses = Guesses(facts, builder.labels, sampler, unigrams, count=count)
     questions = {(t.fact["r"], t.fact["direction"]): t for t in tokens if t.place == 1}
     assert len(questions) > 4
     for asked_token in questions.values():

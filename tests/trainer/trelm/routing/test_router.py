@@ -16,10 +16,11 @@ from transformers import AutoModelForMaskedLM, BertConfig
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from trainer import loop
-from trainer.config import RoutingConfig, TrainingConfig, TrelmConfig
+from trainer.config import TrainingConfig
 from trainer.models import PackedMaskedLM
 from trainer.objectives import Batch, Objective
-from trainer.trelm.router import Routable, Router
+from trainer.trelm.config import RoutingConfig, TrelmConfig
+from trainer.trelm.routing.router import Routable, Router
 
 ROOT = Path(__file__).parents[3]
 LAYERS, NEURONS, WARMUP, EVERY = 3, 80, 3, 4
@@ -318,7 +319,8 @@ def test_a_model_of_another_activation_is_refused(tmp_path):
 def test_two_ranks_are_one(tmp_path):
     """Each has half of the batch; scores, gradients and so the routes are shared."""
     code = (
-        "from tests.trainer.trelm.test_router import options, train; from pathlib import Path; import sys; "
+        "import sys; from pathlib import Path;"
+        "from tests.trainer.trelm.routing.test_router import options, train;"
         "train(Path(sys.argv[1]), options(), steps=12, dropout=0.0)"
     )
     for ranks in (1, 2):

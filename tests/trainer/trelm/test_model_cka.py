@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainer.trelm.cka import LabelDecoder, sampled_log_probability
+from trainer.trelm.model import LabelDecoder, sampled_log_probability
 
 
 def drawn(*shape, seed=0):

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.trelm.selection import jaccard, select
+from trainer.trelm.routing.attribution import jaccard, select
 
 
 def test_the_highest_scores_over_all_layers():

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.trelm.made import config_of, make, objective_of, options_of
-from trainer.config import RoutingConfig
 from trainer.run import train
-from trainer.trelm.low_rank import Adapted, equal_rank
+from trainer.trelm.config import RoutingConfig
+from trainer.trelm.routing.low_rank import Adapted, equal_rank
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pyarrow as pa
 from kgcorpus.kg.names import Names
 from tests.tokenizers import unigram_tokenizer
 from trainer.tokenizer import make_tokenizer
-from trainer.trelm.labels import LabelTokens
+from trainer.trelm.graph import LabelTokens
 
 
 def test_a_label_that_spells_special_tokens_is_text(tmp_path):

@@ -10,9 +10,8 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.toy import damage_pages
 from tests.trainer.trelm.world import passages_of
-from trainer.config import MemoryConfig, TrelmConfig
-from trainer.trelm.inventory import take_inventory
-from trainer.trelm.words import WordFinder
+from trainer.trelm.config import MemoryConfig, TrelmConfig
+from trainer.trelm.inventory import WordFinder, take_inventory
 
 
 def wordpiece():

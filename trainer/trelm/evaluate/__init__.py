@@ -1,0 +1,1 @@
+"""TRELM's benchmark: its decoding task (CKA) on held-out passages."""
