@@ -58,7 +58,7 @@ def memory_mib(pid: int) -> int:
 
 def mine(session: Any, shards: list[str], folder: Path, colours: int) -> dict[str, Any]:
     """One run of the stage."""
-    from kgcorpus.config import CyclesConfig
+    from kgcorpus.config import BuildConfig
     from kgcorpus.contracts.tables import table
     from pipelines.context import Context
     from pipelines.cycles import STAGE
@@ -67,7 +67,7 @@ def mine(session: Any, shards: list[str], folder: Path, colours: int) -> dict[st
     context = Context(
         spark=session,
         seed=0,
-        params={"cycles": CyclesConfig().model_dump()},
+        config=BuildConfig(),
         inputs={"triples": shards},
         sources=(),
         partitions=2,

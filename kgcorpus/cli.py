@@ -113,12 +113,14 @@ def build_corpus(
     from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
     from kgcorpus.report.statistics import lines_of_templates
+    from pipelines.bound import bind
+    from pipelines.execute import Outcome
     from pipelines.plan import unavailable_targets
     from pipelines.remarks import remarks
-    from pipelines.runner import Outcome, build
+    from pipelines.runner import build
 
     resolved = build_config(config, out, set_ or [])
-    for name, reason in unavailable_targets(resolved, targets or []).items():
+    for name, reason in unavailable_targets(bind(resolved), targets or []).items():
         say(f"warning: {name} is left out: {reason}", console=stderr, style="yellow")
 
     def show(outcome: Outcome) -> None:
@@ -159,15 +161,18 @@ def plan(
     """Say what build-corpus would do. Starts no Spark."""
     from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
-    from pipelines.plan import SourceDigests
+    from pipelines.bound import bind
     from pipelines.plan import plan as make_plan
+    from pipelines.source_digests import SourceDigests
 
     resolved = build_config(config, out, set_ or [])
     if check:
         _check_inputs(resolved, targets or [], as_json=as_json)
         return
     manifest, digests = load_manifest(out), SourceDigests(out)
-    steps = make_plan(resolved, out, manifest=manifest, digests=digests, targets=targets or (), force=force)
+    steps = make_plan(
+        resolved, bind(resolved), out, manifest=manifest, digests=digests, targets=targets or (), force=force
+    )
     if manifest.tables:
         digests.files.save()
     rows = [{"stage": step.stage, "action": step.action, "reason": step.reason} for step in steps]
@@ -175,12 +180,15 @@ def plan(
 
 
 def _check_inputs(config: Any, targets: list[str], *, as_json: bool) -> None:
-    from pipelines.plan import BY_TABLE, selected
+    from pipelines.bound import bind
+    from pipelines.plan import selected
     from pipelines.preflight import check
 
-    chosen = selected(config, targets)
-    found = check(config, [BY_TABLE[name] for name, reason in chosen.items() if not reason])
-    rows = [{"kind": "n/a", "text": f"{name}: {reason}"} for name, reason in chosen.items() if reason]
+    chosen = selected(bind(config), targets)
+    found = check(config, [stage for stage in chosen if not stage.unavailable])
+    rows = [
+        {"kind": "n/a", "text": f"{stage.name}: {stage.unavailable}"} for stage in chosen if stage.unavailable
+    ]
     rows += [{"kind": "warning", "text": redact(text)} for text in found.warnings]
     rows += [{"kind": "error", "text": redact(str(error))} for error in found.errors]
     _show(rows, as_json, lambda row: f"{row['kind']:<8} {row['text']}")

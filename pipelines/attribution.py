@@ -15,7 +15,7 @@ from pipelines.kernels import Row, map_rows, with_split
 
 def run(context: Context) -> DataFrame:
     """Keep the pages with a passage or a description; their split is that of their text."""
-    seed, base = context.seed, context.params["languages"][0]
+    seed, base = context.seed, context.config.languages[0]
 
     def attribute(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for row in pages:

@@ -1,38 +1,38 @@
 """Why a stage runs again: the parameters, inputs and versions that differ from the last finished build."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kgcorpus.config import BuildConfig, load_resolved
+from kgcorpus.contracts.declared import config_json
 from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.secrets import redact_all
-from kgcorpus.contracts.stages import Source, Stage, library_versions, params_of, sources_of
+from kgcorpus.contracts.stages import library_versions
+from pipelines.bound import BoundStage
+from pipelines.source_digests import SourceDigests
 
 _MOST = 3
 _UNKNOWN = "its inputs, params or version changed"
 
 
-def reason(
-    stage: Stage, config: BuildConfig, out: Path, manifest: Manifest, digests: Mapping[Source, str]
-) -> str:
+def reason_of_change(bound: BoundStage, out: Path, manifest: Manifest, digests: SourceDigests) -> str:
     """Name what changed, e.g. `cycles.per_pair changed from 4 to 8`.
 
     config.yaml and manifest.json describe the last finished build. A table that is older than it may differ
     in something that they do not show: then the reason is general.
 
     Args:
-        stage: a stage whose table has another fingerprint than it would get now.
-        digests: sha256 of each of its sources.
+        bound: a stage whose table has another fingerprint than it would get now.
     """
     try:
         former = load_resolved(out)
     except (KgcorpusError, OSError):
         return _UNKNOWN
-    found = [*_params(stage, former, config), *_sources(stage, config, manifest, digests)]
-    installed = library_versions(("kgcorpus", *stage.libraries))
+    found = [*_params(bound, former), *_sources(bound, manifest, digests)]
+    installed = library_versions(("kgcorpus", *bound.stage.libraries))
     found += [
         f"{name} changed from {manifest.versions[name]} to {version}"
         for name, version in installed.items()
@@ -42,11 +42,11 @@ def reason(
     return "; ".join(found[:_MOST]) + more if found else _UNKNOWN
 
 
-def _params(stage: Stage, former: BuildConfig, config: BuildConfig) -> Iterator[str]:
-    if former.seed != config.seed:
-        yield f"seed changed from {former.seed} to {config.seed}"
+def _params(bound: BoundStage, former: BuildConfig) -> Iterator[str]:
+    if former.seed != bound.seed:
+        yield f"seed changed from {former.seed} to {bound.seed}"
     # config.yaml holds no secrets, so the values are compared without them.
-    before, now = (redact_all(params_of(one, stage)) for one in (former, config))
+    before, now = redact_all(config_json(former, bound.params)), redact_all(dict(bound.params))
     for path, value in now.items():
         for name, old, new in _differences(path, before[path], value):
             yield f"{name} changed from {_short(old)} to {_short(new)}"
@@ -60,14 +60,11 @@ def _differences(name: str, before: Any, now: Any) -> Iterator[tuple[str, Any, A
         yield name, before, now
 
 
-def _sources(
-    stage: Stage, config: BuildConfig, manifest: Manifest, digests: Mapping[Source, str]
-) -> Iterator[str]:
-    for role in stage.sources:
+def _sources(bound: BoundStage, manifest: Manifest, digests: SourceDigests) -> Iterator[str]:
+    for role in bound.stage.sources:
         before = {(s["lang"], s["sha256"]): s["file"] for s in manifest.sources if s["role"] == role}
-        now = {
-            (source.lang, digests[source]): file_name(source.path) for source in sources_of(config, (role,))
-        }
+        own = [source for source in bound.sources if source.role == role]
+        now = {(source.lang, digests.digest(source)): file_name(source.path) for source in own}
         changed = [before.get(key) or now[key] for key in before.keys() ^ now.keys()]
         if changed:
             yield f"{role} changed ({', '.join(sorted(set(changed))[:_MOST])})"

@@ -1,10 +1,10 @@
-"""What a stage is given: its declared params, inputs and sources, and nothing else."""
+"""What a stage is given: its declared config fields, inputs and sources, and nothing else."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -17,6 +17,10 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import Limits, OnBad, refuse
 from pipelines.kernels import RowFunction, map_rows
 
+if TYPE_CHECKING:
+    # Every Spark worker imports this module; pydantic would cost each a tenth of a second.
+    from kgcorpus.config import BuildConfig
+
 _WILD = re.compile(r"[\[\]{}*?\\]")
 
 
@@ -25,7 +29,7 @@ class Context:
     """One run of one stage.
 
     Attributes:
-        params: dotted config path -> value, as the stage declares them.
+        config: the fields that the stage declares in `params`; reading another one raises.
         inputs: table -> absolute paths of its shards; an optional table that is n/a is absent.
         sources: the configured files and folders, `located`.
         partitions: how finely to spread work; never changes a result.
@@ -36,7 +40,7 @@ class Context:
 
     spark: SparkSession
     seed: int
-    params: Mapping[str, Any]
+    config: "BuildConfig"
     inputs: Mapping[str, Sequence[str]]
     sources: Sequence[Source]
     partitions: int
@@ -46,8 +50,8 @@ class Context:
 
     @property
     def limits(self) -> Limits:
-        """What an input may ask for; of a stage that declares the param `limits`."""
-        return Limits(**self.params["limits"])
+        """What an input may ask for; of a stage that declares the field `limits`."""
+        return Limits(**self.config.limits.model_dump())
 
     def has(self, name: str) -> bool:
         """Is the table among this build's inputs?"""

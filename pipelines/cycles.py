@@ -29,7 +29,16 @@ def run(context: Context) -> DataFrame:
     from kgcorpus.kg.mining import Settings, cycle_units, passes
 
     paths, scratch = context.inputs["triples"], context.scratch
-    settings = Settings(seed=context.seed, colours=context.colours, **context.params["cycles"])
+    caps = context.config.cycles
+    settings = Settings(
+        seed=context.seed,
+        dedup=caps.dedup,
+        wings_per_edge=caps.wings_per_edge,
+        pairs_per_edge=caps.pairs_per_edge,
+        per_pair=caps.per_pair,
+        per_combination=caps.per_combination,
+        colours=context.colours,
+    )
 
     def mine_all(_: Unit, tally: Tally) -> Iterator[pa.RecordBatch]:
         from kgcorpus.kg.arrays import Memory

@@ -21,7 +21,7 @@ def run(context: Context) -> DataFrame:
     With `trelm.long_tail_quantile` q: not more often than the q-quantile of the mentioned entities. Most are
     mentioned once, so that "less often" than a low quantile would select nothing.
     """
-    paths, quantile = context.inputs["triples"], context.params["trelm.long_tail_quantile"]
+    paths, quantile = context.inputs["triples"], context.config.trelm.long_tail_quantile
 
     def degrees(_: Iterator[Row], tally: Tally) -> Iterator[Row]:
         from kgcorpus.kg.graph import Graph

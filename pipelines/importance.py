@@ -14,20 +14,22 @@ from pipelines.lookup import encoder_of, peer_names, read_shards
 
 def run(context: Context) -> DataFrame:
     """Score each shard's mentions; the model is loaded once a worker."""
-    params, seed = context.params, context.seed
+    seed, settings = context.seed, context.config.importance
+    replacement, pooling = settings.replacement, settings.pooling
+    dtype, device = settings.dtype, settings.device
     folder = context.of_role("importance.encoder")[0].path
     entities = tuple(context.inputs.get("entities", ()))
 
     def score(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         from kgcorpus.importance.score import score_sentences
 
-        encoder = encoder_of(folder, params["importance.dtype"], params["importance.device"])
+        encoder = encoder_of(folder, dtype, device)
         for file in files:
             yield from score_sentences(
                 read_shards([file["path"]], table("linked_sentences").schema.names).to_pylist(),
                 encoder=encoder,
-                replacement=params["importance.replacement"],
-                pooling=params["importance.pooling"],
+                replacement=replacement,
+                pooling=pooling,
                 entity_names=peer_names(entities) if entities else None,
                 seed=seed,
                 tally=tally,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -18,7 +19,14 @@ from pipelines.xlr import training_triples
 
 def run_entities(context: Context) -> DataFrame:
     """Descriptions are in the base language, the first of `languages`."""
-    params, base = context.params["jaket"], context.params["languages"][0]
+    settings, base = context.config.jaket, context.config.languages[0]
+    describe_from = partial(
+        describe,
+        sources=settings.descriptions,
+        max_tokens=settings.description_tokens,
+        window=settings.description_window,
+    )
+    keep = partial(keep_entity, min_neighbours=settings.min_neighbours, min_mentions=settings.min_mentions)
     folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
     tokenizer = folders[0].path if folders else None
     kinds = (
@@ -28,27 +36,22 @@ def run_entities(context: Context) -> DataFrame:
 
     def choose(entities: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for row in entities:
-            described = describe(
+            described = describe_from(
                 row["qid"],
-                sources=params["descriptions"],
                 page_head=row["page_head"],
                 text=row["description"],
                 first_mention=row["first_mention"],
                 names=[text for name in row["names"] for text in (name["label"], *name["aliases"]) if text],
-                max_tokens=params["description_tokens"],
-                window=params["description_window"],
                 count_tokens=token_counter(tokenizer).count,
                 tally=tally,
             )
             kind = category(row["types"], frequency=frequency)
             tally.count("described", described is not None)
             tally.count("described_and_categorised", described is not None and kind is not None)
-            if not keep_entity(
+            if not keep(
                 has_description=described is not None,
                 neighbours=row["neighbours"],
                 mentions=row["frequency"],
-                min_neighbours=params["min_neighbours"],
-                min_mentions=params["min_mentions"],
             ):
                 tally.drop("not_described" if described is None else "few_neighbours_and_mentions")
                 continue
@@ -69,7 +72,7 @@ def run_entities(context: Context) -> DataFrame:
 
 def run_edges(context: Context) -> DataFrame:
     """Keep the edges between described entities that do not give a category away."""
-    relation = context.params["jaket"]["category_relation"]
+    relation = context.config.jaket.category_relation
 
     def filtered(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for row in triples:

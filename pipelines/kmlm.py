@@ -33,7 +33,7 @@ def run_reasoning(context: Context) -> DataFrame:
 def _rendered(
     context: Context, source: DataFrame, render_batch: Callable[..., Iterator[pa.RecordBatch]], made: str
 ) -> DataFrame:
-    seed, languages = context.seed, context.params["languages"]
+    seed, languages = context.seed, context.config.languages
     entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
 
     def render(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:

@@ -1,6 +1,5 @@
 """Pages to the table `linked_sentences`: hyperlinks resolved to entities of the graph."""
 
-import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -52,11 +51,11 @@ def run(context: Context) -> DataFrame:
 
 def _linker(context: Context) -> Callable[[str], "Linker | None"]:
     """From a language to its linker; to None unless the configuration asks for names by dictionary."""
-    if not context.params["linking"]["dictionary"]:
+    if not context.config.linking.dictionary:
         return lambda lang: None
     tables = (*_DICTIONARY, "titles", "triples")
     paths = tuple((name, tuple(context.inputs[name])) for name in tables if context.has(name))
-    settings = json.dumps(context.params["linking"])
+    settings = context.config.linking
     for row in context.read("pages", "lang").distinct().collect():
         linker_of(paths, row.lang, settings)  # written once, before the workers ask
     return lambda lang: linker_of(paths, lang, settings)

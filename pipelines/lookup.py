@@ -17,6 +17,7 @@ from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
 
 if TYPE_CHECKING:
+    from kgcorpus.config import LinkingConfig
     from kgcorpus.importance.encoder import Device, Dtype, Encoder
     from kgcorpus.linking.linker import Linker
 
@@ -134,16 +135,14 @@ def token_counter(tokenizer: str | None) -> TokenCounter:
 
 
 @lru_cache(maxsize=16)
-def linker_of(paths: tuple[tuple[str, tuple[str, ...]], ...], lang: str, settings: str) -> "Linker":
+def linker_of(paths: tuple[tuple[str, tuple[str, ...]], ...], lang: str, config: "LinkingConfig") -> "Linker":
     """The linker of one language; its arrays are mapped from OUT/cache, as those of `names_of`.
 
     Args:
         paths: (table, its shards) of the linker's tables.
-        settings: the config section `linking`, as JSON.
+        config: the weights and thresholds.
     """
-    from kgcorpus.config import LinkingConfig
     from kgcorpus.linking.linker import Linker
 
     cache = Path(paths[0][1][0]).parents[3] / "cache" / "linker"
-    config = LinkingConfig.model_validate_json(settings)
     return Linker.of_tables(dict(paths), cache, lang, config=config)

@@ -41,8 +41,8 @@ _ORDER = ("file", "name", "description")
 def run_entities(context: Context) -> DataFrame:
     """Join the names, descriptions and classes of the graph's entities."""
     types_given = bool(context.of_role("graph.types"))
-    class_relation = context.params["jaket.category_relation"]
-    languages = tuple(context.params["languages"])
+    class_relation = context.config.jaket.category_relation
+    languages = context.config.languages
 
     def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
         ident = parts[0]["id"]
@@ -66,7 +66,7 @@ def run_entities(context: Context) -> DataFrame:
     graph = context.read("triples")
     nothing = F.lit(None)
     ends = graph.select(F.explode(F.array("h", "t")).alias("id")).distinct()
-    parts = [_parse(context), _as_parts(ends, types=nothing)]
+    parts = [_parse(context, class_relation), _as_parts(ends, types=nothing)]
     if not types_given:
         classes = graph.where(F.col("r") == class_relation).groupBy(F.col("h").alias("id"))
         parts.append(_as_parts(classes.agg(F.collect_list("t").alias("kinds")), types=F.col("kinds")))
@@ -78,12 +78,12 @@ def run_entities(context: Context) -> DataFrame:
 
 def run_relations(context: Context) -> DataFrame:
     """Join the names of the relations."""
-    languages = tuple(context.params["languages"])
+    languages = context.config.languages
 
     def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
         yield {"pid": parts[0]["id"], "names": _merge_names(parts, languages, tally)}
 
-    return group_rows(_parse(context), ["id"], merge, table("relations").schema, then=_ORDER)
+    return group_rows(_parse(context, ""), ["id"], merge, table("relations").schema, then=_ORDER)
 
 
 def _as_parts(frame: DataFrame, *, types: Any) -> DataFrame:
@@ -100,19 +100,19 @@ def _as_parts(frame: DataFrame, *, types: Any) -> DataFrame:
     return frame.select(*(value.alias(name) for name, value in {**columns, **counters}.items()))
 
 
-def _parse(context: Context) -> DataFrame:
+def _parse(context: Context, class_relation: str) -> DataFrame:
     places = range(len(context.sources))
     dumps = [i for i in places if is_wikidata_dump(context.sources[i].path)]
     lists = [i for i in places if i not in dumps]
     frames = [_parse_lists(context, lists)] if lists else []
-    frames += [_parse_dumps(context, dumps)] if dumps else []
+    frames += [_parse_dumps(context, dumps, class_relation)] if dumps else []
     return reduce(DataFrame.unionByName, frames)
 
 
 def _parse_lists(context: Context, places: list[int]) -> DataFrame:
     """The tab-separated ones of the sources, which lie at these places."""
     policy, limits = context.on_bad_input, context.limits
-    languages = tuple(context.params["languages"])
+    languages = context.config.languages
     sources = list(context.sources)
     serving = {language_key(code) for lang in languages for code in fallback_codes(lang)}
 
@@ -133,9 +133,9 @@ def _parse_lists(context: Context, places: list[int]) -> DataFrame:
     return context.map_files([sources[place].path for place in places], parse, _PART)
 
 
-def _parse_dumps(context: Context, places: list[int]) -> DataFrame:
+def _parse_dumps(context: Context, places: list[int], class_relation: str) -> DataFrame:
     """Wikidata's dumps; one that several fields name is read once."""
-    languages = tuple(context.params["languages"])
+    languages = context.config.languages
     fields: dict[str, list[str]] = {}
     first: list[int] = []
     for place in places:
@@ -144,8 +144,6 @@ def _parse_dumps(context: Context, places: list[int]) -> DataFrame:
             first.append(place)
         fields.setdefault(source.path, []).append(source.role.rpartition(".")[2])
     paths = list(fields)
-    # Only `entities` reads types, so only `entities` declares the parameter.
-    class_relation = context.params.get("jaket.category_relation", "")
 
     def draw(entity: Entity, ordinal: int) -> Iterator[Row]:
         for field in fields[paths[ordinal]]:

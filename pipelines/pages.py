@@ -84,8 +84,7 @@ def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
 
 
 def _check_languages(context: Context, dumps: Sequence[Source]) -> None:
-    wikis = zip(context.params["wikipedia.lang"], context.params["wikipedia.other_language"], strict=True)
-    accepted = {lang for lang, other_language in wikis if other_language}
+    accepted = {wiki.lang for wiki in context.config.wikipedia if wiki.other_language}
     for dump in dumps:
         check_language(dump, context.limits, accepted=accepted)
 
@@ -114,8 +113,7 @@ def _with_settings(sites: dict[str, Site], context: Context) -> dict[str, Site]:
     added: dict[str, tuple[tuple[str, str], ...]] = dict.fromkeys(sites, ())
     for source in context.of_role("wikipedia.templates"):
         added[source.lang] += read_templates(source.path, source.lang, limits=context.limits)
-    settings = zip(context.params["wikipedia.lang"], context.params["wikipedia.variant"], strict=True)
-    variants = {lang: variant for lang, variant in settings if variant}
+    variants = {wiki.lang: wiki.variant for wiki in context.config.wikipedia if wiki.variant}
     return {
         lang: replace(site, templates=added[lang], variant=variants.get(lang, ""))
         for lang, site in sites.items()
@@ -136,12 +134,10 @@ def _indexes(context: Context) -> dict[Source, Source]:
 
 def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
-    keep = frozenset(context.params["extraction"]["keep"])
-    forms = context.params["text.documents"]
-
-    shares, numbers = context.params["text.share"], context.params["text.sentences"]
+    keep = frozenset(context.config.extraction.keep)
+    forms = [text.documents for text in context.config.text]
     seed = hash64(context.seed, "text-sample")
-    samples = [Sample(share, n, seed) for share, n in zip(shares, numbers, strict=True)]
+    samples = [Sample(text.share, text.sentences, seed) for text in context.config.text]
 
     def documents(part: _Part, tally: Tally) -> Iterator[Row]:
         path, lang, ordinal = part.source.path, part.source.lang, part.ordinal
@@ -173,7 +169,7 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
 
 def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
-    keep = frozenset(context.params["extraction"]["keep"])
+    keep = frozenset(context.config.extraction.keep)
 
     def read(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for file in files:

@@ -16,10 +16,11 @@ from pipelines.lookup import token_counter
 
 def run(context: Context) -> DataFrame:
     """Cut every page once for each kind of passage."""
-    params = context.params["passages"]
+    lengths = context.config.passages
     folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
     counter = token_counter(folders[0].path if folders else None)
-    kinds = {"trelm": params["trelm"], "jaket": params["jaket"]} | {f"plain{n}": n for n in params["plain"]}
+    kinds = {"trelm": lengths.trelm, "jaket": lengths.jaket} | {f"plain{n}": n for n in lengths.plain}
+    min_entities, min_page_characters = lengths.min_entities, lengths.min_page_characters
 
     def cut(sentences: list[Row], tally: Tally) -> Iterator[Row]:
         # Every kind asks for the lengths of the same sentences.
@@ -37,8 +38,8 @@ def run(context: Context) -> DataFrame:
                 max_tokens=max_tokens,
                 count_tokens=count_tokens,
                 added_tokens=counter.added,
-                min_entities=0 if kind.startswith("plain") else params["min_entities"],
-                min_page_characters=params["min_page_characters"],
+                min_entities=0 if kind.startswith("plain") else min_entities,
+                min_page_characters=min_page_characters,
                 tally=tally,
             )
 

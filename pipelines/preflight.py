@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.contracts.languages import fallback_codes, language_key
-from kgcorpus.contracts.stages import Source, Stage, sources_of
+from kgcorpus.contracts.stages import Source
+from pipelines.bound import BoundStage
 from pipelines.first_records import Sample, read_sample
-from pipelines.plan import require_input
+from pipelines.source_digests import require_input
 
 _NAMES = ("graph.labels", "graph.relations")
 # Their ids are those of the entities in `graph.triples`.
@@ -33,7 +34,7 @@ class Findings:
     checked: int
 
 
-def check(config: BuildConfig, stages: Collection[Stage]) -> Findings:
+def check(config: BuildConfig, stages: Collection[BoundStage]) -> Findings:
     """Read the first records of the stages' sources, and load their models.
 
     Args:
@@ -44,14 +45,14 @@ def check(config: BuildConfig, stages: Collection[Stage]) -> Findings:
     checked: set[tuple[str, str]] = set()
     failed: set[str] = set()
     for stage in stages:
-        for source in sources_of(config, stage.sources):
+        for source in stage.sources:
             # The encoder's tokenizer measures passages and descriptions, its model only `importance`.
-            use = stage.table if source.role == "importance.encoder" else ""
+            use = stage.name if source.role == "importance.encoder" else ""
             if (source.path, use or source.role) in checked:
                 continue
             checked.add((source.path, use or source.role))
             read = source
-            if source.role == "importance.encoder" and stage.table != "importance":
+            if source.role == "importance.encoder" and stage.name != "importance":
                 if config.passages.tokenizer:
                     continue
                 read = Source("passages.tokenizer", source.path)
@@ -59,7 +60,7 @@ def check(config: BuildConfig, stages: Collection[Stage]) -> Findings:
                 continue
             try:
                 require_input(source)
-                samples[read] = read_sample(read, config, stage=stage.table)
+                samples[read] = read_sample(read, config, stage=stage.name)
             except KgcorpusError as error:
                 errors.append(error)
                 failed.add(source.path)

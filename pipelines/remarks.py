@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.manifest import Manifest, TableEntry
 from kgcorpus.contracts.tables import TABLES
-from pipelines.plan import BY_TABLE
+from pipelines.stages import BY_TABLE
 
 # Whole documents are sampled, so a few sentences less than asked for are no fault.
 _ENOUGH = 0.9

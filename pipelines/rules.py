@@ -14,7 +14,7 @@ from pipelines.lookup import read_shards
 
 def run(context: Context) -> DataFrame:
     """Mine the whole graph in one task, in memory."""
-    paths, min_support = context.inputs["triples"], context.params["rules.min_support"]
+    paths, min_support = context.inputs["triples"], context.config.rules.min_support
 
     def mine(_: Iterator[Row], tally: Tally) -> Iterator[Row]:
         from kgcorpus.kg.rules import mine_rules

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError, KgcorpusError
@@ -14,6 +13,7 @@ from kgcorpus.contracts.stages import Source, format_of, sources_of
 from kgcorpus.inputs import Limits, read_lines
 from kgcorpus.kg.readers import SAMPLED_LINES, sniff_names
 from kgcorpus.wiki.plaintext import infer_form
+from pipelines.source_digests import MODEL_ROLES, SourceDigests
 
 log = logging.getLogger(__name__)
 _BY_NAME = {
@@ -33,7 +33,6 @@ _FIXED = {
     "wikipedia.index": "`byte:page id:title`, the index of a multistream dump",
     "wikipedia.templates": "`name text`",
 }
-_MODELS = ("importance.encoder", "passages.tokenizer")
 _NAMES = ("graph.labels", "graph.relations")
 # These files serve every `wikipedia` entry that names them.
 _SHARED = ("wikipedia.index", "wikipedia.titles", "wikipedia.templates")
@@ -42,17 +41,7 @@ _CLEAR_SHARE = 0.95
 _NAMED_AT_ONCE = 3
 
 
-class Digests(Protocol):
-    """What `pipelines.plan.SourceDigests` knows of a source."""
-
-    def digest(self, source: Source) -> str:
-        """sha256 of its bytes."""
-
-    def size(self, source: Source) -> int:
-        """Bytes."""
-
-
-def refuse_repeated(config: BuildConfig, roles: Iterable[str], digests: Digests) -> None:
+def refuse_repeated(config: BuildConfig, roles: Iterable[str], digests: SourceDigests) -> None:
     """Refuse two files of one config field with the same bytes: their rows would count twice.
 
     Files of titles, templates and indexes may be named by several `wikipedia` entries, once by each. Empty
@@ -75,7 +64,7 @@ def refuse_repeated(config: BuildConfig, roles: Iterable[str], digests: Digests)
             _refuse_equal(sources_of(config, (role,)), digests)
 
 
-def _refuse_equal(group: Sequence[Source], digests: Digests) -> None:
+def _refuse_equal(group: Sequence[Source], digests: SourceDigests) -> None:
     by_size: defaultdict[int, list[Source]] = defaultdict(list)
     for source in group if len(group) > 1 else ():
         # A missing file is reported by the stage that reads it.
@@ -109,7 +98,7 @@ def read_as(source: Source, config: BuildConfig) -> tuple[str, bool]:
 
 def _inferred(source: Source, config: BuildConfig) -> tuple[str, bool]:
     limits = Limits(**config.limits.model_dump())
-    if source.role in _MODELS:
+    if source.role in MODEL_ROLES:
         return ("a folder" if Path(source.path).exists() else "a model of the hub: no such folder"), False
     if by_name := _BY_NAME.get((source.role.split(".")[0], format_of(source.path))):
         return f"{by_name} (by the file's name)", False

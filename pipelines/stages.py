@@ -44,3 +44,4 @@ STAGES: tuple[Stage, ...] = (
     jaket.EDGES,
     attribution.STAGE,
 )
+BY_TABLE = {stage.table: stage for stage in STAGES}

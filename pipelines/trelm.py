@@ -83,11 +83,7 @@ def run(context: Context) -> DataFrame:
 
 def _facts(context: Context) -> DataFrame:
     """The facts of every entity, with counters."""
-    seed, limit, base = (
-        context.seed,
-        context.params["trelm.facts_per_entity"],
-        context.params["languages"][0],
-    )
+    seed, limit, base = context.seed, context.config.trelm.facts_per_entity, context.config.languages[0]
     entities = tuple(context.inputs["entities"])
 
     def gather(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:

@@ -16,7 +16,8 @@ from pipelines.lookup import names_of, read_shards
 
 def run(context: Context) -> DataFrame:
     """Choose the questions in one task: each choice depends on those before it."""
-    seed, sizes, languages = context.seed, context.params["xlr"], context.params["languages"]
+    seed, languages = context.seed, context.config.languages
+    sizes = context.config.xlr.model_dump()
     inputs = {name: tuple(paths) for name, paths in context.inputs.items()}
 
     def ask(_: Iterator[Row], tally: Tally) -> Iterator[Row]:

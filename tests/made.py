@@ -10,7 +10,8 @@ from kgcorpus.config import BuildConfig, load
 from kgcorpus.contracts.manifest import Manifest, TableEntry
 from kgcorpus.contracts.store import sha256_of
 from kgcorpus.contracts.tables import table
-from pipelines.plan import BY_TABLE, SourceDigests, stage_fingerprint
+from pipelines.bound import bind
+from pipelines.source_digests import SourceDigests
 
 TABLE = "relations"
 
@@ -29,8 +30,8 @@ def finished_build(folder: Path, *, settings: str = "") -> tuple[Path, Path]:
     out, file = folder / "OUT", folder / "build.yaml"
     (folder / "relations.tsv").write_text("P1\ten\tcapital of\n")
     file.write_text(f"graph: {{relations: [{folder / 'relations.tsv'}]}}\nlanguages: [en]\n{settings}")
-    stage = BY_TABLE[TABLE]
-    print_ = stage_fingerprint(stage, load(BuildConfig, file), Manifest(), SourceDigests(out))
+    bound = bind(load(BuildConfig, file))[TABLE]
+    print_ = bound.output(Manifest(), SourceDigests(out)).fingerprint
     shard = out / "tables" / TABLE / print_[:12] / "part-00000-of-00001.parquet"
     shard.parent.mkdir(parents=True)
     names = [{"lang": "en", "label": "capital of", "aliases": []}]

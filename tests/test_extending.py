@@ -32,15 +32,13 @@ def test_a_stage(spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.Monk
     from kgcorpus.config import BuildConfig
     from kgcorpus.contracts.manifest import load_manifest
     from kgcorpus.contracts.tables import TABLES
-    from pipelines import plan, runner
+    from pipelines import bound, runner
     from pipelines.stages import STAGES
 
     names = example("stage.md")
     hubs = names["STAGE"]
     monkeypatch.setitem(TABLES, "hubs", names["HUBS"])
-    monkeypatch.setitem(plan.BY_TABLE, "hubs", hubs)
-    for module in (plan, runner):
-        monkeypatch.setattr(module, "STAGES", (*STAGES, hubs))
+    monkeypatch.setattr(bound, "STAGES", (*STAGES, hubs))
     triples = tmp_path / "triples.txt"
     triples.write_text("".join(f"Q{i}\tP1\tQ{90 + (i > 6)}\n" for i in range(10)))
     config = BuildConfig(graph={"triples": (str(triples),)}, spark={"master": "local[2]", "partitions": 2})

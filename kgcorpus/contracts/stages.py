@@ -7,6 +7,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from kgcorpus.contracts.declared import config_value
 from kgcorpus.contracts.remote import without_query
 
 _PACKINGS = (".bz2", ".gz", ".xz", ".zst")
@@ -50,7 +51,7 @@ class Stage:
         sources: config fields that name files from outside, e.g. `graph.triples`, `wikipedia.dump`.
         needs: of these sources at least one must be configured; else the table is n/a.
         enabled_by: a config value that must be true for the table to be made; "" for always.
-        params: config fields that change its result. `run` is given these and nothing else.
+        params: config fields that change its result; `run` can read these and no others.
         growth: expected output rows per row of the first input, or per byte of the sources without one;
             it sets the shard count, so it changes bytes.
         libraries: packages whose version changes its result.
@@ -71,17 +72,6 @@ class Stage:
     libraries: tuple[str, ...] = ()
 
 
-def config_value(config: Any, path: str) -> Any:
-    """The value at a dotted path; the path goes through tuples elementwise."""
-    for name in path.split("."):
-        config = (
-            tuple(getattr(item, name) for item in config)
-            if isinstance(config, tuple)
-            else getattr(config, name)
-        )
-    return config
-
-
 def sources_of(config: Any, roles: Sequence[str]) -> list[Source]:
     """The configured sources of these roles, in the configuration's order."""
     found = []
@@ -93,11 +83,6 @@ def sources_of(config: Any, roles: Sequence[str]) -> list[Source]:
             paths = value if isinstance(value, tuple) else (value,) if value else ()
             found += [Source(role, path, getattr(item, "lang", "")) for path in paths]
     return found
-
-
-def params_of(config: Any, stage: Stage) -> dict[str, Any]:
-    """The stage's declared params, as JSON-able values."""
-    return {path: _plain(config_value(config, path)) for path in stage.params}
 
 
 def fingerprint(
@@ -146,12 +131,6 @@ def library_versions(names: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "absent"
     return found
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _digest(value: Any) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.config import BuildConfig, GraphConfig, SparkConfig, WikipediaConfig
-from kgcorpus.contracts.stages import Source, Stage, fingerprint, params_of, sources_of
+from kgcorpus.contracts.declared import config_json
+from kgcorpus.contracts.stages import Source, Stage, fingerprint, sources_of
 
 STAGE = Stage(table="cycles", version=1, run=lambda context: None, params=("cycles", "languages"))
 
@@ -13,7 +14,7 @@ STAGE = Stage(table="cycles", version=1, run=lambda context: None, params=("cycl
 def print_of(**changes: object) -> str:
     arguments: dict[str, object] = {
         "seed": 0,
-        "params": params_of(BuildConfig(), STAGE),
+        "params": config_json(BuildConfig(), STAGE.params),
         "inputs": {"triples": "d1"},
         "sources": [(Source("graph.triples", "/a/x.txt"), "s1")],
     }
@@ -48,7 +49,7 @@ def test_only_declared_params_count() -> None:
     config = BuildConfig(
         spark=SparkConfig(master="local[7]", partitions=99), graph=GraphConfig(triples=("x",))
     )
-    assert params_of(config, STAGE) == params_of(BuildConfig(), STAGE)
+    assert config_json(config, STAGE.params) == config_json(BuildConfig(), STAGE.params)
 
 
 def test_sources_carry_role_and_language() -> None:
@@ -75,7 +76,7 @@ def test_every_stage_declares_existing_config_fields(tmp_path: Path) -> None:
 
     seen: set[str] = set()
     for stage in STAGES:
-        params_of(BuildConfig(), stage)
+        config_json(BuildConfig(), stage.params)
         sources_of(BuildConfig(), (*stage.sources, *stage.needs))
         assert set(stage.needs) <= set(stage.sources)
         assert set(stage.only_if) <= set(stage.optional)
@@ -100,9 +101,10 @@ def test_every_stage_declares_existing_config_fields(tmp_path: Path) -> None:
 def test_an_optional_table_is_read_where_the_configuration_asks_for_it(
     table: str, settings: dict[str, object], read: list[str]
 ) -> None:
-    from pipelines.plan import BY_TABLE, available_inputs
+    from pipelines.bound import bind
 
     graph = {"triples": ["t.txt"], "labels": ["l.tsv"]}
     wiki = {"lang": "en", "dump": "d.xml", "titles": "t.tsv"}
     config = BuildConfig.model_validate({"graph": graph, "wikipedia": [wiki], **settings})
-    assert available_inputs(BY_TABLE[table], config) == [*BY_TABLE[table].inputs, *read]
+    bound = bind(config)[table]
+    assert bound.inputs == (*bound.stage.inputs, *read)

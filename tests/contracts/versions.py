@@ -18,7 +18,7 @@ EVERY = "every_stage"
 # What runs around each stage: its methods of reading, the shards' count and bytes, Spark's settings.
 AROUND: tuple[Definition, ...] = (
     ("pipelines.context", "Context"),
-    ("pipelines.runner", "_shard_counts"),
+    ("pipelines.bound", "shard_counts"),
     ("pipelines.session", "_ALWAYS"),
     ("pipelines.writer", "write_shards"),
 )

@@ -14,7 +14,7 @@ from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.stages import Source
 from kgcorpus.inputs import open_input, open_slice
 from kgcorpus.mirror import copy_from, publish_to
-from pipelines.plan import SourceDigests
+from pipelines.source_digests import SourceDigests
 from tests.e2e.commands import ONE_CORE, bytes_of, run, sets
 from trainer.metrics import read_metrics
 

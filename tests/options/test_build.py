@@ -17,7 +17,7 @@ import yaml
 from kgcorpus.cli import app, run_app
 from kgcorpus.config import BuildConfig
 from kgcorpus.demo.embedded import demo_config
-from pipelines.plan import BY_TABLE
+from pipelines.stages import BY_TABLE
 from tests.options.build_cases import ACTS_ELSEWHERE, BASE, CASES, Case
 from tests.options.fields import merged, nested, options_of
 

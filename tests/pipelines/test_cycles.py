@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.declared import declared
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records, refuse
@@ -42,7 +44,7 @@ def build(
     context = Context(
         spark=spark,
         seed=11,
-        params={"cycles": CAPS},
+        config=declared(BuildConfig(cycles=CAPS), STAGE.params, reader="cycles"),
         inputs={"triples": shards},
         sources=(),
         partitions=partitions,

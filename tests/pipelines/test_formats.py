@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.declared import declared
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.stages import Stage, params_of, sources_of
+from kgcorpus.contracts.stages import Stage, sources_of
 from kgcorpus.contracts.tables import table
 from pipelines import names, pages, titles, triples
 from pipelines.context import Context
@@ -165,7 +166,7 @@ def run(
     context = Context(
         spark=spark,
         seed=0,
-        params=params_of(config, stage),
+        config=declared(config, stage.params, reader=stage.table),
         inputs=files,
         sources=sources_of(config, stage.sources),
         partitions=partitions,

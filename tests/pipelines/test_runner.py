@@ -1,21 +1,26 @@
 """What the runner commits, refuses, takes up again, and says of tables that it has not come to."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from kgcorpus.config import BuildConfig
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, KgcorpusError
 from kgcorpus.contracts.manifest import Manifest, TableEntry, load_manifest
-from pipelines.plan import SourceDigests, Step, plan
+from pipelines.bound import bind
+from pipelines.execute import run_stage
+from pipelines.plan import Step, plan
 from pipelines.runner import _pending, build
+from pipelines.source_digests import SourceDigests
 
+BOUND = bind(BuildConfig())
 STEPS = [
-    Step("triples", "skip", "up to date"),
-    Step("cycles", "run", "its inputs changed"),
-    Step("xlr", "n/a", "not configured: xlr"),
-    Step("pages", "n/a", "not configured: wikipedia.dump"),
+    Step(BOUND["triples"], "skip", "up to date"),
+    Step(BOUND["cycles"], "run", "its inputs changed"),
+    Step(BOUND["xlr"], "n/a", "not configured: xlr"),
+    Step(BOUND["pages"], "n/a", "not configured: wikipedia.dump"),
 ]
 
 
@@ -120,7 +125,9 @@ def test_a_damaged_table_is_made_again_and_what_is_whole_is_hashed_no_more(
     assert (out / file.path).read_bytes() == whole
     assert load_manifest(out) == before
     digests = SourceDigests(out)
-    steps = plan(config, out, manifest=before, digests=digests, targets=["triples"], force=False)
+    steps = plan(
+        config, bind(config), out, manifest=before, digests=digests, targets=["triples"], force=False
+    )
     assert ([step.action for step in steps], digests.files.hashed) == (["skip"], set())
 
 
@@ -158,3 +165,17 @@ def test_a_source_of_a_later_stage_is_known_after_a_build_that_stopped_in_it(
     with pytest.raises(InputError, match="not UTF-8"):
         build(stopping, tmp_path / "out", targets=["entities"])
     assert SourceDigests(tmp_path / "out").files.is_as_recorded(labels)
+
+
+@pytest.mark.slow
+def test_a_stage_that_reads_an_undeclared_field_fails(config: BuildConfig, tmp_path: Path) -> None:
+    bound = bind(config)["triples"]
+    greedy = replace(bound, stage=replace(bound.stage, run=lambda context: context.config.cycles.per_pair))
+    with pytest.raises(KgcorpusError, match=r"^triples: the stage reads cycles, which it does not declare"):
+        run_stage(
+            Step(greedy, "run", "not built yet"),
+            config,
+            tmp_path / "out",
+            manifest=Manifest(),
+            digests=SourceDigests(tmp_path / "out"),
+        )

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.declared import declared
 from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.tables import table
 from pipelines import surfaces
@@ -66,7 +68,7 @@ def build(spark, folder: Path, stage, *, partitions: int) -> list[dict]:
     context = Context(
         spark=spark,
         seed=SEED,
-        params={},
+        config=declared(BuildConfig(), (), reader=stage.table),
         inputs={name: inputs[name] for name in (*stage.inputs, *stage.optional)},
         sources=(),
         partitions=partitions,
