@@ -11,14 +11,17 @@ UNSPACED_LANGUAGES = frozenset({"ja", "zh"})
 
 
 def _pattern(pairs: dict[str, str]) -> re.Pattern[str]:
-    """A mark or a line end; two marks with neither a mark nor the end of a sentence between them."""
+    """A mark or a line end; two marks without a mark between them. Group 1: the end of a sentence there."""
     opening, closing = re.escape("".join(pairs)), re.escape("".join(pairs.values()))
+    ends = "。！？｡.!?…؟"
     return re.compile(
-        rf"[{opening}{closing}\n](?:(?<=[{opening}])[^{opening}{closing}\n。！？｡.!?…؟]*+[{closing}])?"
+        rf"[{opening}{closing}\n](?:(?<=[{opening}])"
+        rf"[^{opening}{closing}\n{ends}]*+(?:([{ends}])[^{opening}{closing}\n]*+)?[{closing}])?"
     )
 
 
 _BRACKET_MARK, _QUOTE_MARK = _pattern(_BRACKETS), _pattern(_QUOTES)
+_BRACKET, _QUOTE = (re.compile(f"[{re.escape(''.join(pairs))}]") for pairs in (_BRACKETS, _QUOTES))
 
 
 def enclosures(text: str, language: str) -> list[tuple[int, int]]:
@@ -32,12 +35,18 @@ def enclosures(text: str, language: str) -> list[tuple[int, int]]:
     Returns:
         Sorted disjoint spans, both marks included.
     """
-    is_unspaced = language in UNSPACED_LANGUAGES
-    pairs, mark = (_QUOTES, _QUOTE_MARK) if is_unspaced else (_BRACKETS, _BRACKET_MARK)
-    if text.isascii() or not (is_unspaced or any(opening in text for opening in pairs)):
+    if text.isascii():
+        return []
+    if language in UNSPACED_LANGUAGES:
+        pairs, mark, first = _QUOTES, _QUOTE_MARK, _QUOTE.search(text)
+    elif any(opening in text for opening in _BRACKETS):
+        pairs, mark, first = _BRACKETS, _BRACKET_MARK, _BRACKET.search(text)
+    else:
+        return []
+    if first is None:
         return []
     line = _Line(pairs)
-    for found in mark.finditer(text):
+    for found in mark.finditer(text, first.start()):
         shown = found[0]
         if shown == "\n":
             line.end()
@@ -46,6 +55,8 @@ def enclosures(text: str, language: str) -> list[tuple[int, int]]:
         elif pairs[shown[0]] != shown[-1]:
             line.read(shown[0], found.start())
             line.read(shown[-1], found.end() - 1)
+        elif found[1] and len(shown) <= _LONGEST:
+            line.spans.append(found.span())
     return line.spans
 
 

@@ -11,6 +11,8 @@ _REACH = 24  # characters, also of an abbreviation of several parts to either si
 _IRREGULAR = ("str", "al")  # read in `_derived_kind`
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 _ROMAN = re.compile(r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+# Korean and Japanese write particles behind a numeral without a space: `II는`.
+_NUMERAL_BEFORE_PARTICLE = re.compile(r"(?:[IVXLCDM]+|[A-Z])(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])")
 _SMALL_ROMAN = re.compile(r"[IVX]{1,5}")
 _NUMBER_REACH = 6
 _NUMBER_BEFORE = re.compile(r"(?:[\d½¼¾IVXLCDM][)%]?|\d(?:-?[а-я]{1,2}|[a-z]{1,2}|[.,]))\s?$")
@@ -77,7 +79,7 @@ class FullStop:
             if is_inside:
                 return False
             kind = found_kind or kind
-        elif kind is None and (not token or token[1:].islower()) and not token.endswith(_IRREGULAR):
+        elif kind is None and _is_plain_word(token):
             return True
         kind = kind or self._derived_kind()
         return _DECISIONS[kind](self) if kind else self._ends_after_word()
@@ -136,6 +138,8 @@ class FullStop:
     def _is_number_next(self) -> bool:
         """Whether what follows counts: `4`, `IX`, `B`; after `No.`, an `I` is the pronoun."""
         word, starts = self.following.rstrip("."), self.rules.starts
+        if numeral := _NUMERAL_BEFORE_PARTICLE.match(word):
+            word = numeral[0]
         if word == "I" and "I" in starts:
             return self.token.lower() != "no"
         is_letter = len(word) == 1 and word.isalpha()
@@ -219,6 +223,13 @@ _DECISIONS: dict[Kind, Callable[[FullStop], bool]] = {
     Kind.UNIT: FullStop.ends_after_unit,
     Kind.WHOLE: FullStop._ends_after_word,
 }
+
+
+def _is_plain_word(token: str) -> bool:
+    """Whether a token that is not listed is a word of small letters, of a script without case, or empty."""
+    if not token or token[1:].islower():
+        return not token.endswith(_IRREGULAR)
+    return not token.isascii() and token.isalpha() and token.swapcase() == token
 
 
 def _compact(shown: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from kgcorpus.contracts.languages import language_key
 from kgcorpus.contracts.tally import Tally
@@ -9,6 +10,7 @@ from kgcorpus.wiki.abbreviation_kinds import Abbreviations
 from kgcorpus.wiki.abbreviations import abbreviations_of
 from kgcorpus.wiki.enclosures import UNSPACED_LANGUAGES, enclosures
 from kgcorpus.wiki.full_stops import FullStop
+from kgcorpus.wiki.quotations import CLOSING_QUOTES, runs_on
 
 _CLOSERS = "\"'”’“‘»›«‹)\\]」』）】〉》｣〕〗"
 # Behind a space these close what is before them, unless a word follows at once: `« Oui ! » Puis`.
@@ -88,6 +90,12 @@ def _union(first: Sequence[tuple[int, int]], second: Sequence[tuple[int, int]]) 
     return spans
 
 
+@lru_cache(maxsize=1_000)
+def _language(lang: str) -> tuple[str, Abbreviations]:
+    """The base code of a language, and its abbreviations."""
+    return language_key(lang).partition("-")[0], abbreviations_of(lang)
+
+
 class _Pass:
     """One pass over a text, from its start to its end.
 
@@ -97,9 +105,8 @@ class _Pass:
     """
 
     def __init__(self, text: str, lang: str) -> None:
-        self.language = language_key(lang).partition("-")[0]
         self._text = text
-        self._rules: Abbreviations = abbreviations_of(lang)
+        self.language, self._rules = _language(lang)
         self._quotes = self._counted = 0  # straight quotation marks of this line before a position
         self.begin = 0
         self.start_after(0)
@@ -125,6 +132,8 @@ class _Pass:
         if following == '"':
             end, following = self._behind_straight_quote(end, following)
         if self._goes_on(following, end):
+            return 0
+        if self._text[end - 1] in CLOSING_QUOTES and runs_on(self._text, end, self.language):
             return 0
         if shown[0] != "." or shown.startswith(".."):
             return end
@@ -155,6 +164,8 @@ class _Pass:
             last = self._text[end - 1]
             if last in "》〉" or (last in ")）】〕" and self._text[self.begin] not in "(（【〔"):
                 return 0  # a title, or words in brackets, within a sentence
+            if last in CLOSING_QUOTES and runs_on(self._text, end, self.language):
+                return 0
         return 0 if candidate[3] in never else end
 
     def _behind_straight_quote(self, end: int, following: str) -> tuple[int, str]:

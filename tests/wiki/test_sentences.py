@@ -139,3 +139,50 @@ def test_the_gold_of_a_language(path):
     wanted = sum(map(len, lines))
     assert wanted >= 60
     assert 2 * right / (found + wanted) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("ko", "“어디 가?” 그가 물었다.|나는 갔다."),
+        ("ko", '"정말?" 라고 그녀가 말했다.|끝.'),
+        ("ko", '"가자!" 하고 외쳤다.|"왜?"|그는 집으로 갔다.'),
+        ("ar", '"هل تأتي؟" سأل الرجل.|ثم ذهب.'),
+        ("ar", '"سأذهب." قالت المرأة.|"لماذا؟"|وذهب الرجل.'),
+        ("he", '"למה?" שאל האיש.|הוא הלך.'),
+        ("fa", "«چرا؟» او پرسید.|سپس رفت."),
+        ("en", '"Why?" said he.|"Why?"|He left.'),
+        ("de", "„Warum?“ fragte er.|„Warum?“|Er ging."),
+        ("es", "«¿Por qué?» preguntó él.|«¡No!»|Se fue."),
+    ],
+)
+def test_a_quotation_goes_on_with_who_said_it(lang, text):
+    assert sentences(text.replace("|", " "), lang) == text.split("|")
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("zh", "“为什么？”他问道。|他走了。"),
+        ("zh", "“走吧！”小明喊道，“快点！”|他们走了。"),
+        ("zh", "“你好。”他说。|“再见。”|道路很长。"),
+        ("zh", "他问：“为什么？”|我不知道。|“谁？”|没人回答。"),
+        ("ja", "「なぜ？」って聞いた。|「本当？」|彼は帰った。"),
+    ],
+)
+def test_a_quotation_without_spaces_goes_on_with_who_said_it(lang, text):
+    assert sentences(text.replace("|", ""), lang) == text.split("|")
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("ko", "Vol. II는 없다.|Vol. IX에서 시작했다."),
+        ("ko", "No. B는 없다.|끝."),
+        ("ja", "Vol. IIは無い。|終わり。"),
+        ("ja", "Fig. Aを見る。|終わり。"),
+    ],
+)
+def test_a_particle_behind_a_numeral_is_not_part_of_it(lang, text):
+    separator = "" if lang == "ja" else " "
+    assert sentences(text.replace("|", separator), lang) == text.split("|")
