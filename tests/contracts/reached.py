@@ -109,7 +109,7 @@ class Reach:
         parts = dotted.split(".")
         n = max(n for n in range(1, len(parts) + 1) if self._path(".".join(parts[:n])))
         module = ".".join(parts[:n])
-        if module in LEFT_OUT:
+        if any(module == left or module.startswith(f"{left}.") for left in LEFT_OUT):
             return []
         if n == len(parts):
             return [(module, "*")]
