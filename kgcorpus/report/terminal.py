@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,19 @@ def say_json(value: Any, *, indent: int | None = 1) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
+
+
+def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+    """Print one line for each row, or all rows as JSON.
+
+    Args:
+        line: from a row to its line.
+    """
+    if as_json:
+        say_json(rows)
+        return
+    for row in rows:
+        say(line(row))
 
 
 def prepare_streams() -> None:

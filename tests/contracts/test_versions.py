@@ -70,7 +70,7 @@ def test_code_that_all_stages_run_is_named_once(tree: Path, lock: list[str]) -> 
         ("kgcorpus/wiki/sentences.py", "text: str, ", "text: object, "),
         ("kgcorpus/wiki/sentences.py", "\n\n\ndef ", "\n\n\ndef unused() -> None:\n    print()\n\n\ndef "),
         ("kgcorpus/importance/encoder.py", 'Error("', 'Error("other words: '),
-        ("kgcorpus/cli.py", "\n\n\ndef ", "\n\n\nunused = 1\n\n\ndef "),
+        ("kgcorpus/cli/builds.py", "\n\n\ndef ", "\n\n\nunused = 1\n\n\ndef "),
     ],
 )
 def test_text_for_readers_and_unused_code_do_not_count(

@@ -1,0 +1,200 @@
+"""Commands that train, score, convert and explain models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kgcorpus.cli.options import (
+    CONFIG_HELP,
+    Corpus,
+    Set,
+    TrainingFile,
+    complete_benchmark,
+    complete_objective,
+)
+from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.remote import given_path, local_folder
+from kgcorpus.report.terminal import say, say_lines, stderr, stdout
+
+
+def train(
+    objective: Annotated[
+        str, typer.Argument(help="kmlm, trelm, jaket or transe.", autocompletion=complete_objective)
+    ],
+    corpus: Corpus,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="The run's folder; the same again resumes.", metavar="PATH", parser=local_folder
+        ),
+    ],
+    config: TrainingFile = None,
+    set_: Set = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, help="End at exactly this step.")
+    ] = None,
+) -> None:
+    """Train a model on a build's shards."""
+    from kgcorpus.config import load
+    from trainer.config import TrainingConfig
+    from trainer.run import train as run
+
+    resolved = load(TrainingConfig, config, overrides=set_ or [])
+    run(objective, corpus=corpus, out=str(out), config=resolved, max_steps=max_steps)
+    say(f"checkpoint: {out / 'model'}")
+
+
+def sweep(
+    grid: Annotated[
+        Path,
+        typer.Argument(
+            metavar="GRID.yaml", help="Arms, values, seeds, scores: conf/sweeps.", parser=given_path
+        ),
+    ],
+    corpus: Corpus,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="Holds the runs; the same again goes on.", metavar="PATH", parser=local_folder
+        ),
+    ],
+    config: TrainingFile = None,
+    set_: Set = None,
+) -> None:
+    """Train and score a grid of runs, and set them side by side."""
+    from kgcorpus.config import load, settings
+    from trainer.sweep import SweepConfig, run_sweep
+
+    shared = settings(config, overrides=set_ or [])
+    table = run_sweep(load(SweepConfig, grid), corpus=corpus, out=out, shared=shared)
+    say_lines(table.read_text(encoding="utf-8"))
+    say(f"sweep: {table}")
+
+
+def evaluate(
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            help="The benchmark's name, e.g. xlr; a wrong one lists all.",
+            autocompletion=complete_benchmark,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="The JSON file to write.", metavar="PATH", parser=given_path)
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="RUN/model, any checkpoint, or RUN/checkpoints for all of them.",
+            metavar="PATH",
+            parser=given_path,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Its data; for xlr a build's folder; for linking gold texts, else links are hidden.",
+            metavar="PATH",
+            parser=given_path,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help=f"{CONFIG_HELP}.", metavar="PATH", parser=given_path)
+    ] = None,
+    set_: Set = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option("--corpus", help="linking: a build's folder.", metavar="PATH", parser=given_path),
+    ] = None,
+    lang: Annotated[
+        str | None,
+        typer.Option("--lang", help="linking: the texts' language; default: the build's base language."),
+    ] = None,
+    exclude_names: Annotated[
+        Path | None,
+        typer.Option(
+            "--exclude-names",
+            help="linking: a file of ids whose names are left out.",
+            metavar="PATH",
+            parser=given_path,
+        ),
+    ] = None,
+) -> None:
+    """Score a model, or a build's linker; the result goes to --out, its scores to stderr."""
+    from kgcorpus.report.scores import summary
+
+    if benchmark == "linking":
+        from kgcorpus.contracts.languages import base_language_of
+        from kgcorpus.contracts.manifest import load_manifest
+        from kgcorpus.linking.evaluate import evaluate as score
+
+        if corpus is None:
+            raise UsageError("evaluate linking needs --corpus, a build's folder")
+        load_manifest(corpus, required=True)
+        lang = lang or base_language_of(corpus)
+        found = score(
+            corpus, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or []
+        )
+        say(summary(found), console=stderr)
+        return
+    from kgcorpus.config import load
+    from trainer.evaluate import evaluate as run
+    from trainer.evaluate import require_benchmark
+    from trainer.evaluate.config import EvaluationConfig
+
+    require_benchmark(benchmark)
+    if model is None or data is None:
+        raise UsageError(f"evaluate {benchmark} needs --model and --data")
+    resolved = load(EvaluationConfig, config, overrides=set_ or [])
+    found = run(benchmark, model=str(model), data=str(data), out=out, config=resolved)
+    say(summary(found), console=stderr)
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A checkpoint's folder, with pytorch_model.bin or its index and parts.",
+            metavar="SOURCE",
+            parser=given_path,
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", help="A new folder for the result.", metavar="PATH", parser=given_path)
+    ],
+) -> None:
+    """Write a checkpoint in .bin as safetensors; code in it is refused, not run."""
+    from trainer.convert import convert as run
+
+    say(f"model: {run(source, to)}")
+
+
+def explain(
+    model: Annotated[str, typer.Option("--model", help="RUN/model, or any BERT or RoBERTa.")],
+    sentence: Annotated[str, typer.Option("--sentence", help="With one [MASK] where the answer stands.")],
+    answer: Annotated[
+        str | None, typer.Option("--answer", help="The answer explained; default: the model's guess.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many neurons.")] = 20,
+    points: Annotated[int, typer.Option("--points", min=1, help="Points of the integral, m.")] = 20,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--out",
+            help="FILE.json, .html, .png, .svg or .pdf (repeatable).",
+            metavar="PATH",
+            parser=given_path,
+        ),
+    ] = None,
+) -> None:
+    """Show which feed-forward neurons make a model give an answer."""
+    from trainer.trelm.explain import explain as run
+    from trainer.trelm.explain import save, show
+
+    explanation = run(model, sentence, answer=answer, top=top, points=points)
+    show(explanation, stdout)
+    for path in out or []:
+        save(explanation, path)
