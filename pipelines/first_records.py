@@ -11,6 +11,7 @@ from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.contracts.languages import language_key
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.importance.model_files import check_encoder_files
 from kgcorpus.importance.pretrained import require_on_hub, without_progress_bars
 from kgcorpus.inputs import BadRecord, Limits, open_input, read_lines, read_records, refuse
 from kgcorpus.kg import readers
@@ -47,11 +48,12 @@ class Sample:
     rows: int = 0
 
 
-def read_sample(source: Source, config: BuildConfig, *, stage: str) -> Sample:
+def read_sample(source: Source, config: BuildConfig, *, stage: str, load_models: bool = True) -> Sample:
     """Read the first records of a source as its stage will: 10,000 rows, or 20 documents or entities.
 
     Args:
         stage: that will read it, for errors.
+        load_models: load an encoder as its stage will; False: only look at its files, without torch.
 
     Raises:
         KgcorpusError: the stage would refuse the source. Under `on_bad_input: quarantine` malformed records
@@ -64,7 +66,7 @@ def read_sample(source: Source, config: BuildConfig, *, stage: str) -> Sample:
         accepted = {wiki.lang for wiki in config.wikipedia if wiki.other_language}
         check_language(source, limits, accepted=accepted)
     try:
-        return _read(source, config, limits, on_bad)
+        return _read(source, config, limits, on_bad, load_models)
     except KgcorpusError as error:
         raise type(error)(str(error), where=stage) from None
 
@@ -73,14 +75,20 @@ def _set_aside(bad: BadRecord) -> None:
     """The stage will count it."""
 
 
-def _read(source: Source, config: BuildConfig, limits: Limits, on_bad: Callable[[BadRecord], None]) -> Sample:
+def _read(
+    source: Source,
+    config: BuildConfig,
+    limits: Limits,
+    on_bad: Callable[[BadRecord], None],
+    load_models: bool,
+) -> Sample:
     sample = Sample()
     match source.role:
         case "passages.tokenizer":
             require_on_hub(source.path)
             token_counter(source.path)
         case "importance.encoder":
-            _load_encoder(source, config)
+            _check_encoder(source, config, load=load_models)
         case "wikipedia.dump":
             with open_input(source.path, limits=limits) as stream:
                 next(read_pages(stream, where=source.path, limits=limits, on_bad=on_bad), None)
@@ -106,7 +114,11 @@ def _read(source: Source, config: BuildConfig, limits: Limits, on_bad: Callable[
     return sample
 
 
-def _load_encoder(source: Source, config: BuildConfig) -> None:
+def _check_encoder(source: Source, config: BuildConfig, *, load: bool) -> None:
+    if not load:
+        check_encoder_files(source.path)
+        token_counter(source.path)
+        return
     from kgcorpus.importance.encoder import load_encoder
 
     without_progress_bars()

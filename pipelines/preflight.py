@@ -34,11 +34,12 @@ class Findings:
     checked: int
 
 
-def check(config: BuildConfig, stages: Collection[BoundStage]) -> Findings:
+def check(config: BuildConfig, stages: Collection[BoundStage], *, load_models: bool = True) -> Findings:
     """Read the first records of the stages' sources, and load their models.
 
     Args:
         stages: those that are to run, in their order.
+        load_models: as of `read_sample`.
     """
     errors: list[KgcorpusError] = []
     samples: dict[Source, Sample] = {}
@@ -60,7 +61,7 @@ def check(config: BuildConfig, stages: Collection[BoundStage]) -> Findings:
                 continue
             try:
                 require_input(source)
-                samples[read] = read_sample(read, config, stage=stage.name)
+                samples[read] = read_sample(read, config, stage=stage.name, load_models=load_models)
             except KgcorpusError as error:
                 errors.append(error)
                 failed.add(source.path)

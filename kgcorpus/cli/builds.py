@@ -94,7 +94,8 @@ def _check_inputs(config: Any, targets: list[str], *, as_json: bool) -> None:
     from pipelines.preflight import check
 
     chosen = selected(bind(config), targets)
-    found = check(config, [stage for stage in chosen if not stage.unavailable])
+    # Loading an encoder takes seconds for torch alone; a build does it before its first stage.
+    found = check(config, [stage for stage in chosen if not stage.unavailable], load_models=False)
     rows = [
         {"kind": "n/a", "text": f"{stage.name}: {stage.unavailable}"} for stage in chosen if stage.unavailable
     ]

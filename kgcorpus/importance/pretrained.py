@@ -34,10 +34,10 @@ def require_on_hub(name: str) -> None:
     Raises:
         InputError: the hub has no such model, or cannot be reached within 10 seconds.
     """
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
     if Path(name).exists():
         return
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
     try:
         if isinstance(try_to_load_from_cache(name, "config.json"), str):
             return

@@ -1,9 +1,19 @@
 """Inputs are checked before the first stage starts, and alone by `plan --check`."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import kgcorpus.demo
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.stages import Source
+from kgcorpus.importance.model_files import check_encoder_files
+from pipelines.first_records import read_sample
 from tests.made import command
 
 FILES = {
@@ -99,3 +109,62 @@ def test_models_and_every_missing_file_are_told_at_once(tmp_path, capsys, monkey
     assert "no-model" in errors[1]
     assert command("build-corpus", "--config", "c.yaml", "--out", "OUT", *sets) == 3
     assert not list(tmp_path.glob("OUT/tables/*"))
+
+
+ENCODER = Path(kgcorpus.demo.__file__).parent / "world" / "encoder"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("model.safetensors", lambda data: data[:-1], "its header says"),
+        ("model.safetensors", lambda data: b"\xff" * 8 + data[8:], "is not a safetensors file"),
+        ("model.safetensors", lambda data: data[:8] + b"]" + data[9:], "the header of model.safetensors"),
+        ("model.safetensors", None, "model.safetensors is missing"),
+        ("config.json", lambda data: b"[]", "config.json is not a JSON object"),
+        ("config.json", lambda data: b'{"is_encoder_decoder": true}', "an encoder-decoder is no encoder"),
+        ("config.json", None, "config.json is missing"),
+        ("tokenizer.json", None, "holds no tokenizer.json"),
+        ("tokenizer.json", lambda data: data[:-2], "cannot be read as a tokenizer"),
+    ],
+)
+def test_a_damaged_encoder_is_found_by_its_files(tmp_path, name, change, said):
+    read_sample(
+        Source("importance.encoder", str(ENCODER)), BuildConfig(), stage="importance", load_models=False
+    )
+    folder = shutil.copytree(ENCODER, tmp_path / "encoder")
+    data = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if change:
+        (folder / name).write_bytes(change(data))
+    for load_models in (False, True):
+        with pytest.raises((InputError, UsageError)) as error:
+            read_sample(
+                Source("importance.encoder", str(folder)),
+                BuildConfig(),
+                stage="importance",
+                load_models=load_models,
+            )
+        assert load_models or said in str(error.value)
+
+
+def test_weights_in_parts_are_checked_part_by_part(tmp_path):
+    folder = shutil.copytree(ENCODER, tmp_path / "encoder")
+    (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors"}}))
+    check_encoder_files(str(folder))
+    index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}))
+    with pytest.raises(InputError, match=r"model-2\.safetensors is missing"):
+        check_encoder_files(str(folder))
+
+
+def test_checking_the_inputs_of_a_build_with_an_encoder_imports_no_torch(tmp_path):
+    code = (
+        "import sys\n"
+        "from kgcorpus.cli import app\n"
+        f"app(['plan', '--check', '--out', {str(tmp_path / 'OUT')!r}], standalone_mode=False)\n"
+        "print([name for name in ('torch', 'transformers', 'numba', 'spacy') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["checked: 15 inputs and models, nothing stops the build", "[]"]
