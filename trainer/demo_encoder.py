@@ -23,6 +23,7 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.demo import world
 from kgcorpus.demo.dumps import wikis, write_dumps
 from kgcorpus.inputs import open_input
+from kgcorpus.report.terminal import say
 from kgcorpus.wiki.dump import read_pages, read_site
 from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.sentences import split_sentences
@@ -171,7 +172,7 @@ def train(texts: Texts, *, vocabulary: int, pad: int) -> PackedMaskedLM:
         optimizer.step()
         schedule.step()
         if (step + 1) % 100 == 0:
-            print(f"step {step + 1}: loss {loss.item():.3f}", flush=True)
+            say(f"step {step + 1}: loss {loss.item():.3f}")
     return model.eval()
 
 
@@ -215,14 +216,14 @@ def main() -> None:
     seen = [text for text in found if not is_held_out(text)]
     corpus = seen + names() + facts()
     tokenizer = make_tokenizer(corpus, vocab_size=VOCABULARY, max_length=POSITIONS)
-    print(f"{len(corpus)} texts ({len(seen)} sentences) to train on, {len(unseen)} sentences held out")
+    say(f"{len(corpus)} texts ({len(seen)} sentences) to train on, {len(unseen)} sentences held out")
     model = train(
         Texts(corpus, tokenizer, name="train"), vocabulary=len(tokenizer), pad=tokenizer.pad_token_id
     )
     held_out = Texts(unseen, tokenizer, name="held-out")
     tokens = np.concatenate(tokenizer(seen, add_special_tokens=False)["input_ids"])
     share, unigram = accuracy(model, held_out, commonest=int(np.bincount(tokens.astype(np.int64)).argmax()))
-    print(f"held-out masked accuracy {share:.3f} (unigram {unigram:.3f})")
+    say(f"held-out masked accuracy {share:.3f} (unigram {unigram:.3f})")
     save(model, tokenizer, out)
 
 
