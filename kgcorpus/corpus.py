@@ -1,6 +1,6 @@
 """A finished build as Python objects: tables as Arrow or `datasets`, records with a notebook view."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ from kgcorpus.contracts.remote import local_folder
 from kgcorpus.contracts.shards import damage_named, read_batches
 from kgcorpus.contracts.tables import table as declared_table
 from kgcorpus.report.html import row_as_html, table_as_html
-from kgcorpus.report.inspect import LabelOf, render_row, sample_rows
-from kgcorpus.report.labels import labels_of
+from kgcorpus.report.inspect import render_row, sample_rows
+from kgcorpus.report.labels import Labels, labels_of
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 class Record(Mapping[str, Any]):
     """A row of a table, as a mapping: `record["text"]`. `str` and notebooks show it with marked spans."""
 
-    def __init__(self, table: str, row: Mapping[str, Any], label_of: LabelOf) -> None:
+    def __init__(self, table: str, row: Mapping[str, Any], labels: Callable[[], Labels]) -> None:
         self.table = table
         self._row = row
-        self._label_of = label_of
+        # They are loaded when the first record is shown.
+        self._labels = labels
 
     def __getitem__(self, column: str) -> Any:
         return self._row[column]
@@ -44,13 +45,13 @@ class Record(Mapping[str, Any]):
         return len(self._row)
 
     def __str__(self) -> str:
-        return render_row(self.table, self._row, label_of=self._label_of)
+        return render_row(self.table, self._row, label_of=self._labels())
 
     def __repr__(self) -> str:
         return f"Record({self.table!r}, {dict(self._row)!r})"
 
     def _repr_html_(self) -> str:
-        return row_as_html(self.table, self._row, label_of=self._label_of)
+        return row_as_html(self.table, self._row, label_of=self._labels())
 
 
 class Records(Sequence[Record]):
@@ -205,15 +206,14 @@ class Corpus:
 
     def label(self, ident: str) -> str | None:
         """Return the label of an entity or relation in the base language; None if there is none."""
-        return self._label_of(ident)
+        return self._labels(ident)
 
     @cached_property
-    def _label_of(self) -> LabelOf:
+    def _labels(self) -> Labels:
         return labels_of(self.manifest, self.path)
 
     def _record(self, table: str, row: Mapping[str, Any]) -> Record:
-        # Labels are loaded when the first record is shown.
-        return Record(table, row, self.label)
+        return Record(table, row, lambda: self._labels)
 
     def _files(self, name: str, split: str | None = None) -> list[File]:
         files = self.manifest.built(self.path, declared_table(name).name).files

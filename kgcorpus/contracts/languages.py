@@ -29,19 +29,33 @@ def spellings(languages: Iterable[str]) -> dict[str, str]:
 
 
 def base_language_of(corpus: Path) -> str:
-    """Return the base language of a build: the first of `languages` in its config.yaml.
+    """The base language of a build: the first of `languages` in its config.yaml.
 
     Raises:
         InputError: config.yaml is missing or names no language.
     """
+    return _languages_of(corpus)[0]
+
+
+def configured_spelling(corpus: Path, lang: str) -> str:
+    """Return a language as a build's `languages` spell it, or as given if it is not one of them.
+
+    Raises:
+        InputError: config.yaml is missing or names no language.
+    """
+    return spellings(_languages_of(corpus)).get(language_key(lang), lang)
+
+
+def _languages_of(corpus: Path) -> list[str]:
     from kgcorpus.contracts.yaml_reader import read_yaml
 
     path = corpus / "config.yaml"
     try:
-        return str(read_yaml(path)["languages"][0])
+        first, *others = read_yaml(path)["languages"]
+        return [str(lang) for lang in (first, *others)]
     except UsageError as error:
         raise InputError(error.what, where=error.where, mend="Build the corpus") from None
-    except (KeyError, IndexError, TypeError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise InputError(
             f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
         ) from None

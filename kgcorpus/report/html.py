@@ -3,7 +3,8 @@
 import html
 from collections.abc import Iterable, Sequence
 
-from kgcorpus.report.inspect import MAX_TEXT, LabelOf, Row, Span, columns_of, spans_of
+from kgcorpus.report.inspect import MAX_TEXT, Row, Span, columns_of, spans_of
+from kgcorpus.report.labels import LabelOf, relation_label
 from kgcorpus.report.visible import visible
 
 _MARK = "background:#fde68a;color:#111;border-radius:3px;padding:0 2px"
@@ -41,10 +42,10 @@ def table_as_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _marked(text: str, spans: Sequence[Span], label_of: LabelOf) -> str:
     pieces, at = [], 0
-    for start, end, target, tag in sorted(spans):
+    for start, end, target, is_relation, tag in sorted(spans):
         if not at <= start <= end <= min(len(text), MAX_TEXT):
             continue
-        title = label_of(target) or target
+        title = (relation_label(label_of, target) if is_relation else label_of(target)) or target
         pieces += [
             _escaped(text[at:start]),
             f'<mark style="{_MARK}" title="{_escaped(title)}"><bdi>{_escaped(text[start:end])}</bdi>'

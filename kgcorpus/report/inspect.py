@@ -1,6 +1,6 @@
 """Single rows of a table as readable plain text."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,17 +10,20 @@ from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.remote import is_remote, open_remote
 from kgcorpus.contracts.shards import damage_named
+from kgcorpus.report.labels import LabelOf, relation_label
 from kgcorpus.report.visible import visible
 
 Row = Mapping[str, Any]
-LabelOf = Callable[[str], str | None]
-# Start and end in the text, the target, and the tag to show: the target, with the language of a slot.
-Span = tuple[int, int, str, str]
+# Start and end in the text, the target, whether it is a relation, and the tag to show: the target, with the
+# language of a slot.
+Span = tuple[int, int, str, bool, str]
 
 MAX_TEXT = 1200
 MAX_ITEMS = 12
 # Columns and fields with ids of the graph; an id may be any string.
 _IDS = {"qid", "pid", "h", "r", "t", "head", "other", "target", "types", "entities", "category", "answer"}
+# Those of them with ids of relations; `head` is the head of a rule.
+_RELATIONS = {"pid", "r", "head"}
 
 # Table -> the column whose spans are marked in the text, and the field of a span that names its target.
 _MARKS: dict[str, tuple[str, str]] = {
@@ -32,6 +35,8 @@ _MARKS: dict[str, tuple[str, str]] = {
     "code_switched": ("slots", "qid"),
     "reasoning": ("slots", "qid"),
 }
+# 1 head, 2 relation, 3 tail.
+_RELATION_SLOT = 2
 # Columns not shown separately: the marked text contains them, or they only divide it.
 _IN_TEXT = {"links", "mentions", "slots", "sentences", "sentence_ids"}
 
@@ -116,11 +121,14 @@ def columns_of(table: str, row: Row, *, label_of: LabelOf) -> dict[str, list[str
 def spans_of(table: str, row: Row) -> list[Span] | None:
     """Return the spans of a row's text; None if the table's text has no spans."""
     if table == "jaket_entities":
-        return [] if row["start"] is None else [(row["start"], row["end"], row["qid"], row["qid"])]
+        return [] if row["start"] is None else [(row["start"], row["end"], row["qid"], False, row["qid"])]
     if table not in _MARKS:
         return None
     column, field = _MARKS[table]
-    return [(span["start"], span["end"], span[field], _tag(span, field)) for span in row[column]]
+    return [
+        (span["start"], span["end"], span[field], span.get("slot") == _RELATION_SLOT, _tag(span, field))
+        for span in row[column]
+    ]
 
 
 def _tag(span: Row, field: str) -> str:
@@ -141,11 +149,13 @@ def _inline(value: Any, label_of: LabelOf, column: str = "") -> str:
         case None | [] | "":
             return "-"
         case {"h": str(h), "r": str(r), "t": str(t)}:
-            return _arrow(*(label_of(item) or item for item in (h, r, t)))
+            return _arrow(label_of(h) or h, relation_label(label_of, r) or r, label_of(t) or t)
         case dict():
             text = ", ".join(f"{key} {_inline(inner, label_of, key)}" for key, inner in value.items())
         case list():
             text = "; ".join(_inline(item, label_of, column) for item in value)
+        case str() if column in _RELATIONS and (label := relation_label(label_of, value)):
+            text = f"{value} ({label})"
         case str() if column in _IDS and (label := label_of(value)):
             text = f"{value} ({label})"
         case float():
@@ -169,14 +179,14 @@ def _trelm_mention(text: str, mention: Row, label_of: LabelOf) -> list[str]:
     for fact in mention["triples"]:
         ends = (own, fact["label"] or fact["other"])
         head, tail = ends if fact["direction"] == "tail" else ends[::-1]
-        lines.append("  " + _arrow(head, label_of(fact["r"]) or fact["r"], tail))
+        lines.append("  " + _arrow(head, relation_label(label_of, fact["r"]) or fact["r"], tail))
     return lines
 
 
 def _marked(text: str, spans: Sequence[Span]) -> list[str]:
     """The text's lines with `[surface|tag]` for each span, and the number of spans that were not marked."""
     pieces, at, unmarked = [], 0, 0
-    for start, end, _, tag in sorted(spans):
+    for start, end, _, _, tag in sorted(spans):
         if at <= start <= end <= min(len(text), MAX_TEXT):
             pieces += [text[at:start], f"[{text[start:end]}|{tag}]"]
             at = end
