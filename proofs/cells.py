@@ -121,13 +121,13 @@ def run_cell(cell: Cell, folder: Path, out: Path, training: Training) -> None:
 
 def _answers(model: Path, corpus: Path) -> dict[str, Any]:
     """Each test question's id and whether it is of an unseen combination; which answers are right (0, 1)."""
-    from trainer.evaluate.builds.xlr_questions import (
+    from trainer.kmlm.evaluate.xlr_questions import (
         majority,
         question_only,
         read_questions,
         shuffled_context,
     )
-    from trainer.evaluate.builds.xlr_zero_shot import answers
+    from trainer.kmlm.evaluate.xlr_zero_shot import answers
     from trainer.models import open_lm
 
     lm, tokenizer = open_lm(model)

@@ -6,7 +6,7 @@ import pytest
 
 from proofs.corpus import write_corpora
 from proofs.world import LANGUAGES, Size, World
-from trainer.evaluate.builds.xlr_questions import read_questions
+from trainer.kmlm.evaluate.xlr_questions import read_questions
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pipelines.lookup import token_counter
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.convert import convert
-from trainer.evaluate.tuned.finetune import open_base
+from trainer.evaluate.fine_tuning.finetune import open_base
 from trainer.run import train
 from trainer.trelm.explain import explain
 

@@ -1,4 +1,4 @@
-"""Benchmarks, one file each, behind one call."""
+"""Evaluation: the registry of benchmarks, and the call that runs one."""
 
 import json
 from collections.abc import Callable
@@ -16,31 +16,31 @@ from trainer.metrics import read_metrics
 
 # Name -> module and function (model, data, config) -> result; imported when asked for: torch is slow to load.
 BENCHMARKS = {
-    "cycles": "trainer.evaluate.builds.cycles:benchmark",
-    "cka": "trainer.trelm.evaluate.cka:benchmark",
-    "link-prediction": "trainer.transe.evaluate:benchmark",
-    "xlr": "trainer.evaluate.builds.xlr:evaluate",
-    "xlr-zero-shot": "trainer.evaluate.builds.xlr_zero_shot:evaluate",
-    "relx": "trainer.evaluate.tuned.relx:evaluate",
-    "ner": "trainer.evaluate.tuned.ner:evaluate",
-    "pos": "trainer.evaluate.tuned.pos:evaluate",
-    "xnli": "trainer.evaluate.tuned.pairs:xnli",
-    "paws-x": "trainer.evaluate.tuned.pairs:paws_x",
-    "xquad": "trainer.evaluate.tuned.qa:xquad",
-    "mlqa": "trainer.evaluate.tuned.qa:mlqa",
-    "tydiqa": "trainer.evaluate.tuned.qa:tydiqa",
-    "glue": "trainer.evaluate.tuned.glue:evaluate",
-    "fewrel": "trainer.evaluate.tuned.fewrel_relations:evaluate",
-    "fewrel-pair": "trainer.jaket.evaluate.fewrel_pair:evaluate",
-    "metaqa": "trainer.jaket.evaluate.metaqa:evaluate",
-    "tacred": "trainer.evaluate.tuned.tacred:evaluate",
-    "jaket-entities": "trainer.jaket.evaluate.entity_classification:evaluate",
-    "jaket-memory": "trainer.jaket.evaluate.memory:evaluate",
-    "open-entity": "trainer.evaluate.tuned.open_entity:evaluate",
-    "lama": "trainer.evaluate.probe.lama:evaluate",
-    "lama-uhn": "trainer.evaluate.probe.lama_uhn:evaluate",
-    "xfactr": "trainer.evaluate.probe.xfactr:evaluate",
-    "mlama": "trainer.evaluate.probe.mlama:evaluate",
+    "cycles": "trainer.kmlm.evaluate.cycles:evaluate_cycles",
+    "cka": "trainer.trelm.evaluate.cka:evaluate_cka",
+    "link-prediction": "trainer.transe.evaluate:evaluate_link_prediction",
+    "xlr": "trainer.kmlm.evaluate.xlr:evaluate_xlr",
+    "xlr-zero-shot": "trainer.kmlm.evaluate.xlr_zero_shot:evaluate_zero_shot",
+    "relx": "trainer.evaluate.fine_tuning.relx:evaluate_relx",
+    "ner": "trainer.evaluate.fine_tuning.ner:evaluate_ner",
+    "pos": "trainer.evaluate.fine_tuning.pos:evaluate_pos",
+    "xnli": "trainer.evaluate.fine_tuning.sentence_pairs:xnli",
+    "paws-x": "trainer.evaluate.fine_tuning.sentence_pairs:paws_x",
+    "xquad": "trainer.evaluate.fine_tuning.question_answering:xquad",
+    "mlqa": "trainer.evaluate.fine_tuning.question_answering:mlqa",
+    "tydiqa": "trainer.evaluate.fine_tuning.question_answering:tydiqa",
+    "glue": "trainer.evaluate.fine_tuning.glue:evaluate_glue",
+    "fewrel": "trainer.evaluate.fine_tuning.fewrel:evaluate_fewrel",
+    "fewrel-pair": "trainer.jaket.evaluate.fewrel_pair:evaluate_fewrel_pair",
+    "metaqa": "trainer.jaket.evaluate.metaqa:evaluate_metaqa",
+    "tacred": "trainer.evaluate.fine_tuning.tacred:evaluate_tacred",
+    "jaket-entities": "trainer.jaket.evaluate.entity_classification:evaluate_entities",
+    "jaket-memory": "trainer.jaket.evaluate.memory:evaluate_memory",
+    "open-entity": "trainer.evaluate.fine_tuning.open_entity:evaluate_open_entity",
+    "lama": "trainer.evaluate.probe.lama:evaluate_lama",
+    "lama-uhn": "trainer.evaluate.probe.lama:evaluate_lama_uhn",
+    "xfactr": "trainer.evaluate.probe.xfactr:evaluate_xfactr",
+    "mlama": "trainer.evaluate.probe.mlama:evaluate_mlama",
 }
 
 # With the one that needs no model: it scores a build's linker (`kgcorpus.linking.evaluate`).

@@ -19,12 +19,12 @@ _EXACT = "donot_use_mm_for_euclid_dist"
 _HEAD, _RELATION, _TAIL = range(3)
 
 
-def benchmark(model: str, data: str, _: EvaluationConfig) -> dict[str, Any]:
-    """`evaluate` as a benchmark; no setting changes it."""
-    return evaluate(model, data)
+def evaluate_link_prediction(model: str, data: str, _: EvaluationConfig) -> dict[str, Any]:
+    """`score_vectors` as a benchmark; no setting changes it."""
+    return score_vectors(model, data)
 
 
-def evaluate(model: str, data: str) -> dict[str, Any]:
+def score_vectors(model: str, data: str) -> dict[str, Any]:
     """Score a run of TransE on a folder with the files `*train.txt`, `*valid.txt` and `*test.txt`.
 
     Args:

@@ -7,9 +7,19 @@ from typer.testing import CliRunner
 
 from kgcorpus.cli import app
 from kgcorpus.contracts.errors import InputError
-from trainer.evaluate.probe.mlama_files import read_languages
+from trainer.evaluate.fine_tuning import (
+    fewrel,
+    glue,
+    ner,
+    open_entity,
+    pos,
+    question_answering,
+    relx,
+    sentence_pairs,
+    tacred,
+)
+from trainer.evaluate.probe.mlama import read_languages
 from trainer.evaluate.probe.xfactr import _prompts
-from trainer.evaluate.tuned import fewrel_relations, glue, ner, open_entity, pairs, pos, qa, relx, tacred
 from trainer.transe.data import read_facts
 
 NUL, DEEP = b"Ada O\nU\0lm O\n\n", b"[" * 100_000
@@ -29,8 +39,19 @@ def question(**changes):
     return {"id": "1", "question": "?", "answers": [{"text": "Ulm", "answer_start": 0}], **changes}
 
 
-LINES = [ner.read, pos.read, relx.read, read_facts, lambda path: glue.read(path, ("sentence", "label"))]
-JSON = [tacred.read, open_entity.read, qa.read, fewrel_relations.read_sentences]
+LINES = [
+    ner.read_bio,
+    pos.read_conllu,
+    relx.read_relx,
+    read_facts,
+    lambda path: glue.read_task(path, ("sentence", "label")),
+]
+JSON = [
+    tacred.read_tacred,
+    open_entity.read_open_entity,
+    question_answering.read_squad,
+    fewrel.read_sentences,
+]
 
 
 @pytest.mark.parametrize("read", LINES)
@@ -44,7 +65,7 @@ JSON = [tacred.read, open_entity.read, qa.read, fewrel_relations.read_sentences]
     ids=["not utf-8", "utf-16", "huge line"],
 )
 def test_lines_of_any_format(read, data, told, tmp_path):
-    if read is not ner.read and b"Berlin" in data:
+    if read is not ner.read_bio and b"Berlin" in data:
         data, told = b"\xff\n", "line 1: is not UTF-8"
     (tmp_path / "f.txt").write_bytes(data)
     with pytest.raises(InputError, match=told) as error:
@@ -66,32 +87,48 @@ def test_json_of_any_format(read, data, tmp_path):
 @pytest.mark.parametrize(
     ("read", "data", "told"),
     [
-        (ner.read, NUL, "line 2: holds a NUL byte"),
-        (ner.read, b"Ada B-PER\nUlm NNP B-LOC\n", "line 2: has 3 columns, not 2"),
-        (ner.read, b"Ada B-PER\nUlm LOC\n", "line 2: has no tag"),
-        (ner.read, b"\n\n", "holds no example"),
-        (pos.read, b"# a comment alone\n", "holds no example"),
-        (pos.read, CONLLU + b"1\tUlm\n", "line 3: has 2 columns, not 10"),
-        (relx.read, b'1\t"a"\nper:x(e1,e2)\n\n\nx\t"b"\nper:x(e1,e2)\n', "line 5: is no numbered"),
-        (relx.read, b'1\t"a"\nsome words\n', "line 1: is no numbered"),
-        (relx.read, b'1\t"a"\n', "line 1: is no numbered"),
-        (relx.read, b"", "holds no example"),
-        (pairs._read_pairs, b"sentence1\tsentence2\tlabel\na\tb\n", "line 2: has 2 columns, not 3"),
+        (ner.read_bio, NUL, "line 2: holds a NUL byte"),
+        (ner.read_bio, b"Ada B-PER\nUlm NNP B-LOC\n", "line 2: has 3 columns, not 2"),
+        (ner.read_bio, b"Ada B-PER\nUlm LOC\n", "line 2: has no tag"),
+        (ner.read_bio, b"\n\n", "holds no example"),
+        (pos.read_conllu, b"# a comment alone\n", "holds no example"),
+        (pos.read_conllu, CONLLU + b"1\tUlm\n", "line 3: has 2 columns, not 10"),
+        (relx.read_relx, b'1\t"a"\nper:x(e1,e2)\n\n\nx\t"b"\nper:x(e1,e2)\n', "line 5: is no numbered"),
+        (relx.read_relx, b'1\t"a"\nsome words\n', "line 1: is no numbered"),
+        (relx.read_relx, b'1\t"a"\n', "line 1: is no numbered"),
+        (relx.read_relx, b"", "holds no example"),
+        (sentence_pairs._read_pairs, b"sentence1\tsentence2\tlabel\na\tb\n", "line 2: has 2 columns, not 3"),
         (glue._read_rated, b"sentence1\tsentence2\tscore\na\tb\tgood\n", "line 2: the score is 'good'"),
-        (lambda path: glue.read(path, ("sentence1", "label")), RTE, "holds no example"),
-        (lambda path: glue.read(path, ("sentence", "label")), b"x\t1\nx\n", "line 2: the line has not 2"),
+        (lambda path: glue.read_task(path, ("sentence1", "label")), RTE, "holds no example"),
+        (
+            lambda path: glue.read_task(path, ("sentence", "label")),
+            b"x\t1\nx\n",
+            "line 2: the line has not 2",
+        ),
         (read_facts, b"Q1\tP1\n", "line 1: is no line"),
         (_prompts, b'pid,relation,en\nP19,x,"[X] a\n', "is not CSV"),
         (_prompts, b"pid,relation,en\nP19\n", "line 2: has not the header's columns"),
-        (tacred.read, json.dumps([{**ITEM, "obj_end": 4}]).encode(), "example 0: obj is not within"),
-        (tacred.read, json.dumps([{**ITEM, "subj_start": "0"}]).encode(), r"0\.subj_start: is not in TACRED"),
-        (tacred.read, b"[]", "holds no example"),
-        (open_entity.read, b'{"mention_span": "a"}\n', "line 1: is not in Open Entity's format: has no left"),
-        (fewrel_relations.read_sentences, json.dumps({"P1": [MENTION]}).encode(), r"P1\.0: the mention t"),
-        (qa.read, json.dumps(SQUAD).encode(), "holds no example"),
-        (qa.read, asked(question(), question()), "question 1: the id occurs twice"),
-        (qa.read, asked(question(answers=[])), "question 1: has no answer"),
-        (qa.read, asked(question(answers=[{"text": "Ulm", "answer_start": 9}])), "not within its text"),
+        (tacred.read_tacred, json.dumps([{**ITEM, "obj_end": 4}]).encode(), "example 0: obj is not within"),
+        (
+            tacred.read_tacred,
+            json.dumps([{**ITEM, "subj_start": "0"}]).encode(),
+            r"0\.subj_start: is not in TACRED",
+        ),
+        (tacred.read_tacred, b"[]", "holds no example"),
+        (
+            open_entity.read_open_entity,
+            b'{"mention_span": "a"}\n',
+            "line 1: is not in Open Entity's format: has no left",
+        ),
+        (fewrel.read_sentences, json.dumps({"P1": [MENTION]}).encode(), r"P1\.0: the mention t"),
+        (question_answering.read_squad, json.dumps(SQUAD).encode(), "holds no example"),
+        (question_answering.read_squad, asked(question(), question()), "question 1: the id occurs twice"),
+        (question_answering.read_squad, asked(question(answers=[])), "question 1: has no answer"),
+        (
+            question_answering.read_squad,
+            asked(question(answers=[{"text": "Ulm", "answer_start": 9}])),
+            "not within its text",
+        ),
     ],
 )
 def test_a_fault_of_one_format(read, data, told, tmp_path):
@@ -109,10 +146,10 @@ def test_a_line_of_facts_by_language(tmp_path):
 
 def test_byte_order_marks_and_carriage_returns_change_nothing(tmp_path):
     for name, read, data in (
-        ("a", ner.read, b"Ada B-PER\nUlm B-LOC\n\n"),
-        ("b", relx.read, b'1\t"<e1> a </e1> <e2> b </e2>"\nper:x(e1,e2)\nComment:\n\n'),
-        ("c", pos.read, CONLLU),
-        ("d", tacred.read, json.dumps([ITEM], indent=1).encode() + b"\n"),
+        ("a", ner.read_bio, b"Ada B-PER\nUlm B-LOC\n\n"),
+        ("b", relx.read_relx, b'1\t"<e1> a </e1> <e2> b </e2>"\nper:x(e1,e2)\nComment:\n\n'),
+        ("c", pos.read_conllu, CONLLU),
+        ("d", tacred.read_tacred, json.dumps([ITEM], indent=1).encode() + b"\n"),
     ):
         (tmp_path / name).write_bytes(data)
         (tmp_path / f"{name}2").write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))

@@ -8,8 +8,8 @@ import pytest
 from kgcorpus.contracts.errors import UsageError
 from trainer.evaluate import BENCHMARKS, evaluate
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.summary import over_seeds
-from trainer.evaluate.tuned.ner import evaluate as ner
+from trainer.evaluate.fine_tuning.ner import evaluate_ner as ner
+from trainer.evaluate.statistics import over_seeds
 
 QUICK = EvaluationConfig(epochs=1)
 

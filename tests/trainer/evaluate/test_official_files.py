@@ -7,9 +7,9 @@ import pytest
 
 from kgcorpus.contracts.errors import InputError
 from tests.trainer.evaluate.settings import QUICK
-from trainer.evaluate.probe.mlama_files import read_languages
-from trainer.evaluate.tuned import glue, ner, open_entity, pairs
-from trainer.evaluate.tuned.fewrel_relations import read_sentences
+from trainer.evaluate.fine_tuning import glue, ner, open_entity, sentence_pairs
+from trainer.evaluate.fine_tuning.fewrel import read_sentences
+from trainer.evaluate.probe.mlama import read_languages
 from trainer.jaket.evaluate.fewrel_pair import _parts
 from trainer.jaket.evaluate.metaqa import _parts as parts_of_metaqa
 from trainer.jaket.evaluate.metaqa_questions import read_knowledge
@@ -48,7 +48,7 @@ def write_conll(folder):
 
 def test_conll_2002_and_2003(bert, tmp_path):
     write_conll(tmp_path)
-    found = ner.evaluate(bert, tmp_path, QUICK)
+    found = ner.evaluate_ner(bert, tmp_path, QUICK)
     assert (found["format"], found["trained_on"], found["n_train"]) == ("conll", "eng.train", 2)
     assert found["selection"]["on"] == "eng.testa"
     assert {lang: part["n"] for lang, part in found["by_language"].items()} == {
@@ -59,16 +59,19 @@ def test_conll_2002_and_2003(bert, tmp_path):
     }
     assert set(found["average"]) == {"languages", "precision", "recall", "f1"}
     words = [
-        ner.read(tmp_path / f"{name}.testb", encoding="iso-8859-1")[0].words for name in ("deu", "esp", "ned")
+        ner.read_bio(tmp_path / f"{name}.testb", encoding="iso-8859-1")[0].words
+        for name in ("deu", "esp", "ned")
     ]
     assert words == [("Köln", "schön"), ("Córdoba", "de", "."), ("België", ".")]
     (tmp_path / "packed").mkdir()
     packed = tmp_path / "packed" / "esp.train.gz"
     packed.write_bytes(gzip.compress((tmp_path / "esp.train").read_bytes()))
-    assert ner.read(packed, encoding="iso-8859-1") == ner.read(tmp_path / "esp.train", encoding="iso-8859-1")
+    assert ner.read_bio(packed, encoding="iso-8859-1") == ner.read_bio(
+        tmp_path / "esp.train", encoding="iso-8859-1"
+    )
     write(tmp_path / "en" / "train", "Ada B-PER\n")
     with pytest.raises(InputError, match=r"holds both .*WikiAnn.*CoNLL"):
-        ner.evaluate(bert, tmp_path, QUICK)
+        ner.evaluate_ner(bert, tmp_path, QUICK)
 
 
 def test_metaqa(tmp_path):
@@ -128,7 +131,7 @@ def test_open_entity_as_published(tmp_path):
         "y_str": ["town", "place", "location"],
     }
     write(tmp_path / "crowd" / "train.json", json.dumps(line) + "\n" + json.dumps({**line, "y_str": []}))
-    items = open_entity.read(tmp_path / "crowd" / "train.json")
+    items = open_entity.read_open_entity(tmp_path / "crowd" / "train.json")
     assert items[0] == ("Ada left <e1> the town </e1> .", ["place", "location"])
     assert items[1].types == []
 
@@ -140,13 +143,13 @@ def test_qqp_has_broken_lines_that_are_counted(bert, tmp_path):
     )
     for split in ("train", "dev"):
         write(tmp_path / "QQP" / f"{split}.tsv", header + rows)
-    found = glue.evaluate(bert, tmp_path, QUICK)["tasks"]["QQP"]
+    found = glue.evaluate_glue(bert, tmp_path, QUICK)["tasks"]["QQP"]
     assert found["tests"]["dev"]["n"] == 2
     assert found["broken_lines"] == 4
     write(tmp_path / "RTE" / "train.tsv", "index\tsentence1\tsentence2\tlabel\n0\tUlm\n")
     write(tmp_path / "RTE" / "dev.tsv", "index\tsentence1\tsentence2\tlabel\n0\tUlm\tit\tentailment\n")
     with pytest.raises(InputError, match=r"RTE.train\.tsv, line 2: has 2 columns, not 4"):
-        glue.evaluate(bert, tmp_path, QUICK)
+        glue.evaluate_glue(bert, tmp_path, QUICK)
 
 
 def test_mlama(tmp_path):
@@ -171,7 +174,7 @@ def test_xnli_and_link_prediction(tmp_path):
     row = {"language": "de", "gold_label": "neutral", "sentence1": 'Köln "ist', "sentence2": "gut"}
     text = "\t".join(columns) + "\n" + "\t".join(row.get(name, "") for name in columns) + "\n"
     write(tmp_path / "XNLI-1.0" / "xnli.dev.tsv", text)
-    assert pairs._read_xnli(tmp_path / "XNLI-1.0" / "xnli.dev.tsv") == {
+    assert sentence_pairs._read_xnli(tmp_path / "XNLI-1.0" / "xnli.dev.tsv") == {
         "de": [('Köln "ist', "neutral", "gut")]
     }
     write(tmp_path / "wikidata5m_transductive_test.txt", "Q1\tP19\tQ2\r\nQ2\tP31\tQ3\r\n")
@@ -206,7 +209,7 @@ def test_xnli_and_link_prediction(tmp_path):
 def test_glue_columns_under_their_published_headers(tmp_path, task, header, row, expected):
     path = tmp_path / "dev.tsv"
     path.write_text("\t".join(header.split()) + "\n" + row + "\n")
-    assert glue.read(path, glue._TASKS[task].columns) == [expected]
+    assert glue.read_task(path, glue._TASKS[task].columns) == [expected]
 
 
 def test_stsb_under_its_published_header(tmp_path):

@@ -15,7 +15,7 @@ from kgcorpus.contracts.manifest import load_manifest
 from tests.trainer.toy import write_corpus
 from trainer.config import TrainingConfig
 from trainer.transe.embeddings import open_embeddings
-from trainer.transe.evaluate import evaluate
+from trainer.transe.evaluate import score_vectors
 from trainer.transe.train import train_transe
 
 PEOPLE, CITIES, COUNTRIES = 120, 12, 4
@@ -53,7 +53,7 @@ def test_a_run_learns_the_graph_and_predicts_links_left_out(tmp_path):
     for part, part_facts in (("train", train), ("valid", test[:1]), ("test", [*test, ("Q1", "P1", "Qx")])):
         (tmp_path / f"{part}.txt").write_text("".join("\t".join(fact) + "\n" for fact in part_facts))
     model = train_transe(corpus, tmp_path / "run", settings(steps=400))
-    found = evaluate(str(model), str(tmp_path))
+    found = score_vectors(str(model), str(tmp_path))
     assert (found["n"], found["unknown"]) == (len(test), 1)
     assert found["chance"] == pytest.approx(sum(1 / k for k in range(1, ENTITIES + 1)) / ENTITIES)
     assert found["mrr"] > 0.5

@@ -1,1 +1,1 @@
-"""Facts asked for by filling blanks."""
+"""Benchmarks that ask a masked language model for facts without training it."""

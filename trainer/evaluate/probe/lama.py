@@ -1,4 +1,4 @@
-"""LAMA (Petroni et al. 2019): Google-RE and T-REx, objects of one token, precision at 1."""
+"""LAMA (Petroni et al. 2019) and LAMA-UHN (Poerner et al. 2020): facts asked for in English sentences."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import matching_files, only_file, read_json_lines, text_lines
+from trainer.evaluate.probe.contamination import unseen
 from trainer.evaluate.probe.probing import BLANK, Answer, Prober, Query, drawn, prompt, report, with_others
-from trainer.evaluate.probe.seen import unseen
 
 # Google-RE's templates stand in LAMA's scripts, not beside its data; the ids are Wikidata's.
 GOOGLE_RE = {
@@ -21,6 +21,19 @@ GOOGLE_RE = {
     "date_of_birth": ("P569", "[X] (born [Y])."),
     "place_of_death": ("P20", "[X] died in [Y] ."),
 }
+# What may be left out before the asking, given the model and why.
+Filter = Callable[[Sequence[Query], Counter[str]], list[Query]]
+_TEMPLATE = "{name} is a common name in the following {kind} : " + BLANK + " ."
+_KINDS = {
+    "place_of_birth": "city",
+    "place_of_death": "city",
+    "P19": "city",
+    "P20": "city",
+    "P27": "country",
+    "P103": "language",
+    "P1412": "language",
+}
+_TOP = 3
 
 
 class _Relation(TypedDict):
@@ -43,11 +56,7 @@ class _Trex(TypedDict):
     obj_uri: NotRequired[str | None]
 
 
-# What may be left out before the asking, given the model and why.
-Filter = Callable[[Sequence[Query], Counter[str]], list[Query]]
-
-
-def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+def evaluate_lama(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Ask for the objects of LAMA's facts.
 
     Args:
@@ -68,7 +77,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
 
 
 def probe(prober: Prober, data: str | Path, config: EvaluationConfig, *, keep: Filter) -> dict[str, Any]:
-    """`evaluate` for the queries that `keep` keeps."""
+    """`evaluate_lama` for the queries that `keep` keeps."""
     vocabulary = prober.vocabulary
     if config.probing.common_vocabulary is not None:
         vocabulary = _common(prober, Path(config.probing.common_vocabulary))
@@ -176,3 +185,56 @@ def _common(prober: Prober, path: Path) -> NDArray[np.bool_]:
     if not vocabulary.any():
         raise InputError("holds no word that is a token of the model", where=str(path))
     return vocabulary & prober.vocabulary
+
+
+def evaluate_lama_uhn(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+    """LAMA's score for the facts that both filters leave; `skipped` counts what they took.
+
+    Args:
+        model: a folder or hub id.
+        data: as for LAMA.
+        config: `probing.name_model` knows the names; the paper's is bert-base-cased.
+
+    Returns:
+        What `trainer.evaluate.probe.lama.evaluate_lama` gives.
+
+    Raises:
+        UsageError: a model cannot be loaded.
+        InputError: no facts, or a damaged file.
+    """
+    prober = Prober(model)
+    namer = prober if config.probing.name_model is None else Prober(config.probing.name_model)
+
+    def keep(queries: Sequence[Query], skipped: Counter[str]) -> list[Query]:
+        left = [query for query in queries if not stands_in_subject(query)]
+        unguessed = without_guessed(left, namer)
+        skipped["string_match"] += len(queries) - len(left)
+        skipped["person_name"] += len(left) - len(unguessed)
+        return unguessed
+
+    return probe(prober, data, config, keep=keep)
+
+
+def stands_in_subject(query: Query) -> bool:
+    """The object's name is a part of the subject's, case aside: Apple and Apple Watch."""
+    return query.names[0].lower() in query.subject_name.lower()
+
+
+def without_guessed(queries: Sequence[Query], namer: Prober) -> list[Query]:
+    """The queries whose object is not among the first three guesses for any word of a person's name."""
+    asked = [
+        (query, name) for query in queries if query.relation in _KINDS for name in query.subject_name.split()
+    ]
+    texts = [_TEMPLATE.format(name=name, kind=_KINDS[query.relation]) for query, name in asked]
+    distinct = [text for text in dict.fromkeys(texts) if namer.fits(text, 1)]
+    best: dict[str, set[int]] = {}
+    for text, table in zip(distinct, namer.log_probabilities(distinct, [1] * len(distinct)), strict=True):
+        best[text] = set(np.argpartition(-table[0], _TOP)[:_TOP].tolist())
+    guessed = {
+        id(query)
+        for (query, _), text in zip(asked, texts, strict=True)
+        if (tokens := namer.tokens(text, query.names[0]))
+        and len(tokens) == 1
+        and tokens[0] in best.get(text, ())
+    }
+    return [query for query in queries if id(query) not in guessed]

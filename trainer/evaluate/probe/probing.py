@@ -1,4 +1,4 @@
-"""Facts asked for by filling a blank: prompts, decoding over one or several masks, and the score."""
+"""Probing for facts: prompts with a blank, log-probabilities at its masks, and the score of the answers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,17 +8,51 @@ from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
-from trainer.evaluate.bootstrap import compare
-from trainer.evaluate.probe.masked import log_probabilities
-from trainer.models import open_lm
+from trainer.evaluate.statistics import compare
+from trainer.models import PackedMaskedLM, open_lm
+from trainer.packing import pack
 
+_SEQUENCES_PER_FORWARD = 64
 SUBJECT, BLANK = "[X]", "[Y]"
 Decoding = Literal["independent", "confidence"]
 Tokens = tuple[int, ...]
 _SEED = 0
+
+
+@torch.inference_mode()
+def log_probabilities(
+    lm: PackedMaskedLM,
+    sequences: Sequence[NDArray[np.int32]],
+    starts: Sequence[int],
+    masks: Sequence[int],
+    *,
+    pad: int,
+) -> Iterator[NDArray[np.float32]]:
+    """For each sequence, the log-probabilities [masks, vocabulary] at its masks.
+
+    Args:
+        sequences: token ids, special tokens included.
+        starts: where the masks of each begin; they stand side by side.
+        masks: how many they are.
+        pad: id of the padding token.
+    """
+    device = next(lm.parameters()).device
+    for first in range(0, len(sequences), _SEQUENCES_PER_FORWARD):
+        part = slice(first, first + _SEQUENCES_PER_FORWARD)
+        sizes = np.array([len(x) for x in sequences[part]], np.int64)
+        packed = pack(np.concatenate(sequences[part]), sizes, length=int(sizes.max()), pad=pad)
+        places = [
+            packed.flat[o + s : o + s + m]
+            for o, s, m in zip(np.cumsum(sizes) - sizes, starts[part], masks[part], strict=True)
+        ]
+        rows = (torch.from_numpy(x).to(device) for x in (packed.ids, packed.segments, packed.positions))
+        where = torch.from_numpy(np.concatenate(places)).to(device)
+        logits = lm.logits(lm.states(*rows).flatten(0, 1)[where]).float()
+        yield from np.split(logits.log_softmax(dim=-1).cpu().numpy(), np.cumsum(masks[part])[:-1])
 
 
 @dataclass(frozen=True)

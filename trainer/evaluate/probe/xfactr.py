@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import matching_files, only_file, read_json_lines, text_lines
+from trainer.evaluate.probe.contamination import unseen
 from trainer.evaluate.probe.probing import (
     Answer,
     Decoding,
@@ -23,7 +24,6 @@ from trainer.evaluate.probe.probing import (
     prompt,
     report,
 )
-from trainer.evaluate.probe.seen import unseen
 
 _SETS = ("mTRExf", "mTREx")
 _GENDERS = {"male": "MASC", "female": "FEM", "none": "NEUT"}
@@ -33,7 +33,7 @@ _ARTICLE = re.compile(r"\[(?:[A-Z][^\[\];|]*);[XY][^\[\]]*\] ?")
 _LABEL = re.compile(r'"(.*)"@([a-z-]+)')
 
 
-def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+def evaluate_xfactr(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Ask for the objects of X-FACTR's facts in every language that has prompts and names.
 
     The number of masks is that whose guess has the highest mean log-probability. A guess is right if its

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from kgcorpus.contracts.draws import Draw, hash64, hash64_rows
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.summary import over_seeds, selection
+from trainer.evaluate.statistics import over_seeds, selection
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.evaluate.adaptation import memories_of, open_arm, relation_labels, unread
@@ -86,7 +86,7 @@ class _Classifying(Task[NDArray[np.int64]]):
         return float(np.mean(right))
 
 
-def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+def evaluate_entities(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune an arm and score it on the entities left out, once for each seed.
 
     Args:

@@ -18,8 +18,8 @@ from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import InputError, UsageError
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 from trainer.evaluate.files import matching_files, only_file
-from trainer.evaluate.summary import over_seeds, selection
-from trainer.evaluate.tuned.fewrel_relations import Sentence, read_sentences
+from trainer.evaluate.fine_tuning.fewrel import Sentence, read_sentences
+from trainer.evaluate.statistics import over_seeds, selection
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.evaluate.adaptation import Memories, memories_of, open_arm
@@ -99,7 +99,7 @@ class _Episodes(Task[Episode]):
         return [draw_episode(relations, options.ways, options.shots, draw=draw) for draw in draws]
 
 
-def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+def evaluate_fewrel_pair(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune an arm on some relations and score it on others, once for each seed.
 
     The relations of `train_wiki.json` train, but a quarter of them, by hash, select the epoch; those of

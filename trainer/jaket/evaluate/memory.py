@@ -20,8 +20,8 @@ from torch import Tensor
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.splits import SPLITS
-from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.statistics import compare
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.graph import Graph
@@ -82,7 +82,7 @@ class _Arm:
     graph: Graph
 
 
-def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+def evaluate_memory(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Score all arms on the same questions.
 
     Args:
@@ -94,7 +94,7 @@ def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> d
     Returns:
         arm -> accuracy in the `primary` task: the category, or the masked entity where none has a category.
         `category` and `masked_entity`: `n`; `accuracy`, arm -> number; `joint_against`, arm -> what
-        `trainer.evaluate.bootstrap.compare` gives, an entity's questions being one sample. `masked_entity`
+        `trainer.evaluate.statistics.compare` gives, an entity's questions being one sample. `masked_entity`
         has `by_split` too: the accuracies by the passages' split.
 
     Raises:
@@ -113,11 +113,11 @@ def answers(model: str | Path, data: str | Path, *, seed: int, limit: int | None
     """What each arm says of each question, for the tasks `category` and `masked_entity`.
 
     Args:
-        model, data, limit: as for `evaluate`.
+        model, data, limit: as for `evaluate_memory`.
         seed: draws neighbours, negatives and the random memory.
 
     Raises:
-        UsageError, InputError: as `evaluate`.
+        UsageError, InputError: as `evaluate_memory`.
     """
     jaket, tokenizer = open_jaket(model)
     made = jaket.config

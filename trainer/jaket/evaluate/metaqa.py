@@ -20,8 +20,8 @@ from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import InputError
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import matching_files
-from trainer.evaluate.summary import over_seeds, selection
-from trainer.evaluate.tuned.inputs import drawn
+from trainer.evaluate.fine_tuning.inputs import drawn
+from trainer.evaluate.statistics import over_seeds, selection
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
 from trainer.jaket.evaluate.adaptation import Memories, memories_of, open_arm
@@ -104,7 +104,7 @@ class _Answering(Task[list[_Asked]]):
         return found
 
 
-def evaluate(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
+def evaluate_metaqa(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune an arm and score it, once for each seed.
 
     Args:

@@ -19,8 +19,8 @@ from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.tokens import ensure_tokens
-from trainer.evaluate.bootstrap import compare
 from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.statistics import compare
 from trainer.models import open_lm
 from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.batches import Packer
@@ -44,12 +44,12 @@ Right = NDArray[np.bool_]
 _PASSAGES_AT_ONCE = 1024
 
 
-def benchmark(model: str, data: str, config: EvaluationConfig) -> dict[str, Any]:
-    """`evaluate` as a benchmark: its limit and its first seed are read."""
-    return evaluate(model, data, limit=config.limit, seed=config.seeds[0])
+def evaluate_cka(model: str, data: str, config: EvaluationConfig) -> dict[str, Any]:
+    """`score_cka` as a benchmark: its limit and its first seed are read."""
+    return score_cka(model, data, limit=config.limit, seed=config.seeds[0])
 
 
-def evaluate(
+def score_cka(
     model: str | Path, corpus: str | Path, *, limit: int | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Score a model's decoding of facts on the held-out passages, without memory.

@@ -12,9 +12,14 @@ from tests.trainer.evaluate.teaching import teach
 from tests.trainer.toy import write_corpus
 from trainer.evaluate import evaluate as run
 from trainer.evaluate.config import EvaluationConfig
-from trainer.evaluate.probe.lama import evaluate, read_google_re, read_trex
-from trainer.evaluate.probe.lama_uhn import evaluate as evaluate_uhn
-from trainer.evaluate.probe.lama_uhn import stands_in_subject, without_guessed
+from trainer.evaluate.probe.lama import (
+    evaluate_lama,
+    evaluate_lama_uhn,
+    read_google_re,
+    read_trex,
+    stands_in_subject,
+    without_guessed,
+)
 from trainer.evaluate.probe.probing import Prober, Query
 
 CITIES = ["Ulm", "Rome", "Paris", "Lima", "Oslo"]
@@ -99,7 +104,7 @@ def test_precision_at_1_is_that_of_the_plain_model(taught, lama, tmp_path, commo
     if common:
         (tmp_path / "words.txt").write_text("\n".join([*CITIES, "river", "river lake", ""]))
         config = EvaluationConfig(probing={"common_vocabulary": str(tmp_path / "words.txt")})
-    found = evaluate(taught, lama, config)
+    found = evaluate_lama(taught, lama, config)
     words = [*CITIES, "river"] if common else None
     facts = [(f"{p} was born in [MASK] .", CITIES[i % 5]) for i, p in enumerate(PEOPLE)]
     right = [naive_right(taught, text, name, words) for text, name in facts]
@@ -196,25 +201,28 @@ def top_three(folder, name: str, relation: str) -> list[str]:
 
 
 def test_uhn_is_lama_on_what_is_left(bert, lama):
-    whole, left = evaluate(bert, lama, EvaluationConfig()), evaluate_uhn(bert, lama, EvaluationConfig())
+    whole, left = (
+        evaluate_lama(bert, lama, EvaluationConfig()),
+        evaluate_lama_uhn(bert, lama, EvaluationConfig()),
+    )
     taken = left["trex"]["skipped"]
     assert taken["string_match"] == 1
     assert left["trex"]["relations"]["P131"]["n"] == 1
     lost = whole["trex"]["n"] - left["trex"]["n"] + whole["trex"]["skipped"]["object_is_no_candidate"]
     assert lost == taken["string_match"] + taken["person_name"] + taken.get("object_is_no_candidate", 0)
-    named = evaluate_uhn(bert, lama, EvaluationConfig(probing={"name_model": str(bert)}))
+    named = evaluate_lama_uhn(bert, lama, EvaluationConfig(probing={"name_model": str(bert)}))
     assert named["trex"] == left["trex"]
 
 
 def test_damaged_files_are_named(bert, lama, tmp_path):
     with pytest.raises(InputError, match="neither Google_RE"):
-        evaluate(bert, tmp_path / "nothing", EvaluationConfig())
+        evaluate_lama(bert, tmp_path / "nothing", EvaluationConfig())
     (lama / "TREx" / "P19.jsonl").write_text('{"predicate_id": "P19", "sub_label": "Ada"}\n')
     with pytest.raises(InputError, match=r"P19\.jsonl, line 1: is not in LAMA.s format: has no obj_label"):
-        evaluate(bert, lama, EvaluationConfig())
+        evaluate_lama(bert, lama, EvaluationConfig())
     (lama / "TREx" / "P19.jsonl").write_text("{\n")
     with pytest.raises(InputError, match="is not JSON"):
-        evaluate(bert, lama, EvaluationConfig())
+        evaluate_lama(bert, lama, EvaluationConfig())
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +246,7 @@ def test_real_lama_is_read_whole(real_lama, bert):
     counts = Counter(query.relation for query in read_google_re(real_lama, people))
     duplicates = people["duplicate"]
     assert sum(counts.values()) + duplicates == 2937 + 1825 + 766
-    found = evaluate(bert, real_lama, EvaluationConfig(limit=3))
+    found = evaluate_lama(bert, real_lama, EvaluationConfig(limit=3))
     # The toy's tokens hardly make a name: what matters is that every fact is answered or counted.
     for part, asked in (("trex", 28 * 3), ("google_re", 3 * 3)):
         reasons = found[part]["skipped"]

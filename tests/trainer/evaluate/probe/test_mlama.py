@@ -12,8 +12,7 @@ from tests.trainer.evaluate.probe.test_probing import plain
 from tests.trainer.toy import write_corpus
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import read_json_lines
-from trainer.evaluate.probe.mlama import evaluate, queries_of
-from trainer.evaluate.probe.mlama_files import Fact, read_patterns
+from trainer.evaluate.probe.mlama import Fact, evaluate_mlama, queries_of, read_patterns
 
 FACTS = [
     ("Q1", "Ada", "Q11", "Ulm"),
@@ -73,7 +72,7 @@ def naive_ranking(folder, subject: str, candidates: list[str]) -> str:
 
 
 def test_objects_are_ranked_by_the_mean_of_their_tokens(bert, data):
-    found = evaluate(bert, data, EvaluationConfig(languages=["zh"]))["languages"]["zh"]
+    found = evaluate_mlama(bert, data, EvaluationConfig(languages=["zh"]))["languages"]["zh"]
     cities = sorted({city for *_, city in FACTS})
     right = [naive_ranking(bert, name, cities) == city for _, name, _, city in FACTS]
     assert found["relations"] == {
@@ -92,7 +91,9 @@ def test_other_right_objects_are_removed_before_ranking(bert, data):
     # A name that is only English is no candidate for its own fact, but it is right.
     rows += [{**rows[2], "obj_uri": "Q11", "obj_label": "Ulm", "from_english": True}]
     path.write_text(lines(rows))
-    found = evaluate(bert, data, EvaluationConfig(languages=["zh"]))["languages"]["zh"]["relations"]["P19"]
+    found = evaluate_mlama(bert, data, EvaluationConfig(languages=["zh"]))["languages"]["zh"]["relations"][
+        "P19"
+    ]
     cities = sorted({city for *_, city in FACTS})
     rest = [
         naive_ranking(bert, name, [c for c in cities if name != "Carl" or c != "Ulm"]) == city
@@ -104,7 +105,7 @@ def test_other_right_objects_are_removed_before_ranking(bert, data):
 
 
 def test_names_that_are_only_english_do_not_count_as_native(bert, data):
-    found = evaluate(bert, data, EvaluationConfig())["languages"]
+    found = evaluate_mlama(bert, data, EvaluationConfig())["languages"]
     assert found["en"]["n"] == 5
     assert found["de"]["n"] == 4
     assert found["de"]["skipped"] == {"from_english": 1, "no_pattern": 1}
@@ -116,7 +117,7 @@ def test_seen_facts_leave_the_questions_but_not_the_candidates(bert, data, tmp_p
     triples = [{"h": "Q4", "r": "P19", "t": "Q14"}, {"h": "Q14", "r": "P19", "t": "Q3"}]
     corpus = write_corpus(tmp_path / "corpus", {"triples": triples})
     config = EvaluationConfig(languages=["en"], exclude_corpus=str(corpus))
-    found = evaluate(bert, data, config)["languages"]["en"]
+    found = evaluate_mlama(bert, data, config)["languages"]["en"]
     assert found["n"] == 4
     assert found["chance"] == pytest.approx(1 / 4)
     assert found["seen"]["facts"] == [["Q4", "P19", "Q14"]]
@@ -124,7 +125,7 @@ def test_seen_facts_leave_the_questions_but_not_the_candidates(bert, data, tmp_p
 
 def test_a_folder_without_facts_is_an_error(bert, tmp_path):
     with pytest.raises(InputError, match="holds no facts"):
-        evaluate(bert, tmp_path, EvaluationConfig())
+        evaluate_mlama(bert, tmp_path, EvaluationConfig())
 
 
 @pytest.mark.slow
@@ -140,5 +141,5 @@ def test_real_facts_and_patterns_are_read_whole(bert, real_data, tmp_path):
         assert len(queries) + sum(skipped.values()) == 34_039
         assert len(queries) > 15_000
     config = EvaluationConfig(limit=1, languages=["de"])
-    few = evaluate(bert, tmp_path, config)["languages"]["de"]
+    few = evaluate_mlama(bert, tmp_path, config)["languages"]["de"]
     assert few["n"] + few["skipped"].get("too_long", 0) + few["skipped"].get("unknown_token", 0) >= 35

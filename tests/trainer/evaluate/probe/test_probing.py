@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tests.trainer.toy import write_corpus
-from trainer.evaluate.bootstrap import compare
+from trainer.evaluate.probe.contamination import unseen
 from trainer.evaluate.probe.probing import Answer, Prober, Query, drawn, prompt, report
-from trainer.evaluate.probe.seen import unseen
+from trainer.evaluate.statistics import compare
 
 TEXTS = ["Ada was born in [Y] .", "[Y] is a river", "the lake of [Y]", "Bob died in the town of [Y] ."]
 

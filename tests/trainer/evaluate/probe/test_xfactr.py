@@ -10,7 +10,7 @@ from tests.trainer.evaluate.probe.test_probing import naive_decode
 from tests.trainer.evaluate.teaching import teach
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.probe.probing import Guess, Prober
-from trainer.evaluate.probe.xfactr import best, evaluate, written
+from trainer.evaluate.probe.xfactr import best, evaluate_xfactr, written
 
 MASKS = 3
 
@@ -63,12 +63,12 @@ def test_the_best_guess_of_one_to_m_tokens_is_judged_by_every_true_name(taught, 
     assert list(prober.tokens(texts[2], "Oslo")) != said[2]
 
     config = EvaluationConfig(probing={"masks": MASKS, "decoding": [how]}, languages=["en"])
-    before = evaluate(taught, data, config)["languages"]["en"][how]
+    before = evaluate_xfactr(taught, data, config)["languages"]["en"][how]
     assert {r: part["p@1"] for r, part in before["relations"].items()} == {"P19": 0.5, "P206": 0}
     # A name of the other town that is true for Ada is right, too.
     with (data / "alias" / "mTRExf" / "en.txt").open("a") as stream:
         stream.write("Q13\tLima\n")
-    after = evaluate(taught, data, config)["languages"]["en"][how]
+    after = evaluate_xfactr(taught, data, config)["languages"]["en"][how]
     assert {r: part["p@1"] for r, part in after["relations"].items()} == {"P19": 1, "P206": 0}
 
 
@@ -77,14 +77,14 @@ def test_every_object_of_the_facts_counts_as_right(taught, data):
     facts = data / "mTRExf" / "sub" / "P19.jsonl"
     facts.write_text(facts.read_text() + row("P19", "Q1", "Q14", "Ada", "Lima"))
     config = EvaluationConfig(probing={"masks": 1, "decoding": ["independent"]}, languages=["en"])
-    part = evaluate(taught, data, config)["languages"]["en"]["independent"]["relations"]["P19"]
+    part = evaluate_xfactr(taught, data, config)["languages"]["en"]["independent"]["relations"]["P19"]
     # The model says Lima for Ada, which is right for both of her facts; Bob's city has two tokens.
     assert (part["n"], part["p@1"]) == (3, pytest.approx(2 / 3))
     assert part["majority"] == pytest.approx(2 / 3)
 
 
 def test_languages_are_apart_and_what_is_missing_is_counted(bert, data):
-    found = evaluate(bert, data, EvaluationConfig(probing={"masks": 2}))
+    found = evaluate_xfactr(bert, data, EvaluationConfig(probing={"masks": 2}))
     assert (found["set"], found["masks"]) == ("mTRExf", 2)
     french = found["languages"]["fr"]
     # Bob and the lake have no French name.
@@ -110,7 +110,7 @@ def test_of_equal_guesses_the_shorter_is_chosen():
 def test_a_folder_without_facts_is_an_error(bert, tmp_path):
     (tmp_path / "TREx_prompts.csv").write_text("pid,relation,en\nP19,x,[X] [Y]\n")
     with pytest.raises(InputError, match="holds no facts"):
-        evaluate(bert, tmp_path, EvaluationConfig())
+        evaluate_xfactr(bert, tmp_path, EvaluationConfig())
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def test_real_prompts_and_facts_are_read_whole(bert, real_data, tmp_path):
     config = EvaluationConfig(
         limit=1, languages=["en", "fr", "ja"], probing={"masks": 2, "decoding": ["independent"]}
     )
-    found = evaluate(bert, tmp_path, config)
+    found = evaluate_xfactr(bert, tmp_path, config)
     assert found["set"] == "mTRExf"
     for lang, part in found["languages"].items():
         reasons = part["skipped"]

@@ -127,7 +127,7 @@ def test_marks_stand_around_head_and_tail(mentions, text):
 
 
 def test_on_fewrel_as_published(real_data, model, tmp_path):
-    from tests.trainer.evaluate.tuned.test_formats import unpack
+    from tests.trainer.evaluate.fine_tuning.test_formats import unpack
 
     unpack(real_data, "fewrel/fewrel-val.tar.xz", tmp_path)
     options = {"ways": 5, "train_episodes": 1, "test_episodes": 5}

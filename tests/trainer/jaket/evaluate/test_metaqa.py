@@ -6,7 +6,7 @@ import pytest
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
-from tests.trainer.evaluate.tuned.test_formats import unpack
+from tests.trainer.evaluate.fine_tuning.test_formats import unpack
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
 from trainer.config import ModelConfig, TrainingConfig

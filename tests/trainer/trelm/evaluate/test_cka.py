@@ -56,7 +56,7 @@ def run(world, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(run, world):
-    return cka.evaluate(run / "model", world)
+    return cka.score_cka(run / "model", world)
 
 
 def test_what_is_injected_is_found_and_another_fact_misleads(result):
@@ -74,8 +74,8 @@ def test_what_is_injected_is_found_and_another_fact_misleads(result):
 
 
 def test_the_same_call_gives_the_same_numbers(run, world, result):
-    assert cka.evaluate(run / "model", world) == result
-    assert cka.evaluate(run / "model", world, limit=10)["passages"] == 10
+    assert cka.score_cka(run / "model", world) == result
+    assert cka.score_cka(run / "model", world, limit=10)["passages"] == 10
 
 
 def changed(run, target, **options):
@@ -97,7 +97,7 @@ def without_seen(result):
 
 def test_models_trained_on_other_mentions_are_asked_the_same(run, world, result, asked, tmp_path):
     other = changed(run, tmp_path / "model", mentions="all", inject="longtail", min_si=0.5)
-    found = cka.evaluate(other, world)
+    found = cka.score_cka(other, world)
     assert without_seen(found) == without_seen(result)
     # Drawn in training: the facts of long-tail entities in passages where they are in the upper half by SI.
     mentions = [mention for row in passages_of(80) for mention in row["mentions"]]
@@ -260,7 +260,7 @@ def test_the_vocabulary_is_ranked_by_the_score_plus_log_q(run, world, asked, sco
     assert expected != plain
     assert result["vocabulary"]["not_injected"] == pytest.approx(expected)
     # Training with the correction has taken log q off already.
-    corrected = cka.evaluate(changed(run, tmp_path / "model", logq=True), world)
+    corrected = cka.score_cka(changed(run, tmp_path / "model", logq=True), world)
     assert corrected["vocabulary"]["not_injected"] == pytest.approx(plain)
     assert corrected["sampled"] == result["sampled"]
 
@@ -292,14 +292,14 @@ def test_passages_that_a_build_has_not_come_to_are_refused(run, world, tmp_path)
     manifest.pending = frozenset({"trelm"})
     manifest.save(corpus)
     with pytest.raises(InputError, match="has not come to trelm"):
-        cka.evaluate(run / "model", corpus)
+        cka.score_cka(run / "model", corpus)
 
 
 def test_wrong_models_and_corpora_are_told(run, tmp_path):
     with pytest.raises(UsageError, match="train trelm"):
-        cka.evaluate(tmp_path, tmp_path)
+        cka.score_cka(tmp_path, tmp_path)
     with pytest.raises(InputError, match="no finished build"):
-        cka.evaluate(run / "model", tmp_path)
+        cka.score_cka(run / "model", tmp_path)
     corpus = write_corpus(tmp_path / "other", {"plain_text": rows_of(4)["plain_text"]})
     with pytest.raises(InputError, match="no table triples"):
-        cka.evaluate(run / "model", corpus)
+        cka.score_cka(run / "model", corpus)

@@ -1,1 +1,0 @@
-"""Questions that a finished build holds out."""

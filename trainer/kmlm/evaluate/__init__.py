@@ -1,0 +1,1 @@
+"""KMLM's benchmarks: held-out cycles and XLR's questions of a finished build."""
