@@ -10,13 +10,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.linking.mentions import GraphLinker, Mention
 from kgcorpus.wiki.sentences import split_sentences
-
-if TYPE_CHECKING:
-    from kgcorpus.linking.linker import Linker, Mention
 
 ANCHOR_CONFIDENCE = 1.0
 # Measured: on the 119 pages of Wiki-Fair that have links (ELEVANT), 148 of the 167 same-page mentions that
@@ -55,7 +53,7 @@ class _Names:
 
 
 def link_page(
-    page: Mapping[str, Any], *, tally: Tally, linker: "Linker | None" = None
+    page: Mapping[str, Any], *, tally: Tally, linker: GraphLinker | None = None
 ) -> Iterator[dict[str, Any]]:
     """Cut a page into sentences and mark the entities in them.
 
@@ -132,7 +130,7 @@ def _mention(start: int, end: int, qid: str, source: str) -> dict[str, Any]:
 
 
 def _from_dictionary(
-    guesses: Sequence["Mention"], start: int, end: int, *, taken: Sequence[tuple[int, int]]
+    guesses: Sequence[Mention], start: int, end: int, *, taken: Sequence[tuple[int, int]]
 ) -> list[dict[str, Any]]:
     """The linker's mentions in the sentence [start, end) that touch no taken span of it."""
     first = bisect_left(guesses, start, key=lambda guess: guess.start)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.confidence import confidence, features_of
 from kgcorpus.linking.lexicon import Lexicon, build_lexicon
+from kgcorpus.linking.mentions import Mention
 from kgcorpus.linking.statistics import names_of_entities, names_of_targets, names_of_titles
 from kgcorpus.linking.tagme import Rules, choose_spots, disambiguate
 from kgcorpus.linking.targets import page_title
@@ -35,16 +36,6 @@ _NAMES = pa.schema(
 )
 _BATCH = 50_000
 _log = logging.getLogger(__name__)
-
-
-class Mention(NamedTuple):
-    """A name in a text: its span in code points, its entity's id, the confidence from 0 to 1."""
-
-    start: int
-    end: int
-    entity: str
-    confidence: float
-    source: str = "dictionary"
 
 
 class Linker:

@@ -7,7 +7,8 @@ from typing import Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.files import parse_json, require_regular_file
-from kgcorpus.linking.linker import Linker, Mention
+from kgcorpus.linking.linker import Linker
+from kgcorpus.linking.mentions import Mention
 
 # JSON's escapes, and an argument that is not UTF-8, can hold one alone; no output can.
 _SURROGATE = re.compile("[\ud800-\udfff]")
