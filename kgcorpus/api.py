@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.config import BuildConfig, Source, load
+from kgcorpus.contracts.own_packages import require_own_package
 from kgcorpus.contracts.remote import given, given_path, local_folder
 from kgcorpus.corpus import Corpus
 
@@ -33,6 +34,7 @@ def build(
         InputError: an input is missing or malformed.
         EnvironmentLacksError: a package or Java is missing.
     """
+    require_own_package("pipelines")
     from pipelines.runner import build as run
 
     folder = local_folder(out)
@@ -66,6 +68,7 @@ def train(
         UsageError: the configuration is wrong, or `out` contains another run.
         InputError: the build is not finished, or has no records for the objective.
     """
+    require_own_package("trainer")
     from trainer.config import TrainingConfig
     from trainer.run import train as run
 
@@ -97,6 +100,7 @@ def evaluate(
         UsageError: the benchmark does not exist, or the configuration is wrong.
         InputError: the data or the model cannot be read.
     """
+    require_own_package("trainer")
     from trainer.evaluate import evaluate as run
     from trainer.evaluate.config import EvaluationConfig
 
@@ -117,6 +121,8 @@ def build_config(config: Source, out: Path, overrides: Sequence[str] = ()) -> Bu
     if config is not None:
         return load(BuildConfig, config, overrides=overrides)
     from kgcorpus.demo.embedded import demo_config
+
+    require_own_package("pipelines")
     from pipelines.sweep import check_folder
 
     # Before the world's dumps are written there.

@@ -7,6 +7,7 @@ import typer
 
 from kgcorpus.cli.options import AsJson, Config, Force, Out, Set, Targets, complete_table
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.own_packages import require_own_package
 from kgcorpus.contracts.remote import given, given_path
 from kgcorpus.contracts.secrets import redact
 from kgcorpus.report.terminal import say, say_json, say_lines, say_rows, stderr
@@ -23,6 +24,8 @@ def build_corpus(
     from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
     from kgcorpus.report.statistics import lines_of_templates
+
+    require_own_package("pipelines")
     from pipelines.bound import bind
     from pipelines.execute import Outcome
     from pipelines.plan import unavailable_targets
@@ -70,6 +73,8 @@ def plan(
     """Say what build-corpus would do. Starts no Spark."""
     from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
+
+    require_own_package("pipelines")
     from pipelines.bound import bind
     from pipelines.plan import plan as make_plan
     from pipelines.source_digests import SourceDigests

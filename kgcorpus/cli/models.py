@@ -14,6 +14,7 @@ from kgcorpus.cli.options import (
     complete_objective,
 )
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.own_packages import require_own_package
 from kgcorpus.contracts.remote import given_path, local_folder
 from kgcorpus.report.terminal import say, say_lines, stderr, stdout
 
@@ -37,6 +38,8 @@ def train(
 ) -> None:
     """Train a model on a build's shards."""
     from kgcorpus.config import load
+
+    require_own_package("trainer")
     from trainer.config import TrainingConfig
     from trainer.run import train as run
 
@@ -64,6 +67,8 @@ def sweep(
 ) -> None:
     """Train and score a grid of runs, and set them side by side."""
     from kgcorpus.config import load, settings
+
+    require_own_package("trainer")
     from trainer.sweep import SweepConfig, run_sweep
 
     shared = settings(config, overrides=set_ or [])
@@ -141,6 +146,8 @@ def evaluate(
         say(summary(found), console=stderr)
         return
     from kgcorpus.config import load
+
+    require_own_package("trainer")
     from trainer.evaluate import evaluate as run
     from trainer.evaluate import require_benchmark
     from trainer.evaluate.config import EvaluationConfig
@@ -167,6 +174,7 @@ def convert(
     ],
 ) -> None:
     """Write a checkpoint in .bin as safetensors; code in it is refused, not run."""
+    require_own_package("trainer")
     from trainer.convert import convert as run
 
     say(f"model: {run(source, to)}")
@@ -191,6 +199,7 @@ def explain(
     ] = None,
 ) -> None:
     """Show which feed-forward neurons make a model give an answer."""
+    require_own_package("trainer")
     from trainer.trelm.explain import explain as run
     from trainer.trelm.explain import save, show
 
