@@ -62,13 +62,18 @@ def _linker(context: Context) -> Callable[[str], "Linker | None"]:
 
 
 def _resolved(context: Context, pages: DataFrame) -> DataFrame:
-    """Pages with their own `qid`, and in `resolved` the links whose targets have an item."""
+    """Pages with their own `qid`, and in `resolved` the links whose targets have an item.
+
+    A document's own entity is the one that it names; the title decides for all other pages.
+    """
     items = context.read("titles", "lang", "title", "qid")
+    named = pages.where("qid is not null").select("lang", "page_id", F.col("qid").alias("named"))
     if context.has("triples"):
         graph = context.read("triples").select(F.explode(F.array("h", "t")).alias("qid")).distinct()
         items = items.join(graph.withColumn("in_graph", F.lit(True)), "qid", "left").fillna(
             False, ["in_graph"]
         )
+        named = named.join(graph.withColumnRenamed("qid", "named"), "named", "left_semi")
     else:
         items = items.withColumn("in_graph", F.lit(True))
     links = (
@@ -78,8 +83,15 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
         .groupBy("lang", "page_id")
         .agg(F.collect_list(F.struct("pos", "qid", "in_graph")).alias("resolved"))
     )
-    own = items.where("in_graph").select("lang", "title", "qid")
-    return pages.join(links, ["lang", "page_id"], "left").join(own, ["lang", "title"], "left")
+    titled = items.where("in_graph").select("lang", "title", F.col("qid").alias("titled"))
+    own = F.when(F.col("qid").isNull(), F.col("titled")).otherwise(F.col("named"))
+    return (
+        pages.join(links, ["lang", "page_id"], "left")
+        .join(named, ["lang", "page_id"], "left")
+        .join(titled, ["lang", "title"], "left")
+        .withColumn("qid", own)
+        .drop("named", "titled")
+    )
 
 
 STAGE = Stage(

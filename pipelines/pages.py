@@ -136,6 +136,7 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
     policy, limits = context.on_bad_input, context.limits
     keep = frozenset(context.config.extraction.keep)
     forms = [text.documents for text in context.config.text]
+    link_titles = [text.link_title for text in context.config.text]
     seed = hash64(context.seed, "text-sample")
     samples = [Sample(text.share, text.sentences, seed) for text in context.config.text]
 
@@ -144,7 +145,14 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
         bad = on_bad(policy, tally)
         if is_json_lines(path):
             yield from read_linked_documents(
-                path, lang=lang, ordinal=ordinal, sites=sites, tally=tally, on_bad=bad, limits=limits
+                path,
+                lang=lang,
+                ordinal=ordinal,
+                sites=sites,
+                tally=tally,
+                on_bad=bad,
+                limits=limits,
+                link_title=link_titles[ordinal],
             )
             return
         form = forms[ordinal]
@@ -206,7 +214,7 @@ STAGE = Stage(
     params=(
         *("limits", "extraction", "wikipedia.lang", "wikipedia.other_language"),
         "wikipedia.variant",
-        *("text.documents", "text.share", "text.sentences"),
+        *("text.documents", "text.share", "text.sentences", "text.link_title"),
     ),
     growth=1 / 3_000,
 )

@@ -109,20 +109,24 @@ def _given(context: Context) -> DataFrame:
 
 
 def _named_items(context: Context) -> DataFrame:
-    """The items that JSON lines name in the place of a title."""
+    """The items that JSON lines name in the place of a title, and those of titled documents."""
+    documents = context.read("pages").where("page_id < 0")
+    own = documents.where("qid is not null and title <> ''").select(
+        "lang", "title", "qid", F.lit("item").alias("via"), F.lit(False).alias("disambiguation")
+    )
     targets = (
-        context.read("pages")
-        .where("page_id < 0")
+        documents
         .select("lang", F.explode("links.target").alias("title"))
         .where(F.col("title").startswith(ITEM_PREFIX))
     )
-    return targets.distinct().select(
+    linked = targets.distinct().select(
         "lang",
         "title",
         F.expr(f"substring(title, {len(ITEM_PREFIX) + 1})").alias("qid"),
         F.lit("link").alias("via"),
         F.lit(False).alias("disambiguation"),
     )
+    return linked.unionByName(own)
 
 
 def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
@@ -142,7 +146,7 @@ def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="titles",
-    version=5,
+    version=6,
     run=run,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump", "text.path"),

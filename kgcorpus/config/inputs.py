@@ -81,9 +81,9 @@ class WikipediaConfig(Section):
 class TextConfig(Section):
     """One file of running text.
 
-    A `.jsonl` file has a document on each line, with the fields `text` and optionally `lang`, `title` and
-    `links: [{start, end, qid or title}]`. The position of a file in the list is part of its page ids, which
-    decide the splits: append new files at the end.
+    A `.jsonl` file has a document on each line, with the field `text` and optionally `lang`, `title`, `qid`
+    (the document's own entity) and `links: [{start, end, qid or title}]`. The position of a file in the list
+    is part of its page ids, which decide the splits: append new files at the end.
     """
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
@@ -102,6 +102,11 @@ class TextConfig(Section):
         description="sentences that are kept at most, in whole documents chosen by hash; a document's line "
         "counts as one, as in CC100. The file is read twice; default: all",
     )
+    link_title: bool = Field(
+        False,
+        description="JSON lines: where a document's title first stands in its text, link it to the "
+        "document's `qid` (without one, to the title)",
+    )
 
     @model_validator(mode="after")
     def _share_or_sentences(self) -> "TextConfig":
@@ -113,6 +118,8 @@ class TextConfig(Section):
     def _json_lines_have_their_own_form(self) -> "TextConfig":
         if self.documents and format_of(self.path):
             raise ValueError(f"documents is for plain text, but {self.path} holds JSON lines by its name")
+        if self.link_title and not format_of(self.path):
+            raise ValueError(f"link_title is for JSON lines, but {self.path} is plain text by its name")
         return self
 
 

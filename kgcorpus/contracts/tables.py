@@ -93,6 +93,7 @@ TABLES: dict[str, Table] = {
                 ),
                 "title": (_string, "as in the dump; empty for a plain-text document"),
                 "lang": (_string, "language code"),
+                "qid": (_string, "the page's own entity, where JSON lines name it; else null"),
                 "text": (_string, "plain text; paragraphs end in a newline"),
                 "links": (pa.list_(LINK), "internal links; `text[start:end] == anchor`, target normalised"),
                 "blocks": (
@@ -116,7 +117,7 @@ TABLES: dict[str, Table] = {
                 "lang": (_string, "language code"),
                 "title": (_string, "normalised title"),
                 "qid": (_string, "Wikidata id"),
-                "via": (_string, "item | redirect | link (of a text that names the item: `d:QID`)"),
+                "via": (_string, "item (also of a document's `qid`) | redirect | link (of a text that names the item: `d:QID`)"),
             },
             key=("lang", "title"),
         ),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.mentions import GraphLinker, Mention
+from kgcorpus.wiki.own_title import PARTICLES, UNSPACED_CHARACTERS, UNSPACED_LANGUAGES, bare_title
 from kgcorpus.wiki.sentences import split_sentences
 
 ANCHOR_CONFIDENCE = 1.0
@@ -23,17 +24,8 @@ SAME_PAGE_CONFIDENCE = 0.9
 
 # A compound is a word of its own: no "Austria" in "Austria-Hungary".
 _WORDS = re.compile(r"\w+(?:[-\u2010\u2011]\w+)*|\S")
-# Chinese and Japanese have no borders between words: each character of Han or hiragana stands alone. A run
-# of katakana or Latin letters is a word.
-_UNSPACED = re.compile(r"[^\W\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|\S")
-_UNSPACED_LANGUAGES = frozenset({"ja", "zh"})
-# Korean writes case particles onto the noun.
-_PARTICLES = re.compile(
-    r"(?:은|는|이|가|을|를|의|에|에서|에게|에게서|께|께서|한테|도|만|로|으로|와|과|랑|이랑|나|이나|라|이라|란"
-    r"|이란|인|보다|부터|까지|처럼|마다|조차|밖에|이다|였다|이었다|이며|이고|고|들){1,2}(?!\w)"
-)
+_UNSPACED = re.compile(rf"[^\W{UNSPACED_CHARACTERS}]+|\S")
 _NOUNS_IN_CAPITALS = frozenset({"de", "lb"})
-_PARENTHESIS = re.compile(r"\s*[(\uff08][^()\uff08\uff09]*[)\uff09]$")
 _KEY = 2  # characters of a name that index it; a shorter name is not used
 # Longer link texts are no names, and a hostile page of nested ones would cost seconds.
 _LONGEST_NAME = 100
@@ -119,11 +111,6 @@ def link_page(
     tally.drop("link_outside_sentence", sum(link["qid"] is not None for link in links[done:]))
 
 
-def bare_title(title: str) -> str:
-    """A title without its disambiguating parenthesis: "Mercury (planet)" -> "Mercury"."""
-    return _PARENTHESIS.sub("", title) or title
-
-
 def _mention(start: int, end: int, qid: str, source: str) -> dict[str, Any]:
     confidence = ANCHOR_CONFIDENCE if source == "anchor" else SAME_PAGE_CONFIDENCE
     return {"start": start, "end": end, "qid": qid, "source": source, "confidence": confidence}
@@ -205,7 +192,7 @@ def _same_page(
     sentence: str, lang: str, *, taken: Sequence[tuple[int, int]], names: _Names
 ) -> list[dict[str, Any]]:
     """Mentions of the page's names between the taken spans: whole words, from the left, the longest first."""
-    words = (_UNSPACED if lang in _UNSPACED_LANGUAGES else _WORDS).finditer(sentence)
+    words = (_UNSPACED if lang in UNSPACED_LANGUAGES else _WORDS).finditer(sentence)
     spans = [word.span() for word in words]
     borders = {end for _, end in spans}
     first = next((start for start, _ in spans if sentence[start].isalnum()), -1)
@@ -223,7 +210,7 @@ def _same_page(
             form = names.forms.get(sentence[start:end]) if end <= limit else None
             if form is None or (form.starts_sentence and start != first):
                 continue
-            if end in borders or (lang == "ko" and _PARTICLES.match(sentence, end)):
+            if end in borders or (lang == "ko" and PARTICLES.match(sentence, end)):
                 if form.qid is not None and not _goes_on(sentence, lang, start, end):
                     found.append(_mention(start, end, form.qid, "same_page"))
                 free = end

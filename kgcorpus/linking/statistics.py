@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.splits import split_of_page
-from kgcorpus.linking.anchors import bare_title
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.targets import page_title
+from kgcorpus.wiki.own_title import bare_title
 
 Row = dict[str, Any]
 

@@ -1,7 +1,8 @@
 """JSON lines as rows of table `pages`: running text that brings its own links.
 
-A line is an object `{"id", "text", "lang", "title", "links": [{"start", "end", "qid" or "title"}]}`; all but
-`text` may be missing, other fields are ignored. Spans are `[start, end)` in Unicode code points of `text`.
+A line is an object `{"id", "text", "lang", "title", "qid", "links": [{"start", "end", "qid" or "title"}]}`; all
+but `text` may be missing, other fields are ignored. `qid` is the entity that the document is about. Spans are
+`[start, end)` in Unicode code points of `text`.
 """
 
 import json
@@ -14,6 +15,7 @@ from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, numbered_records
+from kgcorpus.wiki.own_title import first_mention
 from kgcorpus.wiki.plaintext import BYTES_A_FILE
 from kgcorpus.wiki.site import Site
 
@@ -36,6 +38,7 @@ def read_linked_documents(
     tally: Tally,
     on_bad: OnBad,
     limits: Limits = DEFAULT_LIMITS,
+    link_title: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """The documents of one file, as rows of table `pages`; a link to an item has the target `d:QID`.
 
@@ -44,7 +47,11 @@ def read_linked_documents(
         ordinal: position of the file among the `text` entries; a document's page id is
             `-(ordinal * 2**40 + line)`.
         sites: the configured wikis by language, which say what a title's normal form is.
+        tally: drops `no_text`, `overlapping_link`, `link_to_no_article` and, with `link_title`,
+            `title_not_in_text`; counts `linked_title`.
         on_bad: told of a line that is no such object, or has a link outside its text.
+        link_title: add a link to the document's own `qid`, or without one to its title, where the title first
+            stands in the text. A link of the document at that place wins.
 
     Raises:
         InputError: as `inputs.read_lines`.
@@ -58,11 +65,17 @@ def read_linked_documents(
             raise BadRecord(f"{code[:20]!r} is no language code")
         code = known.get(language_key(code), language_key(code))
         site = sites.get(code) or Site.of(code, names={})
+        title = site.normalise_title(_string(row, "title", ""))
+        qid = None if row.get("qid") is None else _id(_string(row, "qid"))
+        links = list(_links(row.get("links") or [], text=text, site=site, tally=tally))
+        if link_title and title:
+            links = _with_title(links, title, text=text, lang=code, qid=qid, site=site, tally=tally)
         return {
-            "title": site.normalise_title(_string(row, "title", "")),
+            "title": title,
             "lang": code,
+            "qid": qid,
             "text": text,
-            "links": list(_links(row.get("links") or [], text=text, site=site, tally=tally)),
+            "links": links,
             "blocks": None,
             "redirect": None,
             "disambiguation": False,
@@ -118,10 +131,37 @@ def _links(links: Any, *, text: str, site: Site, tally: Tally) -> Iterator[dict[
             yield {"start": link["start"], "end": after, "anchor": anchor, "target": target}
 
 
+def _with_title(
+    links: list[dict[str, Any]],
+    title: str,
+    *,
+    text: str,
+    lang: str,
+    qid: str | None,
+    site: Site,
+    tally: Tally,
+) -> list[dict[str, Any]]:
+    target = site.article(title) if qid is None else ITEM_PREFIX + qid
+    span = first_mention(title, text, lang)
+    if span is None or target is None:
+        tally.drop("title_not_in_text")
+        return links
+    start, end = span
+    if any(link["start"] < end and start < link["end"] for link in links):
+        return links
+    tally.count("linked_title")
+    own = {"start": start, "end": end, "anchor": text[start:end], "target": target}
+    return sorted([*links, own], key=lambda link: link["start"])
+
+
 def _target(link: dict[str, Any], site: Site) -> str | None:
     if link.get("qid") is None:
         return site.article(_string(link, "title"))
+    return ITEM_PREFIX + _id(_string(link, "qid"))
+
+
+def _id(qid: str) -> str:
     try:
-        return ITEM_PREFIX + read_id(_string(link, "qid"))
+        return read_id(qid)
     except ValueError as error:
         raise BadRecord(f"`qid` {error}") from None

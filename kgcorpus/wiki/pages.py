@@ -73,6 +73,7 @@ def _row(page: RawPage, site: Site) -> dict[str, Any]:
         "page_id": page.page_id,
         "title": page.title,
         "lang": site.lang,
+        "qid": None,
         "revision": page.revision,
         "time": page.time,
         "url": revision_url(site.base, page.title, page.revision),

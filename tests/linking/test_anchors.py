@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.linking.anchors import ANCHOR_CONFIDENCE, SAME_PAGE_CONFIDENCE, bare_title, link_page
+from kgcorpus.linking.anchors import ANCHOR_CONFIDENCE, SAME_PAGE_CONFIDENCE, link_page
 from kgcorpus.linking.linker import Linker
 
 _MARKUP = re.compile(r"\[\[([^|\]]*)\|([^|\]]*)\|([^\]]*)\]\]")
@@ -154,12 +154,6 @@ def test_a_titles_capital_is_dropped_if_the_text_mostly_drops_it():
     ) == ["Iron", "iron", "iron", "Iron"]
     text = "Turkey is a country. In summer, Turkey is hot. They eat turkey."
     assert again(text, title="Turkey", qid="Q43") == ["Turkey", "Turkey"]
-
-
-def test_bare_title():
-    assert bare_title("Mercury (planet)") == "Mercury"
-    assert bare_title("水星（惑星）") == "水星"
-    assert bare_title("(What's the Story)") == "(What's the Story)"
 
 
 def test_chinese_and_japanese_have_no_word_borders():

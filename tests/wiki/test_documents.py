@@ -14,13 +14,19 @@ from kgcorpus.wiki.documents import is_json_lines, read_linked_documents
 from kgcorpus.wiki.site import Site
 
 
-def read(tmp_path, data, *, on_bad=refuse, tally=None):
+def read(tmp_path, data, *, on_bad=refuse, tally=None, link_title=False):
     path = tmp_path / "d.jsonl"
     path.write_bytes(data if isinstance(data, bytes) else "".join(line + "\n" for line in data).encode())
     sites = {"de": Site.of("de", names={"Datei": 6})}
     return list(
         read_linked_documents(
-            str(path), lang="en", ordinal=2, sites=sites, tally=tally or Tally(), on_bad=on_bad
+            str(path),
+            lang="en",
+            ordinal=2,
+            sites=sites,
+            tally=tally or Tally(),
+            on_bad=on_bad,
+            link_title=link_title,
         )
     )
 
@@ -69,6 +75,28 @@ def test_its_own_language_wins_and_empty_text_is_dropped(tmp_path):
     assert tally.drops["no_text"] == 1
 
 
+def test_a_documents_title_is_a_link_at_its_first_mention(tmp_path):
+    documents = [
+        {"text": "The planet Mercury is small.", "title": "Mercury (planet)", "qid": "Q308"},
+        {"text": "A river is water.", "title": "river"},
+        {"text": "Nothing of it.", "title": "Rome", "qid": "Q220"},
+        {"text": "Rome.", "title": "Rome", "qid": "Q220", "links": [{"start": 0, "end": 4, "qid": "Q5"}]},
+        {"text": "No title.", "qid": "Q1"},
+    ]
+    lines, tally = [json.dumps(document) for document in documents], Tally()
+    rows = read(tmp_path, lines, tally=tally, link_title=True)
+    assert [[(link["anchor"], link["target"]) for link in row["links"]] for row in rows] == [
+        [("Mercury", "d:Q308")],
+        [("river", "River")],
+        [],
+        [("Rome", "d:Q5")],
+        [],
+    ]
+    assert [row["qid"] for row in rows] == ["Q308", None, "Q220", "Q220", "Q1"]
+    assert (tally.counts["linked_title"], tally.drops["title_not_in_text"]) == (2, 1)
+    assert not any(row["links"] for row in read(tmp_path, lines[:3]))
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -80,6 +108,8 @@ def test_its_own_language_wins_and_empty_text_is_dropped(tmp_path):
         ('{"text": 5}', "`text` is missing or no string"),
         (r'{"text": "\ud800"}', "surrogate"),
         ('{"text": "a", "lang": "../x"}', "no language code"),
+        ('{"text": "a", "qid": 5}', "`qid` is missing or no string"),
+        ('{"text": "a", "qid": " "}', "no id"),
         ('{"text": "a", "links": {"start": 0}}', "no list"),
         ('{"text": "a", "links": [{"start": 0, "end": 2, "qid": "Q1"}]}', r"\[0, 2\) is not in the text"),
         ('{"text": "a", "links": [{"start": true, "end": 1, "qid": "Q1"}]}', "is not in the text"),
