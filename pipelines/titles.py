@@ -114,10 +114,8 @@ def _named_items(context: Context) -> DataFrame:
     own = documents.where("qid is not null and title <> ''").select(
         "lang", "title", "qid", F.lit("item").alias("via"), F.lit(False).alias("disambiguation")
     )
-    targets = (
-        documents
-        .select("lang", F.explode("links.target").alias("title"))
-        .where(F.col("title").startswith(ITEM_PREFIX))
+    targets = documents.select("lang", F.explode("links.target").alias("title")).where(
+        F.col("title").startswith(ITEM_PREFIX)
     )
     linked = targets.distinct().select(
         "lang",

@@ -29,6 +29,12 @@ def test_a_ready_training_run_is_valid_and_named_by_its_objective(path):
     assert path.stem.split("-")[0] in OBJECTIVES
 
 
+def test_the_summaries_are_linked_by_their_titles_and_by_dictionary():
+    vital = load(BuildConfig, CONF / "vital.yaml")
+    assert [(text.lang, text.link_title) for text in vital.text] == [("en", True), ("fr", True), ("es", True)]
+    assert vital.linking.dictionary
+
+
 def test_the_paper_scale_configs_hold_the_papers_figures():
     from trainer.config import TrainingConfig
 

@@ -117,7 +117,11 @@ TABLES: dict[str, Table] = {
                 "lang": (_string, "language code"),
                 "title": (_string, "normalised title"),
                 "qid": (_string, "Wikidata id"),
-                "via": (_string, "item (also of a document's `qid`) | redirect | link (of a text that names the item: `d:QID`)"),
+                "via": (
+                    _string,
+                    "item (also of a document's `qid`) | redirect | link (of a text that names the item: "
+                    "`d:QID`)",
+                ),
             },
             key=("lang", "title"),
         ),

@@ -1,7 +1,7 @@
 """JSON lines as rows of table `pages`: running text that brings its own links.
 
-A line is an object `{"id", "text", "lang", "title", "qid", "links": [{"start", "end", "qid" or "title"}]}`; all
-but `text` may be missing, other fields are ignored. `qid` is the entity that the document is about. Spans are
+A line is an object `{"text", "lang", "title", "qid", "links": [{"start", "end", "qid" or "title"}]}`; all but
+`text` may be missing, other fields are ignored. `qid` is the entity that the document is about. Spans are
 `[start, end)` in Unicode code points of `text`.
 """
 

@@ -95,6 +95,11 @@ CASES: dict[str, Case] = {
     "text.documents": Case("pages", texts(documents="paragraphs")),
     "text.share": Case("pages", texts(share=0.3)),
     "text.sentences": Case("pages", texts(sentences=5)),
+    "text.link_title": Case(
+        "pages",
+        texts(path="{made}/documents.jsonl", link_title=True),
+        given={"text": texts(path="{made}/documents.jsonl")},
+    ),
     "extraction.keep": Case("pages", ["cell", "caption"]),
     "passages.tokenizer": Case("passages", "{made}/tokenizer"),
     "passages.trelm": Case("passages", 32),

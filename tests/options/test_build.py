@@ -135,6 +135,8 @@ def make_files(made: Path, world: Path, dumps: Path) -> None:
     lines = (world / "wikipedia" / "en.wikitext").read_text(encoding="utf-8").splitlines()
     prose = [line for line in lines if line.isascii() and len(line) > 80 and line[0].isalpha()]
     (made / "text.txt").write_text("\n".join(prose[:20]) + "\n")
+    documents = ({"text": line, "title": line.split()[0]} for line in prose[:20])
+    (made / "documents.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
     (made / "other.txt").write_text("\n".join(prose[20:30]) + "\n")
     triples = (world / "graph" / "wikidata5m_transductive_train.txt").read_text().splitlines()
     (made / "triples.txt").write_text("\n".join(triples[::2]) + "\n")

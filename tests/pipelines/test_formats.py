@@ -16,7 +16,7 @@ from kgcorpus.contracts.declared import declared
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.stages import Stage, sources_of
 from kgcorpus.contracts.tables import table
-from pipelines import names, pages, titles, triples
+from pipelines import linked_sentences, names, pages, titles, triples
 from pipelines.context import Context
 from pipelines.failures import SPARK_FAILURES, translated
 
@@ -106,7 +106,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
         "(2,5,'frwiki','X')",
     )
     links = [{"start": 0, "end": 4, "qid": "Q220"}, {"start": 11, "end": 15, "title": "town"}]
-    lines = [{"id": "a", "text": "Rome was a town.", "links": links}, {"text": "Nichts.", "lang": "de"}]
+    lines = [
+        {"id": "a", "text": "Rome was a town.", "links": links},
+        {"text": "Nichts.", "lang": "de"},
+        {"text": "The Tiber (Latin: Tiberis) is long.", "title": "Tiber", "qid": "Q13712"},
+    ]
     (folder / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "cc100.txt").write_text("One\ntwo.\n\nThree.\n")
     value = {"entity-type": "item", "id": "Q38"}
@@ -142,7 +146,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
                 {"lang": "de", "dump": str(folder / "dewiki.xml"), "titles": sitelinks},
             ],
             "text": [
-                {"lang": "en", "path": str(folder / "own.jsonl")},
+                {"lang": "en", "path": str(folder / "own.jsonl"), "link_title": True},
                 {"lang": "en", "path": str(folder / "cc100.txt")},
             ],
         }
@@ -189,8 +193,10 @@ def test_pages_of_two_indexed_parts_another_language_and_text(read_pages: list) 
     assert [n for n in ids["en"] if n > 0] == [1, 2, *range(10, 20), 30, 31, 32]
     assert [n for n in ids["de"] if n > 0] == [1]
     own = {row["text"]: row["links"] for row in read_pages if row["page_id"] < 0}
-    assert set(own) == {"Rome was a town.", "Nichts.", "One\ntwo.", "Three."}
+    tiber = "The Tiber (Latin: Tiberis) is long."
+    assert set(own) == {"Rome was a town.", "Nichts.", tiber, "One\ntwo.", "Three."}
     assert [link["target"] for link in own["Rome was a town."]] == ["d:Q220", "Town"]
+    assert [(link["anchor"], link["target"]) for link in own[tiber]] == [("Tiber", "d:Q13712")]
 
 
 def test_a_texts_page_ids_do_not_depend_on_the_dumps(
@@ -227,9 +233,28 @@ def test_titles_from_sql_dumps(
         ("en", "City", "Q3957", "redirect"),
         ("en", "Rome", "Q220", "item"),
         ("en", "The 'Eternal' city", "Q220", "redirect"),
+        ("en", "Tiber", "Q13712", "item"),
         ("en", "Town", "Q3957", "item"),
+        ("en", "d:Q13712", "Q13712", "link"),
         ("en", "d:Q220", "Q220", "link"),
     ]
+
+
+def test_a_documents_own_entity_wins_over_its_titles(spark: "SparkSession", tmp_path: Path) -> None:
+    config = BuildConfig.model_validate({"text": [{"lang": "en", "path": "documents.jsonl"}]})
+    own = {"Q308": "Mercury is a planet.", "Q925": "Mercury is a metal.", "Q9": "Mercury is no entity."}
+    documents = [
+        {"page_id": -n, "title": "Mercury", "lang": "en", "qid": qid, "text": text, "links": []}
+        for n, (qid, text) in enumerate(own.items(), start=1)
+    ]
+    inputs = {
+        "pages": documents,
+        "titles": [{"lang": "en", "title": "Mercury", "qid": "Q308", "via": "item"}],
+        "triples": [{"h": "Q308", "r": "P31", "t": "Q925"}],
+    }
+    rows = run(spark, linked_sentences.STAGE, config, tmp_path, inputs)
+    found = {row["text"]: [mention["qid"] for mention in row["mentions"]] for row in rows}
+    assert found == {own["Q308"]: ["Q308"], own["Q925"]: ["Q925"], own["Q9"]: []}
 
 
 def test_a_file_named_for_two_wikis_serves_both_and_shifts_no_others_language(

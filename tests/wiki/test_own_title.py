@@ -47,4 +47,5 @@ def test_a_mention_is_the_bare_title_but_for_its_first_letter(title, text, lang)
     if span is not None:
         name = bare_title(title)
         found = text[slice(*span)]
-        assert found[:1] in (name[0], name[0].lower()) and found.endswith(name[1:])
+        assert found[:1] in (name[0], name[0].lower())
+        assert found.endswith(name[1:])
