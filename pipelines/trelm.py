@@ -106,7 +106,7 @@ def _facts(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="trelm",
-    version=2,
+    version=3,
     run=run,
     inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
     optional=("xlr",),

@@ -32,6 +32,7 @@ TRELM_MENTION = _struct(
     start=_i32,
     end=_i32,
     qid=_string,
+    confidence=_f32,
     cos=_f32,
     si=_f32,
     long_tail=_bool,
@@ -198,7 +199,11 @@ TABLES: dict[str, Table] = {
                 "ordinal": (_i32, "position of the sentence in its page"),
                 "text": (_string, "the sentence"),
                 "block": (_string, "what it stands in, as of `pages.blocks`; null: not told"),
-                "mentions": (pa.list_(MENTION), "sorted, disjoint; source anchor | same_page | dictionary"),
+                "mentions": (
+                    pa.list_(MENTION),
+                    "sorted, disjoint; source anchor | same_page | dictionary; confidence: the estimated "
+                    "probability that the entity is meant",
+                ),
             },
             key=("lang", "page_id", "ordinal"),
             shard_by=("lang", "page_id"),
@@ -348,8 +353,8 @@ TABLES: dict[str, Table] = {
                 "sentences": (pa.list_(SPAN), "the sentences' spans"),
                 "mentions": (
                     pa.list_(TRELM_MENTION),
-                    "each with cos and SI, long-tail flag, corpus frequency, and facts: relation, other end, "
-                    "direction (tail: the other end is the fact's tail) and the other end's label",
+                    "each with confidence, cos, SI, long-tail flag, corpus frequency, and facts: relation, "
+                    "other end, direction (tail: the other end is the fact's tail) and the other end's label",
                 ),
             },
             key=("id",),

@@ -1,7 +1,7 @@
 """How likely a mention is right: a logistic model of what is known of it.
 
-The weights are those that `benchmarks/linking_weights.py` learned from ELEVANT's oke-2015-train, spotlight
-and derczynski, once with the links of 24 articles and once with names alone.
+`benchmarks/linking_weights.py` learns the weights from places of running text that are labelled by hand. They
+are not among those of any evaluation; docs/linking.md has the reliability of the result on held-out places.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,23 @@ from kgcorpus.linking.tagme import Choices, Senses
 
 Ints = NDArray[np.integer]
 WEIGHTS = {
-    "constant": -0.72,
-    "log link probability": 0.35,
-    "coherence": 2.33,
-    "log commonness": 1.9,
-    "log number of senses": 0.72,
-    "capital before": -1.12,
-    "capital after": -1.27,
-    "lower case": -0.67,
-    "several words": 1.66,
+    "constant": -0.51,
+    "log link probability": 0.44,
+    "coherence": 1.65,
+    "vote": 1.65,
+    "log commonness": 0.28,
+    "share": 0.82,
+    "label or title": 1.34,
+    "log neighbours": 0.19,
+    "no letter": -0.92,
+    "long name": 1.11,
+    "capital before": -1.07,
+    "capital after": -1.91,
+    "raised": -1.3,
+    "in a compound": -1.48,
 }
+_LONG = 10  # characters of a long name, spaces left out
+_HYPHENS = frozenset("-\u2010\u2011\u2013")
 
 
 def confidence(features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,33 +42,47 @@ def features_of(
 ) -> NDArray[np.float64]:
     """[m, len(WEIGHTS)] what is known of each mention.
 
-    A capitalised neighbour tells that the name is a part of a longer one that the dictionary lacks.
+    A capitalised neighbour or a hyphen tells that the name is a part of a longer one that the dictionary
+    lacks. A `raised` name, which the dictionary has in lower case only, is suspect where no sentence begins.
     """
     spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    entities = np.maximum(choices.entities, 0)
     numbers = np.stack(
         [
             np.ones(len(spans)),
             np.log(senses.probability[names] + 1e-3),
             choices.coherence,
+            choices.vote,
             np.log(np.maximum(choices.commonness, 1e-3)),
-            np.log(np.maximum(senses.offsets[names + 1] - senses.offsets[names], 1)),
+            choices.share,
+            choices.main,
+            np.log1p(senses.graph.offsets[entities + 1] - senses.graph.offsets[entities]),
         ],
         axis=1,
     )
-    return np.concatenate([numbers, _typography(text, spans)], axis=1)
+    return np.concatenate([numbers, _typography(text, spans, senses.raised[names])], axis=1)
 
 
-def _typography(text: str, spans: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+def _typography(
+    text: str, spans: Sequence[tuple[int, int]], raised: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     rows = [
         (
+            not any(map(str.isalpha, text[start:end])),
+            sum(not character.isspace() for character in text[start:end]) >= _LONG,
             _capital_before(text, start),
             text[end : end + 1] == " " and text[end + 1 : end + 2].isupper(),
-            text[start].islower(),
-            " " in text[start:end],
+            is_raised and not _begins_sentence(text, start),
+            text[start - 1 : start] in _HYPHENS or text[end : end + 1] in _HYPHENS,
         )
-        for start, end in spans
+        for (start, end), is_raised in zip(spans, raised.tolist(), strict=True)
     ]
-    return np.array(rows, np.float64).reshape(-1, 4)
+    return np.array(rows, np.float64).reshape(-1, 6)
+
+
+def _begins_sentence(text: str, start: int) -> bool:
+    before = text[max(0, start - 2) : start].rstrip(" ")[-1:]
+    return not before or before in ".!?\u3002\n"
 
 
 def _capital_before(text: str, start: int) -> bool:

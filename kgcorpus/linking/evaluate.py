@@ -1,4 +1,4 @@
-"""`kgcorpus evaluate linking`: hidden hyperlinks of a build's held-out pages, or texts with gold mentions."""
+"""`kgcorpus evaluate linking`: hidden links of a build's held-out pages, gold texts, or labelled places."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ from kgcorpus.linking.hidden_links import (
     resolve_titles,
     score_hidden,
 )
+from kgcorpus.linking.labelled import answers_at, page_texts, read_labelled, score_labelled
 from kgcorpus.linking.linker import Linker
 
 
@@ -35,7 +36,8 @@ def evaluate(
     """Score the linker of a build, write the result as JSON and return it.
 
     Args:
-        data: texts with gold mentions (`read_gold`); None: the links of held-out pages are hidden.
+        data: texts with gold mentions (`read_gold`), or in a `.tsv` file, packed or not, labelled places of
+            the build's pages (`read_labelled`); None: the links of held-out pages are hidden.
         exclude_names: lines whose first tab-separated column is an id. The labels, aliases and titles of
             these entities stay out of the dictionary, such as those that come from the gold's own authors.
 
@@ -46,11 +48,12 @@ def evaluate(
     refuse_replaced(out)
     without = frozenset(_first_ids(exclude_names)) if exclude_names else frozenset()
     linker = Linker.open(corpus, lang, overrides=overrides, without=without)
-    found = (
-        score_gold(linker, list(read_gold(data, is_entity=linker.knows)))
-        if data
-        else _hidden(corpus, linker, lang)
-    )
+    if data is None:
+        found = _hidden(corpus, linker, lang)
+    elif ".tsv" in data.suffixes:
+        found = _labelled(corpus, data, overrides=overrides, without=without)
+    else:
+        found = score_gold(linker, list(read_gold(data, is_entity=linker.knows)))
     config = linker.config.model_dump(mode="json")
     result: dict[str, Any] = {"benchmark": "linking", "lang": lang, "config": config, **found}
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
@@ -67,6 +70,22 @@ def _first_ids(path: Path) -> Iterator[str]:
             fault = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"the first column {error}"
             mend = "Save the file as UTF-8, with an id in the first tab-separated column of each line"
             raise InputError(fault, where=f"{path}:{number}", mend=mend) from None
+
+
+def _labelled(
+    corpus: Path, data: Path, *, overrides: Sequence[str], without: frozenset[str]
+) -> dict[str, Any]:
+    places = list(read_labelled(data))
+    manifest = load_manifest(corpus)
+    manifest.check_files(corpus, ("pages",))
+    texts = page_texts(places, manifest.files(corpus, "pages"), where=str(data))
+    linkers = {
+        lang: Linker.open(corpus, lang, overrides=overrides, without=without)
+        for lang in {place.lang for place in places}
+    }
+    found = list(answers_at(linkers, places, texts))
+    floor = max(linker.floor for linker in linkers.values()) if linkers else 0.0
+    return score_labelled(found, floor=floor, seed=load_resolved(corpus).seed)
 
 
 def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:

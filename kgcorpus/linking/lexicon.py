@@ -21,6 +21,7 @@ from kgcorpus.linking.tagme import Senses
 
 Int64s = NDArray[np.int64]
 _TEXT = pa.large_string()
+_SENSES = ("probability", "offsets", "entities", "commonness", "main", "raised", "pages")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Lexicon:
         self.spotter.save(folder)
         store.put(
             "names",
-            {name: getattr(senses, name) for name in ("probability", "offsets", "entities", "commonness")},
+            {name: getattr(senses, name) for name in _SENSES},
         )
         for name in ("links", "graph"):
             sets: Sets = getattr(senses, name)
@@ -80,9 +81,7 @@ class Lexicon:
             Sets(found["offsets"], found["items"], int(found["universe"]))
             for found in map(store.get, ("links", "graph"))
         )
-        senses = Senses(
-            names["probability"], names["offsets"], names["entities"], names["commonness"], links, graph
-        )
+        senses = Senses(*(names[name] for name in _SENSES), links, graph)
         return cls(Spotter.open(folder), senses, Column(**entities))
 
 
@@ -99,7 +98,7 @@ def build_lexicon(
 
     Args:
         surfaces: columns surface, links, occurrences, targets.
-        names: surface, target and titled; names that need no link, repeated ones counting once.
+        names: surface, target, titled and main; names that need no link, repeated ones counting once.
         in_links: target and pages.
         triples: h and t.
     """
@@ -120,6 +119,9 @@ def build_lexicon(
         offsets=_offsets(form, len(total)),
         entities=entity[order].astype(np.int32),
         commonness=(weight / total[form])[order].astype(np.float32),
+        main=pairs["main"].to_numpy()[order] > 0,
+        raised=np.bincount(form, pairs["raised"].to_numpy()) > 0,
+        pages=pc.starts_with(entities.dictionary, "[[").to_numpy(zero_copy_only=False),
         links=_linking_pages(entities.dictionary, in_links),
         graph=graph,
     )
@@ -146,7 +148,10 @@ def _with_capital(texts: pa.Array) -> pa.Array:
 
 
 def _pairs(surfaces: pa.Table, names: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Surfaces with their counts, and distinct (surface, target) with links and 1.0 for a name."""
+    """Surfaces with their counts, and distinct (surface, target) with links and 1.0 for what is true.
+
+    `named`: some name of the target; `main`: its label or title; `raised`: by `_capitalised`.
+    """
     flat = surfaces["targets"].combine_chunks()
     rows = pc.list_parent_indices(flat)
     linked = pa.table(
@@ -155,6 +160,8 @@ def _pairs(surfaces: pa.Table, names: pa.Table) -> tuple[pa.Table, pa.Table]:
             "target": flat.flatten().field("target").cast(_TEXT),
             "links": flat.flatten().field("links").cast(pa.float64()),
             "named": pa.array(np.zeros(len(rows))),
+            "main": pa.array(np.zeros(len(rows))),
+            "raised": pa.array(np.zeros(len(rows))),
         }
     )
     named = pa.table(
@@ -163,13 +170,16 @@ def _pairs(surfaces: pa.Table, names: pa.Table) -> tuple[pa.Table, pa.Table]:
             "target": names["target"].cast(_TEXT),
             "links": pa.array(np.zeros(len(names))),
             "named": pa.array(np.ones(len(names))),
+            "main": names["main"].cast(pa.float64()),
+            "raised": pa.array(np.zeros(len(names))),
         }
     )
     both = pa.concat_tables([linked, named])
     counts = surfaces.select(["surface", "links", "occurrences"])
     known = pa.concat_tables([both, _capitalised(both)])
-    pairs = known.group_by(["surface", "target"]).aggregate([("links", "sum"), ("named", "max")])
-    pairs = pairs.rename_columns(["surface", "target", "links", "named"])
+    columns = [("links", "sum"), ("named", "max"), ("main", "max"), ("raised", "max")]
+    pairs = known.group_by(["surface", "target"]).aggregate(columns)
+    pairs = pairs.rename_columns(["surface", "target", *(name for name, _ in columns)])
     return counts, pairs.sort_by([("surface", "ascending"), ("target", "ascending")])
 
 
@@ -178,7 +188,10 @@ def _capitalised(pairs: pa.Table) -> pa.Table:
     texts = pairs["surface"].combine_chunks()
     capital = _with_capital(texts)
     new = pc.and_(pc.not_equal(capital, texts), pc.invert(pc.is_in(capital, texts)))
-    return pairs.set_column(0, "surface", capital).filter(new)
+    raised = pairs.set_column(0, "surface", capital).filter(new)
+    return raised.set_column(
+        raised.schema.get_field_index("raised"), "raised", pa.array(np.ones(len(raised)))
+    )
 
 
 def _probability(texts: pa.Array, counts: pa.Table, lang: str, config: LinkingConfig) -> NDArray[np.float32]:

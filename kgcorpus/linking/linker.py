@@ -30,9 +30,12 @@ from kgcorpus.linking.targets import page_title
 
 TABLES = ("surfaces", "in_links", "entities", "titles", "triples")
 Int64s = NDArray[Any]
-_FORMAT = 6
+_FORMAT = 7
 _NAMES = pa.schema(
-    [("lang", pa.string()), ("surface", pa.string()), ("target", pa.string()), ("titled", pa.bool_())]
+    [
+        *((name, pa.string()) for name in ("lang", "surface", "target")),
+        *((name, pa.bool_()) for name in ("titled", "main")),
+    ]
 )
 _BATCH = 50_000
 _log = logging.getLogger(__name__)
@@ -135,14 +138,26 @@ class Linker:
             if self._in_language is None:
                 raise UsageError("a linker made of tables has one language", mend="Use Linker.open")
             return self._in_language(lang).link(text)
-        config = self.config
-        floor = config.min_confidence if config.method == "weighed" else config.rho
-        return [m for m in self.candidates(text) if m.confidence >= floor and page_title(m.entity) is None]
+        return [mention for mention in self._mentions(text) if mention.confidence >= self.floor]
 
     def link_to_graph(self, text: str) -> list[Mention]:
         """As `link`, without entities outside the graph; a build without a graph keeps all."""
+        return [mention for mention in self.mentions_of_graph(text) if mention.confidence >= self.floor]
+
+    def mentions_of_graph(self, text: str) -> list[Mention]:
+        """As `link_to_graph`, whatever the confidence."""
         graph = self.lexicon.senses.graph
-        return [m for m in self.link(text) if not graph.universe or self._in_graph(m.entity)]
+        return [m for m in self._mentions(text) if not graph.universe or self._in_graph(m.entity)]
+
+    @property
+    def floor(self) -> float:
+        """The confidence that a mention needs."""
+        return self.config.min_confidence if self.config.method == "weighed" else self.config.rho
+
+    def _mentions(self, text: str) -> list[Mention]:
+        """All mentions of entities; pages without an item are none."""
+        found = self._choose(text, *self._spots(text), with_pages=False)
+        return [mention for mention in found if mention is not None and page_title(mention.entity) is None]
 
     def _in_graph(self, entity: str) -> bool:
         number, offsets = self.lexicon.number(entity), self.lexicon.senses.graph.offsets
@@ -153,10 +168,12 @@ class Linker:
         spots = self._spots(text)
         return [mention for mention in self._choose(text, *spots) if mention is not None]
 
-    def link_spans(self, text: str, spans: Sequence[tuple[int, int]]) -> list[Mention | None]:
+    def link_spans(
+        self, text: str, spans: Sequence[tuple[int, int]], *, with_pages: bool = True
+    ) -> list[Mention | None]:
         """What stands at the given spans, which are disjoint and in order; None where no name is known.
 
-        The names around them vote as in `link`.
+        The names around them vote as in `link`. Without `with_pages` no page without an item is chosen.
         """
         starts, ends, names = self._spots(text)
         given = np.array(spans, np.int64).reshape(-1, 2)
@@ -168,7 +185,7 @@ class Linker:
         ends = np.concatenate([ends[free], given[known, 1]])
         names = np.concatenate([names[free], own[known]])
         order = np.argsort(starts, kind="stable")
-        found = self._choose(text, starts[order], ends[order], names[order])
+        found = self._choose(text, starts[order], ends[order], names[order], with_pages=with_pages)
         by_start = {m.start: m for m in found if m is not None}
         return [by_start.get(start) if yes else None for (start, _), yes in zip(spans, known, strict=True)]
 
@@ -207,8 +224,10 @@ class Linker:
         )
         return spots.starts[kept], spots.ends[kept], spots.names[kept]
 
-    def _choose(self, text: str, starts: Int64s, ends: Int64s, names: Int64s) -> list[Mention | None]:
-        choices = disambiguate(names, self.lexicon.senses, self._rules)
+    def _choose(
+        self, text: str, starts: Int64s, ends: Int64s, names: Int64s, *, with_pages: bool = True
+    ) -> list[Mention | None]:
+        choices = disambiguate(names, self.lexicon.senses, self._rules, with_pages)
         trust = choices.rho.tolist()
         if self.config.method == "weighed":
             known = features_of(text, starts, ends, names, choices=choices, senses=self.lexicon.senses)

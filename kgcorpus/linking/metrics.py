@@ -73,6 +73,43 @@ def precision_recall(
     return {"curve": curve, f"recall_at_precision_{floor}": _short(reached.max()) if len(reached) else 0.0}
 
 
+def reliability(right: NDArray[np.bool_], confidence: Floats, *, bins: int = 10) -> dict[str, Any]:
+    """How well confidence fits the share of right answers (Guo et al., 2017), in bins of equal size.
+
+    Args:
+        right, confidence: [n] of the answers given.
+        bins: groups of answers of similar confidence.
+
+    Returns:
+        `curve`: {n, confidence, right} a bin, means; `ece`: the expected calibration error, the mean of
+        |confidence - right| weighted by n; `ece_by_chance`: what a calibrated confidence gives on average
+        with so many answers.
+    """
+    order = np.argsort(confidence, kind="stable")
+    groups = [group for group in np.array_split(order, bins) if len(group)]
+    drawn = np.random.default_rng(0).random((ROUNDS, len(confidence))) < confidence
+    return {
+        "curve": [
+            {
+                "n": len(group),
+                "confidence": _short(confidence[group].mean()),
+                "right": _short(right[group].mean()),
+            }
+            for group in groups
+        ],
+        "ece": _short(_calibration_error(right[None], confidence, groups)[0]) if groups else None,
+        "ece_by_chance": _short(_calibration_error(drawn, confidence, groups).mean()) if groups else None,
+    }
+
+
+def _calibration_error(
+    right: NDArray[np.bool_], confidence: Floats, groups: Sequence[NDArray[np.int64]]
+) -> Floats:
+    """[k] errors of k rows of n answers."""
+    gaps = [abs(right[:, group].mean(axis=1) - confidence[group].mean()) * len(group) for group in groups]
+    return np.sum(gaps, axis=0) / len(confidence)
+
+
 def f1(right: int, predicted: int, gold: int) -> dict[str, Any]:
     """Precision, recall and their harmonic mean."""
     precision, recall = right / max(predicted, 1), right / max(gold, 1)

@@ -42,13 +42,18 @@ def is_name(surface: str) -> bool:
 
 
 def names_of_entities(rows: Iterable[Row]) -> Iterator[Row]:
-    """Labels and aliases, as rows {lang, surface, target, titled}."""
+    """Labels and aliases, as rows {lang, surface, target, titled, main}.
+
+    `main`: the name is the label, or the first alias of an entity without a label in that language.
+    """
     for row in rows:
         for name in row["names"] or ():
-            for text in {name["label"] or "", *name["aliases"]}:
+            label = name["label"] or next(iter(name["aliases"]), "")
+            for text in {label, *name["aliases"]}:
                 surface = normalise(text)
                 if is_name(surface):
-                    yield {"lang": name["lang"], "surface": surface, "target": row["qid"], "titled": False}
+                    named = {"lang": name["lang"], "surface": surface, "target": row["qid"]}
+                    yield {**named, "titled": False, "main": text == label}
 
 
 def names_of_targets(rows: Iterable[Row]) -> Iterator[Row]:
@@ -60,9 +65,9 @@ def names_of_targets(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def names_of_titles(rows: Iterable[Row]) -> Iterator[Row]:
-    """Titles with and without their parenthesis, as rows {lang, surface, target, titled}.
+    """Titles with and without their parenthesis, as rows {lang, surface, target, titled, main}.
 
-    `titled`: the name is the whole title.
+    `titled`: the name is the whole title. `main` is true.
     """
     for row in rows:
         title = row["title"]
@@ -70,7 +75,7 @@ def names_of_titles(rows: Iterable[Row]) -> Iterator[Row]:
             surface = normalise(text)
             if is_name(surface):
                 named = {"lang": row["lang"], "surface": surface, "target": row["qid"]}
-                yield {**named, "titled": text == title}
+                yield {**named, "titled": text == title, "main": True}
 
 
 def count_occurrences(texts: Iterable[str], spotter: Any, names: int) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from kgcorpus.linking.relatedness import Memo, Sets, empty_memo, relatedness
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 Float32s = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 
 class Senses(NamedTuple):
@@ -25,6 +26,9 @@ class Senses(NamedTuple):
         probability: [F] link probability.
         offsets: [F + 1] each name's first candidate.
         entities, commonness: [C] candidates, the commonest first; a name's commonness sums to 1.
+        main: [C] the name is the candidate's label or title, not only an alias or the text of a link.
+        raised: [F] the name is in the dictionary in lower case only, and this is its form with a capital.
+        pages: [N] the entity is a page without an item (`targets.page_target`).
         links: pages that link to each entity.
         graph: the graph's neighbours of each entity, itself among them.
     """
@@ -33,6 +37,9 @@ class Senses(NamedTuple):
     offsets: Int64s
     entities: Int32s
     commonness: Float32s
+    main: Bools
+    raised: Bools
+    pages: Bools
     links: Sets
     graph: Sets
 
@@ -52,10 +59,23 @@ class Rules(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """[m] the chosen entity, -1 for none, its commonness, coherence and confidence (rho)."""
+    """[m] what is chosen for each spot.
+
+    Attributes:
+        entities: the chosen entity, -1 for none.
+        commonness: its commonness.
+        vote: the mean vote for it.
+        share: its share of the candidates' exp(score): how clear the choice is.
+        main: the name is its label or title.
+        coherence: its mean relatedness to the other choices around.
+        rho: TAGME's confidence.
+    """
 
     entities: Int32s
     commonness: Float32s
+    vote: Float32s
+    share: Float32s
+    main: Bools
     coherence: Float32s
     rho: Float32s
 
@@ -124,26 +144,42 @@ def _has_stronger_inside(
 
 
 @njit(cache=True)
-def disambiguate(names: Int32s, senses: Senses, rules: Rules) -> Choices:
-    """Choose an entity for each of a text's spots, [m] in order."""
+def disambiguate(names: Int32s, senses: Senses, rules: Rules, with_pages: bool) -> Choices:
+    """Choose an entity for each of a text's spots, [m] in order.
+
+    Args:
+        with_pages: a page without an item may be chosen, too. Without them, such a page still lowers the
+            commonness and the share of the entity that is chosen. TAGME's own choice takes them always.
+    """
     m = len(names)
     starts, votes, memo = collect_votes(names, senses, rules)
-    chosen, commonness = np.full(m, -1, np.int32), np.zeros(m, np.float32)
+    chosen, main = np.full(m, -1, np.int32), np.zeros(m, np.bool_)
+    commonness, vote, share = np.zeros(m, np.float32), np.zeros(m, np.float32), np.zeros(m, np.float32)
     for i in range(m):
-        if starts[i] < starts[i + 1]:
-            own = votes[starts[i] : starts[i + 1]]
-            first = senses.offsets[names[i]]
-            if rules.vote_weight > 0:
-                voters = max(1, min(i, rules.voters) + min(m - 1 - i, rules.voters))
-                best = _weighed(own / np.float32(voters), senses.commonness[first : first + len(own)], rules)
-            else:
-                best = _commonest_of_best(own, rules.epsilon)
-            chosen[i], commonness[i] = senses.entities[first + best], senses.commonness[first + best]
+        n = starts[i + 1] - starts[i]
+        first = senses.offsets[names[i]]
+        voters = max(1, min(i, rules.voters) + min(m - 1 - i, rules.voters))
+        own = votes[starts[i] : starts[i + 1]] / np.float32(voters)
+        best = -1
+        if n > 0 and rules.vote_weight > 0:
+            scores = _scores(own, senses.commonness[first : first + n], rules)
+            for k in range(n):
+                allowed = with_pages or not senses.pages[senses.entities[first + k]]
+                if allowed and (best < 0 or scores[k] > scores[best]):
+                    best = k
+            if best >= 0:
+                share[i] = 1 / np.exp(scores - scores[best]).sum()
+        elif n > 0:
+            best = _commonest_of_best(own, rules.epsilon)
+        if best >= 0:
+            at = first + best
+            chosen[i], commonness[i], main[i] = senses.entities[at], senses.commonness[at], senses.main[at]
+            vote[i] = own[best]
     coherence = _coherence(names, chosen, senses, rules, memo)
     rho = np.empty(m, np.float32)
     for i in range(m):
         rho[i] = (senses.probability[names[i]] + coherence[i]) / 2
-    return Choices(chosen, commonness, coherence, rho)
+    return Choices(chosen, commonness, vote, share, main, coherence, rho)
 
 
 @njit(cache=True)
@@ -157,9 +193,9 @@ def _commonest_of_best(votes: Float32s, epsilon: float) -> int:
 
 
 @njit(cache=True)
-def _weighed(votes: Float32s, commonness: Float32s, rules: Rules) -> int:
-    """The candidate of the highest log commonness + weight * log(mean vote + floor)."""
-    return int(np.argmax(np.log(commonness) + rules.vote_weight * np.log(votes + rules.vote_floor)))
+def _scores(votes: Float32s, commonness: Float32s, rules: Rules) -> NDArray[np.float64]:
+    """Log commonness + weight * log(mean vote + floor) of each candidate; the highest is chosen."""
+    return np.log(commonness) + rules.vote_weight * np.log(votes + rules.vote_floor)
 
 
 @njit(cache=True)

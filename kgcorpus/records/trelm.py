@@ -96,6 +96,7 @@ def trelm_record(
                 "start": mention["start"],
                 "end": mention["end"],
                 "qid": mention["qid"],
+                "confidence": mention["confidence"],
                 "cos": cos,
                 "si": None if cos is None else semantic_importance(cos),
                 "long_tail": known["long_tail"],

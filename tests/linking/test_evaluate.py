@@ -10,7 +10,9 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import Limits
 from kgcorpus.linking.evaluate import evaluate
 from kgcorpus.linking.gold import read_gold
-from kgcorpus.linking.metrics import f1, precision_recall, resampled_pages, share
+from kgcorpus.linking.labelled import digest_of, read_labelled
+from kgcorpus.linking.metrics import f1, precision_recall, reliability, resampled_pages, share
+from tests.linking.conftest import HELD_OUT, ROWS, TEXT, write_build
 
 GOLD = {
     "text": "Mercury and Venus saw Douglas Adams.",
@@ -146,6 +148,75 @@ def test_a_gold_line_has_an_end(tmp_path):
     path.write_bytes(lzma.compress(b"[" * (2 << 20)))
     with pytest.raises(InputError, match="longer than 1 MiB"):
         list(read_gold(path, limits=Limits(record_mib=1)))
+
+
+PLACES = [
+    # Right, right, another entity, no entity, a name that the linker does not find.
+    (TEXT, "Mercury", "planets", "Q308"),
+    (TEXT, "Venus", "planets", "Q313"),
+    ("Mercury and iron.", "Mercury", "metals", "Q308"),
+    ("Mercury and iron.", "iron", "metals", None),
+    (TEXT, "hot", "planets", "Q7"),
+]
+
+
+def places_file(tmp_path, *, digest=None):
+    pages = {text: page_id for page_id, text in zip(HELD_OUT, (TEXT, "Mercury and iron."), strict=False)}
+    lines = ["# a comment", ""]
+    for text, name, band, qid in PLACES:
+        start = text.index(name)
+        known = digest or digest_of(text)[:12]
+        row = ("en", pages[text], known, start, start + len(name), band, qid or "-")
+        lines.append("\t".join(map(str, row)))
+    path = tmp_path / "places.tsv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_labelled_places_are_scored_by_band_and_confidence(tmp_path):
+    metals = [{"h": qid, "r": "P31", "t": "Q11344"} for qid in ("Q677", "Q925")]
+    corpus = write_build(tmp_path / "own", {**ROWS, "triples": [*ROWS["triples"], *metals]})
+    overrides = ["linking.min_confidence=0"]
+    result = result_of(corpus, tmp_path, data=places_file(tmp_path), overrides=overrides)
+    assert (result["places"], result["named"]) == (5, 4)
+    scores = result["at_min_confidence"]
+    assert (scores["all"]["precision"]["mean"], scores["all"]["precision"]["n"]) == (0.5, 4)
+    assert scores["all"]["recall"]["mean"] == 0.5
+    assert scores["planets"]["precision"]["mean"] == 1.0
+    assert scores["metals"]["recall"]["mean"] == 0.0
+    assert sum(group["n"] for group in result["reliability"]["curve"]) == 4
+    assert (
+        result_of(corpus, tmp_path, data=places_file(tmp_path), overrides=["linking.min_confidence=1"])[
+            "at_min_confidence"
+        ]["all"]["recall"]["mean"]
+        == 0.0
+    )
+
+
+def test_places_of_another_text_are_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match="is not the one that was labelled"):
+        result_of(corpus, tmp_path, data=places_file(tmp_path, digest="0" * 12))
+
+
+@pytest.mark.parametrize("line", ["en\t1\tx\t0\t1\tband", "en\tone\tx\t0\t1\tband\tQ1", "\xff"])
+def test_a_line_that_is_no_place_is_named(tmp_path, line):
+    path = tmp_path / "places.tsv"
+    path.write_bytes(b"# places\n" + line.encode("latin-1") + b"\n")
+    with pytest.raises(InputError, match=r"places\.tsv, line 2: is not a labelled place"):
+        list(read_labelled(path))
+
+
+def test_the_calibration_error_of_a_known_case():
+    sure = np.repeat([0.9, 0.1], 50)
+    right = np.concatenate([np.arange(50) < 40, np.arange(50) < 5])
+    found = reliability(right, sure, bins=2)
+    assert found["curve"] == [
+        {"n": 50, "confidence": 0.1, "right": 0.1},
+        {"n": 50, "confidence": 0.9, "right": 0.8},
+    ]
+    assert found["ece"] == 0.05
+    assert 0.01 < found["ece_by_chance"] < 0.05
+    assert reliability(np.zeros(0, bool), np.zeros(0))["ece"] is None
 
 
 def test_a_build_without_links_says_so(names_only, tmp_path):

@@ -68,7 +68,8 @@ def test_ids_are_opaque_strings(corpus, tmp_path, prefix):
 
 def test_names_link_without_any_page(names_only):
     text = "Douglas Adams wrote of Mercury."
-    assert linked(names_only, text) == [("Douglas Adams", "Q42"), ("Mercury", "Q308")]
+    found = linked(names_only, text, "linking.min_confidence=0.5")
+    assert found == [("Douglas Adams", "Q42"), ("Mercury", "Q308")]
 
 
 def test_a_common_word_that_is_a_name_is_left_out(corpus):
@@ -87,6 +88,55 @@ def test_excluded_names_are_not_known(corpus):
 
 def test_a_higher_floor_leaves_fewer(corpus):
     assert linked(corpus, TEXT, "linking.min_confidence=0.99") == []
+
+
+def confidence_of(corpus, text, name):
+    (found,) = (
+        m for m in Linker.open(corpus, "en")._mentions(text) if text[m.start : m.end].lower() == name.lower()
+    )
+    return found.confidence
+
+
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [
+        ("near Venus Street", "near Venus and"),  # a longer name that the dictionary lacks
+        ("on Mount Venus now", "on a Venus now"),
+        ("the Venus-like sky", "the Venus or sky"),
+        ("with Iron here", "with iron here"),  # in the dictionary in lower case only
+    ],
+)
+def test_a_part_of_a_longer_name_is_trusted_less(corpus, part, whole):
+    name = "iron" if "ron" in whole else "Venus"
+    assert confidence_of(corpus, part, name) < confidence_of(corpus, whole, name)
+
+
+def test_a_raised_name_is_trusted_where_a_sentence_begins(corpus):
+    assert confidence_of(corpus, "It is. Iron is", "iron") > confidence_of(corpus, "It is, Iron is", "iron")
+
+
+def test_a_label_is_trusted_more_than_an_alias(tmp_path):
+    names = [{"lang": "en", "label": "Douglas Adams", "aliases": ["Bop Ad"]}]
+    entities = [{"qid": "Q42", "names": names, "description": None, "types": []}]
+    own = write_build(tmp_path, {"entities": entities, "triples": ROWS["triples"]})
+    linker = Linker.open(own, "en", overrides=["linking.min_confidence=0"])
+    label, alias = linker.link("He met Douglas Adams") + linker.link("He met Bop Ad")
+    assert (label.entity, alias.entity) == ("Q42", "Q42")
+    assert label.confidence > alias.confidence
+
+
+def test_a_page_without_an_item_gives_way_to_an_entity(tmp_path):
+    rows = {**ROWS, "surfaces": [dict(row) for row in ROWS["surfaces"]]}
+    rows["surfaces"][0]["targets"] = [
+        {"target": "[[en:Mercury (Queen)]]", "links": 10},
+        {"target": "Q308", "links": 2},
+    ]
+    own = write_build(tmp_path, rows)
+    linker = Linker.open(own, "en", overrides=["linking.min_confidence=0"])
+    assert linker.candidates("Mercury")[0].entity == "[[en:Mercury (Queen)]]"
+    (mention,) = linker.link("Mercury")
+    assert mention.entity == "Q308"
+    assert mention.confidence < confidence_of(write_build(tmp_path / "2", ROWS), "Mercury", "Mercury")
 
 
 def test_given_spans(corpus):

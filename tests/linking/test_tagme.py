@@ -50,6 +50,9 @@ def arrays_of(links, senses, probabilities):
         np.append(0, np.cumsum([len(found) for found in senses])).astype(np.int64),
         np.array([e for found in senses for e, _ in found], np.int32),
         np.array([c for found in senses for _, c in found], np.float32),
+        np.array([e % 2 == 0 for found in senses for e, _ in found]),
+        np.zeros(len(senses), bool),
+        np.array([e == ENTITIES - 1 for e in range(ENTITIES)]),
         sets_of(links, PAGES),
         sets_of([frozenset()] * ENTITIES, 0),
     )
@@ -98,7 +101,7 @@ def test_votes_choices_and_rho_are_the_papers(case):
     votes, chosen, rho = published(*case)
     _, found, _ = collect_votes(numbers, arrays, PUBLISHED)
     np.testing.assert_allclose(found, [vote for own in votes for vote in own], atol=1e-4)
-    choices = disambiguate(numbers, arrays, PUBLISHED)
+    choices = disambiguate(numbers, arrays, PUBLISHED, True)
     ties = any(abs(v - 0.7 * max(own)) < 1e-4 and v > 0 for own in votes for v in own)
     if not ties:  # where a vote lies on the border, rounding decides
         assert choices.entities.tolist() == chosen
@@ -133,7 +136,27 @@ def test_the_weighed_choice_follows_its_formula():
         scores = {
             e: math.log(c) + weight * math.log((related if e == 0 else 0) + 0.003) for e, c in senses[0]
         }
-        assert disambiguate(names, arrays, rules).entities[0] == max(scores, key=scores.get)
+        choices = disambiguate(names, arrays, rules, True)
+        best = max(scores, key=scores.get)
+        assert choices.entities[0] == best
+        assert choices.share[0] == pytest.approx(
+            math.exp(scores[best]) / sum(map(math.exp, scores.values())), abs=1e-5
+        )
+        assert choices.vote[0] == pytest.approx(related if best == 0 else 0, abs=1e-5)
+        assert choices.main[0] == (best % 2 == 0)
+
+
+def test_a_page_without_an_item_is_passed_over_but_lowers_the_share():
+    pages_only = [(ENTITIES - 1, 1.0)]
+    arrays = arrays_of([frozenset()] * ENTITIES, [[(ENTITIES - 1, 0.75), (0, 0.25)], pages_only], [0.5] * 2)
+    rules = PUBLISHED._replace(vote_weight=1.0, vote_floor=0.01)
+    for name, entity, share in ((0, 0, 0.25), (1, -1, 0.0)):
+        names = np.array([name], np.int32)
+        assert disambiguate(names, arrays, rules, True).entities[0] == ENTITIES - 1
+        without = disambiguate(names, arrays, rules, False)
+        assert without.entities[0] == entity
+        assert without.share[0] == pytest.approx(share)
+        assert without.commonness[0] == share
 
 
 @pytest.mark.parametrize(

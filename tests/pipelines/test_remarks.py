@@ -71,7 +71,7 @@ def test_a_build_that_lacks_nothing_is_silent():
         (
             {"linked_sentences": (90, {"anchor_mention": 60}, {})},
             "linked_sentences: linking.dictionary marks no name in 90 sentences: they contain no label, "
-            "alias or title of an entity, or none with the confidence linking.min_confidence (0.2)",
+            "alias or title of an entity, or none with the confidence linking.min_confidence (0.85)",
         ),
         (
             {"passages": (50, {"long_sentence": 5}, {})},

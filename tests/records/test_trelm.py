@@ -57,8 +57,8 @@ def test_a_hub_is_never_held_whole():
     assert Relation.most < 20
 
 
-def mention(start, end, qid="Q1"):
-    return {"start": start, "end": end, "qid": qid, "source": "anchor", "confidence": 1.0}
+def mention(start, end, qid="Q1", confidence=1.0):
+    return {"start": start, "end": end, "qid": qid, "source": "anchor", "confidence": confidence}
 
 
 def passage_of(sentences):
@@ -84,7 +84,7 @@ def passage_of(sentences):
 
 
 def test_record_is_a_row_of_the_table():
-    passage = passage_of([("Rome is old.", [mention(0, 4)]), ("So is Athens.", [mention(6, 12, "Q2")])])
+    passage = passage_of([("Rome is old.", [mention(0, 4)]), ("So is Athens.", [mention(6, 12, "Q2", 0.7)])])
     tally = Tally()
     record = trelm_record(
         passage,
@@ -98,6 +98,7 @@ def test_record_is_a_row_of_the_table():
     )
     rome, athens = record["mentions"]
     assert (rome["cos"], rome["si"], rome["long_tail"], rome["frequency"]) == (0.5, 2.0, True, 3)
+    assert (rome["confidence"], athens["confidence"]) == (1.0, 0.7)
     assert [fact["other"] for fact in rome["triples"]] == ["Q2"]
     assert (athens["cos"], athens["si"], athens["triples"]) == (None, None, [])
     assert tally.counts["mention_without_importance"] == 1
