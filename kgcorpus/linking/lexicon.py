@@ -81,7 +81,7 @@ class Lexicon:
             Sets(found["offsets"], found["items"], int(found["universe"]))
             for found in map(store.get, ("links", "graph"))
         )
-        senses = Senses(*(names[name] for name in _SENSES), links, graph)
+        senses = Senses(links=links, graph=graph, **{name: names[name] for name in _SENSES})
         return cls(Spotter.open(folder), senses, Column(**entities))
 
 
