@@ -154,7 +154,7 @@ def test_a_language_without_names_is_refused(corpus):
         Linker.open(corpus, "nl")
 
 
-@pytest.mark.parametrize("lang", ["", "../../x", "EN", "en/x", "en\n"])
+@pytest.mark.parametrize("lang", ["", "../../x", "En", "en/x", "en\n"])
 def test_what_is_no_language_code_makes_no_folder(corpus, lang):
     with pytest.raises(UsageError, match="is no language code"):
         Linker.open(corpus, lang)

@@ -109,7 +109,7 @@ def test_a_documents_title_is_a_link_at_its_first_mention(tmp_path):
         (r'{"text": "\ud800"}', "surrogate"),
         ('{"text": "a", "lang": "../x"}', "no language code"),
         ('{"text": "a", "qid": 5}', "`qid` is missing or no string"),
-        ('{"text": "a", "qid": " "}', "no id"),
+        ('{"text": "a", "qid": " "}', "`qid` is empty"),
         ('{"text": "a", "links": {"start": 0}}', "no list"),
         ('{"text": "a", "links": [{"start": 0, "end": 2, "qid": "Q1"}]}', r"\[0, 2\) is not in the text"),
         ('{"text": "a", "links": [{"start": true, "end": 1, "qid": "Q1"}]}', "is not in the text"),
