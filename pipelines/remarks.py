@@ -31,7 +31,7 @@ def remarks(config: BuildConfig, manifest: Manifest, tables: Collection[str]) ->
     yield from _no_names_by_dictionary(config, made)
     yield from _long_passages(config, made)
     yield from _no_categories(config, made)
-    yield from _no_rows(made)
+    yield from _no_rows(config, made)
 
 
 def _few_questions(config: BuildConfig, made: Mapping[str, TableEntry]) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _no_categories(config: BuildConfig, made: Mapping[str, TableEntry]) -> Itera
     )
 
 
-def _no_rows(made: Mapping[str, TableEntry]) -> Iterator[str]:
+def _no_rows(config: BuildConfig, made: Mapping[str, TableEntry]) -> Iterator[str]:
     """Published tables without a row, each by the table where the rows end."""
     ended: dict[str, list[str]] = {}
     for name, entry in made.items():
@@ -124,7 +124,16 @@ def _no_rows(made: Mapping[str, TableEntry]) -> Iterator[str]:
         others = [name for name in names if name != origin]
         verb = "has" if len(others) == 1 else "have"
         follows = f", so {', '.join(others)} {verb} none either" if others else ""
-        yield f"{origin}: no row{_because(made[origin])}{follows}"
+        yield f"{origin}: no row{_because(made[origin]) or _cause(config, origin)}{follows}"
+
+
+def _cause(config: BuildConfig, table: str) -> str:
+    """Why a table has no row where nothing was dropped, as far as the configuration or the inputs say."""
+    if table == "code_switched" and len(config.languages) == 1:
+        return f" (languages names {config.languages[0]} only, and a sentence mixes two)"
+    if table == "cycles":
+        return " (no three or four entities of the graph form a cycle)"
+    return ""
 
 
 def _where_rows_end(name: str, made: Mapping[str, TableEntry]) -> str:

@@ -13,8 +13,9 @@ T = TypeVar("T")
 # `simple` names the Simple English Wikipedia. Subtags are scripts, regions and variants, also those of
 # Wikimedia (`be-tarask`, `zh-classical`). Exports of other programs write `pt_BR` and `EN`. `x-...` is the
 # form of BCP 47 for private use. `Bob` is a name, not a code.
+# Bounded, because a code is part of a file's name.
 LANGUAGE_CODE = re.compile(
-    r"simple|(?:[a-z]{2,3}|[A-Z]{2,3})(?:[-_][A-Za-z0-9]{1,12})*|[xX](?:[-_][A-Za-z0-9]{1,12})+"
+    r"simple|(?:[a-z]{2,3}|[A-Z]{2,3})(?:[-_][A-Za-z0-9]{1,12}){0,5}|[xX](?:[-_][A-Za-z0-9]{1,12}){1,5}"
 )
 
 

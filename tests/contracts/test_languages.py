@@ -65,6 +65,12 @@ def test_other_words_are_none(code: str) -> None:
     assert not LANGUAGE_CODE.fullmatch(code)
 
 
+def test_a_code_is_short_enough_for_the_name_of_a_file() -> None:
+    assert LANGUAGE_CODE.fullmatch("x" + "-abcdefghijkl" * 5)
+    assert not LANGUAGE_CODE.fullmatch("x" + "-abcdefghijkl" * 6)
+    assert not LANGUAGE_CODE.fullmatch("en-" + "a" * 13)
+
+
 def test_rules_of_a_variant_are_those_of_its_language() -> None:
     assert abbreviations_of("pt-BR") == ABBREVIATIONS["pt"]
     assert abbreviations_of("DE_at") == ABBREVIATIONS["de"]

@@ -95,3 +95,14 @@ def test_categories_that_are_all_null_and_passages_counted_in_words_are_told():
     (line,) = remarks(config, Manifest({"passages": entry}), ["passages"])
     assert "counted in words" in line
     assert list(remarks(config, Manifest({"passages": entry}), [])) == []
+
+
+def test_a_build_in_one_language_of_a_graph_without_cycles_says_so():
+    tables = {
+        name: TableEntry(name, "", "", 0, {}, {}, ()) for name in ("cycles", "code_switched", "reasoning")
+    }
+    config = validated(BuildConfig, {"languages": ["ltg"]}, where="test")
+    assert list(remarks(config, Manifest(tables), tables)) == [
+        "code_switched: no row (languages names ltg only, and a sentence mixes two)",
+        "cycles: no row (no three or four entities of the graph form a cycle), so reasoning has none either",
+    ]
