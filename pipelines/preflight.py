@@ -110,7 +110,10 @@ def _languages_without_names(config: BuildConfig, samples: dict[Source, Sample])
         ]
         if nameless:
             where = role if found.whole else f"the first {found.rows:,} rows of {role}"
-            yield f"languages: {where} name nothing in {', '.join(nameless)}"
+            # The layout `id name...` is Wikidata5M's.
+            english = "; files without a column of languages are read as English"
+            hint = english if found.languages == {"en"} else ""
+            yield f"languages: {where} name nothing in {', '.join(nameless)}{hint}"
 
 
 def _joined(samples: dict[Source, Sample], role: str) -> Sample | None:

@@ -107,7 +107,7 @@ def _string(row: dict[str, Any], name: str, default: str | None = None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise BadRecord(f"`{name}` is missing or no string")
+        raise BadRecord(f"`{name}` is missing or no string (a number needs quotes)")
     return value
 
 

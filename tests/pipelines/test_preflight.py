@@ -99,6 +99,14 @@ def test_a_language_without_names_is_told(tmp_path, capsys, monkeypatch):
     )
 
 
+def test_names_without_a_language_are_english(tmp_path, capsys, monkeypatch):
+    code, found = checked(tmp_path, capsys, monkeypatch, **{"labels.tsv": "ex:a\tAa\nex:b\tBe\n"})
+    line = (
+        "languages: graph.labels name nothing in ltg; files without a column of languages are read as English"
+    )
+    assert (code, [text for _, text in found]) == (0, [line])
+
+
 def test_models_and_every_missing_file_are_told_at_once(tmp_path, capsys, monkeypatch):
     sets = ("--set", "graph.labels=gone.tsv", "--set", "importance.encoder=./no-model")
     code, found = checked(tmp_path, capsys, monkeypatch, *sets)

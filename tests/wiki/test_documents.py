@@ -115,6 +115,10 @@ def test_a_documents_title_is_a_link_at_its_first_mention(tmp_path):
         ('{"text": "a", "links": [{"start": true, "end": 1, "qid": "Q1"}]}', "is not in the text"),
         ('{"text": "a", "links": [{"start": 0, "end": 1, "qid": "Q1\\tP1"}]}', "`qid` contains a tab"),
         ('{"text": "a", "links": [{"start": 0, "end": 1, "qid": " "}]}', "`qid` is empty"),
+        (
+            '{"text": "a", "links": [{"start": 0, "end": 1, "qid": 7}]}',
+            "(?<!`qid` )`qid` is missing or no string .*quotes",
+        ),
         ('{"text": "a", "links": [{"start": 0, "end": 1, "qid": "a\\u200bb"}]}', r"`qid` .*U\+200B"),
         ('{"text": "a", "links": [{"start": 0, "end": 1}]}', "`title` is missing"),
         ('{"text": ' + "9" * 5000 + "}", "this is not JSON"),
