@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from kgcorpus.api import build, evaluate, train
     from kgcorpus.corpus import Corpus, Record
     from kgcorpus.linking.linker import Linker
+    from pipelines.stages import register_stage
 
-__all__ = ["Corpus", "Linker", "Record", "build", "evaluate", "train"]
+__all__ = ["Corpus", "Linker", "Record", "build", "evaluate", "register_stage", "train"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -32,6 +33,7 @@ _HOMES = {
     "Record": "kgcorpus.corpus",
     "build": "kgcorpus.api",
     "evaluate": "kgcorpus.api",
+    "register_stage": "pipelines.stages",
     "train": "kgcorpus.api",
 }
 

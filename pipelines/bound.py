@@ -1,6 +1,6 @@
 """Every stage with what a configuration decides about it, resolved once: plan and runner read the result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from kgcorpus.contracts.splits import SPLIT_SHARES
 from kgcorpus.contracts.stages import Source, Stage, fingerprint, sources_of
 from kgcorpus.contracts.tables import Table, table
 from pipelines.source_digests import SourceDigests
-from pipelines.stages import STAGES
+from pipelines.stages import stages
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class BoundStage:
 def bind(config: BuildConfig) -> dict[str, BoundStage]:
     """Table -> its stage under this configuration, in the stages' order, unavailable ones included."""
     bound: dict[str, BoundStage] = {}
-    for stage in STAGES:
+    for stage in stages().values():
+        sources = tuple(sources_of(config, stage.sources))
         optional = (name for name in stage.optional if _is_read(stage, name, config, bound))
         bound[stage.table] = BoundStage(
             stage=stage,
@@ -88,8 +89,8 @@ def bind(config: BuildConfig) -> dict[str, BoundStage]:
             params=config_json(config, stage.params),
             seed=config.seed,
             inputs=(*stage.inputs, *optional),
-            sources=tuple(sources_of(config, stage.sources)),
-            unavailable=_unavailable(stage, config, bound),
+            sources=sources,
+            unavailable=_unavailable(stage, config, sources, bound),
         )
     return bound
 
@@ -106,8 +107,10 @@ def shard_counts(stage: Stage, made: Table, size: int) -> dict[str, int]:
     return {split: max(1, round(shards * share)) for split, share in SPLIT_SHARES.items()}
 
 
-def _unavailable(stage: Stage, config: BuildConfig, bound: Mapping[str, BoundStage]) -> str | None:
-    if stage.needs and not sources_of(config, stage.needs):
+def _unavailable(
+    stage: Stage, config: BuildConfig, sources: Sequence[Source], bound: Mapping[str, BoundStage]
+) -> str | None:
+    if stage.needs and not any(source.role in stage.needs for source in sources):
         return f"not configured: {' or '.join(stage.needs)}"
     if stage.enabled_by and not config_value(config, stage.enabled_by):
         return f"not configured: {stage.enabled_by.split('.')[0]}"

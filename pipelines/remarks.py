@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.manifest import Manifest, TableEntry
 from kgcorpus.contracts.tables import TABLES
-from pipelines.stages import BY_TABLE
+from pipelines.stages import stages
 
 # Whole documents are sampled, so a few sentences less than asked for are no fault.
 _ENOUGH = 0.9
@@ -138,7 +138,7 @@ def _cause(config: BuildConfig, table: str) -> str:
 
 def _where_rows_end(name: str, made: Mapping[str, TableEntry]) -> str:
     """The first table without a row among those that a table is made from, or the table itself."""
-    for source in BY_TABLE[name].inputs:
+    for source in stages()[name].inputs:
         if source in made and not made[source].rows:
             return _where_rows_end(source, made)
     return name

@@ -18,10 +18,8 @@ from kgcorpus.contracts.tables import TABLES
 from kgcorpus.mirror import COPY_SIGN
 
 # Where a build writes and deletes. A link to a folder elsewhere in OUT is neither refused nor entered.
-_WRITTEN = (
-    *(f"{top}/{name}" for top in ("data", "tables", "quarantine", "scratch") for name in TABLES),
-    *("cache/names", "cache/linker", "world"),
-)
+_TABLES_IN = ("data", "tables", "quarantine", "scratch")
+_WRITTEN = ("cache/names", "cache/linker", "world")
 
 
 def check_folder(out: Path, sources: Iterable[Source]) -> None:
@@ -36,7 +34,7 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
         raise UsageError(
             "is a copy of a published build, which a run reads", where=str(out), mend="Choose another --out"
         )
-    refuse_links(out, *_WRITTEN)
+    refuse_links(out, *(f"{top}/{name}" for top in _TABLES_IN for name in TABLES), *_WRITTEN)
     if not any((out / sign).exists() for sign in BUILD_SIGNS):
         for path in (out / name for name in (*BUILD_FOLDERS, *BUILD_FILES)):
             if path.is_file() or (path.is_dir() and any(path.iterdir())):

@@ -1,6 +1,12 @@
 """The examples of docs/extending work as they stand there."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +34,22 @@ def test_contributing_names_every_page() -> None:
     assert all(f"docs/extending/{page.name}" in contributing for page in PAGES.iterdir())
 
 
-def test_a_stage(spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _hubs_unregistered() -> Iterator[None]:
+    from pipelines.stages import unregister_stage
+
+    yield
+    unregister_stage("hubs")
+
+
+@pytest.mark.usefixtures("_hubs_unregistered")
+def test_a_stage_is_registered_by_a_call(spark: "SparkSession", tmp_path: Path) -> None:
     from kgcorpus.config import BuildConfig
     from kgcorpus.contracts.manifest import load_manifest
-    from kgcorpus.contracts.tables import TABLES
-    from pipelines import bound, runner
-    from pipelines.stages import STAGES
+    from pipelines import runner
 
-    names = example("stage.md")
-    hubs = names["STAGE"]
-    monkeypatch.setitem(TABLES, "hubs", names["HUBS"])
-    monkeypatch.setattr(bound, "STAGES", (*STAGES, hubs))
+    example("stage.md")
+    example("stage.md")  # a notebook's cell that runs twice
     triples = tmp_path / "triples.txt"
     triples.write_text("".join(f"Q{i}\tP1\tQ{90 + (i > 6)}\n" for i in range(10)))
     config = BuildConfig(graph={"triples": (str(triples),)}, spark={"master": "local[2]", "partitions": 2})
@@ -47,6 +58,53 @@ def test_a_stage(spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.Monk
     assert (entry.rows, entry.drops) == (1, {"few_facts": 1})
     again = runner.build(config, tmp_path / "out", targets=["hubs"])
     assert [outcome.action for outcome in again] == ["skip", "skip"]
+
+
+def installed(folder: Path, module: str) -> dict[str, str]:
+    """The environment of a process in which the stage's package is installed, by its entry points.
+
+    Args:
+        folder: where it is installed.
+        module: the source of `hubs.py`.
+    """
+    page = (PAGES / "stage.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    groups = tomllib.loads(block)["project"]["entry-points"]
+    lines = [
+        f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in points.items())
+        for group, points in groups.items()
+    ]
+    info = folder / "hubs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hubs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    (folder / "hubs.py").write_text(module)
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+def planned(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kgcorpus", "plan", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_stage_is_found_by_its_packages_entry_points(tmp_path: Path) -> None:
+    triples = tmp_path / "t.txt"
+    triples.write_text("Q1\tP1\tQ2\n")
+    words = ("hubs", "--out", str(tmp_path / "out"), "--set", f"graph.triples={triples}", "--config")
+    (tmp_path / "c.yaml").write_text("{}")
+    blocks = re.findall(r"^```python\n(.*?)^```", (PAGES / "stage.md").read_text(), re.MULTILINE | re.DOTALL)
+    environment = installed(tmp_path / "site", "\n".join(blocks[:2]))
+    done = planned(environment, *words, str(tmp_path / "c.yaml"), "--json")
+    assert [step["stage"] for step in json.loads(done.stdout)] == ["triples", "hubs"]
+    unknown = planned(dict(os.environ), *words, str(tmp_path / "c.yaml"))
+    assert unknown.returncode == 2
+    assert "hubs: no such table" in unknown.stderr
+
+
+def test_an_entry_point_that_cannot_be_loaded_is_told_with_its_package(tmp_path: Path) -> None:
+    done = planned(installed(tmp_path, "import no_such_module"), "--out", str(tmp_path / "out"))
+    assert done.returncode == 4
+    assert "hubs, entry point hubs of kgcorpus.tables: the entry point cannot be loaded" in done.stderr
 
 
 def test_a_format(tmp_path: Path) -> None:
@@ -66,7 +124,7 @@ def test_a_format(tmp_path: Path) -> None:
 
 
 def test_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kgcorpus.wiki import abbreviations
+    from kgcorpus.wiki import abbreviations, sentences
     from kgcorpus.wiki.sentences import split_sentences
 
     monkeypatch.setattr(abbreviations, "ABBREVIATIONS", abbreviations.ABBREVIATIONS)
@@ -74,6 +132,7 @@ def test_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {"TEXT": "Mi vidis ĝin, ekz. Parizo estas granda. Ĉu ne?"}
     assert len(split_sentences(names["TEXT"], "eo")) == 3
     monkeypatch.setitem(abbreviations.ABBREVIATIONS, "eo", abbreviations.DEFAULT)
+    sentences._language.cache_clear()  # the page's reader starts a new process
     assert example("language.md")["sentences"]() == ["Mi vidis ĝin, ekz. Parizo estas granda.", "Ĉu ne?"]
 
 

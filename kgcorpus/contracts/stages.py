@@ -71,6 +71,11 @@ class Stage:
     growth: float = 1.0
     libraries: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.table
+
 
 def sources_of(config: Any, roles: Sequence[str]) -> list[Source]:
     """The configured sources of these roles, in the configuration's order."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from kgcorpus.contracts.errors import UsageError, known_names
+from kgcorpus.contracts.registry import Registry
 
 _string, _bool = pa.string(), pa.bool_()
 _i32, _i64, _f32, _f64 = pa.int32(), pa.int64(), pa.float32(), pa.float64()
@@ -81,9 +81,9 @@ _SLOTTED = {
     "slots": (pa.list_(SLOT), "spans of head (1), relation (2) and tail (3); `qid` is a PID for a relation"),
 }
 
-TABLES: dict[str, Table] = {
-    table.name: table
-    for table in (
+TABLES: Registry[Table] = Registry(
+    "table",
+    (
         Table(
             name="pages",
             meaning="one page of a dump, or one document of a plain-text input",
@@ -417,8 +417,10 @@ TABLES: dict[str, Table] = {
             published=True,
             rows_per_shard=2_000_000,
         ),
-    )
-}
+    ),
+    of=Table,
+    group="kgcorpus.tables",
+)
 
 
 def table(name: str) -> Table:
@@ -427,6 +429,4 @@ def table(name: str) -> Table:
     Raises:
         UsageError: there is none.
     """
-    if name not in TABLES:
-        raise UsageError("no such table", where=name, mend=known_names(name, TABLES, listed="The tables are"))
-    return TABLES[name]
+    return TABLES.find(name)

@@ -17,7 +17,7 @@ import yaml
 from kgcorpus.cli import app, run_app
 from kgcorpus.config import BuildConfig
 from kgcorpus.demo.embedded import demo_config
-from pipelines.stages import BY_TABLE
+from pipelines.stages import stages
 from tests.options.build_cases import ACTS_ELSEWHERE, BASE, CASES, Case
 from tests.options.fields import merged, nested, options_of
 
@@ -31,7 +31,7 @@ def test_every_build_option_has_a_case_or_a_reason() -> None:
 
 def above(table: str) -> set[str]:
     """All tables that this one is made from."""
-    stage = BY_TABLE[table]
+    stage = stages()[table]
     direct = {*stage.inputs, *stage.optional}
     return direct.union(*map(above, direct)) if direct else direct
 
