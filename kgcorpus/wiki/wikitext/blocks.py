@@ -36,25 +36,27 @@ def blocks_of(text: str) -> tuple[str, list[str]]:
             if not line.isspace():
                 paragraph.append(line)
                 continue
-        elif kind is RULE:
-            # MediaWiki shows what follows the dashes of a horizontal rule.
-            if shown := line.lstrip("-") if line.startswith("----") else line:
-                paragraph.append(shown)
-            continue
-        elif kind is HEADING and not line.rstrip().endswith("="):
+        elif not line.startswith("----") if kind is RULE else _is_open_heading(kind, line):
             paragraph.append(line)
             continue
         if paragraph:
             kinds.append(PARAGRAPH)
             blocks.append(paragraph[0] if len(paragraph) == 1 else " ".join(paragraph))
             paragraph.clear()
-        if kind:
+        if kind is RULE:
+            paragraph.append(line.lstrip("-"))  # MediaWiki shows what follows the dashes
+        elif kind:
             kinds.append(kind)
             blocks.append(line.strip("= \t") if kind is HEADING else line.lstrip(_LEADING))
     if paragraph:
         kinds.append(PARAGRAPH)
         blocks.append(" ".join(paragraph))
     return _with_words(kinds, blocks)
+
+
+def _is_open_heading(kind: str, line: str) -> bool:
+    """Whether a line begins as a heading and does not end as one."""
+    return kind is HEADING and not line.rstrip().endswith("=")
 
 
 def _with_words(kinds: list[str], blocks: list[str]) -> tuple[str, list[str]]:

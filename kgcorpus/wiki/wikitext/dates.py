@@ -15,6 +15,7 @@ _NAMES = {
     "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
     "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "uk": "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
     "nl": "januari februari maart april mei juni juli augustus september oktober november december",
 }
 MONTHS: Mapping[str, list[str]] = {
@@ -68,6 +69,28 @@ def age(given: Arguments) -> str:
     return _years(given.positional[:3], given.positional[3:6])
 
 
+def age_at_death(form: str) -> Renderer:
+    """`{{没年齢|1935|1|8|1977|8|16}}` -> `42歳没`."""
+
+    def render(given: Arguments) -> str:
+        years = _years(given.positional[:3], given.positional[3:6])
+        return form.format(years) if years else ""
+
+    return render
+
+
+def as_of_vi(given: Arguments) -> str:
+    """`{{tính đến|2019|10|21|lc=y}}` -> `tính đến 21 tháng 10 năm 2019`; the month may be English."""
+    word = "tính đến" if "lc" in given.named else "Tính đến"
+    year, month, day = (*given.positional, "", "", "")[:3]
+    if month in MONTHS["en"]:
+        month = str(MONTHS["en"].index(month) + 1)
+    parts = [day] if day else []
+    parts += [f"tháng {int(month)}"] if _MONTH.fullmatch(month) else []
+    parts += [f"năm {year}" if parts else year] if year else []
+    return " ".join([word, *parts])
+
+
 def _years(birth: list[str], end: list[str]) -> str:
     dates = [tuple(map(int, given)) for given in (birth, end) if all(map(_FEW_DIGITS.fullmatch, given))]
     if len(dates) < 2 or not all(len(given) == 3 for given in dates):
@@ -115,16 +138,18 @@ def centuries(between: str, *, before: str = "", one: str = "siècle", more: str
 
     def render(given: Arguments) -> str:
         numbers: list[str] = []
-        word = between
+        word, era = between, ""
         parts = [part for part in given.positional if part]
         for part in parts:
-            if part in ("au", "à", "et", "ou", "-", "–"):
+            if part.lower().startswith(("av", "ap")):
+                era = " av. J.-C." if part.lower().startswith("av") else " apr. J.-C."
+            elif part in ("au", "à", "et", "ou", "-", "–"):
                 word = part if part in "-–" else f" {part} "
             elif part in ("e", "er", "ème", "re", "s", ""):
                 numbers[-1:] = [numbers[-1] + part] if numbers and part != "s" else numbers[-1:]
             else:
                 numbers.append(part)
         noun = more if len(numbers) > 1 else one
-        return f"{before}{word.join(numbers)}{' ' + noun if noun else ''}"
+        return f"{before}{word.join(numbers)}{' ' + noun if noun else ''}{era}"
 
     return render

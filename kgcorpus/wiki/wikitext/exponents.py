@@ -3,12 +3,13 @@
 import re
 
 # `10<sup>6</sup>` is a power; `1<sup>st</sup>`, `XIX<sup>e</sup>` and `Ca<sup>2+</sup>` are none.
-_POWER = r"[+\-−–]?(?:\d+(?:[.,/⁄]\d+)?|\d*[nkxyzjpq](?:[+\-−–]\d+)?)"
+_POWER = r"[+\-−–]?(?:\d+(?:[.,/⁄^]\d+)?|\d*[nkxyzjpq](?:[+\-−–]\d+)?)"
+_LINKED = rf"\[\[[^\[\]|<>\n]*+\|{_POWER}\]\]"
 # A pattern that begins with a character is found fast; what stands before it is looked at after it.
 _SUP, _SUB = r"<[sS][uU][pP]", r"<[sS][uU][bB]"
 _BASE = r"(?:(?<=[\w)\]'\ufdd5]<sup)|(?<=</i><sup)|(?<=</sub><sup)|(?<=</var><sup))"
 _EXPONENT = re.compile(
-    rf"{_SUP}(?i:{_BASE}(?:\s[^<>]*+)?>\s*+(?:''|<(?:i|var)>)?({_POWER})(?:''|</(?:i|var)>)?\s*</sup\s*>)"
+    rf"{_SUP}(?i:{_BASE}(?:\s[^<>]*+)?>\s*+(?:''|<(?:i|var)>)?({_POWER}|{_LINKED})(?:''|</(?:i|var)>)?\s*</sup\s*>)"
 )
 _FRACTION = re.compile(
     rf"{_SUP}(?:\s[^<>]*+)?>\s*+(\d{{1,9}})\s*+</[sS][uU][pP]\s*>(?:/|⁄|&frasl;|&#8260;)"
@@ -22,6 +23,8 @@ def exponents_shown(text: str) -> str:
         return text
     if "<sub" in text or "<SUB" in text:
         text = _FRACTION.sub(_fraction, text)
+    if "</sup></sup>" in text:
+        text = _EXPONENT.sub(_power, text)
     return _EXPONENT.sub(_power, text)
 
 

@@ -53,9 +53,10 @@ _TABLE_MARK = re.compile(r"\n[ \t:]*+\|(?:\}|-+[^\n\w]*+(?=\n|\Z))")
 
 # A single bracket in a link; `]` closes it, but not where `]]` ends the link (as in `[[a|b [c]] d`).
 BRACKET = r"\[(?!\[)[^\[\]\n]*+(?:\](?!\](?!\]))|)"
+# Group 2 does not take part if the link is not closed, or has links in links in it.
 _COLON_LINK = re.compile(
     r"\[\[[ _]*+([^\[\]|:\n]{1,60}+):"
-    rf"(?>(?:[^\[\]]++|\[\[(?>(?:[^\[\]]++|{BRACKET}|\](?!\]))*)\]\]|{BRACKET}|\](?!\]))*)\]\]{LINK_END}?"
+    rf"((?>(?:[^\[\]]++|\[\[(?>(?:[^\[\]]++|{BRACKET}|\](?!\]))*)\]\]|{BRACKET}|\](?!\]))*)\]\]{LINK_END}?)?"
 )
 
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*+)\b[^<>]*+>")
@@ -164,30 +165,31 @@ def _without_media(text: str, site: Site, *, captions: bool) -> tuple[str, bool]
         The text, and whether the passes sufficed.
     """
     shown: list[str] = []
-    is_nested = True
+    is_removed = is_left = True
     numbers: dict[str, int] = {}
 
     def kept(link: re.Match[str]) -> str:
-        nonlocal is_nested
+        nonlocal is_removed, is_left
         number = numbers.get(link[1])
         if number is None:
             name = " ".join(link[1].replace("_", " ").split()).casefold()
             number = numbers[link[1]] = -1 if name in LANGUAGE_CODES else site.namespaces.get(name, 0)
         if number not in (-1, 6, 14):
             return link[0]
+        if link[2] is None:
+            is_left = True
+            return link[0]
+        is_removed = True
         if captions and number == 6 and (caption := caption_of(link[0].removesuffix(LINK_END))):
             shown.append(f"\n{CAPTION}{caption}")
-        start, whole = link.start(), link.string
-        # An opening bracket is nearer than a closing one: the link around it may match without this one.
-        is_nested = is_nested or whole.rfind("[[", 0, start) > whole.rfind("]]", 0, start)
-        return "" if whole[start - 1] == "\n" else HOLE
+        return "" if link.string[link.start() - 1] == "\n" else HOLE
 
     passes = 0
-    while is_nested and passes < _MOST_PASSES:
-        is_nested = False
+    while is_removed and is_left and passes < _MOST_PASSES:
+        is_removed = is_left = False
         text = _COLON_LINK.sub(kept, text)
         passes += 1
-    return text + "".join(shown), not is_nested
+    return text + "".join(shown), not (is_removed and is_left)
 
 
 def _without_inline_markup(text: str) -> str:

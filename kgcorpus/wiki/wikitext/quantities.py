@@ -97,6 +97,8 @@ def convert(given: Arguments) -> str:
         text += shown if shown[0] == "/" else adjective + shown
     if at + 2 < len(parts) and _NUMBER.fullmatch(parts[at + 1]) and not _NUMBER.fullmatch(parts[at + 2]):
         text += f" {parts[at + 1]} {unit(parts[at + 2])}"  # 5 ft 6 in
+    if given.named.get("adj") == "mid" and at + 1 < len(parts):
+        text += parts[-1]  # `{{convert|10|mi|km|adj=mid|-long}}`
     return text
 
 
@@ -122,7 +124,13 @@ def value(given: Arguments) -> str:
         at += 2
     above, below = (*parts[at : at + 2], "", "")[:2]
     if above:
-        text += f" +{above} −{below.lstrip('-−')}" if below else above if above[0] == "(" else f"±{above}"
+        text += (
+            f" +{above.lstrip('+')} −{below.lstrip('-−')}"
+            if below
+            else above
+            if above[0] == "("
+            else f"±{above}"
+        )
     if parenthesis := named.get("end"):
         text += parenthesis
     if exponent := named.get("e"):
@@ -220,6 +228,18 @@ def fraction(given: Arguments) -> str:
         else f"{above}/{below}"
     )
     return " ".join([*whole, part] if whole and whole[0] else [part])
+
+
+def fraction_of_name(given: Arguments) -> str:
+    """`5{{1/2}}` -> `5 1/2`."""
+    above, below = given.template.replace("⁄", "/").split("/")
+    return f"<sup>{above}</sup>/<sub>{below}</sub>"
+
+
+def height(given: Arguments) -> str:
+    """`{{height|ft=6|in=2}}` -> `6 ft 2 in`, `{{height|m=1.85}}` -> `1.85 m`."""
+    shown = ((given.named.get(name, ""), name) for name in ("m", "cm", "ft", "in"))
+    return " ".join(f"{number} {name}" for number, name in shown if number)
 
 
 def density(given: Arguments) -> str:

@@ -11,7 +11,7 @@ _CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]+)*")
 
 def first(given: Arguments) -> str:
     """`{{nowrap|text}}`."""
-    return given.of("1", "text", "texte", "content")
+    return given.of("1", "text", "texte", "content", "code")
 
 
 def second(given: Arguments) -> str:
@@ -30,10 +30,16 @@ def nothing(_: Arguments) -> str:
 
 
 def ordinal(given: Arguments) -> str:
-    """`{{XIXe siècle}}`, `{{2e}}`: the template's name is its text."""
+    """`{{XIXe siècle}}`, `{{2e}}`, `{{-Ier siècle}}`: the template's name is its text."""
     number, space, noun = given.template.partition(" ")
-    shown = number if number[0].isdigit() else number[:-1].upper() + number[-1]
-    return shown + space + noun
+    suffix = "er" if number.endswith("er") else number[-1]
+    shown = (
+        number.lstrip("-")
+        if number[-1].isdigit() or number[0].isdigit()
+        else number.removesuffix(suffix).lstrip("-").upper() + suffix
+    )
+    era = " av. J.-C." if number.startswith("-") else ""
+    return shown + space + noun.replace("av. j.-c.", "av. J.-C.") + era
 
 
 def constant(text: str) -> Renderer:
@@ -64,6 +70,12 @@ def money(sign: str) -> Renderer:
 def joined(by: str) -> Renderer:
     """`{{chem|H|2|O}}`."""
     return lambda given: by.join(part for part in given.positional if part)
+
+
+def reign(given: Arguments) -> str:
+    """`{{reign|1936|1937}}` -> `r. 1936–1937`."""
+    years = "–".join(part for part in given.positional if part)
+    return f"r. {years}" if years else ""
 
 
 def listed(last_one: str) -> Renderer:
@@ -137,6 +149,11 @@ def language_tag(given: Arguments) -> str:
 def with_original(given: Arguments) -> str:
     """`{{langx|fr|texte|lit=text}}`: the foreign text."""
     return given.of("2", "1") if given[2] else given[1] if not _CODE.fullmatch(given[1]) else ""
+
+
+def translated(given: Arguments) -> str:
+    """`{{нп|Сьомий лист|Сьомому листі|en|Seventh Letter}}`: the text, else the title here."""
+    return given.of("text", "2", "1")
 
 
 def missing_link(given: Arguments) -> str:
@@ -253,3 +270,18 @@ def author_year(left: str = "", right: str = "", *, whole: bool = False) -> Rend
 def country(given: Arguments) -> str:
     """`{{Argentinien}}`: a flag and the template's name, which is the country's."""
     return "-".join(word.capitalize() for word in given.template.split("-"))
+
+
+def sino_vietnamese(given: Arguments) -> str:
+    """`{{hn|hn=𥔦化}}`, `{{hn|ch=吳權}}`: the characters."""
+    return given.of("hn", "ch", "1")
+
+
+def literally(given: Arguments) -> str:
+    """`{{lit|text}}` -> `lit. 'text'`."""
+    return f"lit. '{given[1]}'" if given[1] else ""
+
+
+def web_address(given: Arguments) -> str:
+    """`{{URL|https://x.org|name}}` -> `name`, else the address without its scheme."""
+    return given[2] or given[1].partition("://")[2] or given[1]

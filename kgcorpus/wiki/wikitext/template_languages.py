@@ -5,6 +5,8 @@ from functools import partial
 from kgcorpus.wiki.wikitext import dates, quantities
 from kgcorpus.wiki.wikitext import rendering as to
 from kgcorpus.wiki.wikitext.arguments import Renderer
+from kgcorpus.wiki.wikitext.template_countries import countries
+from kgcorpus.wiki.wikitext.template_further import FURTHER
 from kgcorpus.wiki.wikitext.template_tables import table_of
 
 _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
@@ -90,7 +92,7 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
         ("moneda|eur|euro", to.filled("{1} €")),
     ),
     "fr": (
-        ("unité|unite|nb|nombre|num|monnaie|montant|unit|tmp|température", quantities.quantity),
+        ("unité|unité/2|unite|nb|nombre|num|monnaie|montant|unit|tmp|température", quantities.quantity),
         ("heure|h", dates.time_of_day),
         ("durée", dates.duration),
         ("s|siècle|s-|-s", dates.centuries("", one="siècle")),
@@ -199,8 +201,21 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
             to.first,
         ),
         (
-            "縦書き|nowrap|small|lang-en-short|lang-fr-short|lang-de-short|en|fr|de|漢字|傍点|圏点|下線|太字",
+            "縦書き|nowrap|small|lang-en-short|lang-fr-short|lang-de-short|漢字|傍点|圏点|下線|太字|高線|読み",
             to.last,
+        ),
+        ("en|fr|de|es|it|la|el|pt|nl|ru|pl|sv|cs|fi|hu|tr|ar|he|grc|ko|zh-hans|zh-hant", to.last),
+        ("ilq|インライン引用", to.quoted("「", "」", "1")),
+        ("isbn2", to.before("ISBN ")),
+        ("naid", to.before("NAID ")),
+        ("没年齢", dates.age_at_death("{}歳没")),
+        (
+            "リンク切れ|誰2|要曖昧さ回避|anchors|出典の明記|節スタブ|出典無効|関連記事|新技術|下げ核",
+            to.nothing,
+        ),
+        (
+            "ページ番号|after float|ja exp route sign|ウィキ座標度分秒|ウィキトラベル インライン|脳科学辞典",
+            to.nothing,
         ),
         ("lang|llang|lang2|lang-*-short", to.language_tag),
         ("旧字体|新字体|簡体字|繁体字|異体字", to.first),
@@ -254,7 +269,16 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
     "vi": (
         ("đổi|chuyển đổi|convert|cvt", quantities.convert),
         ("liên kết ngôn ngữ|ill", to.missing_link),
-        ("cần nguồn|cần chú thích|cn|fact|ai nói|khi nào|ipa", to.nothing),
+        (
+            "cần nguồn|cần chú thích|cn|fact|ai nói|khi nào|ipa|chính|bài chính|xem thêm|đổi hướng|về",
+            to.nothing,
+        ),
+        ("liên kết hỏng|số trang|cần số trang|cần cập nhật trong dòng|cần dẫn nguồn|âm thanh", to.nothing),
+        ("chú thích trong bài|chú thích trong hàng|bài cùng tên|thời gian sống|thể loại commons", to.nothing),
+        ("kiểm soát tính nhất quán|nguồn không đáng tin cậy|khóa-nửa-vô hạn|alphatoc2", to.nothing),
+        ("chú thích|chú thích web|chú thích sách|chú thích báo|chú thích tạp chí", to.nothing),
+        ("tính đến", dates.as_of_vi),
+        ("hn", to.sino_vietnamese),
         ("lang|ngôn ngữ|vi-nom|nôm|linktext|hán nôm|hantu", to.language_tag),
         (
             "ngày sinh|ngày mất|ngày sinh và tuổi|ngày mất và tuổi|ngày bắt đầu|birth date",
@@ -295,4 +319,7 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
         ("kyou|jp|jpn|ja-nihongo", to.last),
     ),
 }
-BY_LANGUAGE = {lang: table_of(*groups) for lang, groups in _TABLES.items()}
+BY_LANGUAGE = {
+    lang: {**countries(lang), **table_of(*groups)}
+    for lang, groups in {"en": (), **_TABLES, **FURTHER}.items()
+}

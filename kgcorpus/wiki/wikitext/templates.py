@@ -12,20 +12,34 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, decoded, headers, read_lines
 from kgcorpus.inputs.headers import is_header
 from kgcorpus.wiki.site import Site
+from kgcorpus.wiki.wikitext import quantities
 from kgcorpus.wiki.wikitext import rendering as to
 from kgcorpus.wiki.wikitext.arguments import Renderer, arguments
+from kgcorpus.wiki.wikitext.dates import MONTHS
 from kgcorpus.wiki.wikitext.template_languages import BY_LANGUAGE
 from kgcorpus.wiki.wikitext.template_tables import EVERYWHERE
 
 # `{{lang-fr|texte}}`; in German `{{frS|texte}}`.
-_NAMED_FOR_LANGUAGE = re.compile(r"lang-[a-z\-]+|(?:cs|da|el|en|es|fr|grc|hu|it|ja|la|nl|pl|pt|ru|sv|tr)s")
-_PRONUNCIATION = re.compile(r"(?:ipac?|pron)-[a-z\-]+|cite [a-z ]+")
-# `{{XIXe siècle}}`, `{{2e}}`: French templates whose name is their text.
-_ORDINAL = re.compile(r"[ivxlcdm]+e(?: siècle)?|\d{1,4}(?:er?|re|ème|nde?)")
+_NAMED_FOR_LANGUAGE = re.compile(r"lang-[a-z\-]+2?|(?:cs|da|el|en|es|fr|grc|hu|it|ja|la|nl|pl|pt|ru|sv|tr)s")
+_PRONUNCIATION = re.compile(r"(?:ipac?|pron|ref)-[a-z\-]+|cite [a-z ]+")
+# `{{XIXe siècle}}`, `{{2e}}`, `{{1er mai}}`: French templates whose name is their text.
+_ORDINAL = re.compile(
+    r"-?[ivxlcdm]+er?(?: siècle)?(?: av\. j\.-c\.)?|\d{1,4}(?:er?|re|ème|nde?)"
+    rf"|-\d{{1,4}}|1er (?:{'|'.join(MONTHS['fr'])})"
+)
 _FUNCTION = re.compile(r"\s*+(formatnum|lc|uc|lcfirst|ucfirst)\s*+:(.*)", re.DOTALL | re.IGNORECASE)
+# Words of MediaWiki that set something and show nothing.
+_MAGIC_WORDS = ("defaultsort:", "displaytitle:")
 _SUBSTITUTED = ("safesubst:", "subst:", "msg:")
 _NAMESPACE = 10
-_CASES: Mapping[str, Callable[[str], str]] = {"lc": str.lower, "uc": str.upper}
+_CASES: Mapping[str, Callable[[str], str]] = {
+    **{"lc": str.lower, "uc": str.upper},
+    "lcfirst": lambda text: text[:1].lower() + text[1:],
+    "ucfirst": lambda text: text[:1].upper() + text[1:],
+}
+_PLURAL = re.compile(r"plural:(.*)")
+_FLAG_OF_YEAR = re.compile(r"[a-z]{3}-[12]\d{3}")
+_FRACTION = re.compile(r"\d{1,3}[/⁄]\d{1,3}")
 
 
 def renderers(lang: str, added: Sequence[tuple[str, str]] = ()) -> dict[str, Renderer]:
@@ -90,9 +104,18 @@ def _family(key: str, lang: str) -> Renderer | None:
         return to.nothing
     if _NAMED_FOR_LANGUAGE.fullmatch(key):
         return to.first
+    if _FRACTION.fullmatch(key):
+        return quantities.fraction_of_name
     if lang == "fr" and _ORDINAL.fullmatch(key):
         return to.ordinal
+    if lang == "ja" and key.endswith("範囲"):
+        return to.first  # a mark of doubt that wraps prose: `要出典範囲`
     return None
+
+
+def _without_year(key: str) -> str:
+    """`{{DEU-1949}}`: the code of a country, and the year of its flag."""
+    return key[:3] if _FLAG_OF_YEAR.fullmatch(key) else ""
 
 
 @cache
@@ -108,7 +131,7 @@ def _renderer(
             key = key.removeprefix(prefix).lstrip()
         for prefix in prefixes if ":" in key else ():
             key = key.removeprefix(prefix).lstrip()
-        return key, known.get(key) or _family(key, lang)
+        return key, known.get(key) or _family(key, lang) or known.get(_without_year(key))
 
     def render(name: str, raw: str) -> str | None:
         key, found = of(name)
@@ -116,6 +139,11 @@ def _renderer(
             return ""
         if found is not None:
             return found(arguments(key, raw))
+        if key.startswith(_MAGIC_WORDS):
+            return ""
+        if plural := _PLURAL.fullmatch(key):
+            forms = arguments(key, raw)
+            return forms[1] if plural[1].strip() == "1" or not forms[2] else forms[2]
         if ":" in key and (function := _FUNCTION.fullmatch(name)):
             return _CASES.get(function[1].lower(), str)(function[2].strip())
         return None
