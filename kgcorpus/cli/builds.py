@@ -177,6 +177,7 @@ def inspect(
     label_of = labels_of(manifest, out)
     for row in rows:
         say_lines(render_row(table, row, label_of=label_of) + "\n")
+    say(f"labels beside ids are in {label_of.lang}, the base language", console=stderr)
 
 
 def report(out: Out = Path("out")) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
+from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.contracts.tables import TABLES
+from kgcorpus.contracts.yaml_reader import parse_yaml
 from kgcorpus.report.statistics import PUBLISHED, build_report
 from kgcorpus.report.visible import visible
 
@@ -45,7 +47,8 @@ def render_card(manifest: Mapping[str, Any], *, config_yaml: str) -> str:
     parts = [
         _front_matter(configs),
         "# Pretraining corpus of text and knowledge graph\n\n"
-        "Built by kgcorpus. Spans are `[start, end)` in Unicode code points of the row's `text`.\n",
+        "Built by kgcorpus. Spans are `[start, end)` in Unicode code points of the row's `text`."
+        f"{_languages(config_yaml)}\n",
         "## Rows\n\n" + _rows(configs),
         _loading(configs),
         "".join(_columns(name) for name in configs if name in TABLES),
@@ -59,6 +62,16 @@ def render_card(manifest: Mapping[str, Any], *, config_yaml: str) -> str:
         "## Licences\n\n" + _LICENCES,
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _languages(config_yaml: str) -> str:
+    """A sentence that names the languages; empty if the configuration names none."""
+    try:
+        base, *others = map(str, parse_yaml(config_yaml, where="config.yaml")["languages"])
+    except (UsageError, KeyError, TypeError, ValueError):
+        return ""
+    further = f"; further languages of labels: {_escape(', '.join(others))}" if others else ""
+    return f" The base language is {_escape(base)}{further}."
 
 
 def _front_matter(configs: Mapping[str, Mapping[str, int]]) -> str:

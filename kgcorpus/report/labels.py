@@ -23,7 +23,7 @@ class Labels:
     """
 
     def __init__(self, entities: Names | None, relations: Names | None, lang: str) -> None:
-        self._entities, self._relations, self._lang = entities, relations, lang
+        self._entities, self._relations, self.lang = entities, relations, lang
 
     def __call__(self, ident: str) -> str | None:
         """Return the label of an entity, else of a relation, else None."""
@@ -34,7 +34,7 @@ class Labels:
         return self._first(ident, self._relations, self._entities)
 
     def _first(self, ident: str, *books: Names | None) -> str | None:
-        found = (names.label(ident, self._lang) for names in books if names is not None)
+        found = (names.label(ident, self.lang) for names in books if names is not None)
         return next((label for label in found if label), None)
 
 

@@ -108,3 +108,19 @@ def test_equal_builds_have_equal_cards(build, card):
     again = copy.deepcopy(manifest)
     again["tables"] = dict(reversed(again["tables"].items()))
     assert render_card(again, config_yaml=CONFIG) == card
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ("languages: [ltg, lv, ru]", "The base language is ltg; further languages of labels: lv, ru."),
+        ("languages: [be-tarask]", "The base language is be-tarask."),
+        ("languages: ['<b>']", "The base language is &lt;b&gt;."),
+        ("seed: 1", "`text`."),
+        ("languages: [", "`text`."),
+    ],
+)
+def test_the_card_names_the_base_language(config, sentence):
+    card = render_card(EMPTY, config_yaml=config)
+    line = next(line for line in card.splitlines() if line.startswith("Built by kgcorpus"))
+    assert line.endswith(sentence)

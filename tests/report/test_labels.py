@@ -32,6 +32,7 @@ def test_inspect_names_ids_in_the_base_language(tmp_path):
         )
         assert f"Roma-{languages[0]}" in shown.stdout
         assert f"Roma-{languages[1]}" not in shown.stdout
+        assert shown.stderr == f"labels beside ids are in {languages[0]}, the base language\n"
 
 
 @pytest.mark.parametrize("text", [None, "", "languages: []", "[1]", "a: {"])
