@@ -105,7 +105,7 @@ def write(world: World, folder: Path) -> Path:
         "languages": world.languages,
         "graph": {name: [str(folder / f"{name}.tsv")] for name in tables},
         "text": [{"lang": base, "path": str(folder / "own.jsonl")}],
-        "linking": {"dictionary": True},
+        "linking": {"dictionary": True, "min_confidence": 0.2},
         "importance": {"encoder": str(ENCODER)},
         "xlr": {"train": 6, "validation": 3, "test": 3},
         "jaket": {"min_neighbours": 1, "category_relation": world.relations[0]},

@@ -40,7 +40,7 @@ BASE: dict[str, Any] = {
     },
     "wikipedia": wikis(),
     "text": texts(),
-    "linking": {"dictionary": True},
+    "linking": {"dictionary": True, "min_confidence": 0.2},
     "passages": {"trelm": 64, "jaket": 96, "plain": [64]},
     "importance": {"encoder": "{world}/encoder"},
     "xlr": {"train": 20, "validation": 10, "test": 10},
