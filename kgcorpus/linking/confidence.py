@@ -66,17 +66,19 @@ def features_of(
 def _typography(
     text: str, spans: Sequence[tuple[int, int]], raised: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    rows = [
-        (
-            not any(map(str.isalpha, text[start:end])),
-            sum(not character.isspace() for character in text[start:end]) >= _LONG,
-            _capital_before(text, start),
-            text[end : end + 1] == " " and text[end + 1 : end + 2].isupper(),
-            is_raised and not _begins_sentence(text, start),
-            text[start - 1 : start] in _HYPHENS or text[end : end + 1] in _HYPHENS,
+    rows = []
+    for (start, end), is_raised in zip(spans, raised.tolist(), strict=True):
+        name, before, after = text[start:end], text[start - 1 : start], text[end : end + 2]
+        rows.append(
+            (
+                not (name[0].isalpha() or any(map(str.isalpha, name))),
+                len(name) - name.count(" ") >= _LONG,
+                before == " " and _capital_before(text, start),
+                after[:1] == " " and after[1:].isupper(),
+                is_raised and not _begins_sentence(text, start),
+                before in _HYPHENS or after[:1] in _HYPHENS,
+            )
         )
-        for (start, end), is_raised in zip(spans, raised.tolist(), strict=True)
-    ]
     return np.array(rows, np.float64).reshape(-1, 6)
 
 
@@ -86,8 +88,6 @@ def _begins_sentence(text: str, start: int) -> bool:
 
 
 def _capital_before(text: str, start: int) -> bool:
-    """Whether a word with a capital stands before, that does not begin its line or sentence."""
-    if text[start - 1 : start] != " ":
-        return False
+    """Whether the word before the space before has a capital and does not begin its line or sentence."""
     word = text.rfind(" ", 0, start - 1) + 1
     return text[word : word + 1].isupper() and text[start - 2].isalnum()
