@@ -54,7 +54,7 @@ class LinkingConfig(Section):
         "ten mentions are right, and a lower one gives more mentions",
     )
     vote_weight: float = Field(1.0, gt=0, description="weighed: what the votes count beside the commonness")
-    vote_floor: float = Field(0.01, gt=0, description="weighed: the mean vote that is as good as none")
+    vote_floor: float = Field(0.1, gt=0, description="weighed: the mean vote that is as good as none")
     graph_weight: float = Field(
         1.0, ge=0, le=1, description="what relatedness by the graph's neighbours counts beside that by links"
     )

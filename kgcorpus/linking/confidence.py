@@ -13,20 +13,20 @@ from kgcorpus.linking.tagme import Choices, Senses
 
 Ints = NDArray[np.integer]
 WEIGHTS = {
-    "constant": -0.51,
-    "log link probability": 0.44,
-    "coherence": 1.65,
-    "vote": 1.65,
-    "log commonness": 0.28,
-    "share": 0.82,
+    "constant": -0.24,
+    "log link probability": 0.43,
+    "coherence": 1.61,
+    "vote": 1.6,
+    "log commonness": 0.36,
+    "share": 0.5,
     "label or title": 1.34,
     "log neighbours": 0.19,
-    "no letter": -0.92,
-    "long name": 1.11,
-    "capital before": -1.07,
-    "capital after": -1.91,
-    "raised": -1.3,
-    "in a compound": -1.48,
+    "no letter": -0.9,
+    "long name": 1.13,
+    "capital before": -1.03,
+    "capital after": -1.88,
+    "raised": -1.27,
+    "in a compound": -1.45,
 }
 _LONG = 10  # characters of a long name, spaces left out
 _HYPHENS = frozenset("-\u2010\u2011\u2013")
