@@ -18,6 +18,8 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_shard
+from kgcorpus.inputs import BadRecord
+from kgcorpus.kg.readers import parse_triple
 from trainer.arrays import open_array
 from trainer.checkpoint import write_folder
 from trainer.evaluate.files import text_lines
@@ -80,14 +82,14 @@ def read_facts(path: Path) -> pa.Table:
     """The string columns h, r, t of a file of lines `h r t`, tab-separated.
 
     Raises:
-        InputError: it cannot be read, or a line has no three fields.
+        InputError: it cannot be read, or a line is not a triple of ids as in `graph.triples`.
     """
     rows = []
     for number, line in text_lines(path):
-        row = line.split("\t")
-        if len(row) < 3:
-            raise InputError("is no line `h r t`, tab-separated", where=f"{path}, line {number}")
-        rows.append(row)
+        try:
+            rows.append(parse_triple(line))
+        except BadRecord as bad:
+            raise InputError(bad.reason, where=f"{path}, line {number}") from None
     return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate("hrt")})
 
 
