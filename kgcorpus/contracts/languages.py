@@ -38,13 +38,22 @@ def base_language_of(corpus: Path) -> str:
     return _languages_of(corpus)[0]
 
 
-def configured_spelling(corpus: Path, lang: str) -> str:
-    """Return a language as a build's `languages` spell it, or as given if it is not one of them.
+def nearest_code(codes: Iterable[str], lang: str) -> str:
+    """Return the code that serves a language (`fallback_codes`, without `mul`); `lang` if none does.
+
+    `EN` and `en-GB` give `en`, `nb` gives `no`, where these are the codes.
+    """
+    known = spellings(codes)
+    return next((known[code] for code in related_codes(language_key(lang)) if code in known), lang)
+
+
+def configured_code(corpus: Path, lang: str) -> str:
+    """Return the one of a build's `languages` that serves a language, as `nearest_code`.
 
     Raises:
         InputError: config.yaml is missing or names no language.
     """
-    return spellings(_languages_of(corpus)).get(language_key(lang), lang)
+    return nearest_code(_languages_of(corpus), lang)
 
 
 def _languages_of(corpus: Path) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from kgcorpus.config import load_resolved
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.ids import read_id
+from kgcorpus.contracts.languages import nearest_code
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import write_text
@@ -47,6 +48,8 @@ def evaluate(
     """
     refuse_replaced(out)
     without = frozenset(_first_ids(exclude_names)) if exclude_names else frozenset()
+    load_manifest(corpus, required=True)
+    lang = nearest_code(load_resolved(corpus).all_languages, lang)
     linker = Linker.open(corpus, lang, overrides=overrides, without=without)
     if data is None:
         found = _hidden(corpus, linker, lang)

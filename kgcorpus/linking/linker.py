@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig, load_resolved
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.contracts.languages import LANGUAGE_CODE, base_language_of, language_key, spellings
+from kgcorpus.contracts.languages import LANGUAGE_CODE, base_language_of, nearest_code
 from kgcorpus.contracts.links import refuse_links, remove
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.shards import read_batches, read_shard
@@ -91,7 +91,7 @@ class Linker:
                 mend="Run kgcorpus build-corpus surfaces in_links entities",
             )
         resolved = load_resolved(corpus, overrides=overrides)
-        lang = spellings(resolved.all_languages).get(language_key(lang), lang)
+        lang = nearest_code(resolved.all_languages, lang)
         cache, config = corpus / "cache" / "linker", resolved.linking
         linker = cls.of_tables(paths, cache, lang, config=config, without=without)
         if len(linker.lexicon.senses.offsets) < 2:

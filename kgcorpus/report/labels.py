@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kgcorpus.contracts.languages import base_language_of, configured_spelling
+from kgcorpus.contracts.languages import base_language_of, configured_code
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.kg.names import Names
@@ -58,5 +58,5 @@ def labels_of(manifest: Manifest, out: Path, *, lang: str | None = None) -> Labe
         if table in manifest.tables:
             shards = [read_shard(path, [key, "names"]) for path in manifest.files(out, table)]
             books[table] = Names.from_arrow(pa.concat_tables(shards), key)
-    known = configured_spelling(out, lang) if lang else base_language_of(out)
+    known = configured_code(out, lang) if lang else base_language_of(out)
     return Labels(books["entities"], books["relations"], known)

@@ -28,7 +28,7 @@ GOLD = {
 
 def result_of(corpus, tmp_path, **kwargs):
     out = tmp_path / "result.json"
-    evaluate(corpus, out=out, lang="en", **kwargs)
+    evaluate(corpus, out=out, **{"lang": "en", **kwargs})
     return json.loads(out.read_text())
 
 
@@ -40,6 +40,7 @@ def gold_file(tmp_path, *rows):
 
 def test_hidden_links_are_scored_by_stratum(corpus, tmp_path):
     result = result_of(corpus, tmp_path)
+    assert result == result_of(corpus, tmp_path, lang="EN-gb")
     assert (result["pages"], result["links"]) == (2, 4)
     strata = result["strata"]
     # Titles: "Evening star" leads to "Venus", which has no item here; the spans of both pages are given.

@@ -14,7 +14,10 @@ def pipeline(corpus, lang="en", *, config=None):
     return nlp
 
 
-@pytest.mark.parametrize(("lang", "config"), [("xx", {}), ("xx", {"lang": "en"}), ("fr", {"lang": "en"})])
+@pytest.mark.parametrize(
+    ("lang", "config"),
+    [("xx", {}), ("xx", {"lang": "en"}), ("fr", {"lang": "en"}), ("xx", {"lang": "EN-gb"})],
+)
 def test_the_texts_language_is_the_settings_or_the_builds(corpus, lang, config):
     doc = pipeline(corpus, lang, config=config)("Both Mercury and Venus are hot.")
     assert [entity.kb_id_ for entity in doc.ents] == ["Q308", "Q313"]
