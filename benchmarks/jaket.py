@@ -26,7 +26,7 @@ import torch
 from graph_generator import RELATIONS, Generator
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.draws import mix64_array
+from kgcorpus.contracts.draws import below_array
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
 from trainer.jaket.graph import Graph, group_edges, sample_hops
@@ -153,8 +153,7 @@ def nodes_of_a_step(graph: Graph, roots: NDArray[np.int64]) -> int:
 
 
 def draws(count: int, n: int, *, key: int) -> NDArray[np.int64]:
-    bits = mix64_array(np.arange(count, dtype=np.uint64) + np.uint64(key << 40)) >> np.uint64(32)
-    return (bits * np.uint64(n) >> np.uint64(32)).astype(np.int64)
+    return below_array(np.arange(count, dtype=np.uint64) + np.uint64(key << 40), n)
 
 
 def ways(piece: Piece) -> dict[str, Callable[[], Any]]:

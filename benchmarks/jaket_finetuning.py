@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kgcorpus.report.markdown import markdown_table
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 
@@ -110,7 +111,7 @@ def report(found: dict[str, Any], columns: list[Column], *, seeds: int) -> None:
         for column in columns
     ]
     head = ["task", *ARMS, "majority or chance"]
-    table = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    table = markdown_table(head, rows).splitlines()
     text = [
         "# JAKET and its baselines on what pre-training did not see",
         "",

@@ -25,10 +25,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from kgcorpus.contracts.scripts import is_unspaced
+
 HERE = Path(__file__).parent
 OURS = "kgcorpus"
 LANGUAGES = ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh")
-UNSPACED = frozenset({"ja", "zh"})
 RELX = frozenset({"en", "de", "es", "fr"})
 WIKIANN = 1_000  # sentences
 PARAGRAPH = 20
@@ -117,7 +118,7 @@ def main() -> None:
             sentences = wikiann(member(arguments.wikiann, "/nl/test"))
         else:
             sentences = importlib.import_module(f"spacy.lang.{lang}.examples").sentences
-        texts[lang], gold[lang] = paragraphs(sentences, "" if lang in UNSPACED else " ")
+        texts[lang], gold[lang] = paragraphs(sentences, "" if is_unspaced(lang) else " ")
     for path in sorted((HERE / "gold" / "sentences").glob("*.txt")):
         texts[path.stem + KINDS], gold[path.stem + KINDS] = kinds(path)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTENDERS}
@@ -164,7 +165,7 @@ def paragraphs(sentences: list[str], separator: str) -> tuple[list[str], list[li
 
 def kinds(path: Path) -> tuple[list[str], list[list[int]]]:
     """Paragraphs of a gold file, one a line, and where their sentences end."""
-    separator = "" if path.stem in UNSPACED else " "
+    separator = "" if is_unspaced(path.stem) else " "
     parts = [line.split("|") for line in path.read_text(encoding="utf-8").splitlines()]
     ends = [
         [length - len(separator) for length in accumulate(len(text) + len(separator) for text in part)]

@@ -96,7 +96,7 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=8,
+    version=9,
     run=run,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),

@@ -87,7 +87,7 @@ def run_jaket_text(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="passages",
-    version=2,
+    version=3,
     run=run,
     inputs=("linked_sentences",),
     sources=("passages.tokenizer", "importance.encoder"),

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
+from kgcorpus.report.markdown import markdown_table
 from proofs.jaket_cells import ARMS
-from proofs.report import bounds, gain, markdown_table, percent, write_result
+from proofs.report import bounds, gain, percent, write_result
 from proofs.statistics import Found, gains, interval, of_arm
 
 TASKS = ("category", "masked_entity")

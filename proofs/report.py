@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from kgcorpus.contracts.store import write_text
+from kgcorpus.report.markdown import markdown_table
 from proofs.statistics import Found, accuracies, best_rates, gains, interval, of_arm
 
 _SEED = 0
@@ -100,11 +101,6 @@ def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
             markdown_table(["arm", "learning rate", "seed", "tokens", *asked], every) + "\n",
         ]
     )
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def percent(share: float) -> str:

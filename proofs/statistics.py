@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.bootstrap import percentiles
+from kgcorpus.contracts.draws import below_array, hash64
 
 RESAMPLES = 10_000
 Found = Mapping[str, Any]
@@ -61,11 +62,14 @@ def interval(samples: Sequence[NDArray[np.float64]], *, seed: int) -> dict[str, 
             rows = np.flatnonzero(chosen[:, place] == i)
             at = _below(len(sample), (len(rows), len(sample)), hash64(seed, "questions", place, i))
             means[rows, place] = sample[at].mean(axis=1)
-    low, high = np.quantile(means.mean(axis=1), [0.025, 0.975])
     by_seed = [float(sample.mean()) for sample in samples]
-    return {"difference": fmean(by_seed), "interval": [float(low), float(high)], "by_seed": by_seed}
+    return {
+        "difference": fmean(by_seed),
+        "interval": list(percentiles(means.mean(axis=1))),
+        "by_seed": by_seed,
+    }
 
 
 def _below(n: int, shape: tuple[int, int], key: int) -> NDArray[np.int64]:
-    bits = mix64_array(np.arange(shape[0] * shape[1], dtype=np.uint64) ^ np.uint64(key))
-    return ((bits >> np.uint64(32)) * np.uint64(n) >> np.uint64(32)).astype(np.int64).reshape(shape)
+    counters = np.arange(shape[0] * shape[1], dtype=np.uint64) ^ np.uint64(key)
+    return below_array(counters, n).reshape(shape)

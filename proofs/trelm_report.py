@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from proofs.report import bounds, gain, markdown_table, percent, write_result
+from kgcorpus.report.markdown import markdown_table
+from proofs.report import bounds, gain, percent, write_result
 from proofs.statistics import Found, interval
 from proofs.trelm_cells import REMEDIES
 

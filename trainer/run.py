@@ -250,7 +250,7 @@ def open_tokenizer(
         UsageError: the base model's cannot be read, is not a fast one or has no mask.
         InputError: the corpus has no text, or the run's tokenizer is damaged.
     """
-    from kgcorpus.importance.pretrained import read_tokenizer
+    from kgcorpus.importance.pretrained import read_tokenizer, require_fast_tokenizer
     from trainer.checkpoint import write_folder
     from trainer.tokenizer import make_tokenizer
 
@@ -272,8 +272,7 @@ def open_tokenizer(
     else:
         where = f"base_model {config.base_model}"
         tokenizer = load_tokenizer(config.base_model, where=where)
-        if not tokenizer.is_fast or tokenizer.mask_token is None:
-            raise UsageError("needs a fast tokenizer (tokenizer.json) with a mask token", where=where)
+        require_fast_tokenizer(tokenizer, where=where, tokens=("mask_token",))
     write_folder(folder, tokenizer.save_pretrained)
     return tokenizer
 

@@ -20,6 +20,7 @@ from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
+from kgcorpus.report.markdown import markdown_table
 from trainer.config import TrainingConfig
 from trainer.evaluate import BENCHMARKS, evaluate
 from trainer.evaluate.config import EvaluationConfig
@@ -259,14 +260,15 @@ def tables(found: Sequence[Mapping[str, Any]]) -> list[str]:
     shortest = min(cell["seconds"] for cell in found)
     times = [shortest * share for share in _SHARES]
     followed = list(dict.fromkeys(line["score"] for cell in found for line in cell["series"]))
-    return [_table(head, rows)] + [
+    return [markdown_table(head, rows, numbers=len(head) - 1)] + [
         f"{score}, of the newest checkpoint after so many seconds:\n\n"
-        + _table(
+        + markdown_table(
             ["run", *(f"{seconds:.0f}" for seconds in times)],
             [
                 [name, *(_mean(_until(cells, score, seconds)) for seconds in times)]
                 for name, cells in of.items()
             ],
+            numbers=len(times),
         )
         for score in followed
     ]
@@ -285,8 +287,3 @@ def _mean(values: Sequence[float], *, digits: int = 4) -> str:
         return "-"
     spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.{digits}f}{spread}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

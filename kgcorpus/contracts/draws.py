@@ -45,6 +45,12 @@ def mix64_array(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
+def below_array(counters: NDArray[np.uint64], n: int | NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return an integer in [0, n) for each counter; n < 2^32, one number or an array that broadcasts."""
+    bits = mix64_array(counters) >> np.uint64(32)
+    return (bits * np.asarray(n).astype(np.uint64) >> np.uint64(32)).astype(np.int64)
+
+
 class Draw:
     """A stream of random numbers for one key, e.g. `Draw(seed, "kmlm", epoch, record_id)`."""
 

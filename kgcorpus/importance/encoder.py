@@ -18,6 +18,7 @@ from kgcorpus.importance.pretrained import (
     has_bin_weights,
     read_config,
     read_tokenizer,
+    require_fast_tokenizer,
 )
 from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
 from kgcorpus.special_tokens import plain_ids
@@ -188,7 +189,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
         ) from error
     drawn_weights(loading, where=name)
     check_weights(model, where=name)
-    _require_tokenizer(tokenizer, name)
+    require_fast_tokenizer(tokenizer, where=name, tokens=("mask_token", "unk_token", "pad_token"))
     check_embeddings(model, tokenizer, where=name)
     if model.config.is_encoder_decoder:
         raise UsageError("an encoder-decoder is no encoder", where=name, mend="Use a BERT-like model")
@@ -206,14 +207,6 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
 def _require_folder(name: str) -> None:
     if (os.path.isabs(name) or name.startswith((".", "~"))) and not os.path.isdir(name):
         raise InputError("there is no such folder", where=name, mend="Name the encoder's folder")
-
-
-def _require_tokenizer(tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
-    if not tokenizer.is_fast:
-        raise UsageError("its tokenizer is slow and has no offsets", where=name, mend="Save a fast tokenizer")
-    for token in ("mask_token", "unk_token", "pad_token"):
-        if getattr(tokenizer, token) is None:
-            raise UsageError(f"its tokenizer has no {token}", where=name, mend="Use a masked-language model")
 
 
 def _added(tokenizer: "PreTrainedTokenizerBase") -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -1,7 +1,7 @@
 """Checks for every loaded transformers model: no own code or fetched kernels, sound tokenizer and weights."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,12 @@ from kgcorpus.contracts.panics import is_panic
 from kgcorpus.importance.tokenizers import check_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import (
+        PretrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+        PreTrainedTokenizerFast,
+    )
 
 # If one of these names a repository, transformers downloads a kernel from the hub and runs it.
 _KERNELS = ("_attn_implementation", "_experts_implementation")
@@ -86,6 +91,25 @@ def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
     if tokenizer.is_fast:
         check_tokenizer(tokenizer.backend_tokenizer)
     return tokenizer
+
+
+def require_fast_tokenizer(
+    tokenizer: "PreTrainedTokenizerBase", *, where: str, tokens: Sequence[str] = ()
+) -> None:
+    """Check that a tokenizer is a fast one, whose offsets are needed, and has these special tokens.
+
+    Raises:
+        UsageError: it is slow (no tokenizer.json), or one of `tokens` (e.g. `mask_token`) is not set.
+    """
+    if not tokenizer.is_fast:
+        raise UsageError(
+            "its tokenizer is slow and gives no offsets",
+            where=where,
+            mend="Save a fast tokenizer (tokenizer.json) beside it",
+        )
+    for token in tokens:
+        if getattr(tokenizer, token) is None:
+            raise UsageError(f"its tokenizer has no {token}", where=where, mend="Use a masked language model")
 
 
 def read_config(source: str | Path) -> "PretrainedConfig":

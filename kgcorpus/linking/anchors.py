@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from kgcorpus.contracts.scripts import PARTICLES, UNSPACED_CHARACTERS, is_unspaced
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.mentions import GraphLinker, Mention
-from kgcorpus.wiki.own_title import PARTICLES, UNSPACED_CHARACTERS, UNSPACED_LANGUAGES, bare_title
+from kgcorpus.wiki.own_title import bare_title
 from kgcorpus.wiki.sentences import split_sentences
 
 ANCHOR_CONFIDENCE = 1.0
@@ -192,7 +193,7 @@ def _same_page(
     sentence: str, lang: str, *, taken: Sequence[tuple[int, int]], names: _Names
 ) -> list[dict[str, Any]]:
     """Mentions of the page's names between the taken spans: whole words, from the left, the longest first."""
-    words = (_UNSPACED if lang in UNSPACED_LANGUAGES else _WORDS).finditer(sentence)
+    words = (_UNSPACED if is_unspaced(lang) else _WORDS).finditer(sentence)
     spans = [word.span() for word in words]
     borders = {end for _, end in spans}
     first = next((start for start, _ in spans if sentence[start].isalnum()), -1)

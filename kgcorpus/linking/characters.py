@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.scripts import UNSPACED_SCRIPTS
+
 Codes = NDArray[np.uint32]
 
 # A line break ends a match. Marks go on with the token before them. Syllables are Korean: tokens whose
@@ -19,19 +21,6 @@ Codes = NDArray[np.uint32]
 BREAK, SPACE, IGNORED, WORD, MARK, SYLLABLE, SINGLE = range(7)
 CLASS_BITS = 3
 
-_UNSPACED = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x2FDF),  # radicals
-    (0x3005, 0x3007),
-    (0x3041, 0x309F),  # hiragana
-    (0x3100, 0x312F),  # bopomofo
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
-)
 _ASSIGNED = 0x34000  # beyond stand only private characters, and:
 _TAGS = range(0xE0000, 0xE0200)
 _SYLLABLES = (0xAC00, 0xD7A3)
@@ -118,6 +107,6 @@ def _class_of(character: str) -> int:
         kind = MARK
     elif _SYLLABLES[0] <= code <= _SYLLABLES[1]:
         kind = SYLLABLE
-    elif category[0] in "LN" and not any(first <= code <= last for first, last in _UNSPACED):
+    elif category[0] in "LN" and not any(first <= code <= last for first, last in UNSPACED_SCRIPTS):
         kind = WORD
     return kind

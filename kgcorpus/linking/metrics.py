@@ -6,26 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.bootstrap import ratio_interval, resampled
 
 ROUNDS = 1000
 Floats = NDArray[np.float64]
 
 
 def resampled_pages(pages: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """[ROUNDS, P] how often each of the P distinct pages is drawn, P draws with replacement a round."""
+    """[ROUNDS, P] the pages drawn in each round, of the P distinct ones."""
     n = int(pages.max()) + 1 if len(pages) else 0
-    bits = mix64_array(np.arange(ROUNDS * n, dtype=np.uint64) + np.uint64(hash64(seed, "bootstrap")))
-    drawn = ((bits >> np.uint64(32)) * np.uint64(n) >> np.uint64(32)).astype(np.int64).reshape(ROUNDS, n)
-    return (
-        np.stack([np.bincount(row, minlength=n) for row in drawn]) if n else np.zeros((ROUNDS, 0), np.int64)
-    )
+    return resampled(n, rounds=ROUNDS, seed=seed)
 
 
 def share(values: Floats, pages: NDArray[np.int64], draws: NDArray[np.int64]) -> dict[str, Any]:
     """The mean of [n] values, and the 95 % interval of the mean over resampled pages.
-
-    Links of one page stand or fall together, so pages are drawn and not links.
 
     Args:
         pages: [n] each value's page, numbers from 0.
@@ -35,9 +29,7 @@ def share(values: Floats, pages: NDArray[np.int64], draws: NDArray[np.int64]) ->
         return {"n": 0, "mean": None, "interval": None}
     p = draws.shape[1]
     sums, counts = np.bincount(pages, values, p), np.bincount(pages, minlength=p)
-    sizes = draws @ counts
-    means = (draws @ sums)[sizes > 0] / sizes[sizes > 0]
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = ratio_interval(sums, counts, draws)
     return {"n": len(values), "mean": _short(values.mean()), "interval": [_short(low), _short(high)]}
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import KgcorpusError
+from kgcorpus.contracts.scripts import KOREAN_PARTICLES
 from kgcorpus.kg.arrays import Folder, Group
 from kgcorpus.kg.compiled import njit
 from kgcorpus.linking.characters import (
@@ -49,11 +50,6 @@ _START = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0x9FB21C651E98DF25)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _SPACED = np.uint64(0xD6E8FEB86659FD93)
-# What Korean writes onto a noun, one or two of them.
-_PARTICLES = (
-    "은 는 이 가 을 를 의 에 에서 에게 에게서 께 께서 한테 도 만 로 으로 와 과 랑 이랑 나 이나 라 이라"
-    " 란 이란 인 보다 부터 까지 처럼 마다 조차 밖에 이다 였다 이었다 이며 이고 고 들"
-)
 _LONGEST_PARTICLE = 6
 # Bits of a token's `borders`.
 _MAY_START, _MAY_END = np.uint8(1), np.uint8(2)
@@ -207,7 +203,7 @@ def _extended(row: np.uint64, token: np.uint64, gap: np.uint8) -> np.uint64:
 
 @lru_cache(maxsize=1)
 def _particle_hashes() -> UInt64s:
-    one = _PARTICLES.split()
+    one = KOREAN_PARTICLES
     rows = {*one, *(a + b for a in one for b in one)}
     return np.sort(np.array([_row_of(codes_of(row)) for row in rows], np.uint64))
 

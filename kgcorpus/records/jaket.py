@@ -5,12 +5,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from kgcorpus.contracts.scripts import HAN, HIRAGANA, KATAKANA, character_class
 from kgcorpus.contracts.tally import Tally
 
 DescriptionSource = Literal["page_head", "text_table", "first_mention"]
 DescriptionWindow = Literal["mention", "first"]
 
-_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_CJK = character_class(HIRAGANA, KATAKANA, *HAN)
 # Units between which a description may be cut: a run of non-spaces, or one character of Han or kana.
 _UNITS = re.compile(rf"[{_CJK}]|[^\s{_CJK}]+")
 

@@ -11,6 +11,7 @@ from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.yaml_reader import parse_yaml
+from kgcorpus.report.markdown import markdown_table
 from kgcorpus.report.statistics import PUBLISHED, build_report
 from kgcorpus.report.visible import visible
 
@@ -145,10 +146,8 @@ def _drops(tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Render a table of Markdown cells; without rows, the text "None."."""
-    body = [f"| {' | '.join(row)} |" for row in rows]
-    if not body:
-        return "None.\n"
-    return "\n".join([f"| {' | '.join(header)} |", "|" + " --- |" * len(header), *body, ""])
+    body = list(rows)
+    return markdown_table(header, body) + "\n" if body else "None.\n"
 
 
 def _data(*cells: str) -> list[str]:

@@ -2,12 +2,13 @@
 
 import re
 
+from kgcorpus.contracts.scripts import is_unspaced
+
 # Longer text between two marks is more likely to have lost a mark in between.
 _LONGEST = 1_000
 _BRACKETS = dict(zip("《〈「『（【〔｢〖", "》〉」』）】〕｣〗", strict=True))
 # In Chinese and Japanese these open and close in one direction only, and quote whole sentences.
 _QUOTES = {**_BRACKETS, "“": "”", "‘": "’", "(": ")"}
-UNSPACED_LANGUAGES = frozenset({"ja", "zh"})
 
 
 def _pattern(pairs: dict[str, str]) -> re.Pattern[str]:
@@ -37,7 +38,7 @@ def enclosures(text: str, language: str) -> list[tuple[int, int]]:
     """
     if text.isascii():
         return []
-    if language in UNSPACED_LANGUAGES:
+    if is_unspaced(language):
         pairs, mark, first = _QUOTES, _QUOTE_MARK, _QUOTE.search(text)
     elif any(opening in text for opening in _BRACKETS):
         pairs, mark, first = _BRACKETS, _BRACKET_MARK, _BRACKET.search(text)

@@ -2,15 +2,8 @@
 
 import re
 
-# Chinese and Japanese have no borders between words: each character of Han or hiragana stands alone. A run
-# of katakana or Latin letters is a word.
-UNSPACED_LANGUAGES = frozenset({"ja", "zh"})
-UNSPACED_CHARACTERS = r"\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# Korean writes case particles onto the noun.
-PARTICLES = re.compile(
-    r"(?:은|는|이|가|을|를|의|에|에서|에게|에게서|께|께서|한테|도|만|로|으로|와|과|랑|이랑|나|이나|라|이라|란"
-    r"|이란|인|보다|부터|까지|처럼|마다|조차|밖에|이다|였다|이었다|이며|이고|고|들){1,2}(?!\w)"
-)
+from kgcorpus.contracts.scripts import PARTICLES, UNSPACED_CHARACTERS, is_unspaced
+
 # A compound is a word of its own: no "Austria" in "Austria-Hungary".
 _HYPHENS = r"[-\u2010\u2011]"
 _PARENTHESIS = re.compile(r"\s*[(\uff08][^()\uff08\uff09]*[)\uff09]$")
@@ -37,7 +30,7 @@ def first_mention(title: str, text: str, lang: str) -> tuple[int, int] | None:
     start, rest = re.escape(name[0]), re.escape(name[1:])
     if (other := name[0].lower()) != name[0]:
         start = f"(?:{start}|{re.escape(other)})"
-    word = rf"[^\W{UNSPACED_CHARACTERS}]" if lang in UNSPACED_LANGUAGES else r"\w"
+    word = rf"[^\W{UNSPACED_CHARACTERS}]" if is_unspaced(lang) else r"\w"
     before = rf"(?<!{word})(?<!{word}{_HYPHENS})" if re.match(word, name[0]) else ""
     after = rf"(?!{word})(?!{_HYPHENS}{word})" if re.match(word, name[-1]) else ""
     if lang == "ko" and after:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
+from kgcorpus.contracts.scripts import is_unspaced
 from kgcorpus.contracts.tally import Tally
-
-_UNSPACED_LANGUAGES = frozenset({"ja", "zh"})
 
 
 def build_passages(
@@ -45,7 +44,7 @@ def build_passages(
     if sum(len(sentence["text"]) for sentence in sentences) < min_page_characters:
         tally.drop("short_page")
         return
-    separator = "" if sentences[0]["lang"] in _UNSPACED_LANGUAGES else " "
+    separator = "" if is_unspaced(sentences[0]["lang"]) else " "
     room = max_tokens - added_tokens
     lengths = count_tokens([separator + sentence["text"] for sentence in sentences])
     first = 0

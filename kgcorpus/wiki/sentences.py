@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from kgcorpus.contracts.languages import language_key
+from kgcorpus.contracts.scripts import is_unspaced
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.wiki.abbreviation_kinds import Abbreviations
 from kgcorpus.wiki.abbreviations import abbreviations_of
-from kgcorpus.wiki.enclosures import UNSPACED_LANGUAGES, enclosures
+from kgcorpus.wiki.enclosures import enclosures
 from kgcorpus.wiki.full_stops import FullStop
 from kgcorpus.wiki.quotations import CLOSING_QUOTES, runs_on
 
@@ -158,7 +159,7 @@ class _Pass:
             never = _AFTER_QUOTE
             for at in range(marks_end, end):
                 mark = self._text[at]
-                opens = mark in "“‘" and self.language in UNSPACED_LANGUAGES
+                opens = mark in "“‘" and is_unspaced(self.language)
                 if opens or (mark == '"' and not self._is_quoted(at)):
                     return at
             last = self._text[end - 1]

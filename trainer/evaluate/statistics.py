@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.bootstrap import ratio_interval, resampled
 
 RESAMPLES = 2000
 Scores = Mapping[str, float]
@@ -34,17 +34,14 @@ def compare(
     gain = np.bincount(member, weights=np.array(system, float) - np.array(baseline, float))
     size = np.bincount(member)
     k = len(names)
-    bits = mix64_array(np.arange(RESAMPLES * k, dtype=np.uint64) + np.uint64(hash64(seed, "bootstrap")))
-    drawn = ((bits >> np.uint64(32)) * np.uint64(k) >> np.uint64(32)).astype(np.int64).reshape(RESAMPLES, k)
-    resampled = gain[drawn].sum(axis=1) / size[drawn].sum(axis=1)
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    interval = ratio_interval(gain, size, resampled(k, rounds=RESAMPLES, seed=seed))
     return {
         "n": len(system),
         "clusters": k,
         "accuracy": float(np.mean(system)),
         "baseline": float(np.mean(baseline)),
         "difference": float(gain.sum() / size.sum()),
-        "interval": [float(low), float(high)],
+        "interval": list(interval),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.draws import below_array, hash64, mix64_array
 from kgcorpus.contracts.errors import InputError
 
 Directions = Literal["both", "out"]
@@ -124,8 +124,7 @@ def sample_neighbours(
     picks = np.empty((len(many), count), np.int64)
     for i in range(count):
         last = degree[many] - count + i
-        bits = mix64_array(keys[many] + np.uint64(i)) >> np.uint64(32)
-        drawn = (bits * (last + 1).astype(np.uint64) >> np.uint64(32)).astype(np.int64)
+        drawn = below_array(keys[many] + np.uint64(i), last + 1)
         taken = (picks[:, :i] == drawn[:, None]).any(axis=1)
         picks[:, i] = np.where(taken, last, drawn)
     chosen[many] = picks

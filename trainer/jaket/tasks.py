@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kgcorpus.contracts.draws import mix64_array
+from kgcorpus.contracts.draws import below_array
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
 from trainer.jaket.gat import HopTensors
@@ -89,8 +89,7 @@ class Tasks:
         counters = np.arange(options.random_negatives, dtype=np.uint64) + np.uint64(
             options.neighbour_negatives
         )
-        bits = mix64_array(removed.keys[:, None] + counters) >> np.uint64(32)
-        drawn = (bits * np.uint64(len(self.known)) >> np.uint64(32)).astype(np.int64)
+        drawn = below_array(removed.keys[:, None] + counters, len(self.known))
         columns = [answer, np.where(near.present, near.nodes, answer), self.known[drawn]]
         if options.in_batch_negatives:
             columns.append(np.tile(removed.entity, (len(answer), 1)))

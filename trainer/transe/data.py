@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.digests import seal, sealed_files
-from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.draws import below_array, hash64, mix64_array
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.manifest import load_manifest
@@ -231,7 +231,4 @@ class Batches:
 
     def _draw(self, step: int) -> NDArray[np.int64]:
         salt = np.uint64(hash64(self._seed, "transe-negatives", step))
-        bits = mix64_array(np.arange(2 * self._negatives, dtype=np.uint64) ^ salt)
-        # The upper half of the bits, scaled: entities are fewer than 2^32.
-        drawn: NDArray[np.uint64] = (bits >> np.uint64(32)) * np.uint64(self._entities) >> np.uint64(32)
-        return drawn.astype(np.int64)
+        return below_array(np.arange(2 * self._negatives, dtype=np.uint64) ^ salt, self._entities)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
-from kgcorpus.importance.pretrained import check_embeddings
+from kgcorpus.importance.pretrained import check_embeddings, require_fast_tokenizer
 from trainer.determinism import deterministic_on_cpu
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.fine_tuning.heads import Head
@@ -121,8 +121,7 @@ def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     where = f"model {model}"
     tokenizer = load_tokenizer(model, where=where)
     encoder = load_model(AutoModel, model, where=where)
-    if not tokenizer.is_fast:
-        raise UsageError("needs a fast tokenizer (tokenizer.json)", where=where)
+    require_fast_tokenizer(tokenizer, where=where)
     check_embeddings(encoder, tokenizer, where=where)
     if markers:
         tokenizer.add_special_tokens({"additional_special_tokens": list(markers)})

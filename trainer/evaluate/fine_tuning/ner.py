@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.scripts import is_unspaced
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import matching_files, required, text_lines
 from trainer.evaluate.fine_tuning.tagging import Tagged, averages, entity_scores, tag
 
-_SPACELESS = ("ja", "zh")
 # The shared tasks of 2002 and 2003: language -> the opening of its files' names; their bytes are ISO-8859-1.
 _CONLL = {"en": "eng", "de": "deu", "es": "esp", "nl": "ned"}
 _CONLL_ENCODING = "iso-8859-1"
@@ -61,11 +61,12 @@ def evaluate_ner(model: str | Path, data: str | Path, config: EvaluationConfig) 
         dev_source=str(own["dev"].relative_to(folder)) if has_dev else "",
         fallback="O",
     )
+    unspaced = [lang for lang in found["by_language"] if is_unspaced(lang)]
     return {
         "trained_on": str(source.relative_to(folder)),
         "format": name,
         "average": averages(found),
-        "average_without_ja_zh": averages(found, without=_SPACELESS),
+        "average_without_ja_zh": averages(found, without=unspaced),
         **found,
     }
 
