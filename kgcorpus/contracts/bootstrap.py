@@ -1,5 +1,7 @@
 """Cluster bootstrap: 95 % intervals over resampled pages, questions or seeds (Efron and Tibshirani 1993)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ def resampled(clusters: int, *, rounds: int, seed: int) -> NDArray[np.int64]:
 
 
 def ratio_interval(
-    sums: NDArray[np.floating], sizes: NDArray[np.integer], drawn: NDArray[np.int64]
+    sums: NDArray[Any], sizes: NDArray[np.integer], drawn: NDArray[np.int64]
 ) -> tuple[float, float]:
     """The 95 % interval of sum(sums) / sum(sizes) over resampled clusters.
 
