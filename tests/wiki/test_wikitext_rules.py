@@ -110,6 +110,9 @@ def test_braces_and_bars(wikitext, expected):
         ("rock 'n' roll ''''s", "rock 'n' roll 's"),
         ("''{{unknown}}'' a ''<ref>b</ref>''", "a"),
         ("''<nowiki/>'' a", "a"),
+        ("''a''<ref>b</ref>'' c ''d", "a c d"),
+        ("a ''b''{{unknown}}''c'' d", "a bc d"),
+        ("''a'<ref>b</ref>'' c''", "a' c"),
         ("<nowiki>''a''</nowiki> ''b''", "''a'' b"),
     ],
 )
@@ -205,6 +208,14 @@ def test_files_in_captions_of_files_leave_nothing(nested):
 
 def test_dropped_names_hold_no_marks_of_ours():
     assert parse("x {{odd [[a]]{{nowrap|b}}|c}} y", SITES["en"]).dropped == ["odd [[a]]b"]
+    assert parse("x {{odd (<ref>a</ref>)|c}} y", SITES["en"]).dropped == ["odd ()"]
+
+
+@pytest.mark.parametrize("entity", ["&eacute;", "&#233;", "&#xE9;"])
+@pytest.mark.parametrize("removed", ["{{IPA|x}}", " {{unknown}}", " <ref>b</ref>"])
+def test_the_semicolon_of_an_entity_is_no_separator(entity, removed):
+    assert text(f"(caf{entity}{removed}; b)") == "(café; b)"
+    assert text(f"l''''a caf{entity}{removed}, b") == "l'a café, b"
 
 
 @pytest.mark.parametrize(

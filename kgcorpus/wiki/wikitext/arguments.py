@@ -15,7 +15,7 @@ _KEY = re.compile(r"[\w\- ]+")
 _POSITION = re.compile(r"[1-9]\d?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arguments:
     """What stands between a template's bars, stripped; `{{x|1=a}}` is the first positional one.
 
@@ -76,6 +76,8 @@ def _put(positional: list[str], n: int, value: str) -> None:
 
 def _parts(raw: str) -> list[str]:
     """What the bars outside links, files and language conversions part."""
+    if "[[" not in raw and "-{" not in raw:
+        return raw.split("|")[1:]
     if not _NESTED.search(raw):
         return _PART.findall(raw)
     parts: list[str] = []

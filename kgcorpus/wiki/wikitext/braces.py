@@ -115,7 +115,7 @@ class _Stack:
             above.levels = 1
         self._put(shown, self._before, after, above)
         if shown is None and "\n" not in content and _is_inline(self._before, after):
-            self._drop([name.replace(LINK_END, "")], above)
+            self._drop([_shown_name(name)], above)
         self.out.append(after)
         self._before = after
 
@@ -152,7 +152,7 @@ class _Stack:
         self._put(shown, frame.before, after, above)
         if shown is None:
             is_named = "\n" not in content and _is_inline(frame.before, after)
-            dropped = [name.replace(LINK_END, "")] if is_named else None
+            dropped = [_shown_name(name)] if is_named else None
         if dropped:
             self._drop(dropped, above)
 
@@ -179,6 +179,11 @@ class _Stack:
             self.shallow = False
             return ""
         return self._render(name, rest)
+
+
+def _shown_name(name: str) -> str:
+    """A template's name as written."""
+    return name.replace(LINK_END, "").replace(HOLE, "")
 
 
 def _runs(text: str) -> tuple[str, list[tuple[int, str]]]:

@@ -15,7 +15,7 @@ LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS = "\ufdd5", "\ufdd6", "\ufdd7", "\ufdd8"
 _OPENERS = frozenset("([（,;，、；:：'–-/" + LINK_END + HOLE)
 _CLOSERS = frozenset(")]）,;，、；.'" + LINK_END)
 # `leaves_hole` is false behind any other character.
-MAY_LEAVE_HOLE = _OPENERS | {" "}
+MAY_LEAVE_HOLE = _OPENERS | {" ", "'"}
 _MARKS = (*_HIDING.values(), CELL, CAPTION, LINK_END, HOLE, SOFT_BAR, SOFT_EQUALS)
 _SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}
@@ -46,6 +46,8 @@ def leaves_hole(before: str, after: str) -> bool:
     last = before[-1:]
     if last == " ":
         return before[:1] in _OPENERS or after in _CLOSERS
+    if last == "'":
+        return after == "'"  # two runs of apostrophes stay two
     return last in _OPENERS
 
 

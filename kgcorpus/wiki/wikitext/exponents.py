@@ -7,6 +7,7 @@ _POWER = r"[+\-−–]?(?:\d+(?:[.,/⁄^]\d+)?|\d*[nkxyzjpq](?:[+\-−–]\d+)?)
 _LINKED = rf"\[\[[^\[\]|<>\n]*+\|{_POWER}\]\]"
 # A pattern that begins with a character is found fast; what stands before it is looked at after it.
 _SUP, _SUB = r"<[sS][uU][pP]", r"<[sS][uU][bB]"
+_ANY_SUP, _ANY_SUB = re.compile(_SUP), re.compile(_SUB)
 _BASE = r"(?:(?<=[\w)\]'\ufdd5]<sup)|(?<=</i><sup)|(?<=</sub><sup)|(?<=</var><sup))"
 _EXPONENT = re.compile(
     rf"{_SUP}(?i:{_BASE}(?:\s[^<>]*+)?>\s*+(?:''|<(?:i|var)>)?({_POWER}|{_LINKED})(?:''|</(?:i|var)>)?\s*</sup\s*>)"
@@ -19,9 +20,9 @@ _FRACTION = re.compile(
 
 def exponents_shown(text: str) -> str:
     """Write powers as `10^6` (`m²` and `m³` for a letter's square and cube) and fractions as `1/2`."""
-    if "<sup" not in text and "<SUP" not in text:
+    if not _ANY_SUP.search(text):
         return text
-    if "<sub" in text or "<SUB" in text:
+    if _ANY_SUB.search(text):
         text = _FRACTION.sub(_fraction, text)
     if "</sup></sup>" in text:
         text = _EXPONENT.sub(_power, text)

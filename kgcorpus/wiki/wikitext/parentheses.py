@@ -9,6 +9,7 @@ _SEPARATORS = ",;，、；"
 _RUN = f" \t:：/–-{_SEPARATORS}"
 _HOLES = re.compile(rf"{HOLE}(?:[ \t]*+{HOLE})++")
 _LONGEST_RUN = 16
+_ENTITY_END = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31})\Z")
 
 
 def without_holes(text: str) -> str:
@@ -16,7 +17,7 @@ def without_holes(text: str) -> str:
     if HOLE not in text:
         return text
     first, *parts = _HOLES.sub(HOLE, text).split(HOLE)
-    core = first.rstrip(_RUN)
+    core = _without_run(first)
     out = [core]
     tail = first[len(core) :]
     for part in parts:
@@ -34,10 +35,17 @@ def without_holes(text: str) -> str:
             pass
         else:
             out.append(_between(tail, head, after))
-        core = rest.rstrip(_RUN)
+        core = _without_run(rest)
         out.append(core)
         tail = rest[len(core) :]
     return "".join([*out, tail])
+
+
+def _without_run(text: str) -> str:
+    """`text` without the separators at its end; the semicolon of an entity is none."""
+    core = text.rstrip(_RUN)
+    is_entity = text.startswith(";", len(core)) and _ENTITY_END.search(core, max(0, len(core) - 34))
+    return core + ";" if is_entity else core
 
 
 def _between(tail: str, head: str, after: str) -> str:

@@ -21,15 +21,16 @@ def without_quotes(text: str) -> str:
     long_runs = "''''" in text
     start = text.find("'''")
     while start >= 0:
-        begin = text.rfind("\n", at, start) + 1 or at
         end = text.find("\n", start)
         end = end if end >= 0 else len(text)
         bold = text.count("'''", start, end)
-        # Without longer runs, every run of 2 or 3 is counted once as two.
-        odd = bold % 2 and (text.count("''", begin, end) - bold) % 2
-        if odd or (long_runs and text.find("''''", start, end) >= 0):
-            kept += [text[at:begin], _line_without_quotes(text[begin:end])]
-            at = end
+        if bold % 2 or long_runs:
+            begin = text.rfind("\n", at, start) + 1 or at
+            # Without longer runs, every run of 2 or 3 is counted once as two.
+            odd = bold % 2 and (text.count("''", begin, end) - bold) % 2
+            if odd or (long_runs and text.find("''''", start, end) >= 0):
+                kept += [text[at:begin], _line_without_quotes(text[begin:end])]
+                at = end
         start = text.find("'''", end)
     if kept:
         text = "".join([*kept, text[at:]])
