@@ -23,8 +23,20 @@ if TYPE_CHECKING:
     from kgcorpus.corpus import Corpus, Record
     from kgcorpus.linking.linker import Linker
     from pipelines.stages import register_stage
+    from trainer.evaluate.registry import register_benchmark
+    from trainer.registry import register_objective
 
-__all__ = ["Corpus", "Linker", "Record", "build", "evaluate", "register_stage", "train"]
+__all__ = [
+    "Corpus",
+    "Linker",
+    "Record",
+    "build",
+    "evaluate",
+    "register_benchmark",
+    "register_objective",
+    "register_stage",
+    "train",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -33,6 +45,8 @@ _HOMES = {
     "Record": "kgcorpus.corpus",
     "build": "kgcorpus.api",
     "evaluate": "kgcorpus.api",
+    "register_benchmark": "trainer.evaluate.registry",
+    "register_objective": "trainer.registry",
     "register_stage": "pipelines.stages",
     "train": "kgcorpus.api",
 }

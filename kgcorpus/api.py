@@ -54,7 +54,7 @@ def train(
     """Train a model on a build's shards, or resume the run in `out`.
 
     Args:
-        objective: kmlm, trelm, jaket or transe.
+        objective: its name, as `kgcorpus train --help` lists them.
         corpus: a build, its folder, or the URL of a published build.
         out: folder of the run.
         config: a YAML file, a mapping with the same keys, or a `trainer.config.TrainingConfig`.

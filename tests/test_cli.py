@@ -157,6 +157,7 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
             "--data",
             "--exclude-names",
             "--lang",
+            "--list",
             "--model",
             "--out",
             "--set",

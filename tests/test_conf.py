@@ -23,7 +23,7 @@ def test_a_ready_corpus_is_valid_and_names_what_it_builds(path):
 @pytest.mark.parametrize("path", [p for p in FILES if not is_corpus(p)], ids=lambda path: path.stem)
 def test_a_ready_training_run_is_valid_and_named_by_its_objective(path):
     from trainer.config import TrainingConfig
-    from trainer.run import OBJECTIVES
+    from trainer.registry import OBJECTIVES
 
     load(TrainingConfig, path)
     assert path.stem.split("-")[0] in OBJECTIVES

@@ -136,14 +136,21 @@ def test_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
     assert example("language.md")["sentences"]() == ["Mi vidis ĝin, ekz. Parizo estas granda.", "Ĉu ne?"]
 
 
-def test_an_objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _last_token_unregistered() -> Iterator[None]:
+    from trainer.registry import OBJECTIVES
+
+    yield
+    OBJECTIVES.unregister("last_token")
+
+
+@pytest.mark.usefixtures("_last_token_unregistered")
+def test_an_objective(tmp_path: Path) -> None:
     from trainer import run
     from trainer.config import TrainingConfig
     from trainer.metrics import read_metrics
 
-    names = example("objective.md")
-    entry = run._Entry(lambda config: ["plain_text"], names["build_last_token"])
-    monkeypatch.setitem(run.OBJECTIVES, "last_token", entry)
+    example("objective.md")
     corpus = write_corpus(tmp_path / "corpus", {"plain_text": rows_of(80)["plain_text"]})
     config = TrainingConfig(schedule_steps=12, records_per_step=32, lr=0.02, lr_warmup=2)
     run.train("last_token", corpus=corpus, out=tmp_path / "one", config=config, max_steps=12)

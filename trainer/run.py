@@ -2,8 +2,7 @@
 
 import atexit
 import contextlib
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +22,12 @@ from trainer.config import TrainingConfig
 from trainer.digests import digest_of_folder, digest_of_model
 from trainer.kmlm.config import STREAM_TABLES
 from trainer.pretrained import load_tokenizer
+from trainer.registry import OBJECTIVES
 from trainer.stopping import end_early
-from trainer.transe.config import TRANSE_TABLES
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
     from transformers import PreTrainedTokenizerFast
 
-    from trainer.objectives import Objective
 
 # Settings that change no result, so a resumed run may have others.
 _OPERATIONAL = {"checkpoint_every", "checkpoint_minutes", "keep", "log_every", "trackers"}
@@ -50,7 +47,7 @@ def train(
     """Train, or go on with, a run.
 
     Args:
-        objective: a name in `OBJECTIVES`, or transe.
+        objective: a name in `trainer.registry.OBJECTIVES`.
         corpus: a finished build, by path; or by URL: its texts are tokenised shard by shard, and the other
             tables that the objective reads are copied to RUN/corpus.
         out: the run's folder; a run that stands there is resumed.
@@ -73,25 +70,23 @@ def train(
         raise UsageError(
             "holds a build, whose files a run replaces", where=str(out), mend="Choose another --out"
         )
-    if objective == "transe":
-        # No language model: it has its own loop, and needs no tokenizer.
-        from trainer.transe.train import train_transe
-
+    if objective not in OBJECTIVES:
+        hint = known_names(objective, sorted(OBJECTIVES), listed="The objectives are")
+        raise UsageError(f"cannot train {objective!r}", mend=hint)
+    spec = OBJECTIVES[objective]
+    tables = spec.tables(config)
+    if spec.own_loop:
         with folder_lock(out, "run"):
             if is_remote(str(corpus)):
-                corpus = _copied(str(corpus), out, TRANSE_TABLES)
-            return train_transe(corpus, out, config, max_steps=max_steps)
-    if objective not in OBJECTIVES:
-        names = sorted([*OBJECTIVES, "transe"])
-        hint = known_names(objective, names, listed="The objectives are")
-        raise UsageError(f"cannot train {objective!r}", mend=hint)
+                corpus = _copied(str(corpus), out, tables)
+            spec.load()(corpus, out, config, max_steps=max_steps)
+        return out / "model"
     from accelerate import Accelerator
 
     from trainer import loop
     from trainer.ranks import PatientBarrier
 
     without_progress_bars()
-    tables = OBJECTIVES[objective].tables(config)
     accelerator = Accelerator(mixed_precision="no")
     atexit.register(_leave_group)
     with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():
@@ -110,7 +105,7 @@ def train(
         _tokenize(local, tables, tokenizer)
         barrier()
         with barrier.main_first():
-            built = OBJECTIVES[objective].build(config, local, out, tokenizer, accelerator)
+            built = spec.load()(config, local, out, tokenizer, accelerator)
         if stopped := loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
             raise end_early(stopped)
     return out / "model"
@@ -170,75 +165,6 @@ def _copied(url: str, out: Path, tables: Collection[str], *, streamed: Collectio
     # A folder that the run may not have is told before hours of copying, which would leave it there.
     refuse_foreign(out)
     return copy_from(url, out / _COPY, tables, streamed=streamed)
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """An objective: the tables it reads under a configuration, and how it is made."""
-
-    tables: Callable[[TrainingConfig], Collection[str]]
-    build: Callable[[TrainingConfig, Path, Path, "PreTrainedTokenizerFast", "Accelerator"], "Objective"]
-
-
-def _kmlm(
-    config: TrainingConfig,
-    corpus: Path,
-    out: Path,
-    tokenizer: "PreTrainedTokenizerFast",
-    accelerator: "Accelerator",
-) -> "Objective":
-    from trainer.kmlm.objective import Kmlm
-
-    mask, backend = str(tokenizer.mask_token), tokenizer.backend_tokenizer
-    files: dict[str, list[Path]] = {}
-    for stream in config.kmlm.streams:
-        made = ensure_tokens(corpus, STREAM_TABLES[stream], backend, mask_token=mask, splits=("train",))
-        files[stream] = made["train"]
-    return Kmlm(
-        config,
-        files=files,
-        tokenizer=tokenizer,
-        rank=accelerator.process_index,
-        world=accelerator.num_processes,
-    )
-
-
-def _jaket(
-    config: TrainingConfig,
-    corpus: Path,
-    out: Path,
-    tokenizer: "PreTrainedTokenizerFast",
-    accelerator: "Accelerator",
-) -> "Objective":
-    from trainer.jaket.objective import build
-
-    return build(config, corpus, tokenizer, accelerator)
-
-
-def _trelm_tables(config: TrainingConfig) -> list[str]:
-    if config.trelm.provider == "shared":
-        return ["trelm", "triples", "entities", "relations"]
-    own = TRANSE_TABLES if config.trelm.kge is None else ()
-    return list(dict.fromkeys(["trelm", "triples", "entities", *own]))
-
-
-def _trelm(
-    config: TrainingConfig,
-    corpus: Path,
-    out: Path,
-    tokenizer: "PreTrainedTokenizerFast",
-    accelerator: "Accelerator",
-) -> "Objective":
-    from trainer.trelm.objective import build
-
-    return build(config, corpus, out, tokenizer, accelerator)
-
-
-OBJECTIVES = {
-    "kmlm": _Entry(lambda config: [STREAM_TABLES[stream] for stream in config.kmlm.streams], _kmlm),
-    "jaket": _Entry(lambda config: ("jaket_text", "jaket_entities", "jaket_edges"), _jaket),
-    "trelm": _Entry(_trelm_tables, _trelm),
-}
 
 
 def open_tokenizer(

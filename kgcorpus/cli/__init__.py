@@ -7,6 +7,7 @@ import typer
 
 from kgcorpus import __version__
 from kgcorpus.cli import builds, machines, models
+from kgcorpus.cli.options import RegistryCommand
 from kgcorpus.commands import CONTEXT, Command, Commands, run_app
 from kgcorpus.report.terminal import guard_logs, say, use_unicode_names
 
@@ -57,7 +58,7 @@ for command in (
     models.convert,
     models.explain,
 ):
-    app.command(cls=Command)(command)
+    app.command(cls=RegistryCommand if command in (models.train, models.evaluate) else Command)(command)
 
 
 def entry() -> None:

@@ -20,9 +20,7 @@ from kgcorpus.report.terminal import say, say_lines, stderr, stdout
 
 
 def train(
-    objective: Annotated[
-        str, typer.Argument(help="kmlm, trelm, jaket or transe.", autocompletion=complete_objective)
-    ],
+    objective: Annotated[str, typer.Argument(help="OBJECTIVES.", autocompletion=complete_objective)],
     corpus: Corpus,
     out: Annotated[
         Path,
@@ -77,11 +75,20 @@ def sweep(
     say(f"sweep: {table}")
 
 
+def _list_benchmarks(asked: bool) -> None:
+    if asked:
+        from trainer.evaluate.registry import BENCHMARKS
+
+        for one in sorted(BENCHMARKS.values(), key=lambda one: one.name):
+            say(f"{one.name:<16} {one.data}: {one.score}")
+        raise typer.Exit
+
+
 def evaluate(
     benchmark: Annotated[
         str,
         typer.Argument(
-            help="The benchmark's name, e.g. xlr; a wrong one lists all.",
+            help="BENCHMARKS.",
             autocompletion=complete_benchmark,
         ),
     ],
@@ -127,6 +134,15 @@ def evaluate(
             parser=given_path,
         ),
     ] = None,
+    list_: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            help="List the benchmarks with their data and scores, and exit.",
+            callback=_list_benchmarks,
+            is_eager=True,
+        ),
+    ] = False,
 ) -> None:
     """Score a model, or a build's linker; the result goes to --out, its scores to stderr."""
     from kgcorpus.report.scores import summary

@@ -1,10 +1,11 @@
 """Options and arguments that several commands have, and what a shell completes them with."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from kgcorpus.commands import Command
 from kgcorpus.contracts.remote import given, given_path, local_folder
 
 
@@ -17,14 +18,41 @@ def complete_table(incomplete: str) -> list[str]:
 
 def complete_objective(incomplete: str) -> list[str]:
     """The objectives whose names begin so."""
-    return [name for name in ("kmlm", "trelm", "jaket", "transe") if name.startswith(incomplete)]
+    from trainer.registry import OBJECTIVES
+
+    return [name for name in OBJECTIVES if name.startswith(incomplete)]
 
 
 def complete_benchmark(incomplete: str) -> list[str]:
     """The benchmarks whose names begin so."""
-    from trainer.evaluate import NAMES
+    from trainer.evaluate.registry import BENCHMARKS
 
-    return [name for name in NAMES if name.startswith(incomplete)]
+    return [name for name in BENCHMARKS if name.startswith(incomplete)]
+
+
+def _objectives() -> str:
+    from trainer.registry import OBJECTIVES
+
+    return "; ".join(f"{objective.name}: {objective.summary}" for objective in OBJECTIVES.values())
+
+
+def _benchmarks() -> str:
+    from trainer.evaluate.registry import BENCHMARKS
+
+    return ", ".join(sorted(BENCHMARKS))
+
+
+class RegistryCommand(Command):
+    """A command whose help lists registered names; they are looked up when the help is printed."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        for parameter in self.params:
+            text = getattr(parameter, "help", None) or ""
+            for mark, listed in (("OBJECTIVES", _objectives), ("BENCHMARKS", _benchmarks)):
+                if mark in text:
+                    parameter.help = text.replace(mark, listed())  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 CONFIG_HELP = "YAML file, or the name of one in conf/"

@@ -10,7 +10,7 @@ import pytest
 from kgcorpus.config import load
 from kgcorpus.contracts.errors import UsageError
 from trainer.metrics import read_metrics
-from trainer.run import OBJECTIVES
+from trainer.registry import OBJECTIVES
 from trainer.sweep import SweepConfig, run_sweep, tables
 
 SWEEPS = sorted((Path(__file__).parents[2] / "conf" / "sweeps").glob("*.yaml"))

@@ -1,8 +1,7 @@
-"""Evaluation: the registry of benchmarks, and the call that runs one."""
+"""Evaluation: the call that runs a benchmark of `trainer.evaluate.registry`."""
 
 import json
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,8 @@ from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.registry import BENCHMARKS
 from trainer.metrics import read_metrics
-
-# Name -> module and function (model, data, config) -> result; imported when asked for: torch is slow to load.
-BENCHMARKS = {
-    "cycles": "trainer.kmlm.evaluate.cycles:evaluate_cycles",
-    "cka": "trainer.trelm.evaluate.cka:evaluate_cka",
-    "link-prediction": "trainer.transe.evaluate:evaluate_link_prediction",
-    "xlr": "trainer.kmlm.evaluate.xlr:evaluate_xlr",
-    "xlr-zero-shot": "trainer.kmlm.evaluate.xlr_zero_shot:evaluate_zero_shot",
-    "relx": "trainer.evaluate.fine_tuning.relx:evaluate_relx",
-    "ner": "trainer.evaluate.fine_tuning.ner:evaluate_ner",
-    "pos": "trainer.evaluate.fine_tuning.pos:evaluate_pos",
-    "xnli": "trainer.evaluate.fine_tuning.sentence_pairs:xnli",
-    "paws-x": "trainer.evaluate.fine_tuning.sentence_pairs:paws_x",
-    "xquad": "trainer.evaluate.fine_tuning.question_answering:xquad",
-    "mlqa": "trainer.evaluate.fine_tuning.question_answering:mlqa",
-    "tydiqa": "trainer.evaluate.fine_tuning.question_answering:tydiqa",
-    "glue": "trainer.evaluate.fine_tuning.glue:evaluate_glue",
-    "fewrel": "trainer.evaluate.fine_tuning.fewrel:evaluate_fewrel",
-    "fewrel-pair": "trainer.jaket.evaluate.fewrel_pair:evaluate_fewrel_pair",
-    "metaqa": "trainer.jaket.evaluate.metaqa:evaluate_metaqa",
-    "tacred": "trainer.evaluate.fine_tuning.tacred:evaluate_tacred",
-    "jaket-entities": "trainer.jaket.evaluate.entity_classification:evaluate_entities",
-    "jaket-memory": "trainer.jaket.evaluate.memory:evaluate_memory",
-    "open-entity": "trainer.evaluate.fine_tuning.open_entity:evaluate_open_entity",
-    "lama": "trainer.evaluate.probe.lama:evaluate_lama",
-    "lama-uhn": "trainer.evaluate.probe.lama:evaluate_lama_uhn",
-    "xfactr": "trainer.evaluate.probe.xfactr:evaluate_xfactr",
-    "mlama": "trainer.evaluate.probe.mlama:evaluate_mlama",
-}
-
-# With the one that needs no model: it scores a build's linker (`kgcorpus.linking.evaluate`).
-NAMES = sorted([*BENCHMARKS, "linking"])
 
 
 def require_benchmark(name: str) -> None:
@@ -53,8 +21,8 @@ def require_benchmark(name: str) -> None:
     Raises:
         UsageError: none has; the error lists all names.
     """
-    if name not in NAMES:
-        hint = known_names(name, NAMES, listed="There are")
+    if name not in BENCHMARKS:
+        hint = known_names(name, sorted(BENCHMARKS), listed="There are")
         raise UsageError(f"no benchmark is called {name!r}", mend=hint)
 
 
@@ -72,10 +40,15 @@ def evaluate(
         config: how it is done.
 
     Raises:
-        UsageError: there is no such benchmark, or `out` is a file of a build or a run.
+        UsageError: there is no such benchmark, it scores no model, or `out` is a file of a build or a run.
         InputError: the data is neither a folder nor a regular file.
     """
     require_benchmark(benchmark)
+    if not BENCHMARKS[benchmark].needs_model:
+        raise UsageError(
+            f"{benchmark} scores the linker of a build, not a model",
+            mend=f"Run kgcorpus evaluate {benchmark} --corpus OUT",
+        )
     if not Path(data).is_dir():
         require_regular_file(data)
     refuse_replaced(out)
@@ -93,8 +66,7 @@ def evaluate(
 
 def _opened(benchmark: str, config: EvaluationConfig) -> Callable[[str, str], dict[str, Any]]:
     def run(model: str, data: str) -> dict[str, Any]:
-        module, _, name = BENCHMARKS[benchmark].partition(":")
-        found: dict[str, Any] = getattr(import_module(module), name)(model, data, config)
+        found = BENCHMARKS[benchmark].load()(model, data, config)
         return {"config": config.model_dump(mode="json"), **found}
 
     return run

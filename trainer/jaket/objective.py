@@ -285,9 +285,13 @@ def _compact(batch: Batch) -> Batch:
 
 
 def build(
-    config: TrainingConfig, corpus: Path, tokenizer: "PreTrainedTokenizerFast", accelerator: "Accelerator"
+    config: TrainingConfig,
+    corpus: Path,
+    out: Path,
+    tokenizer: "PreTrainedTokenizerFast",
+    accelerator: "Accelerator",
 ) -> Jaket:
-    """The objective of a run."""
+    """Return the objective of a run."""
     return Jaket(
         config,
         corpus=corpus,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.tokens import ensure_tokens
 from trainer.ahead import Ahead
 from trainer.config import TrainingConfig
 from trainer.kmlm.config import STREAM_TABLES
@@ -22,6 +23,7 @@ from trainer.schedule import Phase
 from trainer.shards import Record, ShardStream
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
     from transformers import PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
@@ -231,3 +233,25 @@ class Kmlm(Objective):
                 )
             )
         return batches
+
+
+def build(
+    config: TrainingConfig,
+    corpus: Path,
+    out: Path,
+    tokenizer: "PreTrainedTokenizerFast",
+    accelerator: "Accelerator",
+) -> Kmlm:
+    """Return the objective of a run, on the training shards of its streams."""
+    mask, backend = str(tokenizer.mask_token), tokenizer.backend_tokenizer
+    files: dict[str, list[Path]] = {}
+    for stream in config.kmlm.streams:
+        made = ensure_tokens(corpus, STREAM_TABLES[stream], backend, mask_token=mask, splits=("train",))
+        files[stream] = made["train"]
+    return Kmlm(
+        config,
+        files=files,
+        tokenizer=tokenizer,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+    )

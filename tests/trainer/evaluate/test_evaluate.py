@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from kgcorpus.contracts.errors import UsageError
-from trainer.evaluate import BENCHMARKS, evaluate
+from trainer.evaluate import evaluate
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.fine_tuning.ner import evaluate_ner as ner
+from trainer.evaluate.registry import BENCHMARKS
 from trainer.evaluate.statistics import over_seeds
 
 QUICK = EvaluationConfig(epochs=1)
@@ -50,11 +51,8 @@ def test_the_command_reads_the_configuration_and_keeps_stdout_empty(bert, data, 
 
 
 def test_every_name_leads_to_a_function():
-    from importlib import import_module
-
-    for place in BENCHMARKS.values():
-        module, _, name = place.partition(":")
-        assert callable(getattr(import_module(module), name))
+    for benchmark in BENCHMARKS.values():
+        assert callable(benchmark.load())
     with pytest.raises(UsageError, match=r"nonsense.*cycles.*glue.*xlr"):
         evaluate("nonsense", model="m", data="d", out=None)
 
