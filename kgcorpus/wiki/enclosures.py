@@ -11,18 +11,29 @@ _BRACKETS = dict(zip("《〈「『（【〔｢〖", "》〉」』）】〕｣〗
 _QUOTES = {**_BRACKETS, "“": "”", "‘": "’", "(": ")"}
 
 
+_ENDS = "。！？｡.!?…؟"
+
+
 def _pattern(pairs: dict[str, str]) -> re.Pattern[str]:
     """A mark or a line end; two marks without a mark between them. Group 1: the end of a sentence there."""
     opening, closing = re.escape("".join(pairs)), re.escape("".join(pairs.values()))
-    ends = "。！？｡.!?…؟"
     return re.compile(
         rf"[{opening}{closing}\n](?:(?<=[{opening}])"
-        rf"[^{opening}{closing}\n{ends}]*+(?:([{ends}])[^{opening}{closing}\n]*+)?[{closing}])?"
+        rf"[^{opening}{closing}\n{_ENDS}]*+(?:([{_ENDS}])[^{opening}{closing}\n]*+)?[{closing}])?"
     )
 
 
+def _holding(pairs: dict[str, str]) -> re.Pattern[str]:
+    """An opening mark that its own closing mark does not follow before other marks and sentence ends."""
+    marks = re.escape("".join([*pairs, *pairs.values()]))
+    pair = (
+        rf"{re.escape(left)}[^{marks}\n{_ENDS}]*+[^{re.escape(right)}\n]" for left, right in pairs.items()
+    )
+    return re.compile("|".join(pair))
+
+
 _BRACKET_MARK, _QUOTE_MARK = _pattern(_BRACKETS), _pattern(_QUOTES)
-_BRACKET, _QUOTE = (re.compile(f"[{re.escape(''.join(pairs))}]") for pairs in (_BRACKETS, _QUOTES))
+_HOLDING_BRACKET, _HOLDING_QUOTE = _holding(_BRACKETS), _holding(_QUOTES)
 
 
 def enclosures(text: str, language: str) -> list[tuple[int, int]]:
@@ -39,13 +50,14 @@ def enclosures(text: str, language: str) -> list[tuple[int, int]]:
     if text.isascii():
         return []
     if is_unspaced(language):
-        pairs, mark, first = _QUOTES, _QUOTE_MARK, _QUOTE.search(text)
+        pairs, mark, first = _QUOTES, _QUOTE_MARK, _HOLDING_QUOTE.search(text)
     elif any(opening in text for opening in _BRACKETS):
-        pairs, mark, first = _BRACKETS, _BRACKET_MARK, _BRACKET.search(text)
+        pairs, mark, first = _BRACKETS, _BRACKET_MARK, _HOLDING_BRACKET.search(text)
     else:
         return []
     if first is None:
         return []
+    # Before it every pair is closed without the end of a sentence in it.
     line = _Line(pairs)
     for found in mark.finditer(text, first.start()):
         shown = found[0]

@@ -20,7 +20,7 @@ def test_blocks_between_blank_lines(tmp_path):
     documents = read(tmp_path, "un  deux\r\ntrois\n\n \nquatre é\n\n".encode(), ordinal=2)
     assert [d["text"] for d in documents] == ["un deux\ntrois", "quatre é"]
     assert [d["page_id"] for d in documents] == [-(2 * 2**40 + 1), -(2 * 2**40 + 20)]
-    assert set(TABLES["pages"].columns) - set(documents[0]) == {"revision", "time", "url"}
+    assert set(TABLES["pages"].columns) - set(documents[0]) == {"qid", "revision", "time", "url"}
 
 
 def test_without_blank_lines_a_line_is_a_document(tmp_path):
