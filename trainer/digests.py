@@ -7,12 +7,13 @@ from pathlib import Path
 from kgcorpus.contracts.digests import SEAL
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.model_files import STATE
 from kgcorpus.contracts.store import sha256_of
 from trainer.pretrained import commit_of
 
-# Files of a model's folder that transformers reads; a README or a log beside them changes no result.
-_READ = (".json", ".txt", ".model", ".safetensors")
+# Files of a model's folder that a reader opens; a README or a log beside them changes no result.
+_READ = (".json", ".txt", ".model", ".safetensors", ".npy")
 
 
 def digest_of_file(path: str | Path, *, where: str) -> str:
@@ -63,6 +64,21 @@ def digest_of_model(source: str) -> str:
     if Path(source).is_dir():
         return digest_of_folder(Path(source), suffixes=_READ)
     return f"commit {commit_of(source, where=f'base_model {source}')}"
+
+
+def digest_of_data(source: str) -> str:
+    """The content of a benchmark's data: of a build its tables, else the bytes of the file or folder.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    folder = Path(source)
+    if (folder / "manifest.json").exists():
+        tables = load_manifest(folder).tables
+        return _joined(f"{name} {tables[name].digest}" for name in sorted(tables))
+    if folder.is_dir():
+        return digest_of_folder(folder, pattern="**/*")
+    return digest_of_file(source, where="data")
 
 
 def _joined(lines: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from kgcorpus.config import LocalPlace, Section, put, validated
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.remote import is_remote
@@ -22,6 +23,7 @@ from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 from kgcorpus.report.markdown import markdown_table
 from trainer.config import TrainingConfig
+from trainer.digests import digest_of_data, digest_of_model
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.registry import BENCHMARKS
@@ -133,8 +135,9 @@ def run_sweep(
 ) -> Path:
     """Train and score what is missing, then write OUT/sweep.json and OUT/sweep.md.
 
-    A run that stands in OUT is resumed, one that has ended is not trained again, and a score made under the
-    same settings is kept; so arms, values, seeds and scores may be added to an ended sweep.
+    A run in OUT is resumed, and one that has ended is not trained again. A score is kept as long as its
+    settings, the model and the benchmark's data have the same content. So arms, values, seeds and scores can
+    be added to a finished sweep.
 
     Args:
         config: the grid.
@@ -172,21 +175,34 @@ def run_sweep(
 
 
 def _score(score: ScoreConfig, run: Path, corpus: str) -> dict[str, Any]:
-    """The result of a benchmark, from its file where that was made of this model under these settings."""
-    settings = score.settings.model_dump(mode="json")
+    """The result of a benchmark; from its file if model, data and settings have not changed since."""
     data = score.data or corpus
-    asked = redact_all({"settings": settings, "data": data, "steps": _steps(run)})
+    model = run / ("checkpoints" if score.series else "model")
+    scored = sorted(model.glob("step-*")) or [model]
+    asked = redact_all(
+        {
+            "settings": score.settings.model_dump(mode="json"),
+            "data": data,
+            "data_digest": digest_of_data(data),
+            "models": {folder.name: digest_of_model(str(folder)) for folder in scored},
+        }
+    )
     result, request = run / f"{score.title}.json", run / f"{score.title}.asked.json"
-    if not (result.exists() and request.exists()) or json.loads(request.read_text()) != asked:
-        model = run / ("checkpoints" if score.series else "model")
+    found = _read_object(result) if _read_object(request) == asked else None
+    if found is None:
         evaluate(score.benchmark, model=str(model), data=data, out=result, config=score.settings)
         write_text(request, json.dumps(asked) + "\n")
-    found: dict[str, Any] = json.loads(result.read_text())
+        found = json.loads(result.read_bytes())
     return found
 
 
-def _steps(run: Path) -> int:
-    return max((line["step"] for line in read_metrics(run / "metrics.jsonl")), default=0)
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None if there is none or it is damaged."""
+    try:
+        found = parse_json(path.read_bytes()) if path.is_file() else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _found(

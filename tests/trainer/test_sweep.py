@@ -9,6 +9,8 @@ import pytest
 
 from kgcorpus.config import load
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.links import remove
+from tests.trainer.toy import rows_of, write_corpus
 from trainer.metrics import read_metrics
 from trainer.registry import OBJECTIVES
 from trainer.sweep import SweepConfig, run_sweep, tables
@@ -71,6 +73,48 @@ def test_a_sweep_trains_scores_and_tabulates_and_goes_on(corpus, tmp_path):
     points = found[4]["series"][0]["points"]
     assert [value for _, value in points] == [point["overall"]["accuracy"] for point in scores]
     assert len(points) == 2
+
+
+@pytest.mark.parametrize("series", [False, True])
+def test_a_score_is_made_again_when_the_model_or_the_data_changed(series, tmp_path):
+    out, corpus, data = (tmp_path / name for name in ("sweep", "corpus", "data"))
+    score = {"benchmark": "cycles", "report": ["overall.accuracy"], "series": series, "data": str(data)}
+    one = grid(arms={"whole": {}}, vary={}, seeds=[0], scores=[score])
+    run = out / "whole__seed-0"
+    for folder in (corpus, data):
+        write_corpus(folder, rows_of(40))
+
+    def scored_at():
+        run_sweep(one, corpus=str(corpus), out=out, shared=SHARED)
+        return (run / ("cycles-series.json" if series else "cycles.json")).stat().st_mtime_ns
+
+    first = scored_at()
+    assert scored_at() == first
+    # Trained again on other records; the scores of the former model are still there.
+    shutil.rmtree(corpus)
+    write_corpus(corpus, rows_of(39))
+    for path in run.iterdir():
+        if not path.name.startswith("cycles"):
+            remove(path)
+    second = scored_at()
+    assert second > first
+    shutil.rmtree(data)
+    write_corpus(data, rows_of(38))
+    third = scored_at()
+    assert third > second
+    assert scored_at() == third
+
+
+def test_a_damaged_score_is_made_again(tmp_path):
+    write_corpus(tmp_path / "corpus", rows_of(40))
+    score = {"benchmark": "cycles", "report": ["overall.accuracy"]}
+    one = grid(arms={"whole": {}}, vary={}, seeds=[0], scores=[score])
+    options = {"corpus": str(tmp_path / "corpus"), "out": tmp_path / "sweep", "shared": SHARED}
+    table = run_sweep(one, **options).read_text()
+    for name in ("cycles.json", "cycles.asked.json"):
+        for damage in (b"", b"[" * 100_000, b"\xff", b"[]"):
+            (tmp_path / "sweep" / "whole__seed-0" / name).write_bytes(damage)
+            assert run_sweep(one, **options).read_text() == table
 
 
 def test_runs_are_compared_at_the_same_time_after_their_start():
