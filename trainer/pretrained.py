@@ -1,6 +1,7 @@
 """Models of transformers, loaded whole and without code of their own, or refused in one line."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from kgcorpus.importance.pretrained import (
     has_bin_weights,
     read_config,
     read_tokenizer,
+    read_weights,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
     from transformers import PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
@@ -102,15 +105,7 @@ def load_model(
     """
     verify_model(source)
     try:
-        config = read_config(source)
-        model, loading = kind.from_pretrained(
-            source,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **settings,
-        )
+        model, loading = read_weights(kind, source, **settings)
     except (OSError, ValueError) as error:
         if has_bin_weights(source) and _OWN_CODE not in str(error):
             raise UsageError(
@@ -131,19 +126,47 @@ def load_model(
     return model
 
 
-def read_tensors(path: Path) -> dict[str, "Tensor"]:
+def read_tensors(path: Path, *names: str) -> dict[str, "Tensor"]:
     """The tensors of a safetensors file.
 
+    Args:
+        path: of the file.
+        names: of tensors that it must hold.
+
     Raises:
-        InputError: it is missing or damaged.
+        InputError: it is missing or damaged, or lacks one of them.
     """
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        found = load_file(path)
+        if lacking := set(names) - set(found):
+            raise ValueError(f"lacks {', '.join(sorted(lacking))}")
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"cannot be read ({' '.join(str(error).split())[:300]})",
+            where=str(path),
+            mend="Copy it from a checkpoint of the run, or train the model again",
+        ) from None
+    return found
+
+
+def put_tensors(model: "Module", tensors: Mapping[str, "Tensor"], *, path: Path) -> None:
+    """Copy a file's tensors into a model; those that the file lacks stay as they are.
+
+    Args:
+        model: whose parameters have these names.
+        tensors: of `read_tensors`.
+        path: the file, for the error.
+
+    Raises:
+        InputError: one has another shape than the model's.
+    """
+    try:
+        model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise InputError(
+            f"does not fit the model ({' '.join(str(error).split())[:300]})",
             where=str(path),
             mend="Copy it from a checkpoint of the run, or train the model again",
         ) from None

@@ -16,8 +16,8 @@ from kgcorpus.importance.pretrained import (
     check_weights,
     drawn_weights,
     has_bin_weights,
-    read_config,
     read_tokenizer,
+    read_weights,
     require_fast_tokenizer,
 )
 from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
@@ -170,15 +170,9 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
     try:
         with _quiet():
             tokenizer = read_tokenizer(name)
-            model, loading = AutoModel.from_pretrained(
-                name,
-                config=read_config(name),
-                torch_dtype=torch.bfloat16 if dtype == "bf16" else torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            precision = torch.bfloat16 if dtype == "bf16" else torch.float32
+            model, loading = read_weights(AutoModel, name, torch_dtype=precision)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         hint = "Give a folder, or a hub model, with config.json, model.safetensors and tokenizer.json"
         if has_bin_weights(name):
             hint = (

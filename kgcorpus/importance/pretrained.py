@@ -1,5 +1,6 @@
 """Checks for every loaded transformers model: no own code or fetched kernels, sound tokenizer and weights."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 # If one of these names a repository, transformers downloads a kernel from the hub and runs it.
 _KERNELS = ("_attn_implementation", "_experts_implementation")
-
-
+# Larger numbers in a config.json would keep transformers building modules and tables for hours.
+_MOST_LAYERS, _MOST_LABELS = 1_000, 1_000_000
 _HUB_SECONDS = 10.0
 # Pickled weights, in one file or in parts with an index; only `kgcorpus convert` reads them.
 WHOLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
@@ -76,6 +77,9 @@ def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
     """
     from transformers import AutoTokenizer
 
+    # AutoTokenizer may build the model's configuration; a tokenizer of its own has no config.json.
+    with contextlib.suppress(OSError):
+        read_settings(source)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError):
@@ -88,6 +92,9 @@ def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
         raise ValueError(f"its tokenizer is damaged ({error})") from None
     for how in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(how, None)
+    longest = tokenizer.model_max_length
+    if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest >= 1:
+        raise ValueError(f"model_max_length in its tokenizer_config.json is {longest!r}, not a length")
     if tokenizer.is_fast:
         check_tokenizer(tokenizer.backend_tokenizer)
     return tokenizer
@@ -112,6 +119,37 @@ def require_fast_tokenizer(
             raise UsageError(f"its tokenizer has no {token}", where=where, mend="Use a masked language model")
 
 
+def read_settings(source: str | Path) -> dict[str, Any]:
+    """The content of a model's config.json.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is no JSON mapping, or names more layers or labels than any model has.
+    """
+    from transformers import PretrainedConfig
+
+    try:
+        settings: Any = PretrainedConfig.get_config_dict(source)[0]
+        if not isinstance(settings, dict):
+            raise ValueError("its config.json is no mapping")
+        _refuse_huge(settings)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # RecursionError, TypeError: JSON of another shape
+        raise ValueError(f"its config.json is damaged ({error!r})") from error
+    return settings
+
+
+def _refuse_huge(settings: Mapping[str, Any]) -> None:
+    """Raise ValueError for a number of layers or labels that no model has, on any level."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            _refuse_huge(value)
+        most = _MOST_LAYERS if "layer" in name else _MOST_LABELS if name == "num_labels" else None
+        if most is not None and isinstance(value, int | float) and value > most:
+            raise ValueError(f"its config.json has {name} {value}; the limit is {most:,}")
+
+
 def read_config(source: str | Path) -> "PretrainedConfig":
     """Load a model's configuration and remove settings that make transformers fetch or run other code.
 
@@ -119,19 +157,57 @@ def read_config(source: str | Path) -> "PretrainedConfig":
 
     Raises:
         OSError: the configuration does not exist.
-        ValueError: the model needs its own code, is an adapter, or is quantised.
+        ValueError: it is damaged, needs its own code, is an adapter, or is quantised.
     """
     from transformers import AutoConfig
 
     if os.path.isdir(source) and (Path(source) / "adapter_config.json").exists():
         raise ValueError("it is an adapter (adapter_config.json): merge it into its base model")
-    config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    read_settings(source)
+    try:
+        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # each class of configurations raises its own
+        raise ValueError(f"its config.json is damaged ({error!r})") from error
     if getattr(config, "quantization_config", None):
         raise ValueError("it is quantised (quantization_config): name the model that it was made from")
     for name in _KERNELS:
         if getattr(config, name, None) is not None:
             setattr(config, name, None)
     return config
+
+
+def read_weights(kind: Any, source: str | Path, **settings: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Load a model from safetensors; other formats can run code.
+
+    Args:
+        kind: a class of transformers, or one of its `AutoModel...`.
+        source: a folder or hub id.
+        settings: of `from_pretrained`.
+
+    Returns:
+        The model, and the names of the weights that the files lack or have too many of.
+
+    Raises:
+        OSError: there are no such weights.
+        ValueError: config.json cannot be read, or describes no model that can be built.
+        RuntimeError: the weights have other shapes than config.json says.
+        SafetensorError: a file is damaged.
+    """
+    config = read_config(source)
+    try:
+        model, loading = kind.from_pretrained(
+            source,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **settings,
+        )
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"no model can be built by its config.json ({error!r})") from error
+    return model, loading
 
 
 def check_weights(model: "PreTrainedModel", *, where: str) -> None:

@@ -10,13 +10,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from kgcorpus.cli import app, run_app
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.importance.encoder import load_encoder
 from pipelines.lookup import token_counter
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.convert import convert
 from trainer.evaluate.fine_tuning.finetune import open_base
+from trainer.jaket.model import open_jaket
 from trainer.run import train
 from trainer.trelm.explain import explain
 
@@ -134,6 +135,37 @@ def test_a_pipe_in_a_model_folder_is_refused_and_does_not_hang(model, name):
 def test_a_damaged_list_of_hashes_is_named(model, text):
     (model / "state.json").write_text(text)
     with pytest.raises(InputError, match=r"model: is damaged \("):
+        load_encoder(str(model))
+
+
+HUGE_OR_WRONG = {
+    "no size": {"hidden_size": 0},
+    "no heads": {"num_attention_heads": 0},
+    "no such activation": {"hidden_act": "nope"},
+    "a padding id outside": {"pad_token_id": 10**6},
+    "a billion layers": {"num_hidden_layers": 10**9},
+    "layers of a part": {"text_config": {"n_layer": 10**9}},
+    "a trillion labels": {"num_labels": 10**12},
+}
+NO_MAPPING = {"a list": "[]", "null": "null", "nested": "[" * 100_000}
+
+
+@pytest.mark.parametrize("fault", [*HUGE_OR_WRONG, *NO_MAPPING])
+def test_a_config_that_describes_no_model_is_refused_in_one_line(ended, model, fault):
+    path = model / "config.json"
+    right = json.loads(path.read_text())
+    path.write_text(NO_MAPPING.get(fault) or json.dumps(right | HUGE_OR_WRONG[fault]))
+    for read in (*READERS.values(), lambda folder, _: open_jaket(folder)):
+        with pytest.raises((InputError, UsageError)) as error:
+            read(model, ended)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("longest", ["x", 0, -1, True, []])
+def test_a_longest_text_that_is_no_length_is_refused(model, longest):
+    path = model / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": longest}))
+    with pytest.raises(InputError, match="model_max_length in its tokenizer_config"):
         load_encoder(str(model))
 
 

@@ -15,7 +15,8 @@ from transformers import (
 )
 
 from kgcorpus.contracts.errors import UsageError
-from kgcorpus.importance.pretrained import check_embeddings
+from kgcorpus.contracts.model_files import verify_model
+from kgcorpus.importance.pretrained import check_embeddings, read_settings
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
 from trainer.models import PackedMaskedLM
@@ -265,8 +266,9 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
         InputError: its weights are damaged or incomplete.
     """
     where = f"model {folder}"
+    verify_model(folder)
     try:
-        if PretrainedConfig.get_config_dict(folder)[0].get("model_type") != JaketModelConfig.model_type:
+        if read_settings(folder).get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
     except (OSError, ValueError) as error:
         raise not_loaded(error, where=where) from None
@@ -274,3 +276,20 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
     model: JaketModel = load_model(JaketModel, folder, where=where)
     check_embeddings(model, tokenizer, where=where)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def jaket_config(folder: str | Path) -> JaketModelConfig | None:
+    """The configuration of a model of `train jaket`; None of any other, and of one that cannot be read.
+
+    Raises:
+        InputError: a file of the folder is damaged, or is a pipe or a device.
+    """
+    verify_model(folder)
+    if not Path(folder, "config.json").is_file():
+        return None
+    try:
+        settings = read_settings(folder)
+        is_jaket = settings.get("model_type") == JaketModelConfig.model_type
+        return JaketModelConfig(**settings) if is_jaket else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return None

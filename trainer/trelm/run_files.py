@@ -11,11 +11,12 @@ from torch import Tensor
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.model_files import verify_model
 from trainer.checkpoint import write_model
 from trainer.claim import claim_file
 from trainer.config import TrainingConfig
 from trainer.digests import digest_of_file, digest_of_folder
-from trainer.pretrained import read_tensors
+from trainer.pretrained import put_tensors, read_tensors
 from trainer.transe.embeddings import open_embeddings, write_embeddings
 from trainer.trelm.config import TrelmConfig
 from trainer.trelm.graph import Graph
@@ -122,10 +123,14 @@ def save_extras(
 
 
 def load_extras(folder: Path, model: TrelmModel, memory: MemoryBank | None = None) -> None:
-    """Read into the heads, and into the memory where one is given, what `save_extras` wrote."""
-    tensors = read_tensors(folder / TENSORS)
+    """Read into the heads, and into the memory where one is given, what `save_extras` wrote.
+
+    Raises:
+        InputError: trelm.safetensors is missing or damaged, or belongs to another model.
+    """
+    tensors = read_tensors(folder / TENSORS, *_heads(model))
     heads = {name: tensor for name, tensor in tensors.items() if not name.startswith("memory.")}
-    model.load_state_dict(heads, strict=False)
+    put_tensors(model, heads, path=folder / TENSORS)
     if memory is not None:
         memory.load(tensors)
 
@@ -135,17 +140,19 @@ def read_options(folder: Path) -> tuple[TrelmConfig, Path | None]:
 
     Raises:
         UsageError: the folder holds no TRELM checkpoint.
+        InputError: a file of the folder is damaged, or is a pipe or a device.
     """
+    verify_model(folder)
     try:
         kept: dict[str, Any] = parse_json((folder / OPTIONS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        kge = None if kept["kge"] is None else (folder / kept["kge"]).resolve()
+        return TrelmConfig.model_validate(kept["options"]), kge
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(
-            f"is no checkpoint of TRELM ({error})",
+            f"is no checkpoint of TRELM ({' '.join(str(error).split())[:300]})",
             where=str(folder),
             mend="Name the RUN/model of train trelm",
         ) from None
-    kge = None if kept["kge"] is None else (folder / kept["kge"]).resolve()
-    return TrelmConfig.model_validate(kept["options"]), kge
 
 
 def _heads(model: TrelmModel) -> dict[str, Tensor]:

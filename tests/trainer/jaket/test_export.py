@@ -3,10 +3,18 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.model_files import seal
+from kgcorpus.importance.encoder import load_encoder
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
+from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.fine_tuning.finetune import open_base
+from trainer.jaket.config import JaketConfig
+from trainer.jaket.evaluate.adaptation import open_arm
+from trainer.jaket.evaluate.memory import evaluate_memory
 from trainer.jaket.export import export
 from trainer.jaket.model import open_jaket
+from trainer.models import open_lm
 
 
 @pytest.fixture
@@ -41,3 +49,43 @@ def test_without_passages_held_out_nothing_can_be_measured(saved, jaket_corpus, 
     with pytest.raises(InputError, match="no token held out"):
         export(saved, jaket_corpus, tmp_path / "lm")
     assert not (tmp_path / "lm").exists()
+
+
+def flip_a_bit(path):
+    """Change a weight in the middle of a file; it stays readable."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+OPENED = {
+    "tuned": lambda folder: open_base(str(folder)),
+    "model": open_lm,
+    "encoder": lambda folder: load_encoder(str(folder)),
+    "baseline of JAKET": lambda folder: open_arm(folder, "lm", JaketConfig(gat_heads=2), seed=0),
+}
+
+
+@pytest.mark.parametrize("opened", OPENED.values(), ids=OPENED)
+def test_a_changed_weight_of_the_export_is_refused(saved, tmp_path, opened):
+    export(saved, held_out(tmp_path / "corpus"), tmp_path / "lm", limit=20)
+    opened(tmp_path / "lm")
+    flip_a_bit(tmp_path / "lm" / "model.safetensors")
+    with pytest.raises(InputError, match=r"lm: is damaged \(the bytes of model\.safetensors"):
+        opened(tmp_path / "lm")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_changed_jaket_model_is_neither_exported_nor_asked(saved, tmp_path, name):
+    corpus = held_out(tmp_path / "corpus")
+    seal(saved, {"step": 1})
+    export(saved, corpus, tmp_path / "lm", limit=20)
+    flip_a_bit(saved / name)
+    for read in (
+        lambda: export(saved, corpus, tmp_path / "again"),
+        lambda: open_arm(saved, "joint", JaketConfig(), seed=0),
+        lambda: evaluate_memory(saved, corpus, EvaluationConfig()),
+    ):
+        with pytest.raises(InputError, match="model: is damaged"):
+            read()
+    assert not (tmp_path / "again").exists()

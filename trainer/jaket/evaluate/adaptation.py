@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PretrainedConfig
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.languages import base_language_of
@@ -19,7 +18,7 @@ from kgcorpus.special_tokens import plain_ids
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.memory import encode
-from trainer.jaket.model import JaketModel, JaketModelConfig, open_jaket
+from trainer.jaket.model import JaketModel, jaket_config, open_jaket
 from trainer.models import open_lm
 from trainer.packing import pack
 
@@ -57,7 +56,7 @@ def open_arm(
     Raises:
         UsageError: it cannot be loaded, or is no JAKET model for the arm `joint`.
     """
-    if arm == "joint" or _config_of(model) is not None:
+    if arm == "joint" or jaket_config(model) is not None:
         jaket, tokenizer = open_jaket(model)
         if arm == "joint":
             return jaket, tokenizer
@@ -78,7 +77,7 @@ def unread(model: str | Path, store: GraphStore, entities: Entities) -> NDArray[
         model: as for `open_arm`.
         store, entities: of the build.
     """
-    config = _config_of(model)
+    config = jaket_config(model)
     if config is None:
         return np.ones(len(entities), bool)
     # Its descriptions may have been cut elsewhere.
@@ -150,11 +149,3 @@ def _mean_states(jaket: JaketModel, tokenizer: "PreTrainedTokenizerFast", texts:
     states = jaket.lower(*inputs).flatten(0, 1)[torch.from_numpy(packed.flat).to(jaket.device)]
     # Without the special tokens at both ends.
     return torch.stack([part[1:-1].mean(dim=0) for part in states.split(sizes.tolist())])
-
-
-def _config_of(model: str | Path) -> JaketModelConfig | None:
-    """That of a JAKET model; None of any other."""
-    if not Path(model, "config.json").is_file():
-        return None
-    found = PretrainedConfig.get_config_dict(model)[0]
-    return JaketModelConfig(**found) if found.get("model_type") == JaketModelConfig.model_type else None

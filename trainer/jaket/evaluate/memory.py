@@ -30,7 +30,7 @@ from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel, open_jaket
 from trainer.jaket.tasks import Tasks, hops_of, neighbourhood, score
 from trainer.jaket.text import Text, link, prepare, read_passages
 from trainer.masking import Vocabulary
-from trainer.pretrained import read_tensors
+from trainer.pretrained import put_tensors, read_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -174,11 +174,11 @@ def _ask(
 def _arms(jaket: JaketModel, folder: Path, tasks: Tasks, store: GraphStore) -> dict[str, _Arm]:
     everyone, pad = np.arange(len(tasks.entities)), store.tokenizer.pad_token_id
     if store.entities_key == jaket.config.entities_key:
-        own = read_tensors(folder / MEMORY)["context"].float().to(jaket.device)
+        own = read_tensors(folder / MEMORY, "context")["context"].float().to(jaket.device)
     else:
         own = encode(jaket, tasks.entities, everyone, pad=pad)
     before = copy.deepcopy(jaket)
-    before.lm.load_state_dict(read_tensors(folder / FIRST_LOWER), strict=False)
+    put_tensors(before.lm, read_tensors(folder / FIRST_LOWER), path=folder / FIRST_LOWER)
     torch.manual_seed(hash64(tasks.seed, "jaket-random-memory"))
     # As far from each other, in each dimension, as the real ones.
     drawn = torch.randn(own.shape).to(own) * own.std(dim=0) + own.mean(dim=0)
