@@ -18,7 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from kgcorpus.config import is_publishable
 from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, Manifest, file_fault, is_inside, load_manifest, parse_manifest
 from kgcorpus.contracts.places import BUILD_SIGNS, refuse_overlap, refuse_replaced
@@ -220,12 +220,20 @@ def borrowed(folder: Path, file: File) -> Iterator[Path]:
     if path.exists() or not origin.exists():
         yield path
         return
+    url = _origins.get(folder.absolute()) or _origin_in(origin)
     try:
-        url = _origins.get(folder.absolute()) or origin.read_text(encoding="utf-8")
         _fetch_whole(url, file, path)
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _origin_in(sign: Path) -> str:
+    require_regular_file(sign)
+    try:
+        return sign.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is no URL ({error})", where=str(sign), mend="Delete the copy") from None
 
 
 def _files_of(manifest: Manifest, tables: Collection[str]) -> list[File]:

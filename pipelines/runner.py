@@ -162,7 +162,7 @@ def _finish(
 
 
 def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == text
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:

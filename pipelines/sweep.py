@@ -87,11 +87,14 @@ def _owned(out: Path) -> Iterator[tuple[Path, set[tuple[str, str]]]]:
         if dash:
             yield path, {(table, fingerprint)}
     for path in entries_of(out / "cache" / "linker"):
-        try:
-            tables_of = parse_json((path / "tables.json").read_text())
-            yield path, {(table, fingerprint) for table, fingerprint in tables_of}
-        except FileNotFoundError:
+        record = path / "tables.json"
+        if not record.exists():
             continue
+        try:
+            if not record.is_file():
+                raise ValueError("a pipe or a folder")
+            tables_of = parse_json(record.read_bytes())
+            yield path, {(table, fingerprint) for table, fingerprint in tables_of}
         except (ValueError, TypeError):
             # Cut off by a crash: it belongs to no table, and is made again.
             yield path, {("", "")}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
-from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.places import RUN_FOLDERS, RUN_SIGN
 from kgcorpus.contracts.secrets import redact_all
@@ -82,6 +82,7 @@ def claim_file(out: Path, name: str, digest: str) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    require_regular_file(path)
     try:
         before: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(before, dict):

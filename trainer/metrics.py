@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.store import write_text
 
 
@@ -14,10 +14,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics file; a last line that a kill tore is left out.
 
     Raises:
-        InputError: another line is damaged.
+        InputError: another line is damaged, or the file is a pipe or a device.
     """
     if not path.exists():
         return []
+    require_regular_file(path)
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     # What follows the last newline is empty, or torn.
     return [_line(line, where=f"{path}, line {number}") for number, line in enumerate(lines[:-1], start=1)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgcorpus.contracts.errors import InputError, UsageError, known_names
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
+from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.contracts.places import is_build, refuse_replaced
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import read_batches
@@ -181,6 +182,7 @@ def open_tokenizer(
     from trainer.tokenizer import make_tokenizer
 
     if folder.exists():
+        verify_model(folder)
         try:
             tokenizer = read_tokenizer(folder)
             if tokenizer.mask_token is None:

@@ -44,6 +44,7 @@ def read_sealed(folder: Path) -> dict[str, Any]:
     """Verify all files and return the state that `seal` wrote.
 
     Raises:
+        InputError: `state.json` or a listed file is a pipe or a device.
         OSError: `state.json` or a listed file cannot be read.
         ValueError: `state.json` is damaged, or a file does not match its hash.
     """
@@ -91,7 +92,10 @@ def verify_model(folder: str | Path, names: Collection[str] | None = None) -> No
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    state = parse_json((folder / STATE).read_bytes())
+    path = folder / STATE
+    if path.exists():
+        require_regular_file(path)
+    state = parse_json(path.read_bytes())
     if not isinstance(state, dict) or not isinstance(state.get("files"), dict):
         raise ValueError(f"{STATE} does not name the files of the folder")
     if state.pop("sha256", None) != _digest(state):
@@ -106,7 +110,8 @@ def _compare(folder: Path, files: Mapping[str, Any]) -> None:
 
 
 def _is_whole(path: Path, digest: object) -> bool:
-    return _sha256(os.path.realpath(path), *stamp_of(path.stat())) == digest
+    path.stat()  # FileNotFoundError, before the error of a pipe
+    return _sha256(os.path.realpath(path), *stamp_of(require_regular_file(path))) == digest
 
 
 @lru_cache(maxsize=256)

@@ -15,13 +15,17 @@ def write_report(out: Path, manifest: Manifest) -> None:
     """Write OUT/report.json and OUT/README.md from the manifest and OUT/config.yaml.
 
     Raises:
-        InputError: config.yaml is missing.
+        InputError: config.yaml is missing or damaged.
     """
     config = out / "config.yaml"
+    hint = "Run kgcorpus build-corpus again"
     if not config.is_file():
-        raise InputError("is missing", where=str(config), mend="Run kgcorpus build-corpus again")
+        raise InputError("is missing", where=str(config), mend=hint)
     data = manifest.to_dict()
-    resolved = config.read_text(encoding="utf-8")
+    try:
+        resolved = config.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is damaged ({error})", where=str(config), mend=hint) from None
     report = build_report(data)
     read = reader_of({name: manifest.files(out, name) for name in manifest.tables})
     for name in DISTRIBUTIONS.keys() & manifest.tables.keys():

@@ -1,5 +1,6 @@
 """A finished build leaves what its manifest names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,20 @@ def test_a_cache_that_a_crash_cut_off_goes(tmp_path: Path, torn: str) -> None:
     (cache / "tables.json").write_text(torn)
     remove_superseded(tmp_path, Manifest())
     assert not cache.exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "bytes"])
+def test_a_planted_record_of_a_cache_does_not_stop_a_build(tmp_path: Path, kind: str) -> None:
+    record = tmp_path / "cache/linker/x/tables.json"
+    record.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(record)
+    elif kind == "folder":
+        record.mkdir()
+    else:
+        record.write_bytes(b"\xff")
+    remove_superseded(tmp_path, Manifest())
+    assert not record.parent.exists()
 
 
 def config_with(path: Path) -> BuildConfig:

@@ -16,6 +16,9 @@ def test_report_and_card_lie_beside_the_manifest(build, tmp_path):
     assert tables["plain_text"]["rows"] == 6
     assert tables["triples"]["distributions"] == {"relations": {"P36": 1}}
     assert "seed: 7" in (out / "README.md").read_text()
+    (out / "config.yaml").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"config\.yaml: is damaged"):
+        write_report(out, manifest)
     (out / "config.yaml").unlink()
     with pytest.raises(InputError, match=r"config\.yaml: is missing"):
         write_report(out, manifest)

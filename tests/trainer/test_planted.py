@@ -1,5 +1,6 @@
 """Pickles planted in every place of a run's folder and of a corpus's caches: no code of theirs runs."""
 
+import os
 import pickle
 import shutil
 
@@ -74,6 +75,27 @@ PLACES = [
     "kge/checkpoints/step-00000004/optimizer.pt",
     "kge/checkpoints/step-00000004/entities.npy",
 ]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "run.json",
+        "metrics.jsonl",
+        "routes.jsonl",
+        "tokenizer/tokenizer.json",
+        *(
+            f"checkpoints/step-00000003/{name}"
+            for name in ("state.json", "model.safetensors", "optimizer.pt")
+        ),
+    ],
+)
+def test_a_pipe_in_a_run_s_folder_is_refused_and_does_not_hang(ended, tmp_path, place):
+    run = shutil.copytree(ended / "run", tmp_path / "run")
+    (run / place).unlink()
+    os.mkfifo(run / place)
+    with pytest.raises(InputError, match="is no regular file but a pipe"):
+        train("trelm", corpus=ended / "world", out=run, config=CONFIG, max_steps=4)
 
 
 @pytest.mark.parametrize("how", ["torch", "npy", "pickle"])

@@ -6,7 +6,6 @@ knows arrays and dictionaries alone (`trainer.transe.graphvite`).
 """
 
 import gzip
-import json
 import logging
 import pickle
 import zlib
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.files import parse_json
 from trainer.arrays import open_array
 from trainer.transe.embeddings import Embeddings
 from trainer.transe.graphvite import read_graphvite
@@ -182,7 +182,7 @@ def _graphvite(path: Path) -> _Found:
 
 def _state(path: Path) -> Mapping[str, object]:
     if path.suffix == ".json":
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     else:
         found = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(found, Mapping):
