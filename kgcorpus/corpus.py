@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from kgcorpus.config import BuildConfig, load_resolved
-from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
-from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
+from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
 from kgcorpus.contracts.remote import local_folder
 from kgcorpus.contracts.shards import damage_named, read_batches
+from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tables import table as declared_table
 from kgcorpus.report.html import row_as_html, table_as_html
 from kgcorpus.report.inspect import render_row, sample_rows
@@ -114,8 +115,23 @@ class Corpus:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The contents of OUT/report.json: rows, drops and distributions by table."""
-        report: dict[str, Any] = parse_json((self.path / "report.json").read_bytes())
+        """The contents of OUT/report.json: rows, drops and distributions by table.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        path = self.path / "report.json"
+        require_regular_file(path)
+        try:
+            report = parse_json(path.read_bytes())
+            if not isinstance(report, dict):
+                raise ValueError("it is no JSON object")
+        except ValueError as error:
+            raise InputError(
+                f"is not a build's report ({error})",
+                where=str(path),
+                mend="Run kgcorpus build-corpus again, which writes it",
+            ) from None
         return report
 
     def splits(self, table: str) -> tuple[str, ...]:
@@ -144,6 +160,13 @@ class Corpus:
         Args:
             columns: columns to read; default: all.
         """
+        known = declared_table(table).columns
+        if missing := [name for name in columns or () if name not in known]:
+            raise UsageError(
+                f"{table} has no column {missing[0]}",
+                where=str(self.path),
+                mend=f"It has: {', '.join(known)}",
+            )
         with damage_named(self.path):
             return self.dataset(table, split).to_table(columns=columns and list(columns))
 
@@ -227,5 +250,9 @@ class Corpus:
         return f"Corpus({str(self.path)!r}: {len(self.tables)} tables)"
 
     def _repr_html_(self) -> str:
-        rows = [(name, f"{rows:,}", declared_table(name).meaning) for name, rows in self.tables.items()]
+        # A manifest of another version may name other tables.
+        rows = [
+            (name, f"{rows:,}", TABLES[name].meaning if name in TABLES else "")
+            for name, rows in self.tables.items()
+        ]
         return table_as_html(("table", "rows", "one row is"), rows)

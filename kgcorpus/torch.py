@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.remote import local_folder
 from kgcorpus.contracts.tables import table
 from kgcorpus.corpus import Corpus
 from kgcorpus.tokens import ensure_tokens
@@ -60,7 +61,7 @@ class RecordDataset(IterableDataset[Record | MentionRecord]):
         language_exponent: share of a language with n records: n^exponent (XLM-R, section 3.1), in the texts.
 
     Raises:
-        UsageError: no such shard config.
+        UsageError: no such shard config, or `corpus` is empty or a URL.
         InputError: no finished build, or a config without records.
     """
 
@@ -77,7 +78,7 @@ class RecordDataset(IterableDataset[Record | MentionRecord]):
         world: int = 1,
         language_exponent: float = 1.0,
     ) -> None:
-        self._corpus = corpus.path if isinstance(corpus, Corpus) else Path(corpus)
+        self._corpus = corpus.path if isinstance(corpus, Corpus) else local_folder(corpus)
         self._names = (shards,) if isinstance(shards, str) else tuple(shards)
         self._rank, self._world = rank, world
         self._options: dict[str, Any] = {"seed": seed, "max_length": max_length}

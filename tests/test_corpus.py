@@ -1,6 +1,7 @@
 """A build as Python objects, and the names that `import kgcorpus` offers."""
 
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,3 +94,49 @@ def test_a_configuration_may_be_a_file_a_mapping_or_itself(tmp_path, given):
     assert values == {"seed": 7, "languages": ["en", "de"]}
     with pytest.raises(UsageError, match="sed"):
         load(BuildConfig, {"sed": 1})
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000, None, "pipe"])
+def test_a_damaged_report_is_refused_and_does_not_hang(content, tmp_path):
+    corpus = kgcorpus.Corpus.open(write_build(tmp_path, ROWS))
+    path = tmp_path / "report.json"
+    path.unlink(missing_ok=True)
+    if content == "pipe":
+        os.mkfifo(path)
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"report\.json"):
+        _ = corpus.report
+
+
+def test_a_table_of_another_version_is_listed_without_a_meaning(tmp_path):
+    manifest = write_build(tmp_path, ROWS) / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["tables"]["of_tomorrow"] = content["tables"]["pages"]
+    manifest.write_text(json.dumps(content))
+    corpus = kgcorpus.Corpus.open(tmp_path)
+    assert "of_tomorrow" in corpus._repr_html_()
+    with pytest.raises(UsageError, match="no such table"):
+        corpus.dataset("of_tomorrow")
+
+
+def test_an_unknown_column_is_named(corpus):
+    with pytest.raises(UsageError, match="surfaces has no column nothing"):
+        corpus.arrow("surfaces", columns=["surface", "nothing"])
+
+
+@pytest.mark.parametrize("path", ["", "s3://bucket/OUT", "dbfs:/OUT"])
+def test_only_the_path_of_a_folder_is_opened(path, corpus, monkeypatch):
+    # An empty path would be the working directory.
+    monkeypatch.chdir(corpus.path)
+    for opened in (kgcorpus.Corpus.open, kgcorpus.Linker.open):
+        with pytest.raises(UsageError):
+            opened(path)
+
+
+@pytest.mark.parametrize("lang", ["5", "../../x", "[a]"])
+def test_a_base_language_that_is_no_code_is_refused(lang, tmp_path):
+    write_build(tmp_path, ROWS)
+    (tmp_path / "config.yaml").write_text(f"languages: [{lang}]")
+    with pytest.raises(InputError, match=r"config\.yaml: gives no languages"):
+        _ = kgcorpus.Corpus.open(tmp_path).base_language

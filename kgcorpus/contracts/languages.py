@@ -33,7 +33,7 @@ def base_language_of(corpus: Path) -> str:
     """The base language of a build: the first of `languages` in its config.yaml.
 
     Raises:
-        InputError: config.yaml is missing or names no language.
+        InputError: config.yaml is missing, or its first language is no language code.
     """
     return _languages_of(corpus)[0]
 
@@ -62,10 +62,12 @@ def _languages_of(corpus: Path) -> list[str]:
     path = corpus / "config.yaml"
     try:
         first, *others = read_yaml(path)["languages"]
-        return [str(lang) for lang in (first, *others)]
+        if wrong := [lang for lang in (first, *others) if not LANGUAGE_CODE.fullmatch(lang)]:
+            raise ValueError(f"{wrong[0]!r} is no language code")
+        return [first, *others]
     except UsageError as error:
         raise InputError(error.what, where=error.where, mend="Build the corpus") from None
-    except (KeyError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError) as error:
         raise InputError(
             f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
         ) from None

@@ -17,6 +17,7 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, base_language_of, nearest_code
 from kgcorpus.contracts.links import refuse_links, remove
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.remote import local_folder
 from kgcorpus.contracts.shards import read_batches, read_shard
 from kgcorpus.contracts.store import write_text
 from kgcorpus.contracts.tables import table
@@ -72,9 +73,9 @@ class Linker:
 
         Raises:
             InputError: the folder holds no build, or none with links or names of entities.
-            UsageError: the build has no name in that language.
+            UsageError: the build has no name in that language, or `corpus` is empty or a URL.
         """
-        corpus = Path(corpus)
+        corpus = local_folder(corpus)
         manifest = load_manifest(corpus, required=True)
         lang = base_language_of(corpus) if lang is None else lang
         # It names a folder of the cache.

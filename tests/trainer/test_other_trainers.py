@@ -134,6 +134,13 @@ def test_a_missing_shard_is_an_error_with_a_hint(corpus, tokenizer):
         RecordDataset(corpus, "reasoning", tokenizer, max_length=4)
 
 
+@pytest.mark.parametrize("path", ["", "s3://bucket/OUT"])
+def test_only_the_path_of_a_folder_is_read(path, corpus, tokenizer, monkeypatch):
+    monkeypatch.chdir(corpus)
+    with pytest.raises(UsageError):
+        RecordDataset(path, "plain_text", tokenizer)
+
+
 def test_code_switched_and_cycle_masks_are_those_of_the_paper(corpus, tokenizer):
     records = RecordDataset(corpus, STREAMS, tokenizer, max_length=96)
     stream = iter(records)
