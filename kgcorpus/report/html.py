@@ -9,6 +9,8 @@ from kgcorpus.report.visible import visible
 
 _MARK = "background:#fde68a;color:#111;border-radius:3px;padding:0 2px"
 _TAG = "font-size:75%;color:#6b7280;vertical-align:super"
+# Notebooks typeset $...$ in HTML, by default also with links that run scripts; these classes turn it off.
+_TABLE = '<table class="tex2jax_ignore mathjax_ignore">'
 _CELL = "text-align:left;vertical-align:top;white-space:pre-wrap"
 
 
@@ -27,7 +29,7 @@ def row_as_html(table: str, row: Row, *, label_of: LabelOf) -> str:
         is_marked = column == "text" and isinstance(text, str) and spans is not None
         shown = _marked(text, spans, label_of) if is_marked else "<br>".join(map(_escaped, lines))  # type: ignore[arg-type]
         cells.append(f'<tr><th style="{_CELL}">{_escaped(column)}</th><td style="{_CELL}">{shown}</td></tr>')
-    return f"<table><tbody>{''.join(cells)}</tbody></table>"
+    return f"{_TABLE}<tbody>{''.join(cells)}</tbody></table>"
 
 
 def table_as_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -37,7 +39,7 @@ def table_as_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         "<tr>" + "".join(f'<td style="{_CELL}">{_escaped(cell)}</td>' for cell in row) + "</tr>"
         for row in rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"{_TABLE}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _marked(text: str, spans: Sequence[Span], label_of: LabelOf) -> str:

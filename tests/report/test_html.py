@@ -66,3 +66,11 @@ def test_nothing_in_a_row_becomes_markup(text, spans, ident):
     assert set(read(markup).elements) <= known
     cells = table_as_html([ident], [[text]])
     assert set(read(cells).elements) <= known | {"thead"}
+
+
+def test_a_notebook_typesets_no_formula_in_a_table():
+    formula = "$\\href{javascript:alert(1)}{x}$"
+    row = row_as_html("plain_text", {"text": formula}, label_of={}.get)
+    for markup in (row, table_as_html(["a"], [[formula]])):
+        assert markup.startswith('<table class="tex2jax_ignore mathjax_ignore">')
+        assert formula in "".join(read(markup).text)
