@@ -15,6 +15,7 @@ from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import replacing, write_text
 from kgcorpus.report.terminal import recorder, say
+from kgcorpus.report.visible import visible
 from trainer.models import PackedMaskedLM, open_lm
 from trainer.trelm.routing.attribution import attribute, scaled, select
 
@@ -258,7 +259,9 @@ def _draw(explanation: Explanation, path: Path) -> None:
     left.set(xlabel="neuron", ylabel="layer", yticks=range(count), ylim=(-0.5, count - 0.5))
     right.barh([layer.layer for layer in explanation.layers], [layer.share for layer in explanation.layers])
     right.set(xlabel="share of the attribution")
-    figure.suptitle(f"{explanation.sentence}  {explanation.answer} ({explanation.probability:.3f})")
+    title = visible(f"{explanation.sentence}  {explanation.answer} ({explanation.probability:.3f})")
+    # Dollar signs are text: matplotlib would parse what is between two of them as a formula.
+    figure.suptitle(title, parse_math=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix[1:])
 

@@ -116,3 +116,11 @@ def test_escapes_in_a_text_do_not_steer_the_terminal():
     shown = console.file.getvalue()
     assert shown.count(r"\x1b]0;title") == 3
     assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_a_sentence_with_dollars_and_controls_can_be_drawn(tmp_path, suffix):
+    words = {"sentence": r"Of $5, \x1b[31m$\frac{ is [MASK].", "answer": "$^{$\x1b", "guess": "$"}
+    numbers = {"probability": 0.5, "suppressed": 0.1, "doubled": 0.9}
+    save(Explanation(**words, **numbers, top=(), layers=()), tmp_path / f"a.{suffix}")
+    assert (tmp_path / f"a.{suffix}").stat().st_size
