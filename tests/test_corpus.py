@@ -20,7 +20,15 @@ def corpus(tmp_path_factory):
 
 
 def test_every_public_name_is_there_and_typed():
-    assert sorted(kgcorpus.__all__) == ["Corpus", "Linker", "Record", "build", "evaluate", "train"]
+    assert sorted(kgcorpus.__all__) == [
+        "Corpus",
+        "Linker",
+        "Record",
+        "build",
+        "evaluate",
+        "register_stage",
+        "train",
+    ]
     for name in kgcorpus.__all__:
         assert name in dir(kgcorpus)
         assert getattr(kgcorpus, name).__name__ == name
