@@ -141,10 +141,12 @@ def _read_documents(
     rows = read_linked_documents(
         source.path, lang=source.lang, ordinal=0, sites={}, tally=Tally(), on_bad=on_bad, limits=limits
     )
-    targets = [link["target"] for row in _first(rows, _DOCUMENTS, sample) for link in row["links"]]
-    sample.entities.update(
-        target.removeprefix(ITEM_PREFIX) for target in targets if target.startswith(ITEM_PREFIX)
-    )
+    for row in _first(rows, _DOCUMENTS, sample):
+        targets = [link["target"] for link in row["links"]]
+        sample.entities.update(
+            target.removeprefix(ITEM_PREFIX) for target in targets if target.startswith(ITEM_PREFIX)
+        )
+        sample.entities.update({row["qid"]} - {None})
 
 
 def _read_table(

@@ -79,6 +79,10 @@ def test_a_first_record_that_is_malformed_is_an_error(tmp_path, capsys, monkeypa
             {"own.jsonl": '{"text": "Aa", "links": [{"start": 0, "end": 2, "qid": "Q7"}]}'},
             "text.path: none of its ids is in graph.triples",
         ),
+        (
+            {"own.jsonl": '{"text": "Aa", "title": "Aa", "qid": "Q7"}'},
+            "text.path: none of its ids is in graph.triples",
+        ),
     ],
 )
 def test_ids_that_differ_between_files_are_told(tmp_path, capsys, monkeypatch, files, said):
