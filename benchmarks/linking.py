@@ -1,10 +1,12 @@
 """How well and how fast a build's tables link text: one table.
 
-    python benchmarks/linking.py --corpus OUT [--gold GOLD.jsonl[.xz]...] [--exclude-names FILE] [--rounds 3]
+    python benchmarks/linking.py --corpus OUT [--summaries VITAL] [--places PLACES.tsv]
+        [--gold GOLD.jsonl[.xz]...] [--exclude-names FILE] [--rounds 3]
 
-Hidden links of held-out pages by stratum, with 95 % intervals over pages; strict F1 on gold texts, the names
-in `--exclude-names` left out of the dictionary; and the characters of the build's own pages that are linked a
-CPU second. All by `kgcorpus evaluate linking`. Writes benchmarks/results/linking.{json,md}.
+Hidden links of held-out pages of OUT by stratum, with 95 % intervals over pages. With the tables of VITAL, a
+build of conf/vital.yaml (default: OUT): labelled places by group; strict F1 on gold texts, the names in
+`--exclude-names` left out of the dictionary; and the characters of its English pages that are linked a CPU
+second. All by `kgcorpus evaluate linking`. Writes benchmarks/results/linking.{json,md}.
 """
 
 import argparse
@@ -31,19 +33,21 @@ COLUMNS = ("linker", "prior", "over_prior", "commonest", "over_commonest", "reac
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--summaries", type=Path)
+    parser.add_argument("--places", type=Path)
     parser.add_argument("--gold", type=Path, nargs="*", default=[])
     parser.add_argument("--exclude-names", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     hidden = evaluated(arguments.corpus)
+    summaries = arguments.summaries or arguments.corpus
+    places = evaluated(summaries, data=arguments.places) if arguments.places else None
     gold = {
-        path.name.partition(".")[0]: evaluated(
-            arguments.corpus, data=path, exclude_names=arguments.exclude_names
-        )
+        path.name.partition(".")[0]: evaluated(summaries, data=path, exclude_names=arguments.exclude_names)
         for path in arguments.gold
     }
-    rates = [rate_of(arguments.corpus) for _ in range(arguments.rounds)]
-    report(hidden, gold, rates)
+    rates = [rate_of(summaries) for _ in range(arguments.rounds)]
+    report(hidden, places, gold, rates)
 
 
 def evaluated(corpus: Path, **options: Any) -> dict[str, Any]:
@@ -59,7 +63,8 @@ def rate_of(corpus: Path) -> float:
     """Characters of the build's pages a CPU second: spots, votes and confidence."""
     linker = Linker.open(corpus, LANG)
     files = load_manifest(corpus, required=True).files(corpus, "pages")
-    texts = [text for file in files for text in pq.read_table(file)["text"].to_pylist() if text]
+    own = [("lang", "=", LANG)]
+    texts = [text for file in files for text in pq.read_table(file, filters=own)["text"].to_pylist() if text]
     linker.link(texts[0])
     started = time.process_time()
     for text in texts:
@@ -67,7 +72,12 @@ def rate_of(corpus: Path) -> float:
     return sum(map(len, texts)) / (time.process_time() - started)
 
 
-def report(hidden: dict[str, Any], gold: dict[str, dict[str, Any]], rates: list[float]) -> None:
+def report(
+    hidden: dict[str, Any],
+    places: dict[str, Any] | None,
+    gold: dict[str, dict[str, Any]],
+    rates: list[float],
+) -> None:
     """All as JSON, and as Markdown tables."""
     rate = statistics.median(rates)
     lines = [
@@ -86,6 +96,22 @@ def report(hidden: dict[str, Any], gold: dict[str, dict[str, Any]], rates: list[
         lines.append(f"| {name.replace('_', ' ')} | {row['linker']['n']:,} | {cells} |")
     recall = hidden["recall_at_precision_0.9"]
     lines += ["", f"Recall at precision .9, of all links: {recall:.3f}.", ""]
+    if places:
+        lines += ["| labelled places | precision | recall |", "|---" * 3 + "|"]
+        for band, row in places["at_min_confidence"].items():
+            lines.append(f"| {band} | {shown(row['precision'])} | {shown(row['recall'])} |")
+        fit = places["reliability"]
+        lines += [
+            "",
+            f"{places['places']} places, {places['named']} of which name an entity of the graph; at a confidence"
+            f" of {places['config']['min_confidence']}. Expected calibration error {fit['ece']:.3f}"
+            f" ({fit['ece_by_chance']:.3f} on average if the confidence is calibrated).",
+            "",
+            "| n | mean confidence | right |",
+            "|---|---|---|",
+        ]
+        lines += [f"| {row['n']} | {row['confidence']:.3f} | {row['right']:.3f} |" for row in fit["curve"]]
+        lines.append("")
     if gold:
         lines += ["| gold texts | mentions | precision | recall | strict F1 | F1 of those with a name |"]
         lines += ["|---" * 6 + "|"]
@@ -96,7 +122,13 @@ def report(hidden: dict[str, Any], gold: dict[str, dict[str, Any]], rates: list[
         lines.append("")
     times = rate / PUBLISHED
     lines.append(f"Speed: {rate / 1e6:.1f} Mchar a CPU second, {times:.0f} times ReFinED's published rate.")
-    whole = {"python": platform.python_version(), "hidden": hidden, "gold": gold, "rates": rates}
+    whole = {
+        "python": platform.python_version(),
+        "hidden": hidden,
+        "places": places,
+        "gold": gold,
+        "rates": rates,
+    }
     (RESULTS / "linking.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     (RESULTS / "linking.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
