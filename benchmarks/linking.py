@@ -103,9 +103,9 @@ def report(
         fit = places["reliability"]
         lines += [
             "",
-            f"{places['places']} places, {places['named']} of which name an entity of the graph; at a confidence"
-            f" of {places['config']['min_confidence']}. Expected calibration error {fit['ece']:.3f}"
-            f" ({fit['ece_by_chance']:.3f} on average if the confidence is calibrated).",
+            f"{places['places']} places, {places['named']} of which name an entity of the graph, at a"
+            f" confidence of {places['config']['min_confidence']}. Expected calibration error"
+            f" {fit['ece']:.3f} ({fit['ece_by_chance']:.3f} on average if the confidence is calibrated).",
             "",
             "| n | mean confidence | right |",
             "|---|---|---|",
