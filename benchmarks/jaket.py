@@ -35,8 +35,8 @@ from trainer.jaket.model import JaketModel
 from trainer.jaket.objective import JaketLoss
 from trainer.jaket.tasks import Tasks, hops_of
 from trainer.jaket.text import draw_removed, link, prepare
+from trainer.masked_lm import PackedMaskedLM
 from trainer.masking import Vocabulary
-from trainer.models import PackedMaskedLM
 from trainer.objectives import Batch
 from trainer.shards import MentionRecord
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import RobertaConfig, RobertaForMaskedLM
 
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 from trainer.trelm.model import sampled_log_probability
 from trainer.trelm.routing.attribution import Rows, attribute, select
 from trainer.trelm.routing.layers import RoutedLayers

@@ -189,7 +189,7 @@ def ours(
     from accelerate import Accelerator
 
     from trainer import loop
-    from trainer.metrics import read_metrics
+    from trainer.metrics_log import read_metrics
 
     built = objective(folder, case, tokenizer, steps)
     config = settings(folder, case, steps, compiled=compiled)

@@ -66,7 +66,7 @@ def ensure_seed(
 
 def _write_start(folder: Path, *, seed: int, training: Training) -> None:
     from kgcorpus.contracts.manifest import load_manifest
-    from trainer.models import load_lm
+    from trainer.masked_lm import load_lm
     from trainer.run import open_tokenizer
 
     corpus = folder / "grouped"
@@ -89,7 +89,7 @@ def run_cell(cell: Cell, folder: Path, out: Path, training: Training) -> None:
         out: the cells' folder.
         training: what every cell has in common.
     """
-    from trainer.metrics import read_metrics
+    from trainer.metrics_log import read_metrics
     from trainer.run import train
 
     target = out / f"{cell.name}.json"
@@ -128,7 +128,7 @@ def _answers(model: Path, corpus: Path) -> dict[str, Any]:
         shuffled_context,
     )
     from trainer.kmlm.evaluate.xlr_zero_shot import answers
-    from trainer.models import open_lm
+    from trainer.masked_lm import open_lm
 
     lm, tokenizer = open_lm(model)
     validation, test = (read_questions(corpus, split) for split in ("validation", "test"))

@@ -63,10 +63,10 @@ def run_grid(
     Raises:
         UsageError: the folder holds another plan's cells.
     """
-    from trainer.claim import claim
+    from trainer.run_identity import ensure_same_run
 
     # As JSON has it, which knows no tuples.
-    claim(out, json.loads(json.dumps({"plan": plan})))
+    ensure_same_run(out, json.loads(json.dumps({"plan": plan})))
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker)
     try:

@@ -98,7 +98,7 @@ def run_cell(cell: Cell, corpus: Path, out: Path, training: Training) -> None:
         training: what every cell has in common.
     """
     from trainer.jaket.evaluate.memory import answers
-    from trainer.metrics import read_metrics
+    from trainer.metrics_log import read_metrics
     from trainer.run import train
 
     target = out / f"{cell.name}.json"

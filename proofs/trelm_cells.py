@@ -155,7 +155,7 @@ def ensure_seed(folder: Path, *, seed: int, size: Size, training: Training) -> N
 
 
 def _write_start(folder: Path, texts: Sequence[str], *, seed: int, training: Training) -> None:
-    from trainer.models import load_lm
+    from trainer.masked_lm import load_lm
     from trainer.tokenizer import make_tokenizer
 
     tokenizer = make_tokenizer(texts, vocab_size=training.vocabulary, max_length=training.max_length)
@@ -207,7 +207,7 @@ def run_cell(cell: Cell, folder: Path, out: Path, *, size: Size, training: Train
         size: of the world.
         training: what every cell has in common.
     """
-    from trainer.metrics import read_metrics
+    from trainer.metrics_log import read_metrics
     from trainer.run import train
 
     target, run = out / f"{cell.name}.json", out / cell.name

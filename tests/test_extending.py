@@ -148,7 +148,7 @@ def _last_token_unregistered() -> Iterator[None]:
 def test_an_objective(tmp_path: Path) -> None:
     from trainer import run
     from trainer.config import TrainingConfig
-    from trainer.metrics import read_metrics
+    from trainer.metrics_log import read_metrics
 
     example("objective.md")
     corpus = write_corpus(tmp_path / "corpus", {"plain_text": rows_of(80)["plain_text"]})

@@ -21,7 +21,7 @@ from kgcorpus.mirror import copy_from, publish_to
 from tests.e2e.commands import bytes_of
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
-from trainer.metrics import read_metrics
+from trainer.metrics_log import read_metrics
 from trainer.run import train
 
 SMALL = TrainingConfig(

@@ -1,4 +1,4 @@
-"""What `kgcorpus train` reads. The defaults are a small preset that learns within a minute on two cores."""
+"""Settings of `kgcorpus train`. The defaults are a small preset that learns in a minute on two cores."""
 
 import math
 from typing import Any, Literal

@@ -27,8 +27,8 @@ from kgcorpus.report.terminal import say
 from kgcorpus.wiki.dump import read_pages, read_site
 from kgcorpus.wiki.pages import page_rows
 from kgcorpus.wiki.sentences import split_sentences
+from trainer.masked_lm import PackedMaskedLM
 from trainer.masking import Vocabulary, mask_share
-from trainer.models import PackedMaskedLM
 from trainer.packing import pack
 from trainer.shards import Record
 from trainer.tokenizer import make_tokenizer

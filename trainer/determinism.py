@@ -1,4 +1,4 @@
-"""The same bytes for the same seed, where threads would add up in the order in which they come."""
+"""Deterministic sums on a CPU: the same seed gives the same bytes, whatever order threads finish in."""
 
 import contextlib
 from collections.abc import Iterator

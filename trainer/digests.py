@@ -1,4 +1,4 @@
-"""What a run reads from outside, by content: a file replaced under the same path is another input."""
+"""Digests of the files and models that a run reads, so that a replaced file is noticed."""
 
 import hashlib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The training loop of every objective: read top to bottom, it is all that happens in a run."""
+"""The training loop of all objectives, from the first step to the last."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ from kgcorpus.contracts.secrets import redact_all
 from trainer.checkpoint import Checkpoints, settle, write_model
 from trainer.config import TrainingConfig
 from trainer.determinism import deterministic_on_cpu
-from trainer.metrics import Metrics
+from trainer.metrics_log import MetricsLog
 from trainer.objectives import Batch, Objective
 from trainer.progress import progress
 from trainer.schedule import set_learning_rates
@@ -80,9 +80,9 @@ def run(
             before = objective.state()
             batches = objective.next_step(step)
             overdue = main and began - saved >= 60 * config.checkpoint_minutes
-            wishes = (request.is_set(), overdue)
+            requests = (request.is_set(), overdue)
             bf16 = config.precision == "bf16"
-            result = gradients(model, batches, objective.terms, accelerator, bf16=bf16, wishes=wishes)
+            result = gradients(model, batches, objective.terms, accelerator, bf16=bf16, requests=requests)
             norm = float(accelerator.clip_grad_norm_(model.parameters(), config.grad_clip))
             if not (math.isfinite(result.loss) and math.isfinite(norm)):
                 objective.load_state(before)
@@ -170,7 +170,7 @@ def _report(
         yield lambda lines: None
         return
     with (
-        Metrics(folder / "metrics.jsonl", step=step) as metrics,
+        MetricsLog(folder / "metrics.jsonl", step=step) as metrics,
         tracking(
             config.trackers, folder, step=step, config=redact_all(config.model_dump(mode="json"))
         ) as track,
@@ -223,7 +223,7 @@ class StepResult:
         means: `loss_<term>` -> mean over its labels, 0 without any.
         labelled: the terms that had a label.
         tokens: tokens read, padding left out.
-        stop, overdue: whether any rank wishes to end the run, or to save it.
+        stop, overdue: whether any rank requests the end of the run, or a checkpoint is due.
         suspects: this rank's records to look at if the step is not finite.
     """
 
@@ -243,13 +243,13 @@ def gradients(
     accelerator: Accelerator,
     *,
     bf16: bool = False,
-    wishes: tuple[bool, bool] = (False, False),
+    requests: tuple[bool, bool] = (False, False),
 ) -> StepResult:
     """Leave in the parameters the gradient of the weighted means over all labels of all ranks' batches.
 
     Args:
         bf16: run the forward pass in bfloat16; weights and gradients stay in float32.
-        wishes: this rank's (stop, overdue); every rank gets the same answer.
+        requests: this rank's (stop requested, checkpoint due); every rank gets the same answer.
     """
     device = accelerator.device
     weights = torch.tensor(list(terms.values()), dtype=torch.float64, device=device)
@@ -259,7 +259,7 @@ def gradients(
     scale = torch.where(counts > 0, weights / counts.clamp(min=1), 0.0) * accelerator.num_processes
     sums = torch.stack(list(_backward(model, batches, scale.float(), accelerator, bf16=bf16)))
     flags = torch.tensor(
-        [sum(batch.tokens for batch in batches), *wishes], dtype=torch.float64, device=device
+        [sum(batch.tokens for batch in batches), *requests], dtype=torch.float64, device=device
     )
     # What the ranks have to agree on travels together.
     shared = accelerator.reduce(torch.cat([sums.sum(dim=0), flags]), reduction="sum").tolist()

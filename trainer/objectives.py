@@ -1,4 +1,4 @@
-"""What the training loop asks of an objective; one file for each system."""
+"""The interface between the training loop and an objective: `Batch`, `Prepared`, `Objective`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How a run tells where it stands: a bar on a terminal, else plain lines; all on stderr."""
+"""Progress of a run on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import logging

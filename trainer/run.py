@@ -1,4 +1,4 @@
-"""One training run: what it was started with, its tokenizer, its records, then the loop."""
+"""`kgcorpus train`: checks the folders, makes tokenizer and tokens, builds the objective, runs the loop."""
 
 import atexit
 import contextlib
@@ -18,12 +18,12 @@ from kgcorpus.contracts.tables import TABLES
 from kgcorpus.importance.pretrained import without_progress_bars
 from kgcorpus.mirror import borrowed, copy_from, remember_origin
 from kgcorpus.tokens import LINK, ensure_tokens
-from trainer.claim import claim, claim_file, refuse_foreign
 from trainer.config import TrainingConfig
 from trainer.digests import digest_of_folder, digest_of_model
 from trainer.kmlm.config import STREAM_TABLES
 from trainer.pretrained import load_tokenizer
 from trainer.registry import OBJECTIVES
+from trainer.run_identity import ensure_same_content, ensure_same_run, refuse_foreign_folder
 from trainer.stopping import end_early
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def train(
                 _claim(out, objective, config, manifest)
             tokenizer = open_tokenizer(out / "tokenizer", local, manifest, config, tables=tables)
             if main:
-                claim_file(out, "tokenizer", digest_of_folder(out / "tokenizer"))
+                ensure_same_content(out, "tokenizer", digest_of_folder(out / "tokenizer"))
         _tokenize(local, tables, tokenizer)
         barrier()
         with barrier.main_first():
@@ -164,7 +164,7 @@ def _on_this_disk(
 
 def _copied(url: str, out: Path, tables: Collection[str], *, streamed: Collection[str] = ()) -> Path:
     # A folder that the run may not have is told before hours of copying, which would leave it there.
-    refuse_foreign(out)
+    refuse_foreign_folder(out)
     return copy_from(url, out / _COPY, tables, streamed=streamed)
 
 
@@ -247,4 +247,4 @@ def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest
             if name in manifest.tables
         },
     }
-    claim(out, identity, paths=paths)
+    ensure_same_run(out, identity, paths=paths)

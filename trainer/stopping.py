@@ -1,4 +1,4 @@
-"""Signals that end a training run after the step at work: SIGTERM of a batch system, Ctrl-C of a person."""
+"""Ends a training run after the current step on SIGTERM or Ctrl-C."""
 
 import contextlib
 import logging

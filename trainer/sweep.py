@@ -27,7 +27,7 @@ from trainer.digests import digest_of_data, digest_of_model
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.registry import BENCHMARKS
-from trainer.metrics import read_metrics
+from trainer.metrics_log import read_metrics
 from trainer.run import train
 
 # Of the shortest run's time: where series of checkpoints are compared.

@@ -16,7 +16,7 @@ from kgcorpus.inputs import open_input, open_slice
 from kgcorpus.mirror import copy_from, publish_to
 from pipelines.source_digests import SourceDigests
 from tests.e2e.commands import ONE_CORE, bytes_of, run, sets
-from trainer.metrics import read_metrics
+from trainer.metrics_log import read_metrics
 
 server = pytest.importorskip("moto.server", reason="no S3 server: pip install 'kgcorpus[dev]'")
 pytest.importorskip("s3fs", reason="no S3 client: pip install 'kgcorpus[s3]'")

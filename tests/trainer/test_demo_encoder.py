@@ -10,7 +10,7 @@ from kgcorpus.demo import world
 from kgcorpus.importance.encoder import load_encoder
 from kgcorpus.importance.score import score_sentences
 from trainer.demo_encoder import Texts, accuracy, is_held_out, sentences
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 
 FOLDER = world() / "encoder"
 

@@ -16,7 +16,7 @@ from pipelines.lookup import token_counter
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import TrainingConfig
 from trainer.evaluate.fine_tuning.finetune import open_base
-from trainer.models import open_lm
+from trainer.masked_lm import open_lm
 from trainer.run import train
 from trainer.tokenizer import make_tokenizer
 

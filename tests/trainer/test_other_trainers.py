@@ -15,7 +15,7 @@ from kgcorpus.torch import JaketCollator, KmlmCollator, RecordDataset, TrelmColl
 from tests.trainer.jaket.conftest import jaket_corpus, jaket_tokenizer  # noqa: F401
 from tests.trainer.trelm.world import LABELS, passages_of, write_world
 from trainer.config import ModelConfig, TrainingConfig
-from trainer.models import load_lm
+from trainer.masked_lm import load_lm
 from trainer.run import open_tokenizer
 from trainer.schedule import Phase
 from trainer.shards import ShardStream

@@ -9,7 +9,7 @@ from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate.fine_tuning.finetune import open_base
 from trainer.jaket.model import JaketModelConfig, open_jaket
-from trainer.models import load_lm, open_lm
+from trainer.masked_lm import load_lm, open_lm
 from trainer.run import train
 
 CODE = """

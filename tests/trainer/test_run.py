@@ -19,7 +19,7 @@ from kgcorpus.contracts.store import folder_lock
 from tests.trainer.toy import damage_pages, rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.kmlm.config import KmlmConfig
-from trainer.metrics import Metrics, read_metrics
+from trainer.metrics_log import MetricsLog, read_metrics
 from trainer.run import train
 
 CONFIG = TrainingConfig(
@@ -330,7 +330,7 @@ def test_metrics_are_cut_back_and_a_torn_line_is_dropped(tmp_path):
     path.write_text(
         '{"step": 0, "event": "x"}\n{"step": 1}\n{"step": 1, "event": "x"}\n{"step": 2}\n{"step": 3, "lo'
     )
-    with Metrics(path, step=1) as metrics:
+    with MetricsLog(path, step=1) as metrics:
         metrics.write({"step": 2, "loss": 0.5})
     assert read_metrics(path) == [{"step": 0, "event": "x"}, {"step": 1}, {"step": 2, "loss": 0.5}]
 

@@ -11,7 +11,7 @@ from kgcorpus.config import load
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.links import remove
 from tests.trainer.toy import rows_of, write_corpus
-from trainer.metrics import read_metrics
+from trainer.metrics_log import read_metrics
 from trainer.registry import OBJECTIVES
 from trainer.sweep import SweepConfig, run_sweep, tables
 

@@ -12,7 +12,7 @@ from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.registry import BENCHMARKS
-from trainer.metrics import read_metrics
+from trainer.metrics_log import read_metrics
 
 
 def require_benchmark(name: str) -> None:

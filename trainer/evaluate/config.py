@@ -1,4 +1,4 @@
-"""What `kgcorpus evaluate` reads beside a model and data. The defaults suit small models and a CPU."""
+"""Settings of `kgcorpus evaluate`. The defaults suit small models and a CPU."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Finding and reading the files of a benchmark; each fault is one error with the file and the place in it."""
+"""Finds and reads the files of a benchmark; an error names the file and the line."""
 
 import codecs
 from collections.abc import Callable, Iterator

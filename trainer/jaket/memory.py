@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainer.distributed_rows import DistributedRows
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
 from trainer.jaket.model import JaketModel
 from trainer.packing import Packed, pack
-from trainer.sharded import Shard
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -57,7 +57,7 @@ class EntityMemory:
         ranks: "Accelerator | None" = None,
     ) -> None:
         self._entities, self._options, self._pad = entities, options, pad
-        self._shard = Shard(len(entities), ranks)
+        self._shard = DistributedRows(len(entities), ranks)
         self.values = torch.zeros(
             self._shard.rows,
             hidden,

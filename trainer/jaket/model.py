@@ -19,7 +19,7 @@ from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.importance.pretrained import check_embeddings, read_settings
 from trainer.jaket.gat import GatLayer, HopTensors, KnowledgeModule
 from trainer.jaket.graph import Directions
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 from trainer.pretrained import load_model, load_tokenizer, not_loaded
 
 if TYPE_CHECKING:

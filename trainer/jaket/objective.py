@@ -15,16 +15,16 @@ from torch.nn.functional import cross_entropy
 from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
-from trainer.ahead import Ahead
 from trainer.config import TrainingConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import EntityMemory
 from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel
 from trainer.jaket.tasks import TERMS, Tasks, score
 from trainer.jaket.text import draw_removed, link, prepare
+from trainer.masked_lm import load_lm
 from trainer.masking import Vocabulary
-from trainer.models import load_lm
 from trainer.objectives import Batch, Objective, Prepared
+from trainer.prefetch import Prefetcher
 from trainer.shards import MentionRecord, ShardStream
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ class Jaket(Objective):
         self.model = JaketLoss(model, self.memory)
         self._collected = self.memory.values
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
-        self._ahead = Ahead(self._make, state=self._stream.state, load_state=self._stream.load_state)
+        stream = self._stream
+        self._prefetcher = Prefetcher(self._make, state=stream.state, load_state=stream.load_state)
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The language model's matrices and the rest, then the same of the knowledge module and the heads."""
@@ -168,7 +169,7 @@ class Jaket(Objective):
 
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""
-        batches = self._ahead.take(step)
+        batches = self._prefetcher.take(step)
         if not self.memory.shared:
             return batches
         # Ranks may have different numbers of batches, so one question is asked for all of them.
@@ -182,11 +183,11 @@ class Jaket(Objective):
 
     def state(self) -> dict[str, Any]:
         """Where the text stands, and how often the memory was swept."""
-        return {"text": self._ahead.state(), "filled": self.memory.filled, "sweeps": self.memory.sweeps}
+        return {"text": self._prefetcher.state(), "filled": self.memory.filled, "sweeps": self.memory.sweeps}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
-        self._ahead.load_state(state["text"])
+        self._prefetcher.load_state(state["text"])
         self.memory.filled, self.memory.sweeps = state["filled"], state["sweeps"]
 
     def collect(self) -> None:

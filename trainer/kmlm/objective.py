@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
-from trainer.ahead import Ahead
 from trainer.config import TrainingConfig
 from trainer.kmlm.config import STREAM_TABLES
 from trainer.kmlm.masking import mask_cycles
+from trainer.masked_lm import PackedMaskedLM, load_lm
 from trainer.masking import Masked, Vocabulary, mask_share
-from trainer.models import PackedMaskedLM, load_lm
 from trainer.objectives import Batch, Objective
 from trainer.packing import pack
+from trainer.prefetch import Prefetcher
 from trainer.schedule import Phase
 from trainer.shards import Record, ShardStream
 
@@ -135,7 +135,7 @@ class Kmlm(Objective):
             )
         self._vocabulary = Vocabulary.of_tokenizer(tokenizer)
         self.model = MaskedLoss(load_lm(config, tokenizer, longest=longest), len(self.terms))
-        self._ahead = Ahead(self._make, state=self._streams_state, load_state=self._load_streams)
+        self._prefetcher = Prefetcher(self._make, state=self._streams_state, load_state=self._load_streams)
 
     def phases(self, config: TrainingConfig) -> Sequence[Phase]:
         """The main phase, and the long one with warm-up and decay of its own."""
@@ -148,15 +148,15 @@ class Kmlm(Objective):
 
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""
-        return self._ahead.take(step)
+        return self._prefetcher.take(step)
 
     def state(self) -> dict[str, Any]:
         """Where each stream stands."""
-        return self._ahead.state()
+        return self._prefetcher.state()
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
-        self._ahead.load_state(state)
+        self._prefetcher.load_state(state)
 
     def _make(self, step: int) -> list[Batch]:
         count = self._config.records_per_step

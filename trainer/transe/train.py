@@ -1,4 +1,4 @@
-"""Training of TransE. Its loop is its own: a step of the common loop would touch every entity's vector."""
+"""Training of TransE, in a loop of its own: a step changes only the vectors of its batch."""
 
 import contextlib
 import math
@@ -10,12 +10,12 @@ import torch
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from trainer.checkpoint import Checkpoints, settle, write_model
-from trainer.claim import claim
 from trainer.config import TrainingConfig
 from trainer.determinism import deterministic_on_cpu
 from trainer.digests import digest_of_file
-from trainer.metrics import Metrics
+from trainer.metrics_log import MetricsLog
 from trainer.progress import progress
+from trainer.run_identity import ensure_same_run
 from trainer.stopping import end_early, stop_requests
 from trainer.transe.config import TRANSE_TABLES
 from trainer.transe.data import Batches, Triples, ensure_triples
@@ -60,7 +60,7 @@ def train_transe(
         "transe.held_out": held_out and digest_of_file(held_out, where="transe.held_out"),
         "corpus": {name: manifest.tables[name].digest for name in TRANSE_TABLES if name in manifest.tables},
     }
-    claim(out, identity, paths={"transe.held_out": options.held_out})
+    ensure_same_run(out, identity, paths={"transe.held_out": options.held_out})
     triples = ensure_triples(out / "triples", corpus, held_out=held_out)
     end = options.steps if max_steps is None else max_steps
     settle(out / "model")
@@ -104,7 +104,7 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> in
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(stop_requests())
-        metrics = stack.enter_context(Metrics(out / "metrics.jsonl", step=step))
+        metrics = stack.enter_context(MetricsLog(out / "metrics.jsonl", step=step))
         show = stack.enter_context(progress(step, end, log_every=config.log_every, unit="facts"))
         while step < end and not stopping:
             began = time.monotonic()

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
+from trainer.masked_lm import PackedMaskedLM
 from trainer.masking import Vocabulary
-from trainer.models import PackedMaskedLM
 from trainer.transe.embeddings import open_embeddings
 from trainer.trelm.batches import Packer
 from trainer.trelm.config import TrelmConfig

@@ -16,7 +16,7 @@ from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import replacing, write_text
 from kgcorpus.report.terminal import recorder, say
 from kgcorpus.report.visible import visible
-from trainer.models import PackedMaskedLM, open_lm
+from trainer.masked_lm import PackedMaskedLM, open_lm
 from trainer.trelm.routing.attribution import attribute, scaled, select
 
 if TYPE_CHECKING:

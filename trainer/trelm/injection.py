@@ -1,4 +1,4 @@
-"""The embedding that takes the place of a mention's words: its fact seen from the other end."""
+"""Knowledge injection: a fact's vectors become the embedding of a mention."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.tokens import REMADE_BY
-from trainer.sharded import Shard
+from trainer.distributed_rows import DistributedRows
 from trainer.trelm.config import MemoryConfig
 from trainer.trelm.graph import LabelTokens, joined
 from trainer.trelm.inventory import WordFinder
@@ -60,7 +60,7 @@ class MemoryBank:
         *,
         initial: Callable[[NDArray[np.int64]], Tensor] | None = None,
     ) -> None:
-        self._config, self._shard = config, Shard(slots, ranks)
+        self._config, self._shard = config, DistributedRows(slots, ranks)
         self.local = torch.zeros(self._shard.rows, hidden)
         if initial is not None:
             for first in range(0, len(ids := self._shard.ids()), _SLOTS_AT_ONCE):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 from trainer.trelm.injection import Injection, vectors
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
-from trainer.ahead import Ahead
 from trainer.config import TrainingConfig
-from trainer.models import load_lm
+from trainer.masked_lm import load_lm
 from trainer.objectives import Batch, Objective, Prepared
+from trainer.prefetch import Prefetcher
 from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.batches import Pending
 from trainer.trelm.builder import Builder
@@ -129,7 +129,8 @@ class Trelm(Objective):
         self._counts: Counter[str] = Counter()
         self._cpu = time.process_time()
         self.model = builder.model(packed)
-        self._ahead = Ahead(self._make, state=self._stream.state, load_state=self._stream.load_state)
+        stream = self._stream
+        self._prefetcher = Prefetcher(self._make, state=stream.state, load_state=stream.load_state)
         self._router = self._make_router(routes) if config.trelm.routing.mode != "none" else None
 
     def next_step(self, step: int) -> list[Batch]:
@@ -137,7 +138,7 @@ class Trelm(Objective):
 
         The memory is read now: the step before has written to it.
         """
-        made = self._ahead.take(step)
+        made = self._prefetcher.take(step)
         self._counts = _count(made.examples)
         return self._packer.read(made.pending, weight=self._memory_weight(step))
 
@@ -148,7 +149,7 @@ class Trelm(Objective):
             Functions that run the model on one batch each and return log P [tokens], of the same tokens at
             each call, differentiable in everything that the model computes.
         """
-        enough = _first(self._ahead.peek(step).examples, self._options.routing.tokens)
+        enough = _first(self._prefetcher.peek(step).examples, self._options.routing.tokens)
         pending = self._packer.pending(enough, step=step, share=self._injected_share(step))
         batches = self._packer.read(pending, weight=self._memory_weight(step))
         device = self.model.packed.table.device
@@ -185,11 +186,11 @@ class Trelm(Objective):
     def state(self) -> dict[str, Any]:
         """Where the stream and the router stand."""
         router = {"router": self._router.state()} if self._router is not None else {}
-        return {"stream": self._ahead.state(), **router}
+        return {"stream": self._prefetcher.state(), **router}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
-        self._ahead.load_state(state["stream"])
+        self._prefetcher.load_state(state["stream"])
         if self._router is not None:
             self._router.load_state(state["router"])
 

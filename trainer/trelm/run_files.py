@@ -13,10 +13,10 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.model_files import verify_model
 from trainer.checkpoint import write_model
-from trainer.claim import claim_file
 from trainer.config import TrainingConfig
 from trainer.digests import digest_of_file, digest_of_folder
 from trainer.pretrained import put_tensors, read_tensors
+from trainer.run_identity import ensure_same_content
 from trainer.transe.embeddings import open_embeddings, write_embeddings
 from trainer.trelm.config import TrelmConfig
 from trainer.trelm.graph import Graph
@@ -51,7 +51,8 @@ def embeddings_of(config: TrainingConfig, corpus: Path, out: Path, *, claims: bo
     else:
         folder = _named(Path(config.trelm.kge), out, claims=claims)
     if claims:
-        claim_file(out, "kge" if folder.parent == out / "kge" else "trelm.kge", digest_of_folder(folder))
+        name = "kge" if folder.parent == out / "kge" else "trelm.kge"
+        ensure_same_content(out, name, digest_of_folder(folder))
     return folder
 
 
@@ -88,7 +89,7 @@ def _named(source: Path, out: Path, *, claims: bool) -> Path:
     # Read before they are claimed, so that damaged ones can be replaced.
     found = None if target.exists() else read_foreign(source)
     if claims:
-        claim_file(out, "trelm.kge", _digest_of(source))
+        ensure_same_content(out, "trelm.kge", _digest_of(source))
     if found is not None:
         write_model(target, lambda folder: write_embeddings(folder, found))
     return target

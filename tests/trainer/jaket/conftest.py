@@ -10,8 +10,8 @@ from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.model import JaketModel
 from trainer.jaket.tasks import Tasks
+from trainer.masked_lm import load_lm
 from trainer.masking import Vocabulary
-from trainer.models import load_lm
 from trainer.shards import ShardStream
 from trainer.tokenizer import make_tokenizer
 

@@ -14,7 +14,7 @@ from trainer.jaket.evaluate.adaptation import open_arm
 from trainer.jaket.evaluate.memory import evaluate_memory
 from trainer.jaket.export import export
 from trainer.jaket.model import open_jaket
-from trainer.models import open_lm
+from trainer.masked_lm import open_lm
 
 
 @pytest.fixture

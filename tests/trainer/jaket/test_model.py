@@ -10,7 +10,7 @@ from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, open_jaket
 from trainer.jaket.tasks import score
 from trainer.jaket.text import link, prepare
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 
 
 def batch_of(tasks, records, vocabulary, removed=None, **options):

@@ -19,7 +19,7 @@ from trainer.jaket.config import JaketConfig
 from trainer.jaket.model import JaketModel
 from trainer.jaket.objective import Jaket
 from trainer.loop import gradients
-from trainer.metrics import read_metrics
+from trainer.metrics_log import read_metrics
 from trainer.run import train
 from trainer.tokenizer import make_tokenizer
 

@@ -13,7 +13,7 @@ from trainer.config import ModelConfig, TrainingConfig
 from trainer.kmlm.config import KmlmConfig
 from trainer.kmlm.objective import Kmlm, MaskedLoss
 from trainer.loop import gradients
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 
 SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400)
 

@@ -8,7 +8,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from kgcorpus.cli import app, run_app
 from kgcorpus.contracts.errors import UsageError
-from trainer.models import open_lm
+from trainer.masked_lm import open_lm
 from trainer.trelm.explain import Explanation, explain, save, show
 
 CAPITALS = {"Paris": "France", "Rome": "Italy", "Oslo": "Norway", "Vienna": "Austria Hungary"}

@@ -16,7 +16,7 @@ from tests.trainer.trelm.made import config_of, filled, make, objective_of, opti
 from tests.trainer.trelm.world import write_vectors
 from trainer.config import TrainingConfig
 from trainer.loop import gradients
-from trainer.metrics import read_metrics
+from trainer.metrics_log import read_metrics
 from trainer.run import train
 from trainer.trelm.objective import Trelm
 

@@ -1,4 +1,4 @@
-"""The three heads of fine-tuning: what is said of a sequence, of each token, of a span's two ends."""
+"""The three heads of fine-tuning: scores of a sequence, of each token, and of a span's two ends."""
 
 from abc import ABC, abstractmethod
 from typing import Literal

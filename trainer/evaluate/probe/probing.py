@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
 from trainer.evaluate.statistics import compare
-from trainer.models import PackedMaskedLM, open_lm
+from trainer.masked_lm import PackedMaskedLM, open_lm
 from trainer.packing import pack
 
 _SEQUENCES_PER_FORWARD = 64

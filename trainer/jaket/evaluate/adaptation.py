@@ -19,7 +19,7 @@ from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, jaket_config, open_jaket
-from trainer.models import open_lm
+from trainer.masked_lm import open_lm
 from trainer.packing import pack
 
 if TYPE_CHECKING:

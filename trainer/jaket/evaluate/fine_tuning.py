@@ -1,4 +1,4 @@
-"""Fine-tuning of JAKET's arms on a task: the epoch is chosen on validation, the test is asked once at it."""
+"""Fine-tuning of JAKET's arms on a task; the epoch is selected on the validation part."""
 
 import logging
 from abc import ABC, abstractmethod

@@ -29,7 +29,7 @@ from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.probe.probing import log_probabilities
 from trainer.evaluate.statistics import compare
 from trainer.kmlm.masking import RELATION
-from trainer.models import PackedMaskedLM, open_lm
+from trainer.masked_lm import PackedMaskedLM, open_lm
 
 # Rows of the reasoning shards -> their token rows.
 Tokenize = Callable[[pa.RecordBatch], list[dict[str, Any]]]

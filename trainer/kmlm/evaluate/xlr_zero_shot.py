@@ -25,7 +25,7 @@ from trainer.kmlm.evaluate.xlr_questions import (
     shuffled_context,
 )
 from trainer.kmlm.masking import RELATION
-from trainer.models import PackedMaskedLM, open_lm
+from trainer.masked_lm import PackedMaskedLM, open_lm
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -21,7 +21,7 @@ from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.tokens import ensure_tokens
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.statistics import compare
-from trainer.models import open_lm
+from trainer.masked_lm import open_lm
 from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.batches import Packer
 from trainer.trelm.builder import Builder

@@ -1,4 +1,4 @@
-"""When the knowledge paths are found anew, and what that changes in the model and its optimizer."""
+"""Dynamic routing: when neurons are selected again, and the change of model and optimizer."""
 
 import contextlib
 import json
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64, mix64_array
 from trainer.config import TrainingConfig
-from trainer.metrics import Metrics
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
+from trainer.metrics_log import MetricsLog
 from trainer.objectives import Prepared
 from trainer.trelm.config import TrelmConfig
 from trainer.trelm.routing.attribution import LogProbabilities, Rows, attribute, jaccard, select
@@ -88,7 +88,7 @@ class Router:
     ) -> Prepared:
         """Route if the step is one of those; the optimizer's groups and state are changed in place."""
         if accelerator.is_main_process and not self._log_is_cut:
-            with Metrics(self._log, step=self._step):
+            with MetricsLog(self._log, step=self._step):
                 self._log_is_cut = True
         # The checkpoint that a failed step leaves behind holds that step's routing already.
         if step < self._warmup or (step - self._warmup) % self._every or step == self._step:

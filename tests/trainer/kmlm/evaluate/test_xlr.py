@@ -14,7 +14,7 @@ from tests.trainer.evaluate.settings import QUICK
 from trainer.kmlm.evaluate import xlr, xlr_fine_tuned
 from trainer.kmlm.evaluate.xlr_questions import majority, question_only, read_questions, shuffled_context
 from trainer.kmlm.evaluate.xlr_zero_shot import answers, breakdown, evaluate_zero_shot, scores
-from trainer.models import open_lm
+from trainer.masked_lm import open_lm
 
 RELATIONS = {
     "P1": "is a river of",

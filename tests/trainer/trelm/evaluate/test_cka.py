@@ -15,7 +15,7 @@ from tests.trainer.toy import rows_of, write_corpus
 from tests.trainer.trelm.made import tensors_of
 from tests.trainer.trelm.world import LABELS, passages_of, triples_of, write_vectors, write_world
 from trainer.config import ModelConfig, TrainingConfig
-from trainer.models import open_lm
+from trainer.masked_lm import open_lm
 from trainer.run import train
 from trainer.shards import ShardStream
 from trainer.trelm.builder import Builder

@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, BertConfig
 
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 from trainer.trelm.routing.attribution import activations, attribute
 
 TOKENS = torch.tensor([[2, 7, 9, 4, 11, 3], [2, 8, 4, 13, 5, 3]])

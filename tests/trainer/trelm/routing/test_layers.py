@@ -4,7 +4,7 @@ from torch.nn import functional
 from transformers import AutoModelForMaskedLM, BertConfig, RobertaConfig
 
 from kgcorpus.contracts.errors import UsageError
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 from trainer.trelm.routing.layers import RoutedLayers, check_activation
 
 SIZES = {

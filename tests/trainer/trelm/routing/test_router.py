@@ -17,7 +17,7 @@ from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from trainer import loop
 from trainer.config import TrainingConfig
-from trainer.models import PackedMaskedLM
+from trainer.masked_lm import PackedMaskedLM
 from trainer.objectives import Batch, Objective
 from trainer.trelm.config import RoutingConfig, TrelmConfig
 from trainer.trelm.routing.router import Routable, Router

@@ -1,4 +1,4 @@
-"""Tables too large for every process to hold: row i lies on rank i % world, there at place i // world."""
+"""Tables distributed over the ranks: row i is on rank i % world, there at place i // world."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ROWS_A_MESSAGE = 1 << 15
 
 
-class Shard:
+class DistributedRows:
     """Which rows of a table this rank holds, and how all of them are reached.
 
     `read` and `collect` are called by all ranks together.

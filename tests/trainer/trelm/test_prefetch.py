@@ -42,7 +42,7 @@ def test_batches_made_ahead_are_those_made_when_asked(made, rows):
         assert weight > 0
         expected = plain._packer.batches(examples, step=step, memory_weight=weight)
         assert sum(len(batch.inputs["read"]) for batch in expected)
-        ahead._ahead.peek(step)
+        ahead._prefetcher.peek(step)
         assert_equal(ahead.next_step(step), expected)
 
 
@@ -54,7 +54,7 @@ def test_a_step_s_negatives_are_those_of_a_brute_force_sampler(made):
     ) * ~np.isin(np.arange(len(made.tokenizer)), made.tokenizer.all_special_ids)
     oracle = BruteForce(triples_of(), labels.of, unigrams, count=64, seed=3)
     for step in range(3):
-        examples = {example.name: example for example in objective._ahead.peek(step).examples}
+        examples = {example.name: example for example in objective._prefetcher.peek(step).examples}
         (batch,) = objective.next_step(step)
         tokens = [t for name in batch.records for q in examples[name].questions for t in q.tokens]
         assert [token.label for token in tokens] == batch.inputs["asked_labels"].tolist()

@@ -1,4 +1,4 @@
-"""Makes a step's batches beside the step before, so that the device does not wait for them."""
+"""Prefetches the next step's batches in a thread, so that the device does not wait for them."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """Steps made one ahead, by a thread; the state is the one a reader without it would have.
 
     Args:

@@ -10,7 +10,7 @@ from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFa
 
 from kgcorpus.contracts.errors import InputError
 from trainer.config import TrainingConfig
-from trainer.models import load_lm, open_lm
+from trainer.masked_lm import load_lm, open_lm
 
 
 @pytest.fixture

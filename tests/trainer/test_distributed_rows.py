@@ -7,12 +7,12 @@ import sys
 import pytest
 import torch
 
-from trainer.sharded import Shard
+from trainer.distributed_rows import DistributedRows
 
 
 def test_one_process_holds_all():
     table = torch.arange(12.0).reshape(6, 2)
-    shard = Shard(6)
+    shard = DistributedRows(6)
     assert shard.rows == 6
     ids = torch.tensor([5, 0, 5])
     assert torch.equal(shard.read(ids, lambda places: table[places]), table[ids])
@@ -26,14 +26,14 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-import trainer.sharded as sharded
+import trainer.distributed_rows as sharded
 
 sharded._ROWS_A_MESSAGE = 6
 ranks = Accelerator(cpu=True)
 rank, world = ranks.process_index, ranks.num_processes
 for count in (1, 5, 9, 12):
     whole = torch.arange(count * 3.0).reshape(count, 3) + 1
-    shard = sharded.Shard(count, ranks)
+    shard = sharded.DistributedRows(count, ranks)
     part = shard.part(whole)
     assert part.shape == (shard.rows, 3) and shard.rows == -(-count // world)
     # No rank asks for as many, and one for none.

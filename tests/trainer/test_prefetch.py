@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.ahead import Ahead
+from trainer.prefetch import Prefetcher
 
 
 class Stream:
@@ -20,7 +20,7 @@ class Stream:
         return taken
 
     def ahead(self):
-        return Ahead(self.make, state=lambda: {"next": self.next}, load_state=self.load)
+        return Prefetcher(self.make, state=lambda: {"next": self.next}, load_state=self.load)
 
     def load(self, state):
         self.next = state["next"]
@@ -53,7 +53,7 @@ def test_the_next_step_is_made_while_this_one_is_at_work():
         made[step].set()
         return step
 
-    ahead = Ahead(make, state=dict, load_state=lambda state: None)
+    ahead = Prefetcher(make, state=dict, load_state=lambda state: None)
     assert ahead.take(0) == 0
     assert made[1].wait(10)
 
@@ -64,7 +64,7 @@ def test_a_fault_in_the_next_step_comes_when_it_is_taken():
             raise ValueError("broken record")
         return step
 
-    ahead = Ahead(make, state=dict, load_state=lambda state: None)
+    ahead = Prefetcher(make, state=dict, load_state=lambda state: None)
     assert ahead.take(0) == 0
     with pytest.raises(ValueError, match="broken record"):
         ahead.take(1)

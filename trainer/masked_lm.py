@@ -1,4 +1,4 @@
-"""Masked language models of transformers, run on packed rows with logits at the predicted tokens only."""
+"""BERT, RoBERTa and XLM-R on packed rows, with logits at the predicted tokens only."""
 
 import math
 from dataclasses import dataclass

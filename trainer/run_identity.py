@@ -20,7 +20,7 @@ _WRITTEN = ("model", "tokenizer", "checkpoints", "metrics.jsonl", "routes.jsonl"
 _PATHS = "paths"
 
 
-def refuse_foreign(out: Path) -> None:
+def refuse_foreign_folder(out: Path) -> None:
     """See that a folder is a run's, or holds nothing that a run would replace.
 
     Raises:
@@ -38,7 +38,9 @@ def refuse_foreign(out: Path) -> None:
         )
 
 
-def claim(out: Path, identity: dict[str, Any], *, paths: dict[str, str | None] | None = None) -> None:
+def ensure_same_run(
+    out: Path, identity: dict[str, Any], *, paths: dict[str, str | None] | None = None
+) -> None:
     """Write RUN/run.json, or check that the folder's run is this one.
 
     Args:
@@ -48,12 +50,12 @@ def claim(out: Path, identity: dict[str, Any], *, paths: dict[str, str | None] |
         paths: where the files were found; written for the reader, and not compared.
 
     Raises:
-        UsageError: the folder holds another run, or is refused as by `refuse_foreign`.
+        UsageError: the folder holds another run, or is refused as by `refuse_foreign_folder`.
         InputError: its run.json is damaged.
     """
     path = out / RUN_SIGN
     identity = redact_all(identity)
-    refuse_foreign(out)
+    refuse_foreign_folder(out)
     if not path.exists():
         versions = {name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")}
         _write(path, {**identity, _PATHS: redact_all(paths or {}), "versions": versions})
@@ -61,7 +63,7 @@ def claim(out: Path, identity: dict[str, Any], *, paths: dict[str, str | None] |
     _refuse_differing(out, _read(path), identity)
 
 
-def claim_file(out: Path, name: str, digest: str) -> None:
+def ensure_same_content(out: Path, name: str, digest: str) -> None:
     """Add the digest of what a run made or read to RUN/run.json, or check that it is the same.
 
     Args:

@@ -34,7 +34,7 @@ def _line(text: str, *, where: str) -> dict[str, Any]:
     raise InputError("is not a line of metrics", where=where, mend="Delete the line")
 
 
-class Metrics:
+class MetricsLog:
     """Appends lines to a metrics file, each whole on disk when `write` returns.
 
     Args:
@@ -53,7 +53,7 @@ class Metrics:
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 
-    def __enter__(self) -> "Metrics":
+    def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(
