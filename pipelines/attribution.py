@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from kgcorpus.contracts.rows import SourceRow
 from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import Row, map_rows, with_split
+from pipelines.kernels import map_rows, with_split
 
 
 def run(context: Context) -> DataFrame:
     """Keep the pages with a passage or a description; their split is that of their text."""
     seed, base = context.seed, context.config.languages[0]
 
-    def attribute(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def attribute(pages: Iterator[SourceRow], tally: Tally) -> Iterator[SourceRow]:
         for row in pages:
             tally.count("source_without_url", row["url"] is None)
             yield {

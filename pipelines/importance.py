@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pyspark.sql import DataFrame
 
+from kgcorpus.contracts.rows import ImportanceRow
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
@@ -20,7 +21,7 @@ def run(context: Context) -> DataFrame:
     folder = context.of_role("importance.encoder")[0].path
     entities = tuple(context.inputs.get("entities", ()))
 
-    def score(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def score(files: Iterator[Row], tally: Tally) -> Iterator[ImportanceRow]:
         from kgcorpus.importance.score import score_sentences
 
         encoder = encoder_of(folder, dtype, device)

@@ -6,7 +6,7 @@ end in the shards' metadata, so they survive a kill as the shards do and a retri
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
@@ -19,9 +19,10 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from kgcorpus.contracts.tally import Tally
 from pipelines.failures import redacted_errors
 
+# A row within a stage, between its kernels; rows of tables have types in `kgcorpus.contracts.rows`.
 Row = dict[str, Any]
-RowFunction = Callable[[Iterator[Row], Tally], Iterator[Row]]
-GroupFunction = Callable[[list[Row], Tally], Iterator[Row]]
+RowFunction = Callable[[Iterator[Any], Tally], Iterator[Mapping[str, Any]]]
+GroupFunction = Callable[[list[Any], Tally], Iterator[Mapping[str, Any]]]
 _Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BatchFunction = Callable[[Iterator[pa.RecordBatch], Tally], Iterator[pa.RecordBatch]]
 
@@ -47,7 +48,7 @@ def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> Da
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()
         sums: list[Row] = []
-        pending: list[Row] = []
+        pending: list[Mapping[str, Any]] = []
         characters = 0
         for row in function(_records(batches, sums, tally), tally):
             pending.append(row)
@@ -98,7 +99,7 @@ def group_rows(
         then: columns that order the rows within a group.
     """
 
-    def gather(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def gather(rows: Iterator[Row], tally: Tally) -> Iterator[Mapping[str, Any]]:
         yield from function(list(rows), tally)
 
     return stream_groups(records, by, gather, schema, then=then)
@@ -115,7 +116,7 @@ def stream_groups(
     """As `group_rows`, for groups that may be larger than memory: the function is given an iterator."""
     key = itemgetter(*by)
 
-    def run(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def run(rows: Iterator[Row], tally: Tally) -> Iterator[Mapping[str, Any]]:
         for _, group in groupby(rows, key):
             yield from function(group, tally)
 
@@ -136,7 +137,7 @@ def _without_secrets(run: _Batches) -> _Batches:
     return redacted
 
 
-def _characters(row: Row) -> int:
+def _characters(row: Mapping[str, Any]) -> int:
     """About what a row weighs in a batch."""
     texts = sum(len(value) for value in row.values() if isinstance(value, str))
     return texts + _ELEMENT_CHARACTERS * sum(len(value) for value in row.values() if isinstance(value, list))

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from kgcorpus.contracts.languages import fallback_codes, language_key
+from kgcorpus.contracts.rows import EntityRow, Name, RelationRow
 from kgcorpus.contracts.stages import Source, Stage
 from kgcorpus.contracts.tables import NAME, table
 from kgcorpus.contracts.tally import Tally
@@ -44,7 +45,7 @@ def run_entities(context: Context) -> DataFrame:
     class_relation = context.config.jaket.category_relation
     languages = context.config.languages
 
-    def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
+    def merge(parts: list[Row], tally: Tally) -> Iterator[EntityRow]:
         ident = parts[0]["id"]
         if ident is None:
             return
@@ -80,7 +81,7 @@ def run_relations(context: Context) -> DataFrame:
     """Join the names of the relations."""
     languages = context.config.languages
 
-    def merge(parts: list[Row], tally: Tally) -> Iterator[Row]:
+    def merge(parts: list[Row], tally: Tally) -> Iterator[RelationRow]:
         yield {"pid": parts[0]["id"], "names": _merge_names(parts, languages, tally)}
 
     return group_rows(_parse(context, ""), ["id"], merge, table("relations").schema, then=_ORDER)
@@ -174,7 +175,7 @@ def _part(row: Any) -> Row:
             return {"types": row.types}
 
 
-def _merge_names(parts: list[Row], languages: Sequence[str], tally: Tally) -> list[dict[str, Any]]:
+def _merge_names(parts: list[Row], languages: Sequence[str], tally: Tally) -> list[Name]:
     """Return one name a language: the first file's label wins, the others become aliases.
 
     A language without a label, or without an alias, has those of the first of its fallback codes with one.
@@ -208,7 +209,7 @@ def _visible(name: Row, tally: Tally) -> tuple[str | None, list[str]]:
     return label or None, [alias for alias in aliases if alias]
 
 
-def _served(lang: str, merged: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+def _served(lang: str, merged: dict[str, dict[str, Any]]) -> Name | None:
     codes = dict.fromkeys(map(language_key, fallback_codes(lang)))
     names = [merged[code] for code in codes if code in merged]
     label = next((name["label"] for name in names if name["label"]), None)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pyspark.sql import DataFrame
 
+from kgcorpus.contracts.rows import JaketTextRow, PassageRow, PlainTextRow, SentenceRow
 from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
@@ -22,7 +23,7 @@ def run(context: Context) -> DataFrame:
     kinds = {"trelm": lengths.trelm, "jaket": lengths.jaket} | {f"plain{n}": n for n in lengths.plain}
     min_entities, min_page_characters = lengths.min_entities, lengths.min_page_characters
 
-    def cut(sentences: list[Row], tally: Tally) -> Iterator[Row]:
+    def cut(sentences: list[SentenceRow], tally: Tally) -> Iterator[Row]:
         # Every kind asks for the lengths of the same sentences.
         known: dict[str, int] = {}
 
@@ -51,7 +52,7 @@ def run_plain_text(context: Context) -> DataFrame:
     """Publish the plain-text passages."""
     seed = context.seed
 
-    def plain(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def plain(passages: Iterator[PassageRow], tally: Tally) -> Iterator[PlainTextRow]:
         for row in passages:
             yield {
                 "id": row["passage_id"],
@@ -69,7 +70,7 @@ def run_jaket_text(context: Context) -> DataFrame:
     """Publish JAKET's passages."""
     seed = context.seed
 
-    def linked(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def linked(passages: Iterator[PassageRow], tally: Tally) -> Iterator[JaketTextRow]:
         for row in passages:
             if not row["mentions"]:
                 tally.count("passage_without_mention")

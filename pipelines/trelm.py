@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import NotRequired, TypedDict
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from kgcorpus.contracts.rows import Fact, PassageRow, TrelmRow, TripleRow
 from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import FACT, table
@@ -16,6 +18,32 @@ from pipelines.context import Context
 from pipelines.kernels import COUNTERS, Row, map_rows, stream_groups, with_split
 from pipelines.lookup import names_of
 from pipelines.xlr import training_triples
+
+
+class TripleOf(TripleRow):
+    """A triple, listed under one of its ends."""
+
+    qid: str
+
+
+class Detail(TypedDict):
+    """What is known of a passage's mention; None where a table has no row for it."""
+
+    sentence_id: str
+    start: int
+    end: int
+    qid: str
+    cos: float | None
+    frequency: int | None
+    long_tail: bool | None
+    facts: list[Fact] | None
+
+
+class GatheredPassage(PassageRow):
+    """A passage with the details of its mentions."""
+
+    details: NotRequired[list[Detail] | None]
+
 
 _SPAN = pa.schema(
     [
@@ -33,7 +61,7 @@ def run(context: Context) -> DataFrame:
     """Join what a mention needs to the mention, gather it by passage, and write the record."""
     seed = context.seed
 
-    def locate(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def locate(passages: Iterator[PassageRow], tally: Tally) -> Iterator[Row]:
         for passage in passages:
             for mention in passage["mentions"]:
                 sentence, start, end = sentence_span(passage, mention)
@@ -45,7 +73,7 @@ def run(context: Context) -> DataFrame:
                     "qid": mention["qid"],
                 }
 
-    def assemble(passages: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def assemble(passages: Iterator[GatheredPassage], tally: Tally) -> Iterator[TrelmRow]:
         for passage in passages:
             details = passage.pop("details") or []
             record = trelm_record(
@@ -86,7 +114,7 @@ def _facts(context: Context) -> DataFrame:
     seed, limit, base = context.seed, context.config.trelm.facts_per_entity, context.config.languages[0]
     entities = tuple(context.inputs["entities"])
 
-    def gather(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def gather(triples: Iterator[TripleOf], tally: Tally) -> Iterator[Row]:
         names = names_of(entities, "qid")
         first = next(triples)
         qid = first["qid"]

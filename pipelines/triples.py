@@ -5,6 +5,7 @@ from functools import reduce
 
 from pyspark.sql import DataFrame
 
+from kgcorpus.contracts.rows import TripleRow
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
@@ -21,7 +22,7 @@ def run(context: Context) -> DataFrame:
     policy, limits = context.on_bad_input, context.limits
     schema = table("triples").schema
 
-    def parse(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    def parse(files: Iterator[Row], tally: Tally) -> Iterator[TripleRow]:
         for file in files:
             rows = read_records(
                 file["path"], parse_triple, tally=tally, on_bad=on_bad(policy, tally), limits=limits
@@ -33,7 +34,7 @@ def run(context: Context) -> DataFrame:
         if is_item(entity):
             yield from (fact._asdict() for fact in facts_in(entity))
 
-    def first(copies: list[Row], tally: Tally) -> Iterator[Row]:
+    def first(copies: list[TripleRow], tally: Tally) -> Iterator[TripleRow]:
         tally.drop("duplicate", len(copies) - 1)
         yield copies[0]
 

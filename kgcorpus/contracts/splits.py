@@ -1,18 +1,20 @@
 """Train, validation and test splits by hash: they depend on the page or entity pair and the seed only."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, hash64_rows
 
+Split = Literal["train", "validation", "test"]
 SPLITS = ("train", "validation", "test")
 # Approximate shares of the two rules below, used only to choose the number of shards.
 SPLIT_SHARES = {"train": 0.9, "validation": 0.05, "test": 0.05}
 
 
-def split_of_page(seed: int, lang: str, page_id: int) -> str:
+def split_of_page(seed: int, lang: str, page_id: int) -> Split:
     """Return the split of a page: 90 / 5 / 5 %."""
     u = hash64(seed, "page-split", lang, page_id) / 2.0**64
     return "train" if u < 0.90 else "validation" if u < 0.95 else "test"

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.rows import ImportanceRow, Mention, SentenceRow
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.importance.encoder import Encoder, Pooling, Tokens
 from kgcorpus.importance.formula import semantic_importance
@@ -33,7 +34,7 @@ _Cosines = dict[tuple[str, _Site], float | str]
 
 
 def score_sentences(
-    sentences: Sequence[dict[str, Any]],
+    sentences: Sequence[SentenceRow],
     *,
     encoder: Encoder,
     replacement: Replacement,
@@ -41,7 +42,7 @@ def score_sentences(
     tally: Tally,
     entity_names: EntityNames | None = None,
     pooling: Pooling = "mean",
-) -> list[dict[str, Any]]:
+) -> list[ImportanceRow]:
     """Score the mentions of sentences: SI = 1 / cos(h_o, h_rep), h = mean of the last layer's states.
 
     The mean covers all tokens except those that the tokenizer adds; the replacement tokens are included.
@@ -85,7 +86,7 @@ def score_sentences(
     cosines: _Cosines = {}
     for window in _windows(sites):
         cosines |= _cosines(window, encoder=encoder, replacement=replacement, pooling=pooling, tally=tally)
-    rows = []
+    rows: list[ImportanceRow] = []
     for row, mention, site in found:
         cos = cosines[row["text"], site]
         if isinstance(cos, str):
@@ -105,7 +106,7 @@ def score_sentences(
     return rows
 
 
-def _site(row: dict[str, Any], mention: dict[str, Any], *, names: EntityNames | None, seed: int) -> _Site:
+def _site(row: SentenceRow, mention: Mention, *, names: EntityNames | None, seed: int) -> _Site:
     """Keyed by the text rather than the sentence's id, so that equal sentences get the same name."""
     start, end, name = mention["start"], mention["end"], None
     if names is not None:

@@ -6,6 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kgcorpus.contracts.draws import hash64
+from kgcorpus.contracts.rows import (
+    Direction,
+    Fact,
+    Mention,
+    PassageRow,
+    TrelmMention,
+    TrelmRow,
+)
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.importance.formula import semantic_importance
 
@@ -18,7 +26,7 @@ def facts_of(
     seed: int,
     limit: int,
     tally: Tally,
-) -> list[dict[str, str]]:
+) -> list[Fact]:
     """Return an entity's facts for the decoding task (eq. 2) and the injection.
 
     Args:
@@ -36,13 +44,13 @@ def facts_of(
     """
     found = 0
 
-    def facts() -> Iterator[tuple[int, str, str, str, str]]:
+    def facts() -> Iterator[tuple[int, str, str, Direction, str]]:
         nonlocal found
         for h, r, t in triples:
             if h == t:
                 tally.drop("fact_self_loop")
                 continue
-            other, direction = (t, "tail") if h == qid else (h, "head")
+            other, direction = _other_end(qid, h, t)
             label = label_of(other)
             if label is None:
                 tally.drop("fact_without_label")
@@ -58,7 +66,11 @@ def facts_of(
     ]
 
 
-def sentence_span(passage: Mapping[str, Any], mention: Mapping[str, Any]) -> tuple[str, int, int]:
+def _other_end(qid: str, h: str, t: str) -> tuple[str, Direction]:
+    return (t, "tail") if h == qid else (h, "head")
+
+
+def sentence_span(passage: PassageRow, mention: Mention) -> tuple[str, int, int]:
     """Return the position of a passage's mention within its sentence: (sentence id, start, end)."""
     i = bisect_right(passage["sentences"], mention["start"], key=lambda span: span["start"]) - 1
     offset = passage["sentences"][i]["start"]
@@ -66,13 +78,13 @@ def sentence_span(passage: Mapping[str, Any], mention: Mapping[str, Any]) -> tup
 
 
 def trelm_record(
-    passage: Mapping[str, Any],
+    passage: PassageRow,
     *,
     cosines: Mapping[tuple[str, int, int], float | None],
     statistics: Mapping[str, Mapping[str, Any]],
-    facts: Mapping[str, list[dict[str, str]]],
+    facts: Mapping[str, list[Fact]],
     tally: Tally,
-) -> dict[str, Any]:
+) -> TrelmRow:
     """Convert a passage to a row of table `trelm`.
 
     Args:
@@ -82,7 +94,7 @@ def trelm_record(
         facts: QID -> result of `facts_of`; entities without facts are absent.
         tally: drops `mention_outside_graph`; counts `mention_without_importance`.
     """
-    mentions = []
+    mentions: list[TrelmMention] = []
     for mention in passage["mentions"]:
         known = statistics.get(mention["qid"])
         if known is None:

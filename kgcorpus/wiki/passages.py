@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
+from kgcorpus.contracts.rows import SentenceRow
 from kgcorpus.contracts.scripts import is_unspaced
 from kgcorpus.contracts.tally import Tally
 
 
 def build_passages(
-    sentences: Sequence[dict[str, Any]],
+    sentences: Sequence[SentenceRow],
     *,
     kind: str,
     max_tokens: int,
@@ -66,7 +67,7 @@ def build_passages(
         first = stop
 
 
-def _join(sentences: Sequence[dict[str, Any]], *, kind: str, separator: str) -> dict[str, Any]:
+def _join(sentences: Sequence[SentenceRow], *, kind: str, separator: str) -> dict[str, Any]:
     head = sentences[0]
     texts = [sentence["text"] for sentence in sentences]
     starts = list(accumulate((len(text) + len(separator) for text in texts[:-1]), initial=0))
