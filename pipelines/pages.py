@@ -137,6 +137,7 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
     keep = frozenset(context.config.extraction.keep)
     forms = [text.documents for text in context.config.text]
     link_titles = [text.link_title for text in context.config.text]
+    spelled = context.config.json_spellings
     seed = hash64(context.seed, "text-sample")
     samples = [Sample(text.share, text.sentences, seed) for text in context.config.text]
 
@@ -149,6 +150,7 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
                 lang=lang,
                 ordinal=ordinal,
                 sites=sites,
+                languages=spelled,
                 tally=tally,
                 on_bad=bad,
                 limits=limits,
@@ -207,14 +209,14 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
 
 STAGE = Stage(
     table="pages",
-    version=14,
+    version=15,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),
     params=(
         *("limits", "extraction", "wikipedia.lang", "wikipedia.other_language"),
         "wikipedia.variant",
-        *("text.documents", "text.share", "text.sentences", "text.link_title"),
+        *("text.documents", "text.share", "text.sentences", "text.link_title", "json_spellings"),
     ),
     growth=1 / 3_000,
 )

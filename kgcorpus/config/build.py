@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from kgcorpus.config.fields import Count, Id, Lang, LocalPlace, Section
 from kgcorpus.config.inputs import ExtractionConfig, GraphConfig, LimitsConfig, TextConfig, WikipediaConfig
 from kgcorpus.contracts.languages import language_key, spellings
+from kgcorpus.contracts.stages import format_of
 
 
 class PassagesConfig(Section):
@@ -237,6 +238,16 @@ class BuildConfig(Section):
     def all_languages(self) -> list[str]:
         """The languages of labels, dumps and texts, as configured; one may come several times."""
         return [*self.languages, *(wiki.lang for wiki in self.wikipedia), *(text.lang for text in self.text)]
+
+    @property
+    def json_spellings(self) -> tuple[str, ...]:
+        """The configured codes with capitals or `_`, which lines of JSON may spell otherwise.
+
+        Empty without a file of JSON lines, so that other builds do not depend on it.
+        """
+        if not any(format_of(text.path) for text in self.text):
+            return ()
+        return tuple(sorted({code for code in self.all_languages if code != language_key(code)}))
 
     @property
     def tokenizer(self) -> str | None:

@@ -6,7 +6,7 @@ A line is an object `{"text", "lang", "title", "qid", "links": [{"start", "end",
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from kgcorpus.contracts.files import parse_json
@@ -38,6 +38,7 @@ def read_linked_documents(
     tally: Tally,
     on_bad: OnBad,
     limits: Limits = DEFAULT_LIMITS,
+    languages: Collection[str] = (),
     link_title: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """The documents of one file, as rows of table `pages`; a link to an item has the target `d:QID`.
@@ -50,13 +51,14 @@ def read_linked_documents(
         tally: drops `no_text`, `overlapping_link`, `link_to_no_article` and, with `link_title`,
             `title_not_in_text`; counts `linked_title`.
         on_bad: told of a line that is no such object, or has a link outside its text.
+        languages: further configured codes; a line's code is written as one of them, a wiki's or `lang`.
         link_title: add a link to the document's own `qid`, or without one to its title, where the title first
             stands in the text. A link of the document at that place wins.
 
     Raises:
         InputError: as `inputs.read_lines`.
     """
-    known = spellings((*sites, lang))
+    known = spellings((*languages, *sites, lang))
 
     def parse(line: str) -> dict[str, Any]:
         row = _object(line)

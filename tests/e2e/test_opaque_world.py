@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import kgcorpus
@@ -134,7 +134,12 @@ def triples_in(rows: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
             yield triple["h"], triple["r"], triple["t"]
 
 
-@settings(max_examples=2, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=2,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(world=worlds())
 def test_a_world_of_strange_names_keeps_them_all(world, tmp_path_factory, capsys):
     folder = tmp_path_factory.mktemp("world")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kgcorpus.config import BuildConfig, load
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tally import Tally
@@ -149,3 +150,26 @@ def test_any_json_gives_rows_or_bad_records(tmp_path_factory, values):
     rows = read(tmp_path_factory.mktemp("d"), [json.dumps(value) for value in values], on_bad=bad.append)
     for row in rows:
         assert all(row["text"][link["start"] : link["end"]] == link["anchor"] for link in row["links"])
+
+
+def test_a_line_s_language_is_spelled_as_configured(tmp_path):
+    path = tmp_path / "d.jsonl"
+    codes = ["pt_br", "PT-BR", "zh-hant", "ltg", "LTG", "sr-Latn"]
+    path.write_text("".join(json.dumps({"text": "a", "lang": code}) + "\n" for code in codes))
+    config = load(
+        BuildConfig,
+        {"languages": ["ltg", "pt-BR", "zh_Hant"], "text": [{"lang": "ltg", "path": str(path)}]},
+    )
+    assert config.json_spellings == ("pt-BR", "zh_Hant")
+    rows = read_linked_documents(
+        str(path),
+        lang="ltg",
+        ordinal=0,
+        sites={},
+        tally=Tally(),
+        on_bad=refuse,
+        languages=config.json_spellings,
+    )
+    assert [row["lang"] for row in rows] == ["pt-BR", "pt-BR", "zh_Hant", "ltg", "ltg", "sr-latn"]
+    plain = load(BuildConfig, {"languages": ["pt-BR"], "text": [{"lang": "pt-BR", "path": "a.txt"}]})
+    assert plain.json_spellings == ()
