@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from kgcorpus.contracts.arrays import Int32s
 
 HERE = Path(__file__).parent
-Int32s = NDArray[np.int32]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LIBRARY = "compact_forward.so"
 

@@ -22,13 +22,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from graph_generator import Chunk, Generator, ids_of
-from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.tally import Tally
 
 HERE = Path(__file__).parent
 PEERS = HERE / ".venv-peers" / "bin" / "python"
-Numbers = NDArray[np.int64]
 
 
 def whole(generator: Generator) -> Chunk:
@@ -36,7 +35,7 @@ def whole(generator: Generator) -> Chunk:
     return Chunk(*(np.concatenate(parts) for parts in zip(*generator.chunks(), strict=True)))
 
 
-def mined_triangles(triples: Chunk, *, colours: int) -> tuple[Numbers, Tally]:
+def mined_triangles(triples: Chunk, *, colours: int) -> tuple[Int64s, Tally]:
     """[D, 3] the corners of the triangles in the miner's rows, each once, ascending; and its tally."""
     from kgcorpus.kg.arrays import Memory
     from kgcorpus.kg.cycles import mine_batches
@@ -58,13 +57,13 @@ def mined_triangles(triples: Chunk, *, colours: int) -> tuple[Numbers, Tally]:
     return in_order(np.concatenate([np.empty(0, np.int64), *numbers]).reshape(-1, 3)), tally
 
 
-def in_order(triangles: Numbers) -> Numbers:
+def in_order(triangles: Int64s) -> Int64s:
     """[D, 3] with sorted corners and rows."""
     triangles = np.sort(triangles, axis=1)
     return triangles[np.lexsort(triangles.T[::-1])]
 
 
-def on_edges(triangles: Numbers) -> tuple[Numbers, Numbers]:
+def on_edges(triangles: Int64s) -> tuple[Int64s, Int64s]:
     """The edges [E, 2] that lie in any of the triangles [D, 3], ascending, and in how many [E] each lies."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]])
     return np.unique(edges, axis=0, return_counts=True)

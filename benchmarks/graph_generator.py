@@ -20,6 +20,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s
 from kgcorpus.contracts.draws import hash64, mix64_array
 
 ENTITIES, TRIPLES, RELATIONS, RULES = 4_600_000, 20_600_000, 822, 20
@@ -27,7 +28,6 @@ PLANTED = 0.04  # share of the triples that belong to rules
 NEAR = 0.42  # share of the others whose tail is near the head
 REACH = 12  # how near
 CHUNK = 1 << 20
-Int32s = NDArray[np.int32]
 
 
 class Chunk(NamedTuple):

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Float64s
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.inputs import raw_lines
 from kgcorpus.linking.confidence import WEIGHTS, features_of
@@ -29,8 +29,7 @@ from kgcorpus.linking.tagme import disambiguate
 
 RIDGE, STEPS, FOLDS = 2.0, 50, 10
 GOLD_WEIGHT = 0.1
-Floats = NDArray[np.float64]
-Examples = tuple[Floats, Floats]
+Examples = tuple[Float64s, Float64s]
 
 
 def main() -> None:
@@ -96,7 +95,7 @@ def of_texts(linker: Linker, path: Path) -> Examples:
     return np.array(rows), np.array(right, np.float64)
 
 
-def examples(linker: Linker, text: str) -> Iterator[tuple[tuple[int, int], str, Floats]]:
+def examples(linker: Linker, text: str) -> Iterator[tuple[tuple[int, int], str, Float64s]]:
     """Span, entity of the graph and features of each place in a text."""
     senses = linker.lexicon.senses
     starts, ends, names = linker._spots(text)
@@ -108,8 +107,8 @@ def examples(linker: Linker, text: str) -> Iterator[tuple[tuple[int, int], str, 
 
 
 def fit(
-    features: Floats, right: Floats, more: Sequence[Floats] | None = None, *, ridge: float = RIDGE
-) -> Floats:
+    features: Float64s, right: Float64s, more: Sequence[Float64s] | None = None, *, ridge: float = RIDGE
+) -> Float64s:
     """Logistic regression by Newton's method; `more` are examples of weight `GOLD_WEIGHT`."""
     share = np.ones(len(right))
     if more is not None:

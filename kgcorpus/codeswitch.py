@@ -19,7 +19,7 @@ from kgcorpus.kg.names import Book, Names
 from kgcorpus.records.kmlm import Facts, Pieces, slotted_batch, triple_keys
 
 if TYPE_CHECKING:
-    from kgcorpus.kg.strings import Bytes
+    from kgcorpus.contracts.arrays import UInt8s
 
 _ROLES = ("head", "relation", "tail")
 _FIELD_BITS = 20  # 64 random bits a triple: 3 bits flip the items, 20 bits choose the alias of each item
@@ -126,7 +126,7 @@ def _pieces(
 
     starts, ends = np.empty((2, *rows.shape), np.int64), np.empty((2, *rows.shape), np.int64)
     sources = np.empty((2, *rows.shape), np.int8)
-    data: list[Bytes] = []
+    data: list[UInt8s] = []
     for k in range(3):
         draws = bits >> np.uint64(3 + k * _FIELD_BITS) & _FIELD
         for in_lang in (False, True):

@@ -14,12 +14,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int64s, UInt8s, UInt64s
 from kgcorpus.inputs.limits import Limits
 from kgcorpus.inputs.packed import damaged, require_plausible_ratio
-
-Int64s = NDArray[np.int64]
-UInt8s = NDArray[np.uint8]
-UInt64s = NDArray[np.uint64]
 
 _BLOCK, _END = 0x314159265359, 0x177245385090
 _MAGIC_BITS, _CRC_BITS, _HEADER_BITS, _WORD = 48, 32, 32, 16

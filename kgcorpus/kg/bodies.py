@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kgcorpus.contracts.arrays import Int32s, Int64s
 from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.facts import Facts
-from kgcorpus.kg.kernels import Int32s, Int64s
 
 
 class Scratch(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s, Int64s
 from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.facts import Facts
-from kgcorpus.kg.kernels import Int32s, Int64s
 
 _KEYS = 1 << 22  # closed pairs in memory at a time
 

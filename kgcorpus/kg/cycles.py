@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.draws import mix64_array
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.arrays import Arrays
 from kgcorpus.kg.graph import Graph
-from kgcorpus.kg.mining import Int64s, Miner, Settings, Unit, cycle_units, passes, prepare
+from kgcorpus.kg.mining import Miner, Settings, Unit, cycle_units, passes, prepare
 from kgcorpus.kg.rows import cycle_rows
 
 _BATCH = 10_000  # rows

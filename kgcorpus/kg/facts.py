@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s, Int64s
 from kgcorpus.kg.compiled import njit
-from kgcorpus.kg.kernels import Int32s, Int64s
 
 _LOW = np.int64(0xFFFFFFFF)
 

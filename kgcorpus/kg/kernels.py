@@ -4,12 +4,10 @@ The kernels take many positional arguments, for numba has no keyword-only ones.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s, Int64s
 from kgcorpus.kg.compiled import njit
 
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
 BlockArrays = tuple[Int64s, Int32s, Int64s]
 
 

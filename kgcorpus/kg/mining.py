@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int64s, UInt64s
 from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.tally import MOST, Tally
 from kgcorpus.kg import sampling, triangles
@@ -23,8 +24,6 @@ from kgcorpus.kg.graph import Graph, id_hashes, offsets_of
 from kgcorpus.kg.sums import Heap, Sizes
 
 Dedup = Literal["diamond", "cycle", "set"]
-UInt64s = NDArray[np.uint64]
-Int64s = NDArray[np.int64]
 Unit = tuple[int, ...]
 
 _DEDUP = {"diamond": sampling.DIAMOND, "cycle": sampling.CYCLE, "set": sampling.SET}

@@ -6,12 +6,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import UInt64s
 from kgcorpus.contracts.draws import mix64_array
 from kgcorpus.contracts.tables import table
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.strings import hex_digits, prefixed
-
-UInt64s = NDArray[np.uint64]
 
 
 def cycle_rows(

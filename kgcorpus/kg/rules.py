@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.bodies import Scratch, body_sizes
 from kgcorpus.kg.closings import closed_pairs
 from kgcorpus.kg.facts import Facts, most_frequent_on_each_pair
-from kgcorpus.kg.kernels import Int64s
 from kgcorpus.kg.sums import Sizes
 
 MOST_ON_A_PAIR = 32

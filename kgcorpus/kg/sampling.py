@@ -8,10 +8,8 @@ wings acts an edge at a time. The kernels take many positional arguments, for nu
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s, Int64s, UInt64s
 from kgcorpus.kg.compiled import njit
-from kgcorpus.kg.kernels import Int32s, Int64s
-
-UInt64s = NDArray[np.uint64]
 
 DIAMOND, CYCLE, SET = 0, 1, 2
 WINGS_CAPPED, NOT_CANONICAL, PAIRS_CAPPED = 0, 1, 2

@@ -13,12 +13,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s, Int64s, UInt8s, UInt64s
 from kgcorpus.kg.compiled import njit
 
-Bytes = NDArray[np.uint8]
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
-UInt64s = NDArray[np.uint64]
 _AHEAD = 8  # rows
 _DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
 
@@ -27,7 +24,7 @@ class Column(NamedTuple):
     """A string column's buffers."""
 
     offsets: Int64s
-    data: Bytes
+    data: UInt8s
 
 
 def column_of(strings: pa.Array) -> Column:
@@ -48,12 +45,12 @@ def hash_strings(strings: pa.Array) -> UInt64s:
     return _hashes(*column_of(strings))
 
 
-def hex_digits(values: UInt64s) -> Bytes:
+def hex_digits(values: UInt64s) -> UInt8s:
     """[n, 16] hexadecimal digits."""
     return _DIGITS[values.astype(">u8").view(np.uint8)].reshape(len(values), 16)
 
 
-def prefixed(prefix: str, digits: Bytes) -> pa.StringArray:
+def prefixed(prefix: str, digits: UInt8s) -> pa.StringArray:
     """[n] strings of one length: the prefix and each row of the digits [n, k]."""
     first = np.frombuffer(prefix.encode(), np.uint8)
     n, size = len(digits), len(first) + digits.shape[1]
@@ -84,7 +81,7 @@ def _mix(x: np.uint64) -> np.uint64:
 
 
 @njit(cache=True)
-def _hash(data: Bytes, start: int, end: int) -> np.uint64:
+def _hash(data: UInt8s, start: int, end: int) -> np.uint64:
     """Mix in eight bytes at a time, after the length: a bijection for strings of up to eight bytes."""
     state = _mix(np.uint64(end - start))
     for at in range(start, end, 8):
@@ -96,7 +93,7 @@ def _hash(data: Bytes, start: int, end: int) -> np.uint64:
 
 
 @njit(cache=True)
-def _hashes(offsets: Int64s, data: Bytes) -> UInt64s:
+def _hashes(offsets: Int64s, data: UInt8s) -> UInt64s:
     found = np.empty(len(offsets) - 1, np.uint64)
     for i in range(len(found)):
         found[i] = _hash(data, offsets[i], offsets[i + 1])
@@ -119,7 +116,7 @@ def _place_all(hashes: UInt64s) -> Int64s:
 
 
 @njit(cache=True)
-def _find(table: Int64s, id_offsets: Int64s, id_data: Bytes, offsets: Int64s, data: Bytes) -> Int64s:
+def _find(table: Int64s, id_offsets: Int64s, id_data: UInt8s, offsets: Int64s, data: UInt8s) -> Int64s:
     found = np.full(len(offsets) - 1, -1, np.int64)
     last = np.uint64(len(table) - 1)
     for i in range(len(found)):
@@ -208,7 +205,7 @@ def place_names(
 @njit(cache=True)
 def join_pieces(
     starts: Int64s, ends: Int64s, sources: NDArray[np.int8], addresses: Int64s, glue: Column
-) -> tuple[Int32s, Bytes, Int32s, Int32s]:
+) -> tuple[Int32s, UInt8s, Int32s, Int32s]:
     """Write each row as its k pieces, the j-th followed by the j-th string of `glue`.
 
     Args:
@@ -260,7 +257,7 @@ def join_pieces(
 
 
 @njit(cache=True, inline="always")
-def _code_points(text: Bytes) -> int:
+def _code_points(text: UInt8s) -> int:
     points = 0
     for byte in text:
         if np.int8(byte) >= -64:  # all but the bytes 10xxxxxx, which go on with a code point

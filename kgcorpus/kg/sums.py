@@ -3,12 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int64s, UInt64s
 from kgcorpus.kg import sampling
 from kgcorpus.kg.arrays import Group
 from kgcorpus.kg.graph import offsets_of
-
-UInt64s = NDArray[np.uint64]
-Int64s = NDArray[np.int64]
 
 
 class Heap:

@@ -9,8 +9,9 @@ one colour to another, entities numbered within their colour: see `kgcorpus.kg.c
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s, Int64s
 from kgcorpus.kg.compiled import njit
-from kgcorpus.kg.kernels import BlockArrays, Int32s, Int64s
+from kgcorpus.kg.kernels import BlockArrays
 
 Marks = NDArray[np.bool_]
 

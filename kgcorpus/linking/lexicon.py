@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig
+from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.languages import nearest
 from kgcorpus.kg.arrays import Folder
@@ -19,7 +20,6 @@ from kgcorpus.linking.relatedness import Sets
 from kgcorpus.linking.spotter import Spotter
 from kgcorpus.linking.tagme import Senses
 
-Int64s = NDArray[np.int64]
 _TEXT = pa.large_string()
 _SENSES = ("probability", "offsets", "entities", "commonness", "main", "raised", "pages")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig, load_resolved
+from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, base_language_of, nearest_code
 from kgcorpus.contracts.links import refuse_links, remove
@@ -30,7 +30,7 @@ from kgcorpus.linking.tagme import Rules, choose_spots, disambiguate
 from kgcorpus.linking.targets import page_title
 
 TABLES = ("surfaces", "in_links", "entities", "titles", "triples")
-Int64s = NDArray[Any]
+
 _FORMAT = 7
 _NAMES = pa.schema(
     [

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Float64s
 from kgcorpus.contracts.bootstrap import ratio_interval, resampled
 
 ROUNDS = 1000
-Floats = NDArray[np.float64]
 
 
 def resampled_pages(pages: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
@@ -18,7 +18,7 @@ def resampled_pages(pages: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]
     return resampled(n, rounds=ROUNDS, seed=seed)
 
 
-def share(values: Floats, pages: NDArray[np.int64], draws: NDArray[np.int64]) -> dict[str, Any]:
+def share(values: Float64s, pages: NDArray[np.int64], draws: NDArray[np.int64]) -> dict[str, Any]:
     """The mean of [n] values, and the 95 % interval of the mean over resampled pages.
 
     Args:
@@ -34,7 +34,7 @@ def share(values: Floats, pages: NDArray[np.int64], draws: NDArray[np.int64]) ->
 
 
 def precision_recall(
-    right: NDArray[np.bool_], confidence: Floats, *, total: int, floor: float = 0.9
+    right: NDArray[np.bool_], confidence: Float64s, *, total: int, floor: float = 0.9
 ) -> dict[str, Any]:
     """Precision and recall of the answers at falling confidence.
 
@@ -65,7 +65,7 @@ def precision_recall(
     return {"curve": curve, f"recall_at_precision_{floor}": _short(reached.max()) if len(reached) else 0.0}
 
 
-def reliability(right: NDArray[np.bool_], confidence: Floats, *, bins: int = 10) -> dict[str, Any]:
+def reliability(right: NDArray[np.bool_], confidence: Float64s, *, bins: int = 10) -> dict[str, Any]:
     """How well confidence fits the share of right answers (Guo et al., 2017), in bins of equal size.
 
     Args:
@@ -95,8 +95,8 @@ def reliability(right: NDArray[np.bool_], confidence: Floats, *, bins: int = 10)
 
 
 def _calibration_error(
-    right: NDArray[np.bool_], confidence: Floats, groups: Sequence[NDArray[np.int64]]
-) -> Floats:
+    right: NDArray[np.bool_], confidence: Float64s, groups: Sequence[NDArray[np.int64]]
+) -> Float64s:
     """[k] errors of k rows of n answers."""
     gaps = [abs(right[:, group].mean(axis=1) - confidence[group].mean()) * len(group) for group in groups]
     return np.sum(gaps, axis=0) / len(confidence)

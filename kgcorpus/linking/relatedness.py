@@ -3,14 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Float32s, Int32s, Int64s, UInt64s
 from kgcorpus.kg.compiled import njit
-
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
-UInt64s = NDArray[np.uint64]
-Float32s = NDArray[np.float32]
 
 
 class Sets(NamedTuple):

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int32s, Int64s, UInt8s, UInt64s
 from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.contracts.scripts import KOREAN_PARTICLES
 from kgcorpus.kg.arrays import Folder, Group
@@ -34,11 +34,6 @@ from kgcorpus.linking.characters import (
     codes_of,
     composed,
 )
-
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
-UInt64s = NDArray[np.uint64]
-UInt8s = NDArray[np.uint8]
 
 LOAD = 0.45  # share of the slots that are taken
 FILTER_BITS = 8  # a row

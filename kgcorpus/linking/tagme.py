@@ -10,13 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from kgcorpus.kg.compiled import njit
 from kgcorpus.linking.relatedness import Memo, Sets, empty_memo, relatedness
-
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
-Float32s = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 
 
 class Senses(NamedTuple):

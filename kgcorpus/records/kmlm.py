@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.splits import SPLITS, pair_splits
 from kgcorpus.contracts.tables import SLOT, table
@@ -20,9 +21,9 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.names import Names
 
 if TYPE_CHECKING:
-    from kgcorpus.kg.strings import Bytes, Column
+    from kgcorpus.contracts.arrays import UInt8s
+    from kgcorpus.kg.strings import Column
 
-Int64s = NDArray[np.int64]
 
 LINK = " [mask] "
 _SCHEMA = table("reasoning").schema.append(pa.field("split", pa.string()))
@@ -112,7 +113,7 @@ class Pieces(NamedTuple):
     starts: Int64s
     ends: Int64s
     sources: NDArray[np.int8]
-    data: "tuple[Bytes, ...]"
+    data: "tuple[UInt8s, ...]"
 
 
 def slotted_batch(

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.draws import hash64, mix64_array
 from trainer.trelm.graph import Facts, LabelTokens, ranges
 from trainer.trelm.targets import Fact
@@ -27,7 +28,6 @@ SPARE = 4
 _TABLE = 32 << 20
 Group = tuple[str, str, int]
 KeyT = TypeVar("KeyT")
-Int64s = NDArray[np.int64]
 
 
 class Truths:
