@@ -131,7 +131,10 @@ def _gpu() -> Check:
     if importlib.util.find_spec("torch") is None:
         return Check("gpu", True, "not looked for: torch is not installed")
     # In a subprocess, because importing a torch built for another machine can crash the process.
-    run = subprocess.run([sys.executable, "-c", _LIST_GPUS], capture_output=True, text=True, check=False)
+    # -P: not a torch.py of the working directory.
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", _LIST_GPUS], capture_output=True, text=True, check=False
+    )
     if run.returncode:
         lines = run.stderr.strip().splitlines() or [f"exit status {run.returncode}"]
         mend = "Install torch anew, in the build for this machine"

@@ -69,6 +69,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         with (
             _output_to(log) if log and not submitted else contextlib.nullcontext(),
             killing_children(),
+            _without_working_directory(),
         ):
             _start_java({key: value for key, value in settings.items() if not _is_hidden(key, value)})
             session = builder.getOrCreate()
@@ -83,6 +84,26 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
     server: Any = session.sparkContext._accumulatorServer
     server.handle_error = _logged
     return session
+
+
+@contextlib.contextmanager
+def _without_working_directory() -> Iterator[None]:
+    """Start Java so that Spark's workers import no module of the working directory, unless this process does.
+
+    Spark starts them by `python -m`, which puts the directory first on the path. It may be a corpus of
+    others, and a file `pyspark.py` in it would run as code.
+    """
+    trusted = {"", "."}
+    with contextlib.suppress(FileNotFoundError):
+        trusted.add(os.getcwd())
+    if trusted & set(sys.path) or "PYTHONSAFEPATH" in os.environ:
+        yield
+        return
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
 
 
 def _allow_open_files() -> None:

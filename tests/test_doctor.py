@@ -1,12 +1,17 @@
+import contextlib
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from tokenizers import Regex, Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import Split
 
 from kgcorpus import doctor
 from kgcorpus.doctor import EXTRAS, checks
+from kgcorpus.importance.tokenizers import check_tokenizer
 
 
 @pytest.fixture
@@ -91,3 +96,17 @@ def test_without_torch_no_gpu_is_looked_for(no_torch):
     gpu = by_name()["gpu"]
     assert gpu.ok
     assert "not installed" in gpu.detail
+
+
+def test_no_module_of_the_working_directory_is_run(tmp_path, monkeypatch):
+    for name in ("torch", "tokenizers", "json"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    # It is on the path of this process, as pytest puts it there, but not of a process that it starts.
+    monkeypatch.chdir(tmp_path)
+    assert by_name()["gpu"].ok
+    expression = Regex(r"(a+)+\s+b+")
+    tokenizer = Tokenizer(BPE({"a": 0, "b": 1}, []))
+    tokenizer.pre_tokenizer = Split(expression, "isolated")
+    with contextlib.suppress(ValueError):
+        check_tokenizer(tokenizer)
+    assert not (tmp_path / "ran").exists()

@@ -73,8 +73,9 @@ def check_tokenizer(tokenizer: "Tokenizer") -> None:
     bare |= {"post_processor": None, "decoder": None, "model": {"type": "BPE", "vocab": {}, "merges": []}}
     asked = json.dumps({"tokenizer": json.dumps(bare), "texts": list(_probe_texts(patterns))})
     try:
+        # -P: not a tokenizers.py of the working directory.
         ended = subprocess.run(
-            [sys.executable, "-c", _PROBE],
+            [sys.executable, "-P", "-c", _PROBE],
             check=False,
             input=asked,
             text=True,
