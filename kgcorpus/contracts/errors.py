@@ -3,7 +3,10 @@
 import contextlib
 import difflib
 import errno
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +21,7 @@ _MENDS = {
     errno.EISDIR: "A folder stands where a file should: choose another path",
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a place that you may read and write"),
 }
+_ROOM = 1 << 20
 _LOOK = "See whether the place can be read and written, then run the same command"
 # Texts of tokenizers and safetensors (Rust), and of torch.save, for errors of the operating system.
 _RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
@@ -131,6 +135,8 @@ def known_names(name: str, known: Iterable[str], *, listed: str) -> str:
 def naming(folder: Path) -> Iterator[None]:
     """Add the folder to errors about a full disk, because a failed write does not name the file.
 
+    The error names a folder for temporary files instead if that one has no room and `folder` has.
+
     Raises:
         EnvironmentLacksError: the disk is full.
     """
@@ -139,7 +145,14 @@ def naming(folder: Path) -> Iterator[None]:
     except Exception as error:
         if _errno(error) not in _NO_ROOM or isinstance(error, KgcorpusError):
             raise
-        raise as_error(error, folder=str(folder)) from error
+        raise as_error(error, folder=_without_room(str(folder))) from error
+
+
+def _without_room(folder: str) -> str:
+    """The first of a folder and those for temporary files that has less than 1 MiB free, else the folder."""
+    scratch = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")
+    existing = (place for place in (folder, *scratch, tempfile.gettempdir()) if os.path.isdir(place))
+    return next((place for place in existing if shutil.disk_usage(place).free < _ROOM), folder)
 
 
 def _errno(error: Exception) -> int:
