@@ -1,20 +1,23 @@
 """Faults of the environment: signals, streams, limits, and what a machine may lack."""
 
+import contextlib
 import os
 import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 
 from tests.e2e.commands import ONE_CORE, bytes_of, command, sets
-from tests.e2e.faults.place import SAME, Done, Fault, Place
+from tests.e2e.faults.place import SAME, Done, Fault, Place, small_disk
 
 _TRIPLES = ("triples",)
+# Between Spark's heartbeat (10 s) and its network timeout (120 s), as a minute is.
 _STOPPED_SECONDS = 20
+_ANOTHER_USER = 65_534
 
 
 def _build(place: Place, *, targets: tuple[str, ...] = _TRIPLES, **options: object) -> Done:
@@ -104,6 +107,66 @@ def bare_environment(place: Place) -> Done:
     return done
 
 
+def full_temporary_folder(place: Place) -> Done:
+    with _full_disk(place) as disk:
+        return _build(place, env={**os.environ, "TMPDIR": str(disk)})
+
+
+def full_scratch_folder(place: Place) -> Done:
+    with _full_disk(place) as disk:
+        return _build(place, env={**os.environ, "SPARK_LOCAL_DIRS": str(disk)})
+
+
+@contextlib.contextmanager
+def _full_disk(place: Place) -> Iterator[Path]:
+    """A disk without a free byte; the build ends with the finished one's bytes once it is gone."""
+    with small_disk(place) as disk:
+        with contextlib.suppress(OSError), open(disk / "full", "wb", buffering=0) as stream:
+            while stream.write(bytes(1 << 16)):
+                pass
+        yield disk
+    place.ends_alike(*_TRIPLES)
+
+
+def folder_of_another_user(place: Place) -> Done:
+    """As root without its privileges: another user's files can be read and not written."""
+    before = bytes_of(place.copy())
+    subprocess.run(["chown", "-R", str(_ANOTHER_USER), place.out], check=True, capture_output=True)
+    words = command("build-corpus", *_TRIPLES, "--force", "--out", place.out, *sets(*ONE_CORE))
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    done = subprocess.run([*bare, *words], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        [*bare, *command("inspect", "triples", "--out", place.out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert bytes_of(place.out) == before
+    return done
+
+
+def lock_of_another_host(place: Place) -> Done:
+    """`.lock` names a process that is alive here but is another host's: nobody holds the lock itself."""
+    (place.copy() / ".lock").write_text(str(os.getpid()))
+    done = place.build(*_TRIPLES, "--force")
+    assert (place.out / ".lock").read_text() != str(os.getpid())
+    assert bytes_of(place.out) == bytes_of(place.built)
+    return done
+
+
+def modules_in_the_working_directory(place: Place) -> Done:
+    for name in ("pyspark", "pyarrow", "numpy", "kgcorpus", "pipelines"):
+        (place.folder / f"{name}.py").write_text(f"open({str(place.folder / 'ran')!r}, 'w')\n")
+    # As the script `kgcorpus` starts Python, without the working directory on the path.
+    words = command("build-corpus", *_TRIPLES, "--out", place.out, *sets(*ONE_CORE))
+    words.insert(1, "-P")
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place.folder)
+    assert not (place.folder / "ran").exists()
+    place.ends_alike(*_TRIPLES)
+    return done
+
+
 def clock_set_back(place: Place) -> Done:
     ahead = time.time() + 86_400
     for path in place.copy().rglob("*"):
@@ -159,6 +222,7 @@ def read_only_installation(place: Place) -> Done:
 
 
 _ALL = "to all processes of it"
+_STAYS = "its files stay, and are read"
 _GONE = f"no process is left; {SAME}"
 
 FAULTS = (
@@ -179,6 +243,35 @@ FAULTS = (
         0,
         bare_environment,
         "same bytes",
+    ),
+    Fault(
+        "a full temporary folder",
+        "TMPDIR on a disk without room",
+        0,
+        full_temporary_folder,
+        "another is used; same bytes",
+    ),
+    Fault(
+        "a full scratch folder",
+        "SPARK_LOCAL_DIRS on a disk without room",
+        4,
+        full_scratch_folder,
+        SAME + " once there is room",
+    ),
+    Fault("a folder of another user", "OUT may be read and not written", 4, folder_of_another_user, _STAYS),
+    Fault(
+        "a lock of another host",
+        "`OUT/.lock` names a process that is alive here too",
+        0,
+        lock_of_another_host,
+        "taken over; same bytes",
+    ),
+    Fault(
+        "modules in the working directory",
+        "`pyspark.py`, `numpy.py` and others there",
+        0,
+        modules_in_the_working_directory,
+        "they are not run; same bytes",
     ),
     Fault("a clock set back", "all files of OUT a day ahead", 0, clock_set_back, "same bytes"),
     Fault("closed streams", "`<&- >&- 2>&-`", 0, closed_streams, "same bytes"),
