@@ -108,7 +108,8 @@ def evaluate(
         Path | None,
         typer.Option(
             "--data",
-            help="Its data; for xlr a build's folder; for linking gold texts, else links are hidden.",
+            help="Its data; for xlr a build's folder; for linking gold texts or labelled places (.tsv), "
+            "else links are hidden.",
             metavar="PATH",
             parser=given_path,
         ),
