@@ -5,7 +5,7 @@
 The first pages of each dump; a dump's name begins with its language. The gold is that of `extraction.py`, but
 for two things. Links inside templates that wrap prose (`WRAPS`) count neither for nor against precision: the
 tree does not say which templates show their text. Pages count only if the tree takes no parameter of a
-template for prose and no bold or italic text goes beyond its paragraph. Writes
+template for prose, and no bracket that is not closed for a link. Writes
 benchmarks/results/extraction-wikis.{json,md}.
 """
 
@@ -17,9 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import mwparserfromhell
-from extraction import HERE, LEFTOVER, Gold, articles
-from mwparserfromhell.nodes import Tag, Text
+from extraction import HERE, LEFTOVER, Gold, articles, tree_of
+from mwparserfromhell.nodes import Text, Wikilink
 
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import parse
@@ -74,8 +73,8 @@ def measured(dump: Path, most: int) -> Counter[str]:
         total["leftovers"] += len(LEFTOVER.findall(article.text))
         total["characters"] += len(article.text)
         gold = Gold(page)
-        tree = mwparserfromhell.parse(page["wikitext"])
-        if not gold.trusted or is_misread(tree):
+        tree = tree_of(page["wikitext"])
+        if is_misread(tree):
             continue
         found = Counter(link.target for link in article.links)
         neutral = (found - gold.links) & wrapped(tree, site)
@@ -87,13 +86,12 @@ def measured(dump: Path, most: int) -> Counter[str]:
 
 
 def is_misread(tree: Any) -> bool:
-    """Whether the tree takes parameters for prose, or lets bold or italics go beyond a paragraph."""
-    for node in tree.nodes:
-        if isinstance(node, Text) and _PARAMETER.search(str(node)):
-            return True
-        if isinstance(node, Tag) and node.wiki_markup in ("''", "'''") and "\n\n" in str(node):
-            return True
-    return False
+    """Whether the tree takes parameters of a template for prose, or an open bracket for a link."""
+    return any(
+        (isinstance(node, Text) and _PARAMETER.search(str(node)))
+        or (isinstance(node, Wikilink) and "\n\n" in str(node) and "[[" in str(node.text))
+        for node in tree.nodes
+    )
 
 
 def wrapped(tree: Any, site: Site) -> Counter[str]:

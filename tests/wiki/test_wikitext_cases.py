@@ -158,6 +158,25 @@ CASES = [
     ("en", "a <chem>H2O</chem> b <ce>x</ce> <score>y</score>", "a b"),
     ("en", "&#91;[a]&#93; [[b]]", "[[a]] b"),
     ("en", "a<br/><br/>b __FORCETOC__", "a b"),
+    ("fr", "{{10e}} {{XIVe}} m{{2}} 10{{exp|6}}", "10e XIVe m² 10^6"),
+    ("en", "10<sup>&minus;6</sup> 10<sup>–6</sup> (a+b)<sup>2</sup>", "10^−6 10^–6 (a+b)^2"),
+    ("en", "a <nowiki><!-- </nowiki> b --> c", "a <!-- b --> c"),
+    ("en", "<pre><nowiki></pre> b", "b"),
+    ("en", "<REF>x</REF>y<Ref name=z/>w", "yw"),
+    ("en", "a{{nowrap|{{{x|{{lang|fr|b}}}}}}}c", "abc"),
+    ("en", "{{nowrap|{x}}} {{nowrap|1=a=b}} {{nowrap|x{{!}}y{{!}}{{!}}z}}", "{x} a=b x|y||z"),
+    ("zh", "-{zh-tw:計程車;zh-hk:的士;zh-cn:出租车}-{{lang|en|a}}", "出租车a"),
+    ("zh", "a }- b -{{{nowrap|c}}}-", "a }- b c"),
+    ("sr", "-{sr-ec:а;sr-el:b}-", "а"),
+    (
+        "fr",
+        "{{heure|8}} {{heure|8|05}} {{heure|8|5|30}} {{durée|1|30}}",
+        "8 h 8 h 05 8 h 5 min 30 s 1 h 30 min",
+    ),
+    ("en", "'''X''' ([[Latin]]: {{lang|la|y}}, {{IPA|z}}) is, [{{efn|x}}] or", "X (Latin: y) is, or"),
+    ("en", "{{convert|5|x|6|x|7|m}} {{convert|1/2|in}} {{convert|3+1/4|mi}}", "5 × 6 × 7 m 1/2 in 3 1/4 mi"),
+    ("fr", "1<sup>er</sup> n<sup>o</sup> M<sup>me</sup> 10<sup>e</sup>", "1er no Mme 10e"),
+    ("en", "<sup>235</sup>U 5<sup>1</sup>/<sub>2</sub> ½", "235U 5 1/2 ½"),
 ]
 
 
