@@ -1,6 +1,5 @@
 """The JAKET proof's result from its cells, as JSON and as tables."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.report.markdown import markdown_table
 from proofs.jaket_cells import ARMS
-from proofs.report import bounds, gain, percent, write_result
+from proofs.report import bounds, gain, percent, write_cells
 from proofs.statistics import Found, gains, interval, of_arm
 
 TASKS = ("category", "masked_entity")
@@ -22,16 +21,8 @@ _SEED = 0
 
 
 def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]) -> None:
-    """Write TARGET.json and TARGET.md.
-
-    Args:
-        files: of all the cells.
-        target: path without a suffix.
-        plan: what was run.
-    """
-    cells = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    found = result(cells)
-    write_result(target, {"plan": plan, **found}, {"cells": cells}, text=tables(found, cells))
+    """Write JAKET's TARGET.json and TARGET.md; see `proofs.report.write_cells`."""
+    write_cells(files, target, plan=plan, analyse=result, show=tables)
 
 
 def is_validation(qid: str) -> bool:

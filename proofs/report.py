@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -17,16 +17,30 @@ _ASKED = ("validation", "test", "question_only", "shuffled_context")
 
 
 def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]) -> None:
-    """Write TARGET.json and TARGET.md.
+    """Write KMLM's TARGET.json and TARGET.md; see `write_cells`."""
+    write_cells(files, target, plan=plan, analyse=result, show=tables)
+
+
+def write_cells(
+    files: Sequence[Path],
+    target: Path,
+    *,
+    plan: Mapping[str, Any],
+    analyse: Callable[[Sequence[Found]], dict[str, Any]],
+    show: Callable[[Mapping[str, Any], Sequence[Found]], str],
+) -> None:
+    """Write the result of a proof's cells to TARGET.json and TARGET.md.
 
     Args:
         files: of all the cells.
         target: path without a suffix.
         plan: what was run.
+        analyse: cells -> the comparisons.
+        show: (comparisons, cells) -> tables in Markdown.
     """
     cells = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    found = result(cells)
-    write_result(target, {"plan": plan, **found}, {"cells": cells}, text=tables(found, cells))
+    found = analyse(cells)
+    write_result(target, {"plan": plan, **found}, {"cells": cells}, text=show(found, cells))
 
 
 def write_result(target: Path, found: Mapping[str, Any], cells: Mapping[str, Any], *, text: str) -> None:
