@@ -157,8 +157,9 @@ BENCHMARKS: Registry[Benchmark] = Registry(
         _of("tydiqa", "TyDiQA's JSON", "exact match and F1", f"{_QA}:tydiqa"),
         Benchmark(
             name="linking",
-            data="gold texts, or none; `--corpus`, a build, in place of a model",
-            score="strict precision, recall and F1 of the linker",
+            data="gold texts, labelled places (`.tsv`), or none; `--corpus`, a build, in place of a model",
+            score="strict precision, recall and F1 of the linker; of places also the reliability of its "
+            "confidence",
             run="kgcorpus.linking.evaluate:evaluate",
             needs_model=False,
         ),
