@@ -3,18 +3,15 @@
 A column of n strings is its offsets [n + 1] into its UTF-8 bytes.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.arrays import Int32s, Int64s, UInt8s, UInt64s
 from kgcorpus.kg.compiled import njit
+from kgcorpus.kg.intrinsics import copy_bytes, prefetch
 
 _AHEAD = 8  # rows
 _DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
@@ -136,37 +133,6 @@ def _find(table: Int64s, id_offsets: Int64s, id_data: UInt8s, offsets: Int64s, d
     return found
 
 
-def _memcpy(_: Any, to: Any, at: Any, source: Any, size: Any) -> Any:
-    """memcpy: three times as fast as a loop, which numba cannot know to be free of overlap."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        to, at, source, size = arguments
-        data = context.make_array(signature.args[0])(context, builder, to).data
-        origin = builder.inttoptr(source, data.type)
-        cgutils.raw_memcpy(builder, builder.gep(data, [at]), origin, size, 1)
-        return context.get_dummy_value()
-
-    return types.void(to, at, source, size), build
-
-
-def _ask_for(_: Any, address: Any) -> Any:
-    """Bring a name to the cache before it is read: most of the work is to wait for them."""
-
-    def build(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place, number, number, number])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        to_read, to_keep, data = number(0), number(3), number(1)
-        builder.call(prefetch, [builder.inttoptr(arguments[0], place), to_read, to_keep, data])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), build
-
-
-_copy: Any = intrinsic(_memcpy)
-_prefetch: Any = intrinsic(_ask_for)
-
-
 @njit(cache=True)
 def place_names(
     labels: Int64s,
@@ -231,13 +197,13 @@ def join_pieces(
     for i in range(n):
         ahead = min(i + _AHEAD, n - 1)
         for j in range(k):
-            _prefetch(addresses[sources[ahead, j]] + starts[ahead, j])
+            prefetch(addresses[sources[ahead, j]] + starts[ahead, j])
         for j in range(k):
             size = ends[i, j] - starts[i, j]
-            _copy(text, at, addresses[sources[i, j]] + starts[i, j], size)
+            copy_bytes(text, at, addresses[sources[i, j]] + starts[i, j], size)
             at += size
             size = glue.offsets[j + 1] - glue.offsets[j]
-            _copy(text, at, addresses[-1] + glue.offsets[j], size)
+            copy_bytes(text, at, addresses[-1] + glue.offsets[j], size)
             at += size
     # Counted apart, from bytes just written: counting while copying would wait for each name's cache miss.
     first, last = np.empty(n * k, np.int32), np.empty(n * k, np.int32)
