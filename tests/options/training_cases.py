@@ -143,5 +143,5 @@ CASES: dict[str, Case] = {
 ACTS_ELSEWHERE = {
     "compile": "the same numbers but for rounding; compiling takes longer than all cases here",
     "log_every": "lines of progress on stderr alone; the test below counts them",
-    "rows_per_forward": "memory alone: the same gradient in more parts (objectives/test_trelm.py)",
+    "rows_per_forward": "memory alone: the same gradient in more parts (trelm/test_objective.py)",
 }
