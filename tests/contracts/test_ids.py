@@ -20,7 +20,7 @@ ANY = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 
 
 def in_a_graph(field: str) -> str:
-    return readers.parse_triple(f"{field}\tr\tt").h
+    return readers.parse_triple(f"{field}\tP1\tQ1").h
 
 
 def in_types(field: str) -> str:
@@ -31,6 +31,7 @@ def in_types(field: str) -> str:
 @example("[[de:Berlin]]")
 @example("[[Berlin]]")
 @example(" Q1 ")
+@example("h")
 def test_one_rule_decides_what_is_an_id(text: str) -> None:
     if re.search("[\t\n\r\0]", text):
         with pytest.raises(ValueError, match="contains"):
