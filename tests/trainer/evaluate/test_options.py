@@ -12,7 +12,7 @@ import yaml
 
 from kgcorpus.cli import app, run_app
 from tests.options.fields import nested, options_of
-from tests.trainer.evaluate.conftest import WORDS
+from tests.trainer.conftest import WORDS
 from tests.trainer.evaluate.probe.test_lama import trex
 from tests.trainer.evaluate.probe.test_xfactr import row
 from tests.trainer.jaket.evaluate.test_entity_classification import world
