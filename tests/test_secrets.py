@@ -52,6 +52,8 @@ def files_with_secret(*folders: Path) -> list[Path]:
         ("https://h/a;token", "https://h/a;token"),
         ("see 'ftp://u:p@h/a' and \"s3://b/c\"", "see 'ftp://h/a' and \"s3://b/c\""),
         ("filecache::https://u:p@h/a", "filecache::https://h/a"),
+        ("zip://a/b.tsv::https://u:p@h/a.zip?sig=x", "zip://a/b.tsv::https://h/a.zip?sig=***"),
+        ("tar://a.tsv::simplecache::s3://k:sec/ret@b/a", "tar://a.tsv::simplecache::s3://b/a"),
         ("C:/a?b=c and 1:2@3", "C:/a?b=c and 1:2@3"),
     ],
 )

@@ -15,12 +15,14 @@ _SECRET_NAME = re.compile(
     r"secret|passw|token|\bkey\b|key.?id|api.?key|credential|signature|\bsas\b|\bsig\b|auth",
     re.IGNORECASE,
 )
-_URL = re.compile(
-    # The length of a scheme is bounded, so that a long text without a URL takes linear time.
-    r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>[^\s"'`<>]+)""",
-)
-# A value that consists of one URL and may contain quotes; elsewhere a quote ends a URL.
-_ONE_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>\S+)")
+# The length of a scheme is bounded, so that a long text without a URL takes linear time.
+_SCHEME = "[A-Za-z][A-Za-z0-9+.-]{0,30}://"
+# `zip://a.tsv::https://host/b.zip` chains two URLs (fsspec); each is redacted by itself.
+_NEXT = f"(?!::{_SCHEME})"
+_URL = re.compile(rf"""(?P<scheme>{_SCHEME})(?P<rest>(?:{_NEXT}[^\s"'`<>])+)""")
+# A value that consists of URLs and may contain quotes; elsewhere a quote ends a URL.
+_ONE_URL = re.compile(rf"(?P<scheme>{_SCHEME})(?P<rest>(?:{_NEXT}\S)+)")
+_ONLY_URLS = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+.-]{{0,30}}::)*{_SCHEME}\S+")
 # Schemes whose user part may be a token. In abfs and wasb it is the container, in hdfs and sftp the account.
 _TOKEN_AS_USER = re.compile(r"(https?|ftps?|s3a?|gs|git.*|webdavs?|davs?)://", re.IGNORECASE)
 _PORT = re.compile(r":\d*$")
@@ -94,8 +96,8 @@ def remember(settings: Any, key: str = "") -> None:
 
 def _in_urls(text: str) -> Iterator[str]:
     """Yield passwords in URLs, and values of query parameters with secret names."""
-    one = _ONE_URL.fullmatch(text)
-    for match in [one] if one else _URL.finditer(text):
+    urls = _ONE_URL if _ONLY_URLS.fullmatch(text) else _URL
+    for match in urls.finditer(text):
         user, rest = _split_user(match["scheme"], match["rest"])
         yield user.rstrip("@").partition(":")[2]
         for pair in re.split("[?&#;]", rest)[1:]:
