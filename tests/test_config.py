@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kgcorpus.config import BuildConfig, GraphConfig, load, load_resolved, settings, to_yaml, validated
+from kgcorpus.contracts import yaml_reader
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.wiki.site import LANGUAGE_CODES
 
@@ -262,6 +263,13 @@ def test_yaml_makes_no_object_and_breaks_nothing(tmp_path: Path, text: str) -> N
     with pytest.raises(UsageError):
         load(BuildConfig, write(tmp_path, text.replace("{made}", str(tmp_path / "made"))))
     assert not (tmp_path / "made").exists()
+
+
+def test_too_many_values_are_refused_before_the_file_is_parsed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(yaml_reader, "_MOST_VALUES", 100)
+    # Not closed: a parser that comes to the end finds another fault.
+    with pytest.raises(UsageError, match=r"c\.yaml:50: has more than 100 values"):
+        load(BuildConfig, write(tmp_path, "languages: [\n" + "en, de,\n" * 1000))
 
 
 def test_a_dump_is_one_file_or_a_list_and_an_index_goes_with_each() -> None:

@@ -99,6 +99,7 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str, where: str, variables: Mapping[str, str] | None) -> None:
         self._where, self._variables = where, variables
         self._found: list[tuple[str, str | None]] = []
+        self._composed = 0
         if variables is not None:
             # The parser sees a random mark for each variable, so values are never parsed as YAML.
             self._mark = f"\ue000{secrets.token_hex(8)}\ue000"
@@ -117,6 +118,17 @@ class _Loader(yaml.SafeLoader):
             return None
         self._refuse_bomb(node)
         return self.construct_document(node)
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        # Refused while it is parsed: PyYAML needs a minute for 2 MiB of short values.
+        self._composed += 1
+        if self._composed > _MOST_VALUES:
+            raise UsageError(
+                f"has more than {_MOST_VALUES:,} values",
+                where=f"{self._where}:{self.line + 1}",
+                mend="Name fewer files, or join them",
+            )
+        return super().compose_node(parent, index)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
