@@ -16,6 +16,8 @@ _SAMPLED_BYTES = 16 << 20
 _USUAL_LINES, _MOST_LINES = 20, 100
 # Fewer blocks than this are in doubt: one to three blank lines may be stray in a file of any size.
 _FEW_BLOCKS = 5
+# How files of other formats begin: XML and HTML (a dump, an export), and the output of WikiExtractor.
+_MARKUP = ("<?xml", "<!doctype", "<mediawiki", "<html", "<doc ")
 
 
 class TextForm(NamedTuple):
@@ -26,7 +28,7 @@ class TextForm(NamedTuple):
         lines: lines of the sample that are not blank.
         blocks: runs of such lines between blank ones.
         characters: Unicode code points of the sample's documents, line ends not counted.
-        json: sampled lines that look like JSON objects.
+        json: sampled lines that look like JSON objects or arrays.
         doubtful: neither form fits well.
     """
 
@@ -53,7 +55,7 @@ def infer_form(path: str, *, documents: Documents | None = None, limits: Limits 
 
     A file is `paragraphs` if blank lines separate blocks of at most 100 lines on average, else `lines`. It
     is in doubt if the two forms give different documents, and there are fewer than 5 blocks or they have
-    more than 20 lines on average; also if most lines look like JSON.
+    more than 20 lines on average; also if most lines look like JSON, or the first like XML or HTML.
 
     Args:
         documents: the configured form, if any; the sample is counted all the same.
@@ -62,14 +64,15 @@ def infer_form(path: str, *, documents: Documents | None = None, limits: Limits 
         InputError: as `inputs.raw_lines`.
     """
     lines = blocks = characters = size = json = 0
-    after_blank = True
+    after_blank, markup = True, False
     for raw in islice(raw_lines(path, limits=limits), _SAMPLED_LINES):
         text = raw.removeprefix(UTF8_BOM).decode("utf-8", "replace").strip()
         if text:
             lines += 1
             blocks += after_blank
             characters += len(text)
-            json += text.startswith("{") and text.endswith("}")
+            json += (text[0], text[-1]) in (("{", "}"), ("[", "]"))
+            markup = markup or (lines == 1 and text[:10].casefold().startswith(_MARKUP))
         after_blank = not text
         size += len(raw)
         if size > _SAMPLED_BYTES:
@@ -78,7 +81,7 @@ def infer_form(path: str, *, documents: Documents | None = None, limits: Limits 
     separated = blocks > 1
     found: Documents = "paragraphs" if separated and mean <= _MOST_LINES else "lines"
     doubtful = separated and lines > blocks and (blocks < _FEW_BLOCKS or mean > _USUAL_LINES)
-    doubtful = documents is None and (doubtful or 2 * json > lines)
+    doubtful = documents is None and (doubtful or markup or 2 * json > lines)
     return TextForm(documents or found, lines, blocks, characters, json, doubtful)
 
 

@@ -155,6 +155,10 @@ def test_of_every_input_it_is_said_how_it_is_read(tmp_path: Path) -> None:
         ("".join(line + "\n" * (n % 2) for n, line in enumerate(LINES[:10])), None, "INFO", "5 documents of"),
         ("".join(line + "\n" * (n % 3 == 2) for n, line in enumerate(LINES)), None, "INFO", "334 documents"),
         ('{"text": "A text."}\n' * 5, None, "WARNING", "a document on each line"),
+        ('["A text.", 7]\n' * 5, None, "WARNING", "a document on each line"),
+        ("\n<mediawiki>\n<page>\n" + "A text.\n" * 5, None, "WARNING", "a document on each line"),
+        ('<doc id="1">\nA text.\n</doc>\n\n' * 5, None, "WARNING", "documents between blank lines"),
+        ("A text.\n<html>\n", None, "INFO", "2 documents of"),
     ],
 )
 def test_a_text_that_fits_no_form_well_is_a_warning(
