@@ -22,7 +22,7 @@ from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, Manifest, file_fault, is_inside, load_manifest, parse_manifest
 from kgcorpus.contracts.places import BUILD_SIGNS, refuse_overlap, refuse_replaced
-from kgcorpus.contracts.remote import fetch, file_system_of, told
+from kgcorpus.contracts.remote import fetch, file_system_of, require_regular, told
 from kgcorpus.contracts.secrets import redact, remember
 from kgcorpus.contracts.store import folder_lock, replacing, sha256_of, sweep_temporaries, write_text
 from kgcorpus.contracts.yaml_reader import read_yaml
@@ -112,10 +112,12 @@ class _Store:
 
     def read(self, path: str) -> bytes:
         """Return a file's contents; empty if it does not exist."""
+        self._require_regular(path)
         return bytes(self._files.cat_file(f"{self._root}/{path}")) if path in self.sizes else b""
 
     def put(self, path: str, content: Path | bytes) -> None:
         place = f"{self._root}/{path}"
+        self._require_regular(path)
         self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
         if isinstance(content, bytes):
             self._files.pipe_file(place, content)
@@ -126,6 +128,9 @@ class _Store:
     def remove(self, path: str) -> None:
         if self.sizes.pop(path, None) is not None:
             self._files.rm_file(f"{self._root}/{path}")
+
+    def _require_regular(self, path: str) -> None:
+        require_regular(self._files, f"{self._root}/{path}", url=f"{self.url}/{path}")
 
 
 def _send(manifest: Manifest, out: Path, store: _Store) -> int:
@@ -289,6 +294,7 @@ def _read_whole(url: str, tables: Collection[str]) -> Manifest:
                 where=url,
                 mend="Wait for it, or run the same kgcorpus publish again",
             )
+        require_regular(store, f"{root}/{_MANIFEST}", url=where)
         manifest = parse_manifest(store.cat_file(f"{root}/{_MANIFEST}"), where=where)
     # `publish` sends only finished builds; this one was copied by other means.
     if waiting := sorted(manifest.pending & set(tables)):

@@ -12,7 +12,7 @@ from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import entries_of, files_below, refuse_links, remove
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.places import BUILD_FILES, BUILD_FOLDERS, BUILD_SIGNS, refuse_replaced
-from kgcorpus.contracts.remote import is_remote
+from kgcorpus.contracts.remote import is_remote, without_file_scheme
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.mirror import COPY_SIGN
@@ -43,8 +43,9 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
                 )
     for source in sources:
         # A loop of links stays as it is, and is refused where inputs are.
-        path = Path(os.path.realpath(source.path))
-        if is_remote(source.path) or not path.exists():
+        place = without_file_scheme(source.path)
+        path = Path(os.path.realpath(place))
+        if is_remote(place) or not path.exists():
             continue
         for name in BUILD_FOLDERS:
             if path.is_relative_to(Path(os.path.realpath(out / name))):

@@ -199,6 +199,28 @@ def test_an_input_that_is_no_regular_file_is_refused(tmp_path: Path, field: str,
         app(["build-corpus", "--config", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "o")])
 
 
+@pytest.mark.parametrize("place", ["PIPE", "PIPE?sig=1", "/dev/stdin", "/dev/zero", "FOLDER"])
+def test_a_file_url_names_a_regular_file(tmp_path: Path, place: str) -> None:
+    os.mkfifo(tmp_path / "x")
+    os.mkfifo(tmp_path / "x?sig=1")
+    place = place.replace("PIPE", str(tmp_path / "x")).replace("FOLDER", str(tmp_path))
+    for scheme in ("file", "local"):
+        setting = f"graph.triples={scheme}://{place}"
+        with pytest.raises(InputError, match=f"{scheme}://.* is no regular file but a"):
+            app(
+                [
+                    "build-corpus",
+                    "triples",
+                    "--set",
+                    setting,
+                    "--config",
+                    "/dev/null",
+                    "--out",
+                    f"{tmp_path}/o",
+                ]
+            )
+
+
 def test_evaluate_opens_no_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x")
     with pytest.raises(InputError, match="x: is no regular file but a pipe"):

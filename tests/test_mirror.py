@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from kgcorpus.contracts.remote import describe, fetch, is_remote, sha256_of_url
 from kgcorpus.contracts.store import folder_lock, sha256_of
 from kgcorpus.mirror import copy_from, publish_to
 from tests.e2e.commands import bytes_of
+from tests.made import finished_build
 from tests.trainer.toy import rows_of, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.metrics_log import read_metrics
@@ -332,5 +334,21 @@ def test_a_remote_file_is_described_and_hashed(tmp_path: Path) -> None:
     assert (before.size, sha256_of_url(f"file://{path}")) == (3, sha256_of(path))
     path.write_text("abcd")
     assert describe(f"file://{path}") != before
+    before, times = describe(f"file://{path}"), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_text("wxyz")
+    os.utime(path, ns=times)
+    assert describe(f"file://{path}") != before
     assert is_remote("s3://bucket/a")
     assert not is_remote(str(path))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "publishing.json"])
+def test_no_pipe_of_a_store_is_opened(tmp_path: Path, name: str) -> None:
+    out, _ = finished_build(tmp_path)
+    (tmp_path / "store").mkdir()
+    os.mkfifo(tmp_path / "store" / name)
+    with pytest.raises(InputError, match=f"{name}: is no regular file but a pipe"):
+        publish_to(str(tmp_path / "store"), out)
+    if name == "manifest.json":
+        with pytest.raises(InputError, match=f"{name}: is no regular file but a pipe"):
+            copy_from(f"file://{tmp_path}/store", tmp_path / "copy", ["reasoning"])

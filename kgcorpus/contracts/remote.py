@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from kgcorpus.contracts.digests import stamp_of
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
+from kgcorpus.contracts.files import require_regular_file
 
 _CHUNK = 1 << 20
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
@@ -76,6 +79,28 @@ def _path_of_local_url(url: str) -> str:
             mend="Write file:///PATH, or the path alone",
         )
     return f"/{path}"
+
+
+def without_file_scheme(place: str) -> str:
+    """Convert a `file://` URL to its path; other URLs and paths are unchanged."""
+    return _path_of_local_url(place) if _LOCAL_URL.match(place) else place
+
+
+def require_regular(file_system: Any, path: str, *, url: str) -> os.stat_result | None:
+    """Return the status of a regular file that a URL such as `file://` names; None for other file systems.
+
+    Reading a pipe would hang, and /dev/stdin is another file in each process. A file that does not exist is
+    left to the caller.
+
+    Raises:
+        InputError: the path exists and is no regular file.
+    """
+    if not isinstance(file_system, LocalFileSystem) or not os.path.lexists(path):
+        return None
+    try:
+        return require_regular_file(path)
+    except InputError as error:
+        raise InputError(error.what, where=url, mend=error.mend) from None
 
 
 def file_name(path: str) -> str:
@@ -155,6 +180,8 @@ def describe(url: str) -> RemoteFile:
         file_system, path = file_system_of(url)
         # fsspec caches listings; a cached one would hide recent changes.
         file_system.invalidate_cache()
+        if status := require_regular(file_system, path, url=url):
+            return RemoteFile(status.st_size, str(stamp_of(status)))
         info: dict[str, Any] = file_system.info(path)
     stamp = next((info[name] for name in _STAMPS if info.get(name)), "")
     return RemoteFile(int(info["size"]), str(stamp))
@@ -172,6 +199,7 @@ def sha256_of_url(url: str) -> str:
 def open_remote(url: str) -> Any:
     """Open a remote file for reading bytes."""
     file_system, path = file_system_of(url)
+    require_regular(file_system, path, url=url)
     return file_system.open(path, "rb")
 
 
@@ -179,6 +207,7 @@ def fetch(url: str, target: Path) -> None:
     """Copy a remote file to a temporary local path; raises as `describe` does."""
     with told(url):
         file_system, path = file_system_of(url)
+        require_regular(file_system, path, url=url)
         file_system.get_file(path, str(target))
 
 

@@ -71,7 +71,7 @@ def test_a_planted_record_of_a_cache_does_not_stop_a_build(tmp_path: Path, kind:
     assert not record.parent.exists()
 
 
-def config_with(path: Path) -> BuildConfig:
+def config_with(path: Path | str) -> BuildConfig:
     return BuildConfig.model_validate({"graph": {"triples": [str(path)]}})
 
 
@@ -94,8 +94,9 @@ def test_an_input_in_a_builds_own_folders_is_refused(tmp_path: Path, folder: str
     triples = tmp_path / folder / "triples.txt"
     triples.parent.mkdir(parents=True)
     triples.touch()
-    with pytest.raises(UsageError, match=r"triples\.txt: this input lies in"):
-        build(config_with(triples), tmp_path)
+    for place in (triples, f"file://{triples}", f"local://localhost{triples}"):
+        with pytest.raises(UsageError, match=r"triples\.txt: this input lies in"):
+            build(config_with(place), tmp_path)
     assert triples.exists()
 
 
