@@ -62,10 +62,14 @@ def _differences(name: str, before: Any, now: Any) -> Iterator[tuple[str, Any, A
 
 def _sources(bound: BoundStage, manifest: Manifest, digests: SourceDigests) -> Iterator[str]:
     for role in bound.stage.sources:
-        before = {(s["lang"], s["sha256"]): s["file"] for s in manifest.sources if s["role"] == role}
+        before = {
+            (s.get("lang", ""), s.get("sha256", "")): s.get("file", "")
+            for s in manifest.sources
+            if s.get("role") == role
+        }
         own = [source for source in bound.sources if source.role == role]
         now = {(source.lang, digests.digest(source)): file_name(source.path) for source in own}
-        changed = [before.get(key) or now[key] for key in before.keys() ^ now.keys()]
+        changed = [before[key] if key in before else now[key] for key in before.keys() ^ now.keys()]
         if changed:
             yield f"{role} changed ({', '.join(sorted(set(changed))[:_MOST])})"
 

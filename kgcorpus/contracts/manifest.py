@@ -36,6 +36,17 @@ def _inside(path: str) -> str:
 
 
 _Count = Annotated[NonNegativeInt, Strict()]
+_SOURCE_TYPES = {"role": str, "lang": str, "file": str, "bytes": int, "sha256": str}
+
+
+def _source(entry: dict[str, Any]) -> dict[str, Any]:
+    for key, kind in _SOURCE_TYPES.items():
+        if key in entry and type(entry[key]) is not kind:
+            raise ValueError(f"{key} is no {kind.__name__}")
+    return entry
+
+
+_Source = Annotated[dict[str, Any], AfterValidator(_source)]
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class Manifest:
     """
 
     tables: dict[str, TableEntry] = field(default_factory=dict)
-    sources: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[_Source] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     pending: frozenset[str] = frozenset()
 
@@ -225,6 +236,9 @@ def parse_manifest(text: bytes, *, where: str) -> Manifest:
     """
     try:
         data = parse_json(text)
+        if b"\\u" in text:
+            # Half a surrogate pair could not be written to report.json or the card.
+            json.dumps(data, ensure_ascii=False).encode()
         if data["format"] != FORMAT:
             raise InputError(
                 f"was written in format {data['format']}, this version reads {FORMAT}",

@@ -56,7 +56,7 @@ def render_card(manifest: Mapping[str, Any], *, config_yaml: str) -> str:
         "## Sources\n\n"
         + _grid(
             ("role", "file", "bytes", "sha256"),
-            (_data(s["role"], s["file"], f"{s['bytes']:,}", s["sha256"]) for s in report["sources"]),
+            (_source(entry) for entry in report["sources"]),
         ),
         "## How it was made\n\n" + _made(manifest, config_yaml),
         "## What was left out\n\n" + _drops(tables),
@@ -162,3 +162,9 @@ def _prose(text: str) -> str:
 def _escape(text: str) -> str:
     """Escape text for Markdown and HTML, on one line."""
     return _MARKDOWN.sub(r"\\\g<0>", html.escape(visible(text), quote=False))
+
+
+def _source(entry: Mapping[str, Any]) -> list[str]:
+    # A manifest of others may lack some of these.
+    role, file, digest = (entry.get(key, "") for key in ("role", "file", "sha256"))
+    return _data(role, file, f"{entry.get('bytes', 0):,}", digest)

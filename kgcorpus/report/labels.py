@@ -55,7 +55,8 @@ def labels_of(manifest: Manifest, out: Path, *, lang: str | None = None) -> Labe
     manifest.verify_files(out, ("entities", "relations"))
     books: dict[str, Names | None] = {"entities": None, "relations": None}
     for table, key in (("entities", "qid"), ("relations", "pid")):
-        if table in manifest.tables:
+        # An empty table has one shard; a manifest of others may name none.
+        if table in manifest.tables and manifest.tables[table].files:
             shards = [read_shard(path, [key, "names"]) for path in manifest.files(out, table)]
             books[table] = Names.from_arrow(pa.concat_tables(shards), key)
     known = configured_code(out, lang) if lang else base_language_of(out)

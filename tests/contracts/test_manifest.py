@@ -70,6 +70,27 @@ def test_a_file_with_a_value_of_the_wrong_type_is_named(key: str, value: Any) ->
 
 
 @pytest.mark.parametrize(
+    ("key", "value"), [("role", 1), ("lang", None), ("file", ["t.txt"]), ("bytes", "7"), ("sha256", {})]
+)
+def test_a_source_with_a_value_of_the_wrong_type_is_named(key: str, value: Any) -> None:
+    data = deepcopy(WHOLE.to_dict())
+    data["sources"][0][key] = value
+    with pytest.raises(InputError, match=rf"is not a manifest \(sources\.0: {key} is no "):
+        parse(data)
+
+
+@pytest.mark.parametrize("place", ["versions", "tables", "sources"])
+def test_half_a_surrogate_pair_is_refused(place: str) -> None:
+    data = deepcopy(WHOLE.to_dict())
+    entry = data[place][0] if place == "sources" else data[place]
+    entry["\ud800" if place == "tables" else "file"] = (
+        data["tables"]["triples"] if place == "tables" else "\ud800"
+    )
+    with pytest.raises(InputError, match=r"is not a manifest .*surrogates"):
+        parse(data)
+
+
+@pytest.mark.parametrize(
     "data", [[], 5, {}, {"format": 1}, {"format": 1, "tables": [], "sources": [], "versions": {}}]
 )
 def test_other_json_is_refused(data: Any) -> None:

@@ -1,3 +1,4 @@
+import json
 import re
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.report.inspect import MAX_TEXT, render_row, sample_rows
+from tests.made import command, finished_build
 
 LABELS = {"Q142": "France", "Q90": "Paris", "P36": "capital", "P17": "country", "Q7": "Seine"}
 
@@ -195,3 +197,13 @@ def test_a_path_with_two_colons_is_a_path(tmp_path):
     folder.mkdir()
     pq.write_table(pa.table({"h": ["Q1"]}), folder / "x.parquet")
     assert sample_rows([str(folder / "x.parquet")], 3) == [{"h": "Q1"}]
+
+
+def test_a_build_of_others_may_name_no_file_and_little_of_its_sources(tmp_path):
+    out, config = finished_build(tmp_path)
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["tables"]["relations"]["files"] = []
+    manifest["sources"] = [{}, {"role": "graph.relations"}]
+    for words in (["inspect", "relations"], ["report"], ["status"], ["plan", "--config", config]):
+        (out / "manifest.json").write_text(json.dumps(manifest))
+        assert command(*words, "--out", out) == 0
