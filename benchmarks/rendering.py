@@ -25,7 +25,7 @@ from kgcorpus.contracts.draws import hash64, mix64
 from kgcorpus.contracts.splits import split_of_pair
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.names import Names
-from kgcorpus.records.kmlm import LINK, Item, render_sentences
+from kgcorpus.records.kmlm import LINK, Item, render_sentences, with_split
 
 RESULTS = Path(__file__).parent / "results"
 LANGUAGES = ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh")
@@ -92,7 +92,8 @@ def made_up_triples(entities: int, n: int, rng: np.random.Generator) -> pa.Recor
         "r": ("P", (RELATIONS * rng.random(n) ** 3).astype(np.int64)),
         "t": ("Q", (entities * rng.random(n) ** 3).astype(np.int64)),
     }
-    return pa.record_batch({k: pa.array([f"{x}{i * 7}" for i in rows]) for k, (x, rows) in columns.items()})
+    batch = pa.record_batch({k: pa.array([f"{x}{i * 7}" for i in rows]) for k, (x, rows) in columns.items()})
+    return with_split(batch, seed=0)
 
 
 def ours(batches: list[pa.RecordBatch], names: Names, relations: Names) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from kgcorpus.contracts.rows import SourceRow
@@ -11,10 +10,11 @@ from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import map_rows, with_split
+from pipelines.kernels import batches_of, with_split
+from pipelines.packed import Rendered, rows_of
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Keep the pages with a passage or a description; their split is that of their text."""
     seed, base = context.seed, context.config.languages[0]
 
@@ -36,12 +36,13 @@ def run(context: Context) -> DataFrame:
         .withColumnRenamed("page_id", "page")
         .join(used.distinct(), ["lang", "page"], "left_semi")
     )
-    return map_rows(pages, attribute, with_split(table("sources").schema))
+    made = batches_of(attribute, with_split(table("sources").schema))
+    return rows_of(table("sources"), seed, (pages, made))
 
 
 STAGE = Stage(
     table="sources",
-    version=1,
+    version=2,
     run=run,
     inputs=("pages", "passages"),
     optional=("jaket_entities",),

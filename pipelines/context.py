@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from kgcorpus.contracts.shards import row_groups_of
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
@@ -65,6 +66,12 @@ class Context:
         frame = self.spark.read.schema(schema).parquet(*map(as_pattern, self.inputs[name]))
         return frame.select(*columns) if columns else frame
 
+    def row_groups(self, name: str) -> DataFrame:
+        """The row groups of an input table, for `lookup.read_row_groups`: columns `path` and `group`."""
+        units = [(path, group) for path in self.inputs[name] for group in range(row_groups_of(path))]
+        frame = self.spark.createDataFrame(units, "path string, group int")
+        return frame.repartition(max(1, min(self.partitions, len(units))))
+
     def empty(self, name: str) -> DataFrame:
         """A table without rows, in the place of an optional one that is n/a."""
         return self.spark.createDataFrame([], from_arrow_schema(table(name).schema))
@@ -73,12 +80,15 @@ class Context:
         """The sources of one config field."""
         return [source for source in self.sources if source.role == role]
 
+    def files(self, paths: Sequence[str]) -> DataFrame:
+        """Rows `{"path", "ordinal"}`, a task each."""
+        rows = list(zip(paths, range(len(paths)), strict=True))
+        frame = self.spark.createDataFrame(rows, "path string, ordinal int")
+        return frame.repartitionByRange(max(1, len(paths)), "ordinal")
+
     def map_files(self, paths: Sequence[str], function: RowFunction, schema: pa.Schema) -> DataFrame:
-        """Run a row function once a file, a task each; its rows are `{"path", "ordinal"}`."""
-        files = self.spark.createDataFrame(
-            list(zip(paths, range(len(paths)), strict=True)), "path string, ordinal int"
-        ).repartitionByRange(max(1, len(paths)), "ordinal")
-        return map_rows(files, function, schema)
+        """Run a row function once a file, a task each; its rows are those of `files`."""
+        return map_rows(self.files(paths), function, schema)
 
 
 def located(source: Source) -> Source:

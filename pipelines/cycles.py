@@ -108,7 +108,7 @@ def _with_columns(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 STAGE = Stage(
     table="cycles",
-    version=2,
+    version=3,
     run=run,
     inputs=("triples",),
     params=("cycles",),

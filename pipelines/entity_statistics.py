@@ -51,7 +51,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="entity_statistics",
-    version=1,
+    version=2,
     run=run,
     inputs=("triples", "linked_sentences"),
     params=("trelm.long_tail_quantile",),

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 
-from pyspark.sql import DataFrame
-
 from kgcorpus.contracts.rows import ImportanceRow
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import Row
+from pipelines.kernels import Row, batches_of
 from pipelines.lookup import encoder_of, peer_names, read_shards
+from pipelines.packed import Rendered, rows_of
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Score each shard's mentions; the model is loaded once a worker."""
     seed, settings = context.seed, context.config.importance
     replacement, pooling = settings.replacement, settings.pooling
@@ -36,12 +35,13 @@ def run(context: Context) -> DataFrame:
                 tally=tally,
             )
 
-    return context.map_files(context.inputs["linked_sentences"], score, table("importance").schema)
+    shards = context.files(context.inputs["linked_sentences"])
+    return rows_of(table("importance"), seed, (shards, batches_of(score, table("importance").schema)))
 
 
 STAGE = Stage(
     table="importance",
-    version=5,
+    version=6,
     run=run,
     inputs=("linked_sentences",),
     optional=("entities",),

@@ -12,12 +12,13 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.jaket import category, describe, is_category_edge, keep_entity
 from pipelines.context import Context
-from pipelines.kernels import Row, map_rows, with_split
+from pipelines.kernels import Row, batches_of, with_split
 from pipelines.lookup import token_counter
+from pipelines.packed import Rendered, rows_of
 from pipelines.xlr import training_triples
 
 
-def run_entities(context: Context) -> DataFrame:
+def run_entities(context: Context) -> Rendered:
     """Descriptions are in the base language, the first of `languages`."""
     settings, base = context.config.jaket, context.config.languages[0]
     describe_from = partial(
@@ -65,12 +66,13 @@ def run_entities(context: Context) -> DataFrame:
         .join(_first_mentions(sentences), "qid", "left")
         .join(_page_heads(context, base), "qid", "left")
     )
-    return map_rows(
-        entities.repartition(context.partitions, "qid"), choose, with_split(table("jaket_entities").schema)
+    made = batches_of(choose, with_split(table("jaket_entities").schema))
+    return rows_of(
+        table("jaket_entities"), context.seed, (entities.repartition(context.partitions, "qid"), made)
     )
 
 
-def run_edges(context: Context) -> DataFrame:
+def run_edges(context: Context) -> Rendered:
     """Keep the edges between described entities that do not give a category away."""
     relation = context.config.jaket.category_relation
 
@@ -88,7 +90,8 @@ def run_edges(context: Context) -> DataFrame:
         .join(kept.withColumnRenamed("qid", "h"), "h")
         .join(kept.select(F.col("qid").alias("t")), "t", "left_semi")
     )
-    return map_rows(edges, filtered, with_split(table("jaket_edges").schema))
+    made = batches_of(filtered, with_split(table("jaket_edges").schema))
+    return rows_of(table("jaket_edges"), context.seed, (edges, made))
 
 
 def _first_mentions(sentences: DataFrame) -> DataFrame:
@@ -130,7 +133,7 @@ def _page_heads(context: Context, base: str) -> DataFrame:
 
 ENTITIES = Stage(
     table="jaket_entities",
-    version=4,
+    version=5,
     run=run_entities,
     inputs=("entities", "entity_statistics", "linked_sentences", "passages", "pages"),
     optional=("titles",),
@@ -141,7 +144,7 @@ ENTITIES = Stage(
 
 EDGES = Stage(
     table="jaket_edges",
-    version=2,
+    version=3,
     run=run_edges,
     inputs=("triples", "jaket_entities"),
     optional=("xlr",),

@@ -42,25 +42,25 @@ def map_rows(records: DataFrame, function: RowFunction, schema: pa.Schema) -> Da
         function: (rows, tally) -> rows of `schema`; pickled to the workers.
         schema: of its output; the counter columns are added.
     """
-    full = pa.schema([*schema, *COUNTERS])
+    return map_batches(records, batches_of(function, schema), schema)
 
-    @_without_secrets
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        tally = Tally()
-        sums: list[Row] = []
+
+def batches_of(function: RowFunction, schema: pa.Schema) -> BatchFunction:
+    """Make a function of batches of one of rows, whose output has the schema."""
+
+    def run(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
         pending: list[Mapping[str, Any]] = []
         characters = 0
-        for row in function(_records(batches, sums, tally), tally):
+        for row in function((row for batch in batches for row in batch.to_pylist()), tally):
             pending.append(row)
             characters += _characters(row)
             if len(pending) == _BATCH or characters > _BATCH_CHARACTERS:
-                yield pa.RecordBatch.from_pylist(pending, schema=full)
+                yield pa.RecordBatch.from_pylist(pending, schema=schema)
                 pending, characters = [], 0
         if pending:
-            yield pa.RecordBatch.from_pylist(pending, schema=full)
-        yield from _counter_batches(sums, tally, full)
+            yield pa.RecordBatch.from_pylist(pending, schema=schema)
 
-    return records.mapInArrow(run, from_arrow_schema(full))
+    return run
 
 
 def map_batches(records: DataFrame, function: BatchFunction, schema: pa.Schema) -> DataFrame:
@@ -72,14 +72,14 @@ def map_batches(records: DataFrame, function: BatchFunction, schema: pa.Schema) 
     """
     full = pa.schema([*schema, *COUNTERS])
 
-    @_without_secrets
+    @without_secrets
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()
         sums: list[Row] = []
-        for batch in function(_batches(batches, sums, tally), tally):
+        for batch in function(records_of(batches, sums, tally), tally):
             blanks = [pa.nulls(batch.num_rows, column.type) for column in COUNTERS]
             yield pa.RecordBatch.from_arrays([*batch.columns, *blanks], schema=full)
-        yield from _counter_batches(sums, tally, full)
+        yield from counter_batches(sums, tally, full)
 
     return records.mapInArrow(run, from_arrow_schema(full))
 
@@ -128,7 +128,9 @@ def with_split(schema: pa.Schema) -> pa.Schema:
     return schema.append(pa.field("split", pa.string()))
 
 
-def _without_secrets(run: _Batches) -> _Batches:
+def without_secrets(run: _Batches) -> _Batches:
+    """Redact secrets in the errors that a function of a worker raises."""
+
     @functools.wraps(run)
     def redacted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with redacted_errors():
@@ -143,23 +145,14 @@ def _characters(row: Mapping[str, Any]) -> int:
     return texts + _ELEMENT_CHARACTERS * sum(len(value) for value in row.values() if isinstance(value, list))
 
 
-def _records(batches: Iterator[pa.RecordBatch], sums: list[Row], tally: Tally) -> Iterator[Row]:
-    for batch in batches:
-        if "_counter" not in batch.schema.names:
-            yield from batch.to_pylist()
-            continue
-        for row in batch.to_pylist():
-            counter = {name: row.pop(name) for name in COUNTERS.names}
-            if counter["_counter"] is None:
-                yield row
-            else:
-                _pass_on(counter, sums, tally)
-
-
-def _batches(batches: Iterator[pa.RecordBatch], sums: list[Row], tally: Tally) -> Iterator[pa.RecordBatch]:
+def records_of(batches: Iterator[pa.RecordBatch], sums: list[Row], tally: Tally) -> Iterator[pa.RecordBatch]:
+    """The batches without their counters: sums are appended to `sums`, notes added to the tally's."""
     for batch in batches:
         if "_counter" not in batch.schema.names:
             yield batch
+            continue
+        if batch.column("_counter").null_count == len(batch):
+            yield batch.drop_columns(COUNTERS.names)
             continue
         is_record = pc.is_null(batch.column("_counter"))
         for counter in batch.filter(pc.invert(is_record)).select(COUNTERS.names).to_pylist():
@@ -175,7 +168,8 @@ def _pass_on(counter: Row, sums: list[Row], tally: Tally) -> None:
         sums.append(counter)
 
 
-def _counter_batches(sums: list[Row], tally: Tally, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def counter_batches(sums: list[Row], tally: Tally, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """A task's counters and notes as rows of `schema`, which has the counter columns."""
     rows = sums + [{"_counter": name, "_n": n} for name, n in tally.rows()]
     rows += [{"_counter": QUARANTINE, "_n": 1, "_note": note} for note in tally.notes.sorted()]
     remaining = iter(rows)

@@ -3,66 +3,60 @@
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from kgcorpus.codeswitch import code_switched_batches
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.records.kmlm import reasoning_batches
+from kgcorpus.records.kmlm import reasoning_batches, with_split
 from pipelines.context import Context
-from pipelines.kernels import map_batches, with_split
-from pipelines.lookup import names_of
-from pipelines.xlr import training_cycles, training_triples
+from pipelines.kernels import with_split as split_of
+from pipelines.lookup import names_of, read_row_groups
+from pipelines.packed import Rendered
+from pipelines.xlr import held_out, without_held_out
 
-_BATCH = 10_000  # triples or cycles
 
-
-def run_code_switched(context: Context) -> DataFrame:
+def run_code_switched(context: Context) -> Rendered:
     """Render every triple once for each language pair and kind."""
-    triples = training_triples(context).repartition(context.partitions, "h")
-    return _rendered(context, triples, code_switched_batches, "code_switched")
+    return _rendered(context, "triples", ["h", "r", "t"], code_switched_batches)
 
 
-def run_reasoning(context: Context) -> DataFrame:
+def run_reasoning(context: Context) -> Rendered:
     """Render every cycle once for each language that has all its labels."""
-    cycles = training_cycles(context).repartition(context.partitions, "cycle_id")
-    return _rendered(context, cycles, reasoning_batches, "reasoning")
+    return _rendered(context, "cycles", ["cycle_id", "length", "triples"], reasoning_batches)
 
 
 def _rendered(
-    context: Context, source: DataFrame, render_batch: Callable[..., Iterator[pa.RecordBatch]], made: str
-) -> DataFrame:
+    context: Context, facts: str, columns: list[str], render_batch: Callable[..., Iterator[pa.RecordBatch]]
+) -> Rendered:
     seed, languages = context.seed, context.config.languages
     entities, relations = tuple(context.inputs["entities"]), tuple(context.inputs["relations"])
+    pairs = held_out(context)
 
-    def render(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+    def keys(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for batch in read_row_groups(batches, columns):
+            yield with_split(without_held_out(batch, pairs), seed=seed)
+
+    def render(keys: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
         names, labels = names_of(entities, "qid"), names_of(relations, "pid")
-        for batch in _larger(batches):
-            yield from render_batch(
-                batch, names=names, relations=labels, languages=languages, seed=seed, tally=tally
-            )
+        yield from render_batch(
+            keys, names=names, relations=labels, languages=languages, seed=seed, tally=tally
+        )
 
-    # Asked for here as well, or every worker would write the files of names at once.
+    # Open the names here too: otherwise all workers write the files of names at once.
     names_of(entities, "qid"), names_of(relations, "pid")
-    return map_batches(source, render, with_split(table(made).schema))
-
-
-def _larger(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows, most batches of `_BATCH` and more: each language costs half a millisecond a batch."""
-    pending: list[pa.RecordBatch] = []
-    for batch in batches:
-        pending.append(batch)
-        if sum(some.num_rows for some in pending) >= _BATCH:
-            yield pa.concat_batches(pending)
-            pending = []
-    if pending:
-        yield pa.concat_batches(pending)
+    schema = pa.schema([table(facts).schema.field(name) for name in columns])
+    return Rendered(
+        sources=[(context.row_groups(facts), keys)],
+        schema=split_of(schema),
+        by=[name for name in columns if pa.types.is_string(schema.field(name).type)],
+        render=render,
+    )
 
 
 CODE_SWITCHED = Stage(
     table="code_switched",
-    version=4,
+    version=5,
     run=run_code_switched,
     inputs=("triples", "entities", "relations"),
     optional=("xlr",),
@@ -72,7 +66,7 @@ CODE_SWITCHED = Stage(
 
 REASONING = Stage(
     table="reasoning",
-    version=3,
+    version=4,
     run=run_reasoning,
     inputs=("cycles", "entities", "relations"),
     optional=("xlr",),

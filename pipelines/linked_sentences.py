@@ -11,8 +11,9 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.anchors import link_page
 from pipelines.context import Context
-from pipelines.kernels import Row, map_rows
+from pipelines.kernels import Row, batches_of
 from pipelines.lookup import linker_of
+from pipelines.packed import Rendered, rows_of
 
 if TYPE_CHECKING:
     from kgcorpus.linking.linker import Linker
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _DICTIONARY = ("surfaces", "in_links", "entities")
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Resolve the links by joins, then cut and link page by page."""
 
     linker = _linker(context)
@@ -46,7 +47,8 @@ def run(context: Context) -> DataFrame:
             "resolved", F.expr("cast(null as array<struct<pos:int,qid:string,in_graph:boolean>>)")
         )
     spread = pages.repartition(context.partitions, "lang", "page_id")
-    return map_rows(spread, link, table("linked_sentences").schema)
+    made = batches_of(link, table("linked_sentences").schema)
+    return rows_of(table("linked_sentences"), context.seed, (spread, made))
 
 
 def _linker(context: Context) -> Callable[[str], "Linker | None"]:
@@ -96,7 +98,7 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=9,
+    version=10,
     run=run,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),

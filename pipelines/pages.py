@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -22,7 +22,8 @@ from kgcorpus.wiki.sampling import Sample
 from kgcorpus.wiki.site import Site, is_same_language, language_of_dbname
 from kgcorpus.wiki.wikitext.templates import read_templates
 from pipelines.context import Context, as_pattern, on_bad
-from pipelines.kernels import Row, map_rows
+from pipelines.kernels import BatchFunction, Row, batches_of
+from pipelines.packed import Rendered, rows_of
 
 _PACKED_BYTES_A_PART = 32 << 20
 _RAW = pa.schema(
@@ -53,7 +54,7 @@ class _Part:
     streams: Sequence[PageStream] = ()
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Parts of indexed dumps are parsed where they are read; other dumps are split once, a task a file."""
     dumps, texts = context.of_role("wikipedia.dump"), context.of_role("text.path")
     _check_languages(context, dumps)
@@ -70,7 +71,9 @@ def run(context: Context) -> DataFrame:
     # A text's page ids, and so its splits, must not change when a dump is added.
     parts += [_Part(ordinal, text) for ordinal, text in enumerate(texts)]
     makers = ((_read_and_parse, parts), (_read_then_parse, whole))
-    return reduce(DataFrame.unionByName, (make(context, tasks, sites) for make, tasks in makers if tasks))
+    return rows_of(
+        table("pages"), context.seed, *(make(context, tasks, sites) for make, tasks in makers if tasks)
+    )
 
 
 def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
@@ -132,7 +135,9 @@ def _indexes(context: Context) -> dict[Source, Source]:
     return found
 
 
-def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
+def _read_and_parse(
+    context: Context, parts: Sequence[_Part], sites: dict[str, Site]
+) -> tuple[DataFrame, BatchFunction]:
     policy, limits = context.on_bad_input, context.limits
     keep = frozenset(context.config.extraction.keep)
     forms = [text.documents for text in context.config.text]
@@ -174,10 +179,13 @@ def _read_and_parse(context: Context, parts: Sequence[_Part], sites: dict[str, S
             else:
                 yield from samples[part.ordinal].of(partial(documents, part), tally)
 
-    return context.map_files([part.source.path for part in parts], read, table("pages").schema)
+    files = context.files([part.source.path for part in parts])
+    return files, batches_of(read, table("pages").schema)
 
 
-def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, Site]) -> DataFrame:
+def _read_then_parse(
+    context: Context, parts: Sequence[_Part], sites: dict[str, Site]
+) -> tuple[DataFrame, BatchFunction]:
     policy, limits = context.on_bad_input, context.limits
     keep = frozenset(context.config.extraction.keep)
 
@@ -204,12 +212,12 @@ def _read_then_parse(context: Context, parts: Sequence[_Part], sites: dict[str, 
     split = str(context.scratch / "raw-pages")
     raw.repartition(context.partitions, "lang", "page_id").write.parquet(split)
     read_back = context.spark.read.schema(raw.schema).parquet(as_pattern(split))
-    return map_rows(read_back, parse, table("pages").schema)
+    return read_back, batches_of(parse, table("pages").schema)
 
 
 STAGE = Stage(
     table="pages",
-    version=15,
+    version=16,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),

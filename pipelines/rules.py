@@ -27,7 +27,7 @@ def run(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="rules",
-    version=3,
+    version=4,
     run=run,
     inputs=("triples",),
     params=("rules.min_support",),

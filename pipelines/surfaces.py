@@ -159,7 +159,7 @@ def _occurrences(context: Context, folder: Path) -> DataFrame:
 
 SURFACES = Stage(
     table="surfaces",
-    version=2,
+    version=3,
     run=run_surfaces,
     inputs=("pages",),
     optional=("titles", "entities"),
@@ -168,7 +168,7 @@ SURFACES = Stage(
 
 IN_LINKS = Stage(
     table="in_links",
-    version=2,
+    version=3,
     run=run_in_links,
     inputs=("pages",),
     optional=("titles",),

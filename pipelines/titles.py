@@ -144,7 +144,7 @@ def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="titles",
-    version=6,
+    version=7,
     run=run,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump", "text.path"),

@@ -15,8 +15,9 @@ from kgcorpus.contracts.tables import FACT, table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.trelm import facts_of, sentence_span, trelm_record
 from pipelines.context import Context
-from pipelines.kernels import COUNTERS, Row, map_rows, stream_groups, with_split
+from pipelines.kernels import COUNTERS, Row, batches_of, map_rows, stream_groups, with_split
 from pipelines.lookup import names_of
+from pipelines.packed import Rendered, rows_of
 from pipelines.xlr import training_triples
 
 
@@ -57,7 +58,7 @@ _SPAN = pa.schema(
 _FACTS = pa.schema([("qid", pa.string()), ("facts", pa.list_(FACT))])
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Join what a mention needs to the mention, gather it by passage, and write the record."""
     seed = context.seed
 
@@ -106,7 +107,8 @@ def run(context: Context) -> DataFrame:
         )
     )
     joined = passages.join(details, "passage_id", "left").unionByName(counters, allowMissingColumns=True)
-    return map_rows(joined, assemble, with_split(table("trelm").schema))
+    made = batches_of(assemble, with_split(table("trelm").schema))
+    return rows_of(table("trelm"), seed, (joined, made))
 
 
 def _facts(context: Context) -> DataFrame:
@@ -134,7 +136,7 @@ def _facts(context: Context) -> DataFrame:
 
 STAGE = Stage(
     table="trelm",
-    version=3,
+    version=4,
     run=run,
     inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
     optional=("xlr",),

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from functools import reduce
+from itertools import islice
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from kgcorpus.contracts.rows import TripleRow
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
@@ -13,42 +15,53 @@ from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_triple
 from kgcorpus.kg.wikidata import Entity, facts_in, is_item, is_wikidata_dump
 from pipelines.context import Context, on_bad
-from pipelines.kernels import Row, group_rows
-from pipelines.wikidata import map_entities
+from pipelines.kernels import BatchFunction, Row
+from pipelines.packed import Rendered
+from pipelines.wikidata import parsed_entities
+
+_AT_ONCE = 20_000
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Parse, and keep one of equal triples."""
     policy, limits = context.on_bad_input, context.limits
     schema = table("triples").schema
 
-    def parse(files: Iterator[Row], tally: Tally) -> Iterator[TripleRow]:
-        for file in files:
+    def parse(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for file in (row for batch in batches for row in batch.to_pylist()):
             rows = read_records(
                 file["path"], parse_triple, tally=tally, on_bad=on_bad(policy, tally), limits=limits
             )
-            for h, r, t in rows:
-                yield {"h": h, "r": r, "t": t}
+            while some := list(islice(rows, _AT_ONCE)):
+                columns = [pa.array(column, pa.string()) for column in zip(*some, strict=True)]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def facts(entity: Entity, ordinal: int) -> Iterator[Row]:
         if is_item(entity):
             yield from (fact._asdict() for fact in facts_in(entity))
 
-    def first(copies: list[TripleRow], tally: Tally) -> Iterator[TripleRow]:
-        tally.drop("duplicate", len(copies) - 1)
-        yield copies[0]
+    def distinct(triples: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
+        if not len(triples):
+            return
+        triples = triples.take(pc.sort_indices(triples, sort_keys=[(name, "ascending") for name in "hrt"]))
+        before, after = triples.slice(0, len(triples) - 1), triples.slice(1)
+        alike = reduce(pc.and_, map(pc.equal, before.columns, after.columns))
+        kept = pa.concat_arrays([pa.array([True]), pc.invert(alike)])
+        unique = triples.filter(kept)
+        tally.drop("duplicate", len(triples) - len(unique))
+        yield unique
 
     paths = [source.path for source in context.sources]
     dumps = [path for path in paths if is_wikidata_dump(path)]
     lists = [path for path in paths if not is_wikidata_dump(path)]
-    frames = [context.map_files(lists, parse, schema)] if lists else []
-    frames += [map_entities(context, dumps, facts, schema)] if dumps else []
-    return group_rows(reduce(DataFrame.unionByName, frames), ["h", "r", "t"], first, schema)
+    sources: list[tuple[DataFrame, BatchFunction]] = [(context.files(lists), parse)] if lists else []
+    sources += [parsed_entities(context, dumps, facts, schema)] if dumps else []
+    return Rendered(sources=sources, schema=schema, by=["h", "r", "t"], render=distinct)
 
 
 STAGE = Stage(
     table="triples",
-    version=4,
+    version=5,
     run=run,
     sources=("graph.triples",),
     needs=("graph.triples",),

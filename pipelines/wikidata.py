@@ -10,17 +10,20 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord
 from kgcorpus.kg.wikidata import Entity, entity_lines, parse_entity
 from pipelines.context import Context, on_bad
-from pipelines.kernels import Row, map_rows
+from pipelines.kernels import BatchFunction, Row, batches_of
 
 _LINE = pa.schema([("ordinal", pa.int32()), ("line", pa.int64()), ("text", pa.string())])
 # (entity, position of its file) -> rows; raises `BadRecord`.
 EntityFunction = Callable[[Entity, int], Iterator[Row]]
 
 
-def map_entities(
+def parsed_entities(
     context: Context, paths: Sequence[str], function: EntityFunction, schema: pa.Schema
-) -> DataFrame:
-    """Run a function over every entity of some dumps; what it gives of a bad entity is left out."""
+) -> tuple[DataFrame, BatchFunction]:
+    """The lines of some dumps, and what runs a function over the entity of each.
+
+    What the function gives of a bad entity is left out.
+    """
     policy, limits = context.on_bad_input, context.limits
 
     def find(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -41,4 +44,4 @@ def map_entities(
             yield from rows
 
     lines = context.map_files(paths, find, _LINE)
-    return map_rows(lines.repartition(context.partitions, "ordinal", "line"), parse, schema)
+    return lines.repartition(context.partitions, "ordinal", "line"), batches_of(parse, schema)

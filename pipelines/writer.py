@@ -25,11 +25,14 @@ from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, Kgcorpu
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import Table
-from kgcorpus.contracts.tally import Notes
+from kgcorpus.contracts.tally import Notes, Tally
 from pipelines.kernels import COUNTERS, QUARANTINE
+from pipelines.packed import PACKED, Rendered, RenderFunction, pack, rows_of, unchanged, unpack
 
 ROW_GROUP = 20_000
 METADATA_KEY = b"kgcorpus"
+# Columns whose values do not repeat.
+_DISTINCT = frozenset({"id", "text", "passage_id", "sentence_id", "cycle_id", "start", "end", "cos", "si"})
 _DONE = pa.schema([("_shard", pa.int32())])
 _END = "end"
 
@@ -40,7 +43,7 @@ def shard_names(table: Table, shards: Mapping[str, int]) -> list[str]:
 
 
 def write_shards(
-    frame: DataFrame,
+    rows: DataFrame | Rendered,
     table: Table,
     folder: Path,
     *,
@@ -52,33 +55,33 @@ def write_shards(
     """Write the missing shards of a table into `folder`.
 
     Args:
-        frame: the table's columns, `split` where it is published, and optionally the counter columns.
+        rows: the table's columns, `split` where it is published, and optionally the counter columns; or keys
+            that are rendered to such rows.
         quarantine: the file for pieces of bad input, written only where there are any.
     """
     names = shard_names(table, shards)
     missing = [i for i, name in enumerate(names) if not (folder / name).exists()]
     if not missing:
         return
-    for name in COUNTERS.names:
-        if name not in frame.columns:
-            frame = frame.withColumn(name, F.lit(None).cast("long" if name == "_n" else "string"))
+    if not isinstance(rows, Rendered):
+        rows = rows_of(table, seed, (rows, unchanged))
+    schema, render = rows.schema, rows.render
+    frame = pack(rows, shards, missing, seed=seed)
     ends = frame.sparkSession.createDataFrame(
         [(shard, _END, 1) for shard in missing], "_shard int, _counter string, _n long"
     )
-    is_record, is_end = F.col("_counter").isNull(), F.coalesce(F.col("_counter") == _END, F.lit(False))
-    order = F.xxhash64(F.lit(seed), *table.key) if table.published else F.lit(0)
+    is_end = F.coalesce(F.col("_counter") == _END, F.lit(False))
     frame = (
-        frame.withColumn("_shard", F.when(is_record, _shard_of(table, shards, seed)).otherwise(0).cast("int"))
-        .withColumn("_order", order.cast("long"))
-        .where(F.col("_shard").isin(missing))
-        .unionByName(ends, allowMissingColumns=True)
+        frame.unionByName(ends, allowMissingColumns=True)
         .repartition(max(1, min(partitions, len(missing))), "_shard")
-        .sortWithinPartitions("_shard", is_end, is_record, "_order", *table.key)
-        .select("_shard", *COUNTERS.names, *table.schema.names)
+        .sortWithinPartitions("_shard", is_end)
+        .select(*PACKED.names)
     )
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        written = write_batches(batches, table, folder, names=names, quarantine=quarantine)
+        written = write_batches(
+            batches, table, folder, names=names, quarantine=quarantine, schema=schema, render=render
+        )
         yield pa.RecordBatch.from_pylist([{"_shard": shard} for shard in written], schema=_DONE)
 
     frame.mapInArrow(write, "_shard int").collect()
@@ -91,12 +94,15 @@ def write_batches(
     *,
     names: Sequence[str],
     quarantine: Path,
+    schema: pa.Schema,
+    render: RenderFunction,
 ) -> list[int]:
-    """Write the shards that the batches hold: rows sorted by shard, of which the last says that it ends.
+    """Write the shards that the batches hold: sorted by shard, of which the last row says that it ends.
 
     Args:
-        batches: `_shard`, the counter columns and the table's.
+        batches: of `PACKED`.
         names: the files' names by shard.
+        schema, render: as of `Rendered`.
 
     Returns:
         The shards.
@@ -105,7 +111,7 @@ def write_batches(
         EnvironmentLacksError: the batches end within a shard; it is left out.
     """
     return [
-        _write_shard(folder / names[shard], table, pieces, shard, quarantine)
+        _write_shard(folder / names[shard], table, _Shard(pieces, schema, render), shard, quarantine)
         for shard, pieces in _by_shard(batches)
     ]
 
@@ -125,22 +131,6 @@ def read_counters(path: Path) -> Counter[str]:
         raise InputError(
             f"its counters cannot be read ({error})", where=str(path), mend="Delete it and build again"
         ) from None
-
-
-def _shard_of(table: Table, shards: Mapping[str, int], seed: int) -> Any:
-    digest = F.xxhash64(F.lit(seed), F.lit("shard"), *table.shard_by)
-    if not table.published:
-        return F.pmod(digest, F.lit(shards["part"]))
-    # Raised for a null too: a row that no split takes would be lost in silence.
-    first, choice = 0, F.raise_error(F.concat(F.lit("no split is called "), _shown("split"))).cast("int")
-    for split, n in shards.items():
-        choice = F.when(F.col("split") == split, F.lit(first) + F.pmod(digest, F.lit(n))).otherwise(choice)
-        first += n
-    return choice
-
-
-def _shown(column: str) -> Any:
-    return F.coalesce(F.col(column), F.lit("null"))
 
 
 def _by_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
@@ -167,19 +157,40 @@ def _cut(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
         yield int(values[start]), batch.slice(start, end - start)
 
 
-def _write_shard(
-    path: Path, table: Table, batches: Iterator[pa.RecordBatch], shard: int, quarantine: Path
-) -> int:
-    sums: Counter[str] = Counter()
-    notes = Notes()
+class _Shard:
+    """One shard's rows, and the counters and notes that come with them and with their making."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, render: RenderFunction) -> None:
+        self._batches, self._schema, self._render = batches, schema, render
+        self.sums: Counter[str] = Counter()
+        self.notes = Notes()
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        tally = Tally()
+        keys = (self._without_counters(batch) for batch in self._batches)
+        yield from self._render(unpack(keys, self._schema), tally)
+        self.sums.update(dict(tally.rows()))
+
+    def _without_counters(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if batch.column("_counter").null_count == len(batch):
+            return batch
+        is_counter = pc.is_valid(batch.column("_counter"))
+        for row in batch.filter(is_counter).select(COUNTERS.names).to_pylist():
+            if row["_counter"] == QUARANTINE:
+                self.notes.add(row["_note"])
+            else:
+                self.sums[row["_counter"]] += row["_n"]
+        return batch.filter(pc.invert(is_counter))
+
+
+def _write_shard(path: Path, table: Table, made: _Shard, shard: int, quarantine: Path) -> int:
     with (
         replacing(path) as temporary,
-        pq.ParquetWriter(temporary, table.schema, compression="zstd", compression_level=3) as writer,
+        pq.ParquetWriter(temporary, table.schema, **_options(table)) as writer,
     ):
         buffer = table.schema.empty_table()
         last_key: list[Any] | None = None
-        for batch in batches:
-            records = _take_counters(batch, sums, notes)
+        for records in made.rows():
             if not records.num_rows:
                 continue
             piece = pa.table({name: records.column(name) for name in table.schema.names}).cast(table.schema)
@@ -190,27 +201,41 @@ def _write_shard(
                 buffer = buffer.slice(ROW_GROUP)
         if buffer.num_rows:
             writer.write_table(buffer.combine_chunks(), row_group_size=ROW_GROUP)
-        if not sums.pop(_END, 0):
+        if not made.sums.pop(_END, 0):
             raise EnvironmentLacksError(
                 "the rows end within a shard: Spark's executor died", where=path.name, mend="Run it again"
             )
-        writer.add_key_value_metadata({METADATA_KEY: json.dumps(dict(sorted(sums.items()))).encode()})
-        if kept := notes.sorted():
+        writer.add_key_value_metadata({METADATA_KEY: json.dumps(dict(sorted(made.sums.items()))).encode()})
+        if kept := made.notes.sorted():
             with replacing(quarantine) as part:
                 part.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return shard
 
 
-def _take_counters(batch: pa.RecordBatch, sums: Counter[str], notes: Notes) -> pa.RecordBatch:
-    is_counter = pc.is_valid(batch.column("_counter"))
-    if not pc.any(is_counter).as_py():
-        return batch
-    for row in batch.filter(is_counter).select(COUNTERS.names).to_pylist():
-        if row["_counter"] == QUARANTINE:
-            notes.add(row["_note"])
-        else:
-            sums[row["_counter"]] += row["_n"]
-    return batch.filter(pc.invert(is_counter))
+def _options(table: Table) -> dict[str, Any]:
+    """How Parquet is written: a dictionary only where values repeat, and statistics for the page index.
+
+    A dictionary of distinct texts costs a third of the time, and is then thrown away.
+    """
+    return {
+        "compression": "zstd",
+        "compression_level": 3,
+        "use_dictionary": [name for name in leaves(table.schema) if name.rpartition(".")[2] not in _DISTINCT],
+        "write_page_index": True,
+    }
+
+
+def leaves(schema: pa.Schema) -> list[str]:
+    """The paths of a schema's Parquet columns."""
+    return [path for field in schema for path in _leaves(field.name, field.type)]
+
+
+def _leaves(path: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_list(kind):
+        return _leaves(f"{path}.list.element", kind.value_type)
+    if pa.types.is_struct(kind):
+        return [leaf for field in kind for leaf in _leaves(f"{path}.{field.name}", field.type)]
+    return [path]
 
 
 def _check_unique(piece: pa.Table, table: Table, before: list[Any] | None) -> list[Any]:

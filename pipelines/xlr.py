@@ -1,20 +1,25 @@
 """Cycles to the table `xlr`; the pairs that it holds out leave every table that training reads."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
+from kgcorpus.records.kmlm import bounds_of
 from pipelines.context import Context
-from pipelines.kernels import Row, with_split
+from pipelines.kernels import Row, batches_of, with_split
 from pipelines.lookup import names_of, read_shards
+from pipelines.packed import Rendered, rows_of
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Choose the questions in one task: each choice depends on those before it."""
     seed, languages = context.seed, context.config.languages
     sizes = context.config.xlr.model_dump()
@@ -50,22 +55,49 @@ def run(context: Context) -> DataFrame:
                 if row := render_question(question, names=names, relations=labels, lang=lang):
                     yield row
 
-    return context.map_files(["cycles"], ask, with_split(table("xlr").schema))
+    made = batches_of(ask, with_split(table("xlr").schema))
+    return rows_of(table("xlr"), seed, (context.files(["cycles"]), made))
+
+
+def held_out(context: Context) -> NDArray[np.uint64]:
+    """The keys of the pairs that questions hold out; none if there is no table `xlr`."""
+    if not context.has("xlr"):
+        return pair_keys_of([])
+    held = read_shards(context.inputs["xlr"], ["held_out"])["held_out"].to_pylist()
+    return pair_keys_of([pair for pairs in held for pair in pairs])
+
+
+def pair_keys_of(pairs: Sequence[Mapping[str, str]]) -> NDArray[np.uint64]:
+    """The keys of unordered pairs {h, t}, each once."""
+    from kgcorpus.kg.strings import pair_keys
+
+    h, t = (pa.array([pair[end] for pair in pairs], pa.string()) for end in "ht")
+    return np.unique(pair_keys(h, t))
+
+
+def without_held_out(facts: pa.RecordBatch, pairs: NDArray[np.uint64]) -> pa.RecordBatch:
+    """The triples, or cycles, that pass through none of the pairs, whatever the relation and direction.
+
+    Args:
+        facts: columns h, r and t, or lists of such structs in the column `triples`.
+        pairs: as of `pair_keys_of`.
+    """
+    from kgcorpus.kg.strings import pair_keys
+
+    if not len(pairs) or not len(facts):
+        return facts
+    if "triples" not in facts.schema.names:
+        return facts.filter(pa.array(~np.isin(pair_keys(facts.column("h"), facts.column("t")), pairs)))
+    lists = facts.column("triples")
+    sides = lists.flatten()
+    kept = ~np.isin(pair_keys(sides.field("h"), sides.field("t")), pairs)
+    return facts.filter(pa.array(np.logical_and.reduceat(kept, bounds_of(lists)[:-1])))
 
 
 def training_triples(context: Context) -> DataFrame:
     """The table `triples` without those on a held-out pair, whatever their relation and direction."""
     triples = context.read("triples")
     return triples.join(_pairs(context), _on_pair("h", "t"), "left_anti")
-
-
-def training_cycles(context: Context) -> DataFrame:
-    """The table `cycles` without those that pass through a held-out pair."""
-    cycles = context.read("cycles")
-    sides = cycles.select("cycle_id", F.explode("triples").alias("side"))
-    # The questions are few, so both joins are broadcast and the cycles are not shuffled.
-    held_out = sides.join(_pairs(context), _on_pair("side.h", "side.t")).select("cycle_id").distinct()
-    return cycles.join(F.broadcast(held_out), "cycle_id", "left_anti")
 
 
 def _pairs(context: Context) -> DataFrame:
@@ -82,7 +114,7 @@ def _on_pair(h: str, t: str) -> list[Column]:
 
 STAGE = Stage(
     table="xlr",
-    version=3,
+    version=4,
     run=run,
     inputs=("cycles", "triples", "entities", "relations"),
     enabled_by="xlr.asked",

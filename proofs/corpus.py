@@ -22,7 +22,7 @@ from kgcorpus.kg.arrays import Memory
 from kgcorpus.kg.cycles import mine_batches
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.mining import Settings
-from kgcorpus.records.kmlm import Item, reasoning_batches, render_sentences
+from kgcorpus.records.kmlm import Item, reasoning_batches, render_sentences, with_split
 from kgcorpus.xlr import choose_questions, held_out_pairs, is_held_out, render_question
 from proofs.world import LANGUAGES, World
 
@@ -74,7 +74,7 @@ def write_corpora(world: World, out: Path, *, sizes: dict[str, int], seed: int) 
     pairs = held_out_pairs(questions)
     kept = [cycle for cycle in cycles if not is_held_out(cycle["triples"], pairs)]
     batches = reasoning_batches(
-        pa.RecordBatch.from_pylist(kept, schema=table("cycles").schema),
+        with_split(pa.RecordBatch.from_pylist(kept, schema=table("cycles").schema), seed=seed),
         names=entities,
         relations=relations,
         languages=LANGUAGES,

@@ -14,7 +14,7 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records, refuse
 from kgcorpus.kg.names import Names
 from kgcorpus.kg.readers import parse_names, parse_relation, parse_triple
-from kgcorpus.records.kmlm import Item, render_sentences
+from kgcorpus.records.kmlm import Item, render_sentences, with_split
 
 LANGUAGES = ["en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh"]
 
@@ -296,4 +296,6 @@ def test_every_record_is_what_the_rule_says_whatever_the_batches(entities, relat
 def batched(triples, **arguments):
     columns = list(zip(*triples, strict=True)) or [(), (), ()]
     batch = pa.record_batch([pa.array(column, pa.string()) for column in columns], names=list("hrt"))
-    return [row for rows in code_switched_batches(batch, **arguments) for row in rows.to_pylist()]
+    batch = with_split(batch, seed=arguments["seed"])
+    rows = [row for rows in code_switched_batches(batch, **arguments) for row in rows.to_pylist()]
+    return sorted(rows, key=lambda row: (row["lang"], row["id"][2:], row["kind"] == "alias"))

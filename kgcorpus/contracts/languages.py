@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ LANGUAGE_CODE = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def language_key(code: str) -> str:
     """Normalise a code for comparison: `pt-BR`, `pt_br` and `pt-br` are the same language."""
     return code.lower().replace("_", "-")
@@ -75,6 +77,12 @@ def _languages_of(corpus: Path) -> list[str]:
 
 # Wikidata's code of labels and aliases that serve every language.
 DEFAULT_CODE = "mul"
+
+
+@lru_cache(maxsize=1024)
+def serving_keys(lang: str) -> tuple[str, ...]:
+    """The keys of `fallback_codes`, each once."""
+    return tuple(dict.fromkeys(map(language_key, fallback_codes(lang))))
 
 
 def fallback_codes(lang: str) -> Iterator[str]:

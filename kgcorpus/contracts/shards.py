@@ -36,6 +36,16 @@ def read_shard(
         return pq.read_table(path, columns=columns and list(columns), filters=filters)
 
 
+def row_groups_of(path: str | Path, *, command: str = BUILD) -> int:
+    """The number of row groups of a file.
+
+    Raises:
+        InputError: the file is damaged or missing.
+    """
+    with damage_named(path, command=command):
+        return int(pq.read_metadata(path).num_row_groups)
+
+
 def read_batches(
     path: str | Path,
     columns: Sequence[str] | None = None,

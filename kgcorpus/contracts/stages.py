@@ -55,7 +55,8 @@ class Stage:
         growth: expected output rows per row of the first input, or per byte of the sources without one;
             it sets the shard count, so it changes bytes.
         libraries: packages whose version changes its result.
-        run: from a context to a DataFrame with the table's columns.
+        run: from a context to a DataFrame with the table's columns, or to keys from which the rows are
+            rendered (`pipelines.packed.Rendered`).
     """
 
     table: str

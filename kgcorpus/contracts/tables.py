@@ -109,7 +109,7 @@ TABLES: Registry[Table] = Registry(
             },
             key=("lang", "page_id"),
             key_of_input=True,
-            rows_per_shard=50_000,
+            rows_per_shard=20_000,
         ),
         Table(
             name="titles",
@@ -207,6 +207,8 @@ TABLES: Registry[Table] = Registry(
             },
             key=("lang", "page_id", "ordinal"),
             shard_by=("lang", "page_id"),
+            # A task scores the mentions of a shard.
+            rows_per_shard=100_000,
         ),
         Table(
             name="passages",
@@ -224,6 +226,8 @@ TABLES: Registry[Table] = Registry(
             },
             key=("kind", "lang", "page_id", "passage_id"),
             shard_by=("lang", "page_id"),
+            # A task holds the sentences of a shard, and tokenizes them.
+            rows_per_shard=100_000,
         ),
         Table(
             name="importance",

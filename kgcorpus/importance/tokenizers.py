@@ -19,6 +19,10 @@ _LIMIT = 10.0
 _RUN = 400
 # Repeated characters of one class, with and without spaces, make nested quantifiers backtrack.
 _CHARACTERS = "aZ0 ._-'\nßがあ漢한\u0301"
+# They change each character, or it and the marks that follow it.
+_CHARACTER_NORMALIZERS = frozenset(
+    {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Precompiled", "StripAccents"}
+)
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
 _UNBOUNDED = re.compile(r"(?<!\\)[*+]|\{\d*,\}")
 # Runs in a subprocess: the library cannot be interrupted, and a panic prints a backtrace.
@@ -90,6 +94,41 @@ def check_tokenizer(tokenizer: "Tokenizer") -> None:
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or [f"signal {-ended.returncode}"])[-1]
         raise ValueError(f"its tokenizer fails on a text ({last[:200]})")
+
+
+def treatment_of_spaces(tokenizer: "Tokenizer") -> tuple[bool, bool]:
+    """`splits_at_spaces` and `ignores_first_space` of `TokenCounter`, by what is known of the parts.
+
+    False for a part that is not known, where nothing is wrong but slow: texts are measured again as wholes.
+    """
+    added = tokenizer.get_added_tokens_decoder().values()
+    if any(token.rstrip or any(map(str.isspace, token.content)) for token in added):
+        return False, False
+    normalizers = _parts(_state(tokenizer.normalizer), "normalizers")
+    if any(part["type"] not in _CHARACTER_NORMALIZERS for part in normalizers):
+        return False, False
+    return _first_split(next(iter(_parts(_state(tokenizer.pre_tokenizer), "pretokenizers")), {"type": ""}))
+
+
+def _first_split(part: dict[str, Any]) -> tuple[bool, bool]:
+    """What the first pre-tokenizer does: (it splits at spaces, it ignores the first one)."""
+    match part:
+        case {"type": "BertPreTokenizer" | "Whitespace" | "WhitespaceSplit"}:
+            return True, True
+        case {"type": "Split", "pattern": {"Regex": r"\s+"}, "behavior": "Removed", "invert": False}:
+            return True, True
+        case {"type": "ByteLevel", "use_regex": True, "add_prefix_space": prefixed}:
+            return True, bool(prefixed)
+        case {"type": "Metaspace", "split": True, "prepend_scheme": scheme}:
+            return True, scheme == "always"
+    return False, False
+
+
+def _parts(state: Any, name: str) -> list[Any]:
+    """A part of a tokenizer, or those of a sequence."""
+    if state is None:
+        return []
+    return [part for node in state[name] for part in _parts(node, name)] if name in state else [state]
 
 
 def _state(part: Any) -> Any:

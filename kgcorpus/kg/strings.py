@@ -10,10 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.arrays import Int32s, Int64s, UInt8s, UInt64s
+from kgcorpus.contracts.draws import mix64_array
 from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.intrinsics import copy_bytes, prefetch
 
-_AHEAD = 8  # rows
+_AHEAD = 24  # pieces
 _DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
 
 
@@ -40,6 +41,11 @@ def column_of(strings: pa.Array) -> Column:
 def hash_strings(strings: pa.Array) -> UInt64s:
     """[n] 64-bit hashes of the strings' bytes, the same on every machine."""
     return _hashes(*column_of(strings))
+
+
+def pair_keys(a: pa.Array, b: pa.Array) -> UInt64s:
+    """[n] hashes of the unordered pairs of strings."""
+    return mix64_array(hash_strings(a)) + mix64_array(hash_strings(b))
 
 
 def hex_digits(values: UInt64s) -> UInt8s:
@@ -139,87 +145,104 @@ def place_names(
     alias_bounds: Int64s,
     aliases: Int64s,
     rows: Int64s,
-    chosen: NDArray[np.bool_],
+    as_alias: NDArray[np.bool_],
     draws: UInt64s,
     source: int,
+    at: Int64s,
     starts: Int64s,
     ends: Int64s,
-    sources: NDArray[np.int8],
+    sources: NDArray[np.int16],
 ) -> None:
-    """Write down where the chosen items' names lie: a label, and an alias or else the label again.
+    """Write the bytes of n items' names, in one language, to `starts`, `ends` and `sources`.
 
     Args:
         labels, aliases: offsets of the two columns, which are numbers `source` and `source + 1`.
         alias_bounds: [N + 1] an id's first place in `aliases`.
-        rows, chosen, draws: [n] an item's id, whether it is written in this language, and 20 random bits.
-        starts, ends, sources: [2, n] what `join_pieces` reads, for the label and for the alias.
+        rows: [n] the items' ids, as rows of both columns.
+        as_alias: [n] whether a random alias is written, or the label where there is none.
+        draws: [n] 20 random bits, which choose the alias.
+        at: [n] the items' places among the pieces.
+        starts, ends, sources: [pieces] what `join_pieces` reads.
     """
     for i in range(len(rows)):
-        if not chosen[i]:
-            continue
-        row = rows[i]
-        start, end, held = labels[row], labels[row + 1], source
-        starts[0, i], ends[0, i], sources[0, i] = start, end, held
+        row, place = rows[i], at[i]
         first = alias_bounds[row]
-        known = alias_bounds[row + 1] - first
+        known = alias_bounds[row + 1] - first if as_alias[i] else 0
         if known:
             alias = first + (np.int64(draws[i]) * known >> 20)
-            start, end, held = aliases[alias], aliases[alias + 1], source + 1
-        starts[1, i], ends[1, i], sources[1, i] = start, end, held
+            starts[place], ends[place], sources[place] = aliases[alias], aliases[alias + 1], source + 1
+        else:
+            starts[place], ends[place], sources[place] = labels[row], labels[row + 1], source
 
 
 @njit(cache=True)
 def join_pieces(
-    starts: Int64s, ends: Int64s, sources: NDArray[np.int8], addresses: Int64s, glue: Column
+    starts: Int64s,
+    ends: Int64s,
+    sources: NDArray[np.int16],
+    addresses: Int64s,
+    bounds: Int32s,
+    glue: Column,
 ) -> tuple[Int32s, UInt8s, Int32s, Int32s]:
-    """Write each row as its k pieces, the j-th followed by the j-th string of `glue`.
+    """Join the pieces of each row: three to a sentence, each followed by glue.
 
     Args:
-        starts, ends: [n, k] the pieces' bytes.
-        sources: [n, k] from which of the `addresses`, where names lie in memory, a piece is counted.
-        glue: its bytes lie at the last of the addresses.
+        starts, ends: [pieces] the pieces' bytes.
+        sources: [pieces] from which of the `addresses`, where names lie in memory, a piece is counted.
+        bounds: [n + 1] each row's first piece.
+        glue: three strings, at the last of the addresses: within a sentence, between two, and at a row's end.
 
     Returns:
-        Text offsets [n + 1] and bytes, and where the pieces start and end [n * k], in code points of their
+        Text offsets [n + 1] and bytes, and where the pieces start and end [pieces], in code points of their
         row.
     """
-    n, k = starts.shape
+    n, pieces = len(bounds) - 1, len(starts)
+    sizes = (glue.offsets[1], glue.offsets[2] - glue.offsets[1], glue.offsets[3] - glue.offsets[2])
     offsets = np.empty(n + 1, np.int32)
     offsets[0] = 0
     total = 0
     for i in range(n):
-        for j in range(k):
-            total += ends[i, j] - starts[i, j]
-        total += len(glue.data)
+        k = bounds[i + 1] - bounds[i]
+        for p in range(bounds[i], bounds[i + 1]):
+            total += ends[p] - starts[p]
+        total += 2 * k // 3 * sizes[0] + (k // 3 - 1) * sizes[1] + sizes[2]
         offsets[i + 1] = total
     text = np.empty(total, np.uint8)
     at = 0
     for i in range(n):
-        ahead = min(i + _AHEAD, n - 1)
-        for j in range(k):
-            prefetch(addresses[sources[ahead, j]] + starts[ahead, j])
-        for j in range(k):
-            size = ends[i, j] - starts[i, j]
-            copy_bytes(text, at, addresses[sources[i, j]] + starts[i, j], size)
+        for p in range(bounds[i], bounds[i + 1]):
+            ahead = min(p + _AHEAD, pieces - 1)
+            prefetch(addresses[sources[ahead]] + starts[ahead])
+            size = ends[p] - starts[p]
+            copy_bytes(text, at, addresses[sources[p]] + starts[p], size)
             at += size
-            size = glue.offsets[j + 1] - glue.offsets[j]
-            copy_bytes(text, at, addresses[-1] + glue.offsets[j], size)
-            at += size
+            kind = _glue_after(p - bounds[i], bounds[i + 1] - bounds[i])
+            copy_bytes(text, at, addresses[-1] + glue.offsets[kind], sizes[kind])
+            at += sizes[kind]
     # Counted apart, from bytes just written: counting while copying would wait for each name's cache miss.
-    first, last = np.empty(n * k, np.int32), np.empty(n * k, np.int32)
+    first, last = np.empty(pieces, np.int32), np.empty(pieces, np.int32)
     for i in range(n):
         at = int(offsets[i])
         row = text[at : offsets[i + 1]]
-        ascii_alone = _code_points(row) == len(row)
+        is_ascii = _code_points(row) == len(row)
         points = 0
-        for j in range(k):
-            end = at + ends[i, j] - starts[i, j]
-            first[i * k + j] = points
-            points += end - at if ascii_alone else _code_points(text[at:end])
-            last[i * k + j] = points
-            at = end + glue.offsets[j + 1] - glue.offsets[j]
-            points += at - end if ascii_alone else _code_points(text[end:at])
+        for p in range(bounds[i], bounds[i + 1]):
+            end = at + ends[p] - starts[p]
+            first[p] = points
+            points += end - at if is_ascii else _code_points(text[at:end])
+            last[p] = points
+            size = sizes[_glue_after(p - bounds[i], bounds[i + 1] - bounds[i])]
+            points += size  # glue is ASCII
+            at = end + size
     return offsets, text, first, last
+
+
+@njit(cache=True, inline="always")
+def _glue_after(place: int, pieces: int) -> int:
+    """Which glue follows the piece at this place of a row of so many."""
+    if place % 3 < 2:
+        return 0
+    return 1 if place + 1 < pieces else 2
 
 
 @njit(cache=True, inline="always")

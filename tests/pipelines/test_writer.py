@@ -15,12 +15,14 @@ from pyspark.sql import functions as F
 from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.contracts.tables import table
 from pipelines.kernels import COUNTERS, map_rows, with_split
+from pipelines.packed import PACKED, Rendered, rows_of
 from pipelines.writer import ROW_GROUP, read_counters, shard_names, write_batches, write_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 TRIPLES, PLAIN = table("triples"), table("plain_text")
+KEYS = with_split(pa.schema([("key", pa.string())]))
 
 
 def triples(spark: "SparkSession", n: int, partitions: int) -> "DataFrame":
@@ -34,7 +36,12 @@ def triples(spark: "SparkSession", n: int, partitions: int) -> "DataFrame":
 
 
 def write(
-    frame: "DataFrame", folder: Path, *, shards: dict[str, int], partitions: int = 2, table_: object = TRIPLES
+    frame: "DataFrame | Rendered",
+    folder: Path,
+    *,
+    shards: dict[str, int],
+    partitions: int = 2,
+    table_: object = TRIPLES,
 ) -> dict[str, str]:
     write_shards(
         frame, table_, folder, shards=shards, seed=5, partitions=partitions, quarantine=folder / "q.jsonl"
@@ -118,15 +125,16 @@ def test_two_rows_with_one_key_are_refused(spark: "SparkSession", tmp_path: Path
 def test_a_stream_that_breaks_off_leaves_no_short_shard(tmp_path: Path) -> None:
     """What a worker reads when its executor dies: the bytes so far, which Arrow takes for all."""
     names = shard_names(TRIPLES, {"part": 3})
-    schema = pa.schema([("_shard", pa.int32()), *COUNTERS, *TRIPLES.schema])
     stream = io.BytesIO()
     cuts = []
-    with pa.ipc.new_stream(stream, schema) as writer:
+    with pa.ipc.new_stream(stream, PACKED) as writer:
         for shard in range(3):
-            rows = [{"_shard": shard, "h": f"Q{i}", "r": "P1", "t": "Q1"} for i in range(5)]
+            keys = [{"h": f"Q{i}", "r": "P1", "t": "Q1"} for i in range(5)]
+            packed = [pa.RecordBatch.from_pylist([key], schema=TRIPLES.schema).serialize() for key in keys]
+            rows = [{"_shard": shard, "_keys": keys.to_pybytes()} for keys in packed]
             for row in [*rows, {"_shard": shard, "_counter": "end", "_n": 1}]:
                 cuts.append(stream.tell())
-                writer.write_batch(pa.RecordBatch.from_pylist([row], schema=schema))
+                writer.write_batch(pa.RecordBatch.from_pylist([row], schema=PACKED))
     for at, cut in enumerate(cuts):
         folder = tmp_path / str(cut)
         folder.mkdir()
@@ -135,8 +143,17 @@ def test_a_stream_that_breaks_off_leaves_no_short_shard(tmp_path: Path) -> None:
         breaks = (
             pytest.raises(EnvironmentLacksError, match="end within") if more else contextlib.nullcontext()
         )
+        made = rows_of(table("triples"), 5)
         with breaks:
-            write_batches(iter(batches), TRIPLES, folder, names=names, quarantine=folder / "q.jsonl")
+            write_batches(
+                iter(batches),
+                TRIPLES,
+                folder,
+                names=names,
+                quarantine=folder / "q.jsonl",
+                schema=made.schema,
+                render=made.render,
+            )
         found = {path.name: pq.read_metadata(path).num_rows for path in folder.iterdir()}
         assert found == dict.fromkeys(names[:whole], 5)
 
@@ -159,3 +176,55 @@ def test_a_row_that_no_split_takes_is_an_error(
     )
     with pytest.raises(Exception, match=f"no split is called {split or 'null'}"):
         write(frame, tmp_path, shards={"train": 1, "validation": 1, "test": 1}, table_=PLAIN)
+
+
+def rendered(spark: "SparkSession", n: int, partitions: int) -> Rendered:
+    """Keys of which each becomes two rows of `plain_text`, in the order of the numbers backwards."""
+
+    def keys(batches, tally):
+        for batch in batches:
+            ids = [f"r{i:05d}" for i in batch.column("id").to_pylist()]
+            tally.count("keys", len(ids))
+            splits = ["test" if int(ident[1:]) % 10 == 0 else "train" for ident in ids]
+            yield pa.RecordBatch.from_pydict({"key": ids, "split": splits}, schema=KEYS)
+            yield pa.RecordBatch.from_pylist([], schema=KEYS)
+
+    def render(keys, tally):
+        tally.count("rendered", len(keys))
+        names = sorted(f"{key}-{i}" for key in keys.column("key").to_pylist() for i in range(2))[::-1]
+        for at in range(0, len(names), 7):
+            rows = [
+                {"id": name, "lang": "en", "text": "é", "length": 128, "split": "x"}
+                for name in names[at : at + 7]
+            ]
+            yield pa.RecordBatch.from_pylist(rows, schema=with_split(PLAIN.schema))
+
+    source = spark.range(n, numPartitions=partitions)
+    return Rendered(sources=[(source, keys)], schema=KEYS, by=["key"], render=render)
+
+
+def test_rendered_rows_do_not_depend_on_the_partitioning(spark: "SparkSession", tmp_path: Path) -> None:
+    shards = {"train": 3, "validation": 1, "test": 1}
+    one = write(rendered(spark, 500, 1), tmp_path / "a", shards=shards, partitions=1, table_=PLAIN)
+    many = write(rendered(spark, 500, 7), tmp_path / "b", shards=shards, partitions=4, table_=PLAIN)
+    assert one == many
+    rows = {path.name: pq.read_table(path) for path in (tmp_path / "a").glob("*.parquet")}
+    assert sum(map(len, rows.values())) == 1000
+    assert len(rows["test-00000-of-00001.parquet"]) == 100
+    assert len(rows["validation-00000-of-00001.parquet"]) == 0
+    assert rows["train-00001-of-00003.parquet"].schema.names == PLAIN.schema.names
+    ids = rows["train-00001-of-00003.parquet"]["id"].to_pylist()
+    assert ids == sorted(ids, reverse=True)
+    sums = sum((read_counters(path) for path in (tmp_path / "a").glob("*.parquet")), Counter())
+    assert sums == {"count.keys": 500, "count.rendered": 500}
+
+
+def test_only_missing_shards_are_rendered_again(spark: "SparkSession", tmp_path: Path) -> None:
+    shards = {"train": 3, "validation": 1, "test": 1}
+    first = write(rendered(spark, 300, 2), tmp_path, shards=shards, table_=PLAIN)
+    names = shard_names(PLAIN, shards)
+    kept = (tmp_path / names[1]).stat().st_mtime_ns
+    for name in (names[0], names[2]):
+        (tmp_path / name).unlink()
+    assert write(rendered(spark, 300, 3), tmp_path, shards=shards, table_=PLAIN) == first
+    assert (tmp_path / names[1]).stat().st_mtime_ns == kept

@@ -1,17 +1,18 @@
 from collections import Counter
-from itertools import permutations
+from itertools import permutations, product
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgcorpus.contracts.draws import hash64, mix64
+from kgcorpus.contracts.draws import hash64, mix64, mix64_array
 from kgcorpus.contracts.splits import split_of_pairs
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.names import Names
-from kgcorpus.records.kmlm import Item, reasoning_batches, render_sentences
+from kgcorpus.records.kmlm import Item, reasoning_batches, render_sentences, spread, with_split
 
 NAME = st.text(min_size=1) | st.sampled_from(
     ["St. Louis", "a|b", "[mask]", " [mask] ", "x.", "🗺 Erde", "e\u0301"]
@@ -56,6 +57,7 @@ RELATIONS = book("pid", P1={"en": "is in", "de": "liegt in"}, P2={"en": "next to
 
 def batched(cycles, **arguments):
     batch = pa.RecordBatch.from_pylist(cycles, schema=table("cycles").schema)
+    batch = with_split(batch, seed=arguments["seed"])
     made = reasoning_batches(batch, names=NAMES, relations=RELATIONS, **arguments)
     return [row for rows in made for row in rows.to_pylist()]
 
@@ -116,7 +118,12 @@ def test_a_record_with_a_test_pair_is_a_test_record(seed):
     ids = [f"Q{n}" for n in range(310)]
     names = book("qid", **{ident: {"en": ident} for ident in ids})
     (rows,) = reasoning_batches(
-        batch, names=names, relations=RELATIONS, languages=["en"], seed=seed, tally=Tally()
+        with_split(batch, seed=seed),
+        names=names,
+        relations=RELATIONS,
+        languages=["en"],
+        seed=seed,
+        tally=Tally(),
     )
     for row in rows.to_pylist():
         assert row["split"] == split_of_pairs(seed, [(t["h"], t["t"]) for t in row["triples"]])
@@ -195,3 +202,19 @@ def test_every_record_is_what_the_rule_says_whatever_the_batches(found, cut, see
         for kind in ("cycle3", "cycle4"):
             assert tally.counts[f"{kind}.{lang}"] == sum(row["kind"] == kind for row in own)
         assert tally.drops[f"names_missing.{lang}"] == len(cycles) - len(own)
+
+
+def test_records_of_one_fact_are_an_equal_part_of_the_order_apart():
+    n, variants = 2_000, 6
+    hashes = mix64_array(np.arange(n, dtype=np.uint64))
+    facts, kinds = spread([np.arange(n)] * variants, hashes, 3)
+    assert sorted(zip(facts.tolist(), kinds.tolist(), strict=True)) == list(
+        product(range(n), range(variants))
+    )
+    places = np.argsort(facts, kind="stable").reshape(n, variants)
+    apart = np.diff(places, axis=1)
+    assert abs(apart - n).max() < 300  # a row group of a sixth of the records holds no fact twice
+    first = kinds[: n // 2]
+    assert np.bincount(first, minlength=variants).min() > 100  # any run is a sample of all variants
+    backwards = spread([np.arange(n)] * variants, hashes[::-1], 3)
+    assert (n - 1 - backwards[0]).tolist() == facts.tolist()

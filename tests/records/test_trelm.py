@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.trelm import facts_of, sentence_span, trelm_record
-from kgcorpus.wiki.passages import build_passages
+from kgcorpus.wiki.passages import Kind, TokenCounter, passage_batches
 
 LABELS = {f"Q{i}": f"label {i}" for i in range(1, 60)}
 
@@ -73,18 +73,15 @@ def passage_of(sentences):
         }
         for i, (text, mentions) in enumerate(sentences)
     ]
-    (passage,) = build_passages(
-        rows,
-        kind="trelm",
-        max_tokens=10_000,
-        count_tokens=lambda texts: [len(text) for text in texts],
-        tally=Tally(),
-    )
+    counter = TokenCounter(lambda texts: [len(text) for text in texts])
+    sentences = pa.RecordBatch.from_pylist(rows, schema=TABLES["linked_sentences"].schema)
+    (made,) = passage_batches(sentences, kinds=[Kind("trelm", 10_000)], counter=counter, tally=Tally())
+    (passage,) = made.to_pylist()
     return passage
 
 
 def test_record_is_a_row_of_the_table():
-    passage = passage_of([("Rome is old.", [mention(0, 4)]), ("So is Athens.", [mention(6, 12, "Q2", 0.7)])])
+    passage = passage_of([("Rome is old.", [mention(0, 4)]), ("So is Athens.", [mention(6, 12, "Q2", 0.75)])])
     tally = Tally()
     record = trelm_record(
         passage,
@@ -98,7 +95,7 @@ def test_record_is_a_row_of_the_table():
     )
     rome, athens = record["mentions"]
     assert (rome["cos"], rome["si"], rome["long_tail"], rome["frequency"]) == (0.5, 2.0, True, 3)
-    assert (rome["confidence"], athens["confidence"]) == (1.0, 0.7)
+    assert (rome["confidence"], athens["confidence"]) == (1.0, 0.75)
     assert [fact["other"] for fact in rome["triples"]] == ["Q2"]
     assert (athens["cos"], athens["si"], athens["triples"]) == (None, None, [])
     assert tally.counts["mention_without_importance"] == 1

@@ -1,11 +1,18 @@
 """Passages hold every sentence once, and mentions keep their text."""
 
+import json
+from random import Random
+
+import pyarrow as pa
+import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.wiki.passages import build_passages
+from kgcorpus.importance.tokenizers import treatment_of_spaces
+from kgcorpus.wiki.passages import Kind, TokenCounter, passage_batches
 
 
 def words(texts):
@@ -27,11 +34,15 @@ def row(ordinal, text, *spans, lang="en"):
     }
 
 
-def build(rows, *, max_tokens=6, tally=None, **kwargs):
-    return list(
-        build_passages(
-            rows, kind="trelm", max_tokens=max_tokens, count_tokens=words, tally=tally or Tally(), **kwargs
-        )
+def build(rows, *, max_tokens=6, min_entities=0, counter=None, tally=None, **kwargs):
+    sentences = pa.RecordBatch.from_pylist(rows, schema=TABLES["linked_sentences"].schema)
+    kinds = [Kind("trelm", max_tokens, min_entities)]
+    made = passage_batches(
+        sentences, kinds=kinds, counter=counter or TokenCounter(words), tally=tally or Tally(), **kwargs
+    )
+    return sorted(
+        (row for batch in made for row in batch.to_pylist()),
+        key=lambda passage: int(passage["passage_id"].rpartition(":")[2]),
     )
 
 
@@ -101,18 +112,103 @@ def joining(texts):
 def test_a_passage_and_its_special_tokens_fit(lengths, max_tokens, added):
     rows = [row(i, " ".join(["a"] * (n - 1) + ["b."])) for i, n in enumerate(lengths)]
     tally = Tally()
-    passages = list(
-        build_passages(
-            rows,
-            kind="plain",
-            max_tokens=max_tokens,
-            count_tokens=joining,
-            added_tokens=added,
-            tally=tally,
-        )
-    )
+    passages = build(rows, max_tokens=max_tokens, counter=TokenCounter(joining, added), tally=tally)
     assert [i for p in passages for i in p["sentence_ids"]] == [r["sentence_id"] for r in rows]
     for passage in passages:
         assert passage["tokens"] == joining([passage["text"]])[0]
         assert passage["tokens"] + added <= max_tokens or len(passage["sentences"]) == 1
     assert tally.counts["long_sentence"] == sum(p["tokens"] + added > max_tokens for p in passages)
+
+
+_PRE_TOKENIZERS = {
+    "bert": ({"type": "BertPreTokenizer"}, (True, True)),
+    "roberta": (
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        (True, False),
+    ),
+    "xlm-r": (
+        {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+        (True, True),
+    ),
+    "words": (
+        {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "Isolated"}],
+        },
+        (True, True),
+    ),
+    "one piece": (None, (False, False)),
+}
+
+
+def tokenizer(pre_tokenizer):
+    """A BPE whose merges join letters, points and spaces wherever the pre-tokenizer lets them."""
+    letters = ["a", "b", ".", "'", "s", " ", "\u2581", "\u0120", "[", "]"]
+    merges = [
+        ("a", "b"),
+        (" ", "a"),
+        (".", " "),
+        ("\u2581", "a"),
+        ("\u0120", "a"),
+        ("\u0120a", "b"),
+        ("'", "s"),
+    ]
+    words = [*letters, *dict.fromkeys("".join(pair) for pair in merges)]
+    model = {"type": "BPE", "vocab": {word: i for i, word in enumerate(words)}, "unk_token": "a"}
+    model["merges"] = [list(pair) for pair in merges]
+    parts = {"normalizer": {"type": "NFC"}, "pre_tokenizer": pre_tokenizer, "model": model}
+    state = {"version": "1.0", "added_tokens": [], "post_processor": None, "decoder": None, **parts}
+    return tokenizers.Tokenizer.from_str(json.dumps(state))
+
+
+@pytest.mark.parametrize("name", _PRE_TOKENIZERS)
+@given(
+    texts=st.lists(
+        st.text("ab.'s[]\u0301", min_size=1).map(str.strip).filter(bool) | st.just("a b  ab."),
+        min_size=1,
+        max_size=9,
+    ),
+    max_tokens=st.integers(1, 12),
+    lang=st.sampled_from(["en", "zh"]),
+)
+def test_lengths_by_sentences_are_those_of_the_whole_passages(name, texts, max_tokens, lang):
+    pre_tokenizer, treatment = _PRE_TOKENIZERS[name]
+    loaded = tokenizer(pre_tokenizer)
+    assert treatment_of_spaces(loaded) == treatment
+
+    def count(texts):
+        return [len(found) for found in loaded.encode_batch_fast(texts, add_special_tokens=False)]
+
+    rows = [row(i, text, lang=lang) for i, text in enumerate(texts)]
+    fast = build(rows, max_tokens=max_tokens, counter=TokenCounter(count, 0, *treatment))
+    assert fast == build(rows, max_tokens=max_tokens, counter=TokenCounter(count))
+    assert [passage["tokens"] for passage in fast] == count([passage["text"] for passage in fast])
+
+
+def test_a_token_that_takes_the_space_behind_it_is_measured_in_the_whole():
+    loaded = tokenizer({"type": "BertPreTokenizer"})
+    assert treatment_of_spaces(loaded) == (True, True)
+    loaded.add_special_tokens([tokenizers.AddedToken("[s]", rstrip=True)])
+    assert treatment_of_spaces(loaded) == (False, False)
+
+
+def test_pages_and_kinds_come_in_the_order_of_the_key_whatever_the_order_of_the_sentences():
+    rows = [row(i, f"a{i} b.", (0, 1)) | {"page_id": page} for page in (12, 3, 10) for i in range(12)]
+    sentences = pa.RecordBatch.from_pylist(rows, schema=TABLES["linked_sentences"].schema)
+    kinds = [Kind("trelm", 4), Kind("jaket", 6), Kind("plain7", 7)]
+    random = Random(0)
+    found = []
+    for text in (pa.string(), pa.string(), pa.large_string()):
+        shuffled = sentences.take(random.sample(range(len(rows)), len(rows)))
+        shuffled = shuffled.set_column(4, "text", shuffled.column("text").cast(text))
+        made = passage_batches(
+            shuffled, kinds=kinds, counter=TokenCounter(words), tally=Tally(), rows=random.randint(1, 50)
+        )
+        found.append([passage for batch in made for passage in batch.to_pylist()])
+    assert found[0] == found[1] == found[2]
+    keys = [tuple(passage[name] for name in TABLES["passages"].key) for passage in found[0]]
+    assert keys == sorted(keys)
+    for kind in kinds:
+        own = [passage for passage in found[0] if passage["kind"] == kind.name]
+        assert sum(len(passage["sentences"]) for passage in own) == len(rows)
+        assert all(passage["tokens"] == words([passage["text"]])[0] <= kind.max_tokens for passage in own)

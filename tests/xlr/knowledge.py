@@ -18,7 +18,7 @@ from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.mining import Settings
 from kgcorpus.kg.names import Names
 from kgcorpus.kg.readers import TripleRow
-from kgcorpus.records.kmlm import reasoning_batches
+from kgcorpus.records.kmlm import reasoning_batches, with_split
 from kgcorpus.xlr import choose_questions, held_out_pairs, is_held_out, render_question
 
 LANGUAGES = ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh")
@@ -66,7 +66,8 @@ class Knowledge:
             ("triples", code_switched_batches, [row for row in kept if not is_held_out([row], pairs)]),
             ("cycles", reasoning_batches, cycles),
         ):
-            for records in render(pa.RecordBatch.from_pylist(rows, schema=table(name).schema), **books):
+            batch = with_split(pa.RecordBatch.from_pylist(rows, schema=table(name).schema), seed=3)
+            for records in render(batch, **books):
                 yield from records.to_pylist()
 
 
