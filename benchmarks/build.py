@@ -111,6 +111,7 @@ def configuration(inputs: Path, events: Path, arguments: argparse.Namespace) -> 
                 "spark.eventLog.enabled": "true",
                 "spark.eventLog.dir": events.as_uri(),
                 "spark.eventLog.rolling.enabled": "false",
+                "spark.eventLog.compress": "false",
             },
         },
     }
