@@ -26,6 +26,8 @@ def test_every_public_name_is_there_and_typed():
         "Record",
         "build",
         "evaluate",
+        "register_benchmark",
+        "register_objective",
         "register_stage",
         "train",
     ]
