@@ -15,6 +15,7 @@ from kgcorpus.contracts.model_files import seal
 from tests.trainer.trelm.made import config_of, options_of
 from tests.trainer.trelm.world import write_world
 from trainer.arrays import derived
+from trainer.checkpoint import Checkpoints
 from trainer.evaluate import evaluate
 from trainer.run import train
 from trainer.transe.config import TranseConfig
@@ -145,3 +146,21 @@ def test_a_planted_cache_of_arrays_is_made_again(tmp_path):
     plant(tmp_path / "cache" / "numbers.npy", tmp_path / "ran", "npy")
     assert derived(tmp_path / "cache", lambda: made)["numbers"].tolist() == list(range(9))
     assert not (tmp_path / "ran").exists()
+
+
+class _Folder:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_no_pickle_is_run_of_a_checkpoint_whose_author_sealed_it(tmp_path):
+    folder = tmp_path / "step-00000001"
+    folder.mkdir()
+    torch.save({"state": _Folder(tmp_path / "made")}, folder / "optimizer.pt")
+    seal(folder, {"step": 1, "objective": {}})
+    with pytest.raises(InputError, match="cannot be read"):
+        Checkpoints(tmp_path, keep=1).restore(None)
+    assert not (tmp_path / "made").exists()
