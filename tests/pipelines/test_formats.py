@@ -5,6 +5,7 @@ import gzip
 import json
 import shutil
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from kgcorpus.contracts.tables import table
 from pipelines import linked_sentences, names, pages, titles, triples
 from pipelines.context import Context
 from pipelines.failures import SPARK_FAILURES, translated
+from pipelines.writer import write_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -179,8 +181,10 @@ def run(
         on_bad_input=config.on_bad_input,
     )
     made = table(stage.table)
-    found = stage.run(context).where("_counter is null").select(*made.schema.names).toArrow().to_pylist()
-    return sorted(found, key=lambda row: [row[name] for name in made.key])
+    out = Path(mkdtemp(dir=folder))
+    settings = {"shards": {"part": 1}, "seed": 0, "partitions": partitions, "quarantine": out / "bad"}
+    write_shards(stage.run(context), made, out, **settings)
+    return pq.read_table(out / "part-00000-of-00001.parquet").to_pylist()
 
 
 @pytest.fixture(scope="module")
