@@ -1,12 +1,14 @@
 import re
 
+import pyarrow as pa
 import pytest
 
 from kgcorpus.contracts.scripts import UNSPACED_CHARACTERS, UNSPACED_SCRIPTS, is_unspaced
+from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.anchors import link_page
 from kgcorpus.linking.characters import SINGLE, character_table
-from kgcorpus.wiki.passages import build_passages
+from kgcorpus.wiki.passages import Kind, TokenCounter, passage_batches
 
 
 @pytest.mark.parametrize("lang", ["ja", "zh", "zh-Hant", "zh_hant_TW", "zh-yue", "yue", "wuu", "ZH"])
@@ -26,14 +28,13 @@ def test_sentences_of_a_passage_are_joined_as_the_language_writes(lang, text):
         {"sentence_id": f"1:{i}", "page_id": 1, "ordinal": i, "lang": lang, "text": part, "mentions": []}
         for i, part in enumerate(parts)
     ]
-    (passage,) = build_passages(
-        sentences,
-        kind="plain",
-        max_tokens=50,
-        count_tokens=lambda texts: [len(t) for t in texts],
+    (made,) = passage_batches(
+        pa.RecordBatch.from_pylist(sentences, schema=TABLES["linked_sentences"].schema),
+        kinds=[Kind("plain", 50)],
+        counter=TokenCounter(lambda texts: [len(t) for t in texts]),
         tally=Tally(),
     )
-    assert passage["text"] == text
+    assert made["text"].to_pylist() == [text]
 
 
 @pytest.mark.parametrize("lang", ["zh", "zh-Hant"])

@@ -118,8 +118,8 @@ def dead_jvm(place: Place) -> Done:
 
 
 def file_size_limit(place: Place) -> Done:
-    # Half of the largest shard; whole shards before it stay.
-    largest = max(path.stat().st_size for path in (place.built / "data").rglob("*.parquet"))
+    # Half of the largest shard of the table; its other shards stay.
+    largest = max(path.stat().st_size for path in (place.built / "data" / "code_switched").iterdir())
     words = command("build-corpus", "code_switched", "--out", place.out, *sets(*ONE_CORE))
     limit = (largest // 2, resource.RLIM_INFINITY)
     done = subprocess.run(
