@@ -130,7 +130,7 @@ class Corpus:
             raise InputError(
                 f"is not a build's report ({error})",
                 where=str(path),
-                mend="Run kgcorpus build-corpus again, which writes it",
+                hint="Run kgcorpus build-corpus again, which writes it",
             ) from None
         return report
 
@@ -165,7 +165,7 @@ class Corpus:
             raise UsageError(
                 f"{table} has no column {missing[0]}",
                 where=str(self.path),
-                mend=f"It has: {', '.join(known)}",
+                hint=f"It has: {', '.join(known)}",
             )
         with damage_named(self.path):
             return self.dataset(table, split).to_table(columns=columns and list(columns))
@@ -182,7 +182,7 @@ class Corpus:
             from datasets import load_dataset
         except ImportError as error:
             raise EnvironmentLacksError(
-                "the package datasets is not installed", mend="Run pip install datasets"
+                "the package datasets is not installed", hint="Run pip install datasets"
             ) from error
         files = {
             split: [str(self.path / file.path) for file in self._files(table, split)]
@@ -243,7 +243,7 @@ class Corpus:
         chosen = [file for file in files if split in (None, file.split)]
         if not chosen:
             splits = ", ".join(dict.fromkeys(file.split for file in files))
-            raise UsageError(f"{name} has no split {split}", where=str(self.path), mend=f"It has: {splits}")
+            raise UsageError(f"{name} has no split {split}", where=str(self.path), hint=f"It has: {splits}")
         return chosen
 
     def __repr__(self) -> str:

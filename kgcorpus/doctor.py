@@ -35,14 +35,14 @@ class Check:
         name: name of the check.
         ok: whether it passed.
         detail: what was found.
-        mend: how to fix it; empty if it passed.
+        hint: how to fix it; empty if it passed.
         required: whether `build-corpus` needs it.
     """
 
     name: str
     ok: bool
     detail: str
-    mend: str = ""
+    hint: str = ""
     required: bool = False
 
 
@@ -64,8 +64,8 @@ def checks(out: Path = Path()) -> list[Check]:
 def _python() -> Check:
     ok = sys.version_info >= MIN_PYTHON
     wanted = ".".join(map(str, MIN_PYTHON))
-    mend = "" if ok else f"Install Python {wanted} or newer"
-    return Check("python", ok, f"{sys.version.split()[0]} at {sys.executable}", mend, required=True)
+    hint = "" if ok else f"Install Python {wanted} or newer"
+    return Check("python", ok, f"{sys.version.split()[0]} at {sys.executable}", hint, required=True)
 
 
 def _java() -> Check:
@@ -73,7 +73,7 @@ def _java() -> Check:
         java = find_java()
     except EnvironmentLacksError as error:
         detail = f"{error.what} ({error.where})" if error.where else error.what
-        return Check("java", False, detail, error.mend, required=True)
+        return Check("java", False, detail, error.hint, required=True)
     return Check("java", True, f"{java.version} at {java.home} ({java.source})", required=True)
 
 
@@ -81,8 +81,8 @@ def _extra(name: str) -> Check:
     required = name == "spark"
     missing = [package for package in EXTRAS[name] if importlib.util.find_spec(package) is None]
     if missing:
-        mend = f"Run: {install_command(name)}"
-        return Check(f"extra {name}", False, f"lacks {', '.join(missing)}", mend, required)
+        hint = f"Run: {install_command(name)}"
+        return Check(f"extra {name}", False, f"lacks {', '.join(missing)}", hint, required)
     return Check(f"extra {name}", True, ", ".join(map(_versioned, EXTRAS[name])), required=required)
 
 
@@ -98,8 +98,8 @@ def _kernel_cache() -> Check:
     try:
         folder = kernel_cache()
     except OSError as error:
-        mend = "Make one writable: each process compiles the kernels, which takes about a minute"
-        return Check("kernel cache", False, f"no folder can be written ({error.strerror})", mend)
+        hint = "Make one writable: each process compiles the kernels, which takes about a minute"
+        return Check("kernel cache", False, f"no folder can be written ({error.strerror})", hint)
     return Check("kernel cache", True, str(folder or "beside the code"))
 
 
@@ -108,8 +108,8 @@ def _disk(name: str, folder: Path) -> Check:
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
     ok = free >= _MIN_FREE_DISK
-    mend = "" if ok else f"Free {_gib(_MIN_FREE_DISK)} there, or choose another disk"
-    return Check(name, ok, f"{_gib(free)} free at {existing}", mend)
+    hint = "" if ok else f"Free {_gib(_MIN_FREE_DISK)} there, or choose another disk"
+    return Check(name, ok, f"{_gib(free)} free at {existing}", hint)
 
 
 def _memory() -> Check:
@@ -118,8 +118,8 @@ def _memory() -> Check:
         if limit.exists() and (text := limit.read_text(encoding="ascii").strip()).isdigit():
             total = min(total, int(text))
     ok = total >= _MIN_MEMORY
-    mend = "" if ok else f"Give it {_gib(_MIN_MEMORY)}, or set spark.memory lower and expect slow builds"
-    return Check("memory", ok, _gib(total), mend)
+    hint = "" if ok else f"Give it {_gib(_MIN_MEMORY)}, or set spark.memory lower and expect slow builds"
+    return Check("memory", ok, _gib(total), hint)
 
 
 def _cores() -> Check:
@@ -137,8 +137,8 @@ def _gpu() -> Check:
     )
     if run.returncode:
         lines = run.stderr.strip().splitlines() or [f"exit status {run.returncode}"]
-        mend = "Install torch anew, in the build for this machine"
-        return Check("gpu", False, f"torch cannot be imported: {lines[-1]}", mend)
+        hint = "Install torch anew, in the build for this machine"
+        return Check("gpu", False, f"torch cannot be imported: {lines[-1]}", hint)
     return Check("gpu", True, run.stdout.strip() or "none that torch can use")
 
 

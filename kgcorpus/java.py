@@ -84,7 +84,7 @@ def find_java() -> JavaHome:
     raise EnvironmentLacksError(
         f"Spark needs Java {MIN_VERSION} or newer",
         where=f"passed over: {', '.join(rejected)}" if rejected else "",
-        mend=f"Run: pip install 'kgcorpus[java]', or set JAVA_HOME to a JDK {MIN_VERSION}",
+        hint=f"Run: pip install 'kgcorpus[java]', or set JAVA_HOME to a JDK {MIN_VERSION}",
     )
 
 

@@ -59,13 +59,13 @@ def publish_to(url: str, out: Path) -> int:
         manifest = load_manifest(out, required=True)
         if any(not (out / name).exists() for name in _BESIDE):
             raise InputError(
-                "the build is not finished", where=str(out), mend="Run kgcorpus build-corpus, then publish it"
+                "the build is not finished", where=str(out), hint="Run kgcorpus build-corpus, then publish it"
             )
         if not is_publishable(read_yaml(out / "config.yaml")):
             raise InputError(
                 "holds Spark settings or URLs with keys, which are not published",
                 where=str(out / "config.yaml"),
-                mend="Run the same kgcorpus build-corpus again: it writes the file without them",
+                hint="Run the same kgcorpus build-corpus again: it writes the file without them",
             )
         # A table that was never built is listed only in `pending`.
         manifest.check_files(out, manifest.tables.keys() | manifest.pending)
@@ -80,7 +80,7 @@ def _check_target(url: str, out: Path) -> None:
     if folder is None:
         if "::" in url:
             raise UsageError(
-                "chains URLs, which is not written to", where=url, mend="Name the last one alone"
+                "chains URLs, which is not written to", where=url, hint="Name the last one alone"
             )
         return
     refuse_overlap(folder, out)
@@ -89,7 +89,7 @@ def _check_target(url: str, out: Path) -> None:
         raise UsageError(
             "is the folder of another build, whose tables would be replaced",
             where=url,
-            mend="Choose another place, or remove it first",
+            hint="Choose another place, or remove it first",
         )
 
 
@@ -144,7 +144,7 @@ def _send(manifest: Manifest, out: Path, store: _Store) -> int:
         raise UsageError(
             f"holds {', '.join(foreign[:3])}{more}, but nothing that kgcorpus published",
             where=store.url,
-            mend="Choose another URL, or remove these there",
+            hint="Choose another URL, or remove these there",
         )
     missing = [
         path
@@ -238,7 +238,7 @@ def _origin_in(sign: Path) -> str:
     try:
         return sign.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"is no URL ({error})", where=str(sign), mend="Delete the copy") from None
+        raise InputError(f"is no URL ({error})", where=str(sign), hint="Delete the copy") from None
 
 
 def _files_of(manifest: Manifest, tables: Collection[str]) -> list[File]:
@@ -257,7 +257,7 @@ def _fetch_whole(url: str, file: File, target: Path) -> None:
             raise InputError(
                 "its bytes are not those that the manifest names",
                 where=f"{url}/{file.path}",
-                mend="If it is being published anew, wait, then run this again; else delete it there and "
+                hint="If it is being published anew, wait, then run this again; else delete it there and "
                 "publish the build again",
             )
 
@@ -270,7 +270,7 @@ def _take(folder: Path, url: str) -> None:
         raise UsageError(
             f"holds files but no {COPY_SIGN}: it is no copy of a published build, which would replace them",
             where=str(folder),
-            mend="Choose another --out",
+            hint="Choose another --out",
         )
     remember_origin(folder, url)
     write_text(folder / COPY_SIGN, redact(url))
@@ -292,7 +292,7 @@ def _read_whole(url: str, tables: Collection[str]) -> Manifest:
             raise InputError(
                 "is being published, or its publication was cut short",
                 where=url,
-                mend="Wait for it, or run the same kgcorpus publish again",
+                hint="Wait for it, or run the same kgcorpus publish again",
             )
         require_regular(store, f"{root}/{_MANIFEST}", url=where)
         manifest = parse_manifest(store.cat_file(f"{root}/{_MANIFEST}"), where=where)
@@ -301,7 +301,7 @@ def _read_whole(url: str, tables: Collection[str]) -> Manifest:
         raise InputError(
             f"the build that was copied there had not come to the tables {', '.join(waiting)}",
             where=url,
-            mend="End it with the same kgcorpus build-corpus, then run kgcorpus publish",
+            hint="End it with the same kgcorpus build-corpus, then run kgcorpus publish",
         )
     return manifest
 

@@ -91,7 +91,7 @@ def _refuse_foreign(folder: Path) -> None:
             raise UsageError(
                 f"holds a {name} that is not of kgcorpus package",
                 where=str(folder),
-                mend="Choose another --to",
+                hint="Choose another --to",
             )
 
 
@@ -113,7 +113,7 @@ def requirements() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             if name == "kgcorpus":
                 raise EnvironmentLacksError(
-                    "kgcorpus is not installed", mend="pip install kgcorpus"
+                    "kgcorpus is not installed", hint="pip install kgcorpus"
                 ) from None
             continue
         if name != "kgcorpus":

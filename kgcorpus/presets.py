@@ -29,7 +29,7 @@ def preset(file: Path) -> Path:
     raise UsageError(
         "no such config file",
         where=str(file),
-        mend=known_names(name, sorted(found), listed="Correct --config. Ready configurations are"),
+        hint=known_names(name, sorted(found), listed="Correct --config. Ready configurations are"),
     )
 
 

@@ -91,7 +91,7 @@ class RecordDataset(IterableDataset[Record | MentionRecord]):
                 raise InputError(
                     f"has no {split} records of {name}",
                     where=str(self._corpus),
-                    mend=f"Run kgcorpus build-corpus {name}",
+                    hint=f"Run kgcorpus build-corpus {name}",
                 )
             self._files[name] = made[split]
         self._streams: list[ShardStream[Any]] = self._open(rank, world)
@@ -111,7 +111,7 @@ class RecordDataset(IterableDataset[Record | MentionRecord]):
             )
             if not stream.rows:
                 raise InputError(
-                    f"has no record of {name} within max_length", where=str(self._corpus), mend="Raise it"
+                    f"has no record of {name} within max_length", where=str(self._corpus), hint="Raise it"
                 )
             streams.append(stream)
         return streams

@@ -115,7 +115,7 @@ def require_readable_by_spark(out: Path) -> None:
         raise UsageError(
             "its path holds a colon and one of []{}*?\\, a combination that Spark cannot read",
             where=str(out),
-            mend="Choose another --out",
+            hint="Choose another --out",
         )
 
 

@@ -181,7 +181,7 @@ def _validate(entry: TableEntry, config: BuildConfig) -> None:
         raise InputError(
             f"{bad} of {read} pieces of input are bad",
             where=entry.stage,
-            mend=f"See quarantine/{entry.stage}/, or raise max_bad_share ({config.max_bad_share})",
+            hint=f"See quarantine/{entry.stage}/, or raise max_bad_share ({config.max_bad_share})",
         )
 
 

@@ -36,7 +36,7 @@ def redacted_errors() -> Iterator[None]:
         if redact(trace) == trace:
             raise
         shown = as_error(error)
-        raise type(shown)(redact(shown.what), where=redact(shown.where), mend=redact(shown.mend)) from None
+        raise type(shown)(redact(shown.what), where=redact(shown.where), hint=redact(shown.hint)) from None
 
 
 def translated(error: Exception, stage: str, *, out: Path, inputs: Sequence[File]) -> KgcorpusError:
@@ -57,7 +57,7 @@ def translated(error: Exception, stage: str, *, out: Path, inputs: Sequence[File
         return EnvironmentLacksError(
             f"the disk is full ({full[0]})",
             where=stage,
-            mend=f"Free space for {out} and for Spark's scratch (SPARK_LOCAL_DIRS, else the temporary "
+            hint=f"Free space for {out} and for Spark's scratch (SPARK_LOCAL_DIRS, else the temporary "
             "folder), then run the same command",
         )
     for file in inputs:
@@ -65,22 +65,22 @@ def translated(error: Exception, stage: str, *, out: Path, inputs: Sequence[File
             return InputError(
                 "its bytes are not those that the manifest names",
                 where=str(out / file.path),
-                mend=f"Delete it and run the same command: {stage} needs it, and it is built again",
+                hint=f"Delete it and run the same command: {stage} needs it, and it is built again",
             )
     if _WORKER_DIED.search(text):
         return EnvironmentLacksError(
             "a worker died, most often for lack of memory",
             where=stage,
-            mend="Raise spark.memory or spark.partitions, then run the same command",
+            hint="Raise spark.memory or spark.partitions, then run the same command",
         )
     if isinstance(error, ConnectionError) or _JVM_GONE.search(text):
         return EnvironmentLacksError(
             "Spark's JVM is gone",
             where=stage,
-            mend=f"See {out / 'spark.log'}; if it lacked memory, raise spark.memory",
+            hint=f"See {out / 'spark.log'}; if it lacked memory, raise spark.memory",
         )
     return KgcorpusError(
-        f"Spark failed: {_said(text)}", where=stage, mend="Run with --debug for the whole trace"
+        f"Spark failed: {_said(text)}", where=stage, hint="Run with --debug for the whole trace"
     )
 
 

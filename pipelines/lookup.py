@@ -115,7 +115,7 @@ def token_counter(tokenizer: str | None) -> TokenCounter:
         raise InputError(
             "holds no tokenizer.json",
             where=tokenizer,
-            mend="Save it as a fast tokenizer: AutoTokenizer...save_pretrained",
+            hint="Save it as a fast tokenizer: AutoTokenizer...save_pretrained",
         )
     verify_model(tokenizer, ("tokenizer.json",))
     try:
@@ -127,7 +127,7 @@ def token_counter(tokenizer: str | None) -> TokenCounter:
         raise InputError(
             f"cannot be read as a tokenizer ({error})",
             where=str(file) if file.exists() else tokenizer,
-            mend="Save it again, or name another in passages.tokenizer",
+            hint="Save it again, or name another in passages.tokenizer",
         ) from None
     loaded.no_truncation()
     loaded.no_padding()

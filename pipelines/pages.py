@@ -108,7 +108,7 @@ def check_language(dump: Source, limits: Limits, *, accepted: Collection[str]) -
         raise InputError(
             f"its <dbname> is {dbname}, but the configuration says lang: {dump.lang}",
             where=dump.path,
-            mend=f"Set lang: {code}, or other_language: true",
+            hint=f"Set lang: {code}, or other_language: true",
         )
 
 

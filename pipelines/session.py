@@ -77,7 +77,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         raise EnvironmentLacksError(
             "Spark does not start",
             where=f"master {config.master}",
-            mend="Correct spark.master, spark.memory or spark.conf"
+            hint="Correct spark.master, spark.memory or spark.conf"
             + (f"; Spark's own words are in {log}" if log and not submitted else ""),
         ) from error
     # A JVM that dies breaks its connection to the accumulators off, and socketserver would print a trace.
@@ -117,7 +117,7 @@ def _allow_open_files() -> None:
         raise EnvironmentLacksError(
             f"{hard} files may be open at once, Spark needs {_FEWEST_OPEN_FILES}",
             where="ulimit -n",
-            mend=f"Raise it: ulimit -n {4 * _FEWEST_OPEN_FILES}",
+            hint=f"Raise it: ulimit -n {4 * _FEWEST_OPEN_FILES}",
         )
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

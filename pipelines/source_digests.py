@@ -30,7 +30,7 @@ def require_input(source: Source) -> None:
         if source.role in MODEL_ROLES and _HUB_ID.fullmatch(source.path):
             return
         raise InputError(
-            "no such file", where=source.path, mend=f"Correct {source.role} in the configuration"
+            "no such file", where=source.path, hint=f"Correct {source.role} in the configuration"
         )
     if not (source.role in MODEL_ROLES and path.is_dir()):
         require_regular_file(path)
@@ -103,6 +103,6 @@ class SourceDigests:
             raise InputError(
                 "changed while it was read",
                 where=key,
-                mend="Wait until it is complete, then run the same command",
+                hint="Wait until it is complete, then run the same command",
             )
         return digest

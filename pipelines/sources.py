@@ -80,7 +80,7 @@ def _refuse_equal(group: Sequence[Source], digests: SourceDigests) -> None:
                     if other.path == source.path
                     else f"{source.role} names it and {other.path}, whose bytes are equal",
                     where=source.path,
-                    mend="Name it once, or set repeated_inputs: allow",
+                    hint="Name it once, or set repeated_inputs: allow",
                 )
 
 

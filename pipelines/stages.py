@@ -94,7 +94,7 @@ def stages() -> dict[str, Stage]:
             raise UsageError(
                 f"the stage reads {', '.join(sorted(unknown))}, which no stage before it makes",
                 where=waiting[0].name,
-                mend="Register the stage that makes it",
+                hint="Register the stage that makes it",
             )
         found |= {table(stage.table).name: stage for stage in ready[:1]}
         waiting.remove(ready[0])

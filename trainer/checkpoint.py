@@ -109,7 +109,7 @@ class Checkpoints:
             raise InputError(
                 f"cannot be read ({' '.join(repr(error).split())})",
                 where=str(newest),
-                mend="Delete it, and the same command goes on from the checkpoint before",
+                hint="Delete it, and the same command goes on from the checkpoint before",
             ) from error
         _log.info("resuming from %s", newest)
         return step, moments

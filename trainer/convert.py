@@ -46,10 +46,10 @@ def convert(source: Path, to: Path) -> Path:
     """
     if not has_bin_weights(source):
         raise UsageError(
-            f"holds neither {WHOLE} nor {INDEX}", where=str(source), mend="Name a checkpoint's folder"
+            f"holds neither {WHOLE} nor {INDEX}", where=str(source), hint="Name a checkpoint's folder"
         )
     if to.exists():
-        raise UsageError("exists already", where=str(to), mend="Name a new folder")
+        raise UsageError("exists already", where=str(to), hint="Name a new folder")
     verify_model(source)
     files = [WHOLE] if (source / WHOLE).is_file() else sorted(set(_weight_map(source).values()))
 
@@ -95,7 +95,7 @@ def _weight_map(source: Path) -> Mapping[str, str]:
             raise ValueError("it names a file outside the folder, or none")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"is not an index of .bin files ({error})", where=str(path), mend="Fetch the checkpoint again"
+            f"is not an index of .bin files ({error})", where=str(path), hint="Fetch the checkpoint again"
         ) from None
     weight_map: Mapping[str, str] = found
     return weight_map
@@ -109,7 +109,7 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
             warnings.simplefilter("ignore")
             loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError("is missing", where=str(path), mend=again) from None
+        raise InputError("is missing", where=str(path), hint=again) from None
     except pickle.UnpicklingError as error:
         # The rest of torch's message is advice to read the file all the same.
         named = re.search(r"GLOBAL (\S+)", str(error))
@@ -117,16 +117,16 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
             "holds more than tensors, which could run code and is not read"
             + (f" ({named[1]})" if named else ""),
             where=str(path),
-            mend="Do not use this file; take the checkpoint from its authors, or one in safetensors",
+            hint="Do not use this file; take the checkpoint from its authors, or one in safetensors",
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
         told = " ".join(str(error).split())[:200]
-        raise InputError(f"cannot be read ({told})", where=str(path), mend=again) from None
+        raise InputError(f"cannot be read ({told})", where=str(path), hint=again) from None
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise InputError(
             "is not a checkpoint's tensors by name",
             where=str(path),
-            mend="Name the checkpoint of a model, not of a training run",
+            hint="Name the checkpoint of a model, not of a training run",
         )
     for name, tensor in loaded.items():
         yield _renamed(str(name)), tensor.clone().contiguous()

@@ -32,7 +32,7 @@ def digest_of_file(path: str | Path, *, where: str) -> str:
         return sha256_of(path)
     except OSError as error:
         raise InputError(
-            f"cannot be read ({error.strerror})", where=f"{where} {path}", mend="Correct the path"
+            f"cannot be read ({error.strerror})", where=f"{where} {path}", hint="Correct the path"
         ) from None
 
 

@@ -192,12 +192,12 @@ def _not_finite(result: "StepResult", norm: float, step: int, model: nn.Module) 
             return KgcorpusError(
                 f"the weights {name} held NaN or infinity before the step",
                 where=f"step {step}",
-                mend="Delete the newest checkpoints, or start again with a lower lr in another --out",
+                hint="Delete the newest checkpoints, or start again with a lower lr in another --out",
             )
     return KgcorpusError(
         f"the loss ({result.loss}) or the norm of its gradient ({norm}) is not finite",
         where=f"step {step}, records {result.suspects}",
-        mend="The state before the step is saved. Lower lr, or look at these records",
+        hint="The state before the step is saved. Lower lr, or look at these records",
     )
 
 
@@ -207,7 +207,7 @@ def _last_step(objective: Objective, max_steps: int | None, *, done: int, folder
         raise UsageError(
             f"has done {done} steps, more than the {end} asked for",
             where=str(folder),
-            mend="Choose another --out, or a larger --max-steps",
+            hint="Choose another --out, or a larger --max-steps",
         )
     if end > objective.total_steps:
         _log.warning("the learning rate is 0 from step %d on; raise schedule_steps", objective.total_steps)

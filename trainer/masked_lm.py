@@ -51,7 +51,7 @@ class PackedMaskedLM(nn.Module):
             raise UsageError(
                 f"a model of type {kind} cannot be trained on packed rows",
                 where="base_model",
-                mend=f"The types are: {', '.join(_FAMILIES)}",
+                hint=f"The types are: {', '.join(_FAMILIES)}",
             )
         self.lm = lm
         self._family = _FAMILIES[kind]

@@ -31,7 +31,7 @@ def _line(text: str, *, where: str) -> dict[str, Any]:
             return line
     except ValueError:
         pass
-    raise InputError("is not a line of metrics", where=where, mend="Delete the line")
+    raise InputError("is not a line of metrics", where=where, hint="Delete the line")
 
 
 class MetricsLog:

@@ -37,12 +37,12 @@ def not_loaded(error: Exception, *, where: str) -> UsageError:
         where: the setting and its value.
     """
     if _OWN_CODE in str(error):
-        mend = "Name a model whose architecture transformers itself has"
-        return UsageError("comes with code of its own, which is not run", where=where, mend=mend)
+        hint = "Name a model whose architecture transformers itself has"
+        return UsageError("comes with code of its own, which is not run", where=where, hint=hint)
     return UsageError(
         f"cannot be loaded: {' '.join(str(error).split())}",
         where=where,
-        mend="Name a folder, or a hub id, with config.json, model.safetensors and tokenizer.json",
+        hint="Name a folder, or a hub id, with config.json, model.safetensors and tokenizer.json",
     )
 
 
@@ -66,7 +66,7 @@ def load_tokenizer(source: str | Path, *, where: str) -> "PreTrainedTokenizerFas
         raise UsageError(
             "its tokenizer has no padding token",
             where=where,
-            mend="Set pad_token in its tokenizer_config.json",
+            hint="Set pad_token in its tokenizer_config.json",
         )
     return tokenizer
 
@@ -111,14 +111,14 @@ def load_model(
             raise UsageError(
                 "has its weights in .bin alone, a format that can run code",
                 where=where,
-                mend=f"Run kgcorpus convert {source} --to FOLDER, then name FOLDER",
+                hint=f"Run kgcorpus convert {source} --to FOLDER, then name FOLDER",
             ) from None
         raise not_loaded(error, where=where) from None
     except (SafetensorError, RuntimeError) as error:
         # A file that is cut, or of other shapes than its config.json.
         told = " ".join(str(error).split())[:300]
         raise InputError(
-            f"its weights cannot be read ({told})", where=where, mend="Copy or train it again"
+            f"its weights cannot be read ({told})", where=where, hint="Copy or train it again"
         ) from None
     if drawn := drawn_weights(loading, where=where, new=new):
         _log.info("%s lacks %s and draws them", where, ", ".join(drawn[:3]))
@@ -146,7 +146,7 @@ def read_tensors(path: Path, *names: str) -> dict[str, "Tensor"]:
         raise InputError(
             f"cannot be read ({' '.join(str(error).split())[:300]})",
             where=str(path),
-            mend="Copy it from a checkpoint of the run, or train the model again",
+            hint="Copy it from a checkpoint of the run, or train the model again",
         ) from None
     return found
 
@@ -168,5 +168,5 @@ def put_tensors(model: "Module", tensors: Mapping[str, "Tensor"], *, path: Path)
         raise InputError(
             f"does not fit the model ({' '.join(str(error).split())[:300]})",
             where=str(path),
-            mend="Copy it from a checkpoint of the run, or train the model again",
+            hint="Copy it from a checkpoint of the run, or train the model again",
         ) from None

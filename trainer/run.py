@@ -69,11 +69,11 @@ def train(
     refuse_replaced(out)
     if is_build(out):
         raise UsageError(
-            "holds a build, whose files a run replaces", where=str(out), mend="Choose another --out"
+            "holds a build, whose files a run replaces", where=str(out), hint="Choose another --out"
         )
     if objective not in OBJECTIVES:
         hint = known_names(objective, sorted(OBJECTIVES), listed="The objectives are")
-        raise UsageError(f"cannot train {objective!r}", mend=hint)
+        raise UsageError(f"cannot train {objective!r}", hint=hint)
     spec = OBJECTIVES[objective]
     tables = spec.tables(config)
     if spec.own_loop:
@@ -125,7 +125,7 @@ def _require_records(manifest: Manifest, tables: Collection[str]) -> None:
         raise InputError(
             "no records to train on",
             where=", ".join(texts),
-            mend=f"Run kgcorpus build-corpus {names}; kgcorpus plan {names} says what its inputs lack",
+            hint=f"Run kgcorpus build-corpus {names}; kgcorpus plan {names} says what its inputs lack",
         )
 
 
@@ -191,7 +191,7 @@ def open_tokenizer(
             raise InputError(
                 f"cannot be read ({' '.join(str(error).split())[:300]})",
                 where=str(folder),
-                mend="Copy it from a checkpoint of the run, or delete it and the run's checkpoints",
+                hint="Copy it from a checkpoint of the run, or delete it and the run's checkpoints",
             ) from None
         return tokenizer
     if config.base_model is None:

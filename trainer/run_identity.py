@@ -34,7 +34,7 @@ def refuse_foreign_folder(out: Path) -> None:
         raise UsageError(
             f"holds {', '.join(foreign)} but no {RUN_SIGN}, so it is no run of ours",
             where=str(out),
-            mend="Choose another --out",
+            hint="Choose another --out",
         )
 
 
@@ -91,7 +91,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise ValueError
     except ValueError:
         raise InputError(
-            "is not what a run was started with", where=str(path), mend="Choose another --out"
+            "is not what a run was started with", where=str(path), hint="Choose another --out"
         ) from None
     return before
 
@@ -104,7 +104,7 @@ def _refuse_differing(out: Path, before: dict[str, Any], now: dict[str, Any]) ->
     differing = list(_differences(before, now))
     if differing:
         raise UsageError(
-            f"holds a run with another {', '.join(differing)}", where=str(out), mend="Choose another --out"
+            f"holds a run with another {', '.join(differing)}", where=str(out), hint="Choose another --out"
         )
 
 

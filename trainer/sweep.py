@@ -103,7 +103,7 @@ class SweepConfig(Section):
                 raise UsageError(
                     f"{times} runs would share the folder {folder}",
                     where="the grid",
-                    mend="Name each seed and value once, and arms that differ in letters or digits",
+                    hint="Name each seed and value once, and arms that differ in letters or digits",
                 )
         return cells
 
@@ -158,7 +158,7 @@ def run_sweep(
         raise UsageError(
             f"the scores {', '.join(asked)} have no data of their own, and ask a corpus in a folder only",
             where=corpus,
-            mend="Name a build's folder as their `data`, or as --corpus",
+            hint="Name a build's folder as their `data`, or as --corpus",
         )
     validated(TrainingConfig, shared or {}, where="the settings of every run")
     cells, found = config.cells(shared or {}), []
@@ -240,7 +240,7 @@ def _number(result: Mapping[str, Any], key: str, *, benchmark: str) -> float:
         raise UsageError(
             f"the result of {benchmark} has no number {key!r}",
             where="scores.report",
-            mend=f"It has: {', '.join(sorted(_numbers(result)))}",
+            hint=f"It has: {', '.join(sorted(_numbers(result)))}",
         )
     return float(value)
 

@@ -54,7 +54,7 @@ def make_tokenizer(
         raise UsageError(
             f"a vocabulary of {vocab_size} is too small",
             where="vocab_size",
-            mend=f"It holds {BYTES} bytes and {len(SPECIAL_TOKENS)} special tokens before any word",
+            hint=f"It holds {BYTES} bytes and {len(SPECIAL_TOKENS)} special tokens before any word",
         )
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -74,7 +74,7 @@ def make_tokenizer(
     )
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() == BYTES + len(SPECIAL_TOKENS):
-        raise InputError("no two letters stand together twice", where="texts", mend="Give more text")
+        raise InputError("no two letters stand together twice", where="texts", hint="Give more text")
     ids = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS.values()}
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",

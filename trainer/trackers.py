@@ -73,5 +73,5 @@ _TRACKERS = {"tensorboard": _tensorboard, "wandb": _wandb}
 
 def _not_installed(name: str) -> EnvironmentLacksError:
     return EnvironmentLacksError(
-        f"{name} is not installed", where="trackers", mend=f"pip install 'kgcorpus[{name}]'"
+        f"{name} is not installed", where="trackers", hint=f"pip install 'kgcorpus[{name}]'"
     )

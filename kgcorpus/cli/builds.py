@@ -168,7 +168,7 @@ def inspect(
 
     manifest = load_manifest(out, required=True)
     if find_table(table).name not in manifest.tables:
-        raise UsageError(f"{table} is not built", where=str(out), mend=f"Run kgcorpus build-corpus {table}")
+        raise UsageError(f"{table} is not built", where=str(out), hint=f"Run kgcorpus build-corpus {table}")
     manifest.verify_files(out, (find_table(table).name,))
     rows = sample_rows(manifest.files(out, table), n)
     if as_json:

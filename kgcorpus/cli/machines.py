@@ -19,7 +19,7 @@ def doctor(as_json: AsJson = False) -> None:
     say_rows(
         rows,
         as_json,
-        lambda row: f"{'ok  ' if row['ok'] else 'LACK'} {row['name']:<12} {row['detail']}  {row['mend']}",
+        lambda row: f"{'ok  ' if row['ok'] else 'LACK'} {row['name']:<12} {row['detail']}  {row['hint']}",
     )
     if any(not row["ok"] and row["required"] for row in rows):
         raise typer.Exit(4)
@@ -47,7 +47,7 @@ def package(
     if environment not in ENVIRONMENTS:
         raise UsageError(
             f"no environment is called {environment!r}",
-            mend=known_names(environment, ENVIRONMENTS, listed="They are"),
+            hint=known_names(environment, ENVIRONMENTS, listed="They are"),
         )
     made = make_package(to)
     arguments = ["--config", config, "--out", out]

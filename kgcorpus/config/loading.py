@@ -87,7 +87,7 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
             raise UsageError(
                 f"the value {value!a} holds bytes that are not UTF-8",
                 where=where,
-                mend="Rename the file or folder",
+                hint="Rename the file or folder",
             )
     try:
         return model.model_validate(data)

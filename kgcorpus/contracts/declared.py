@@ -62,7 +62,7 @@ class _Declared:
             raise KgcorpusError(
                 f"the stage reads {path}, which it does not declare",
                 where=self._reader,
-                mend="Add it to the stage's params",
+                hint="Add it to the stage's params",
             )
         if isinstance(value, tuple):
             return tuple(_Declared(item, self._paths, self._reader, f"{path}.") for item in value)

@@ -15,7 +15,7 @@ from kgcorpus.contracts.extras import extra_for, install_command
 
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk's quota is used up"}
 _NO_ROOM[errno.EFBIG] = "the file grew past the limit of this shell or disk"
-_MENDS = {
+_HINTS = {
     errno.ENOENT: "Correct the path",
     errno.ENOTDIR: "A file stands where a folder should: choose another path",
     errno.EISDIR: "A folder stands where a file should: choose another path",
@@ -36,19 +36,19 @@ class KgcorpusError(Exception):
     Args:
         what: one sentence without a trailing period.
         where: file, line, table or field, as precisely as known.
-        mend: what the user can do, as a sentence that starts with a verb.
+        hint: what the user can do, as a sentence that starts with a verb.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
-        self.what, self.where, self.mend = what, where, mend
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what, self.where, self.hint = what, where, hint
         text = f"{where}: {what}" if where else what
-        super().__init__(f"{text}. {mend}" if mend else text)
+        super().__init__(f"{text}. {hint}" if hint else text)
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         # Spark pickles errors raised in a worker; the default would lose keyword-only arguments.
-        return _rebuild, (type(self), self.what, self.where, self.mend)
+        return _rebuild, (type(self), self.what, self.where, self.hint)
 
 
 class UsageError(KgcorpusError):
@@ -81,29 +81,29 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
     names = (getattr(error, "filename", None), getattr(error, "filename2", None))
     where = " -> ".join(str(name) for name in names if name) or folder
     if full := _NO_ROOM.get(_errno(error)):
-        return EnvironmentLacksError(full, where=where, mend="Free space there, then run the same command")
+        return EnvironmentLacksError(full, where=where, hint="Free space there, then run the same command")
     told = " ".join(str(error).split())
     if lack := _no_memory(error, told) or _no_library(error):
         return lack
     if isinstance(error, OSError):
-        mend = _MENDS.get(error.errno or 0, _LOOK)
-        return EnvironmentLacksError(error.strerror or str(error), where=where, mend=mend)
+        hint = _HINTS.get(error.errno or 0, _LOOK)
+        return EnvironmentLacksError(error.strerror or str(error), where=where, hint=hint)
     return KgcorpusError(
         f"{type(error).__name__}: {told}",
-        mend="This is a fault of ours: run with --debug for the trace, and report it",
+        hint="This is a fault of ours: run with --debug for the trace, and report it",
     )
 
 
 def _no_memory(error: Exception, told: str) -> EnvironmentLacksError | None:
     if isinstance(error, MemoryError):
         return EnvironmentLacksError(
-            f"there is not enough memory ({told or 'MemoryError'})", mend="Free some"
+            f"there is not enough memory ({told or 'MemoryError'})", hint="Free some"
         )
     sentence = next(filter(_NO_MEMORY.search, told.split(". ")), None)
     if isinstance(error, RuntimeError) and sentence:
         return EnvironmentLacksError(
             f"there is not enough memory ({sentence})",
-            mend="Free some, or train with a lower rows_per_forward into another --out",
+            hint="Free some, or train with a lower rows_per_forward into another --out",
         )
     return None
 
@@ -114,7 +114,7 @@ def _no_library(error: Exception) -> EnvironmentLacksError | None:
         return None
     name = (getattr(error, "name", None) or "").partition(".")[0]
     return EnvironmentLacksError(
-        f"the library {name} is not installed", mend=f"Run: {install_command(extra)}"
+        f"the library {name} is not installed", hint=f"Run: {install_command(extra)}"
     )
 
 
@@ -164,5 +164,5 @@ def _errno(error: Exception) -> int:
     return int(match[1]) if match else 0
 
 
-def _rebuild(kind: type[KgcorpusError], what: str, where: str, mend: str) -> KgcorpusError:
-    return kind(what, where=where, mend=mend)
+def _rebuild(kind: type[KgcorpusError], what: str, where: str, hint: str) -> KgcorpusError:
+    return kind(what, where=where, hint=hint)

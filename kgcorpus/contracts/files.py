@@ -31,15 +31,15 @@ def require_regular_file(path: str | Path) -> os.stat_result:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise InputError("no such file", where=where, mend="Correct the path") from None
+        raise InputError("no such file", where=where, hint="Correct the path") from None
     except OSError as error:
-        raise InputError("the file cannot be opened", where=where, mend=error.strerror or "") from None
+        raise InputError("the file cannot be opened", where=where, hint=error.strerror or "") from None
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None and _leads_to_a_descriptor(where):
         kind = "a file of one process"
     if kind is not None:
         hint = "Name a file in it" if kind == "a folder" else "Write it to one first"
-        raise InputError(f"is no regular file but {kind}", where=where, mend=hint)
+        raise InputError(f"is no regular file but {kind}", where=where, hint=hint)
     return status
 
 

@@ -68,10 +68,10 @@ def _languages_of(corpus: Path) -> list[str]:
             raise ValueError(f"{wrong[0]!r} is no language code")
         return [first, *others]
     except UsageError as error:
-        raise InputError(error.what, where=error.where, mend="Build the corpus") from None
+        raise InputError(error.what, where=error.where, hint="Build the corpus") from None
     except (LookupError, ValueError, TypeError) as error:
         raise InputError(
-            f"gives no languages ({error!r})", where=str(path), mend="Build the corpus"
+            f"gives no languages ({error!r})", where=str(path), hint="Build the corpus"
         ) from None
 
 

@@ -40,7 +40,7 @@ def refuse_links(root: Path, *names: str | Path, enter: bool = True) -> None:
 
 
 def _is_link(path: Path) -> UsageError:
-    return UsageError("is a symbolic link, which is not followed here", where=str(path), mend=_HINT)
+    return UsageError("is a symbolic link, which is not followed here", where=str(path), hint=_HINT)
 
 
 def entries_of(folder: Path) -> list[Path]:
@@ -82,5 +82,5 @@ def open_to_append(path: Path) -> BinaryIO:
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
         what = "is no regular file" if not stat.S_ISREG(status.st_mode) else "is a hard link to another file"
-        raise UsageError(what, where=str(path), mend="Remove it, then run the same command")
+        raise UsageError(what, where=str(path), hint="Remove it, then run the same command")
     return os.fdopen(descriptor, "a+b")

@@ -126,7 +126,7 @@ class Manifest:
         """
         if name not in self.tables:
             raise InputError(
-                f"holds no table {name}", where=str(out), mend=f"Run kgcorpus build-corpus {name}"
+                f"holds no table {name}", where=str(out), hint=f"Run kgcorpus build-corpus {name}"
             )
         self.check_files(out, (name,))
         return self.tables[name]
@@ -170,12 +170,12 @@ class Manifest:
             raise InputError(
                 f"the last build has not come to {', '.join(waiting[:3])}{more}",
                 where=str(out),
-                mend="Wait for it, or run the same kgcorpus build-corpus again",
+                hint="Wait for it, or run the same kgcorpus build-corpus again",
             )
 
 
 def _broken(path: Path, fault: str) -> InputError:
-    return InputError(fault, where=str(path), mend="Delete it and run kgcorpus build-corpus again")
+    return InputError(fault, where=str(path), hint="Delete it and run kgcorpus build-corpus again")
 
 
 def require_whole(out: Path, file: File, digests: FileDigests) -> None:
@@ -216,7 +216,7 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
     if not path.exists():
         if required:
             raise InputError(
-                "holds no finished build (no manifest.json)", where=str(out), mend="Run kgcorpus build-corpus"
+                "holds no finished build (no manifest.json)", where=str(out), hint="Run kgcorpus build-corpus"
             )
         return Manifest()
     require_regular_file(path)
@@ -243,14 +243,14 @@ def parse_manifest(text: bytes, *, where: str) -> Manifest:
             raise InputError(
                 f"was written in format {data['format']}, this version reads {FORMAT}",
                 where=where,
-                mend="Build into a new folder, or install the version that wrote it",
+                hint="Build into a new folder, or install the version that wrote it",
             )
         if lacking := {"tables", "sources", "versions"} - data.keys():
             raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
         return _adapter().validate_python(data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"is not a manifest ({_first_fault(error)})", where=where, mend="Delete it to build again"
+            f"is not a manifest ({_first_fault(error)})", where=where, hint="Delete it to build again"
         ) from None
 
 

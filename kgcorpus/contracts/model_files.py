@@ -87,7 +87,7 @@ def verify_model(folder: str | Path, names: Collection[str] | None = None) -> No
         raise InputError(
             f"is damaged ({' '.join(str(error).split())})",
             where=str(folder),
-            mend=f"Copy or train it again; if you changed it on purpose, delete its {STATE}",
+            hint=f"Copy or train it again; if you changed it on purpose, delete its {STATE}",
         ) from None
 
 

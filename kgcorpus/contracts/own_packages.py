@@ -25,6 +25,6 @@ def require_own_package(name: Literal["pipelines", "trainer"]) -> None:
         raise EnvironmentLacksError(
             f"the package `{name}` is not kgcorpus's: another project's files are in its place",
             where=", ".join(places),
-            mend=f"Uninstall the other project (pip uninstall {name}), then run: "
+            hint=f"Uninstall the other project (pip uninstall {name}), then run: "
             "pip install --force-reinstall --no-deps kgcorpus",
         )

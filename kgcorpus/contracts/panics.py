@@ -12,5 +12,5 @@ def panic_as_error(error: BaseException) -> InputError:
     """Convert a panic to a one-line error; its cause is a malformed file that the library accepted."""
     return InputError(
         f"a library for tokenizers or weights failed ({' '.join(str(error).split())[:200]})",
-        mend="Save the model and its tokenizer again, or name others",
+        hint="Save the model and its tokenizer again, or name others",
     )

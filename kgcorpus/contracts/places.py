@@ -44,7 +44,7 @@ def refuse_replaced(target: Path) -> None:
             raise UsageError(
                 f"lies at {name} in the folder of a {work}, which replaces or deletes it",
                 where=str(target),
-                mend="Choose another place",
+                hint="Choose another place",
             )
 
 
@@ -64,7 +64,7 @@ def refuse_overlap(target: Path, folder: Path) -> None:
     else:
         return
     raise UsageError(
-        f"{relation} the build's folder {folder}", where=str(target), mend="Choose another place"
+        f"{relation} the build's folder {folder}", where=str(target), hint="Choose another place"
     )
 
 

@@ -69,7 +69,7 @@ class Registry(Mapping[str, V]):
         """
         if name not in self:
             hint = known_names(name, self, listed=f"The {self.kind}s are")
-            raise UsageError(f"no such {self.kind}", where=name, mend=hint)
+            raise UsageError(f"no such {self.kind}", where=name, hint=hint)
         return self[name]
 
     def __getitem__(self, name: str) -> V:
@@ -92,7 +92,7 @@ class Registry(Mapping[str, V]):
             raise UsageError(
                 f"there is a {self.kind} of this name already",
                 where=where or value.name,
-                mend=f"Rename {value.name}",
+                hint=f"Rename {value.name}",
             )
         self._values[value.name] = value
 
@@ -116,7 +116,7 @@ def _load(point: EntryPoint) -> object:
         raise EnvironmentLacksError(
             f"the entry point cannot be loaded ({type(error).__name__}: {error})",
             where=_described(point),
-            mend="Correct or uninstall the package",
+            hint="Correct or uninstall the package",
         ) from error
 
 

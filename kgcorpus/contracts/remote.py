@@ -55,14 +55,14 @@ def require_served(place: str) -> str:
         raise UsageError(
             f"begins with {begin[0]} but is no URL",
             where=place,
-            mend="Write a URL as SCHEME://..., a local path as ./NAME",
+            hint="Write a URL as SCHEME://..., a local path as ./NAME",
         )
     known = fsspec.available_protocols()
     if unknown := [scheme for scheme in _SCHEMES.findall(url[0]) if scheme not in known]:
         raise UsageError(
             f"{unknown[0]}:// is not served",
             where=place,
-            mend="Use a scheme that fsspec knows, such as s3://, gs://, hdfs:// or https://",
+            hint="Use a scheme that fsspec knows, such as s3://, gs://, hdfs:// or https://",
         )
     if _LOCAL_URL.match(place):
         _path_of_local_url(place)
@@ -76,7 +76,7 @@ def _path_of_local_url(url: str) -> str:
         raise UsageError(
             f"names the host {host!r}, and only files of this machine are read and written so",
             where=url,
-            mend="Write file:///PATH, or the path alone",
+            hint="Write file:///PATH, or the path alone",
         )
     return f"/{path}"
 
@@ -100,7 +100,7 @@ def require_regular(file_system: Any, path: str, *, url: str) -> os.stat_result 
     try:
         return require_regular_file(path)
     except InputError as error:
-        raise InputError(error.what, where=url, mend=error.mend) from None
+        raise InputError(error.what, where=url, hint=error.hint) from None
 
 
 def file_name(path: str) -> str:
@@ -124,10 +124,10 @@ def given(place: str) -> str:
         raise UsageError(
             "an option's path holds bytes that are not UTF-8",
             where=ascii(place),
-            mend="Rename the file or folder",
+            hint="Rename the file or folder",
         )
     if not place:
-        raise UsageError("an option's path is empty", mend="See whether a variable of the command is unset")
+        raise UsageError("an option's path is empty", hint="See whether a variable of the command is unset")
     return require_served(place)
 
 
@@ -141,7 +141,7 @@ def given_path(place: str | Path) -> Path:
         raise UsageError(
             "this must be a path of a file system; a URL is not read or written here",
             where=str(place),
-            mend="Name a local path",
+            hint="Name a local path",
         )
     return Path(place)
 
@@ -156,7 +156,7 @@ def local_folder(place: str | Path) -> Path:
         raise UsageError(
             "this must be a folder of a file system, which can rename and lock; a URL cannot",
             where=str(place),
-            mend="Name a folder; kgcorpus publish --to URL sends a finished build on",
+            hint="Name a folder; kgcorpus publish --to URL sends a finished build on",
         )
     return Path(place)
 
@@ -235,10 +235,10 @@ def told(url: str) -> Iterator[None]:
     except KgcorpusError:
         raise
     except FileNotFoundError:
-        raise InputError("no such file", where=url, mend="Correct the URL") from None
+        raise InputError("no such file", where=url, hint="Correct the URL") from None
     except (ImportError, ValueError) as error:
-        raise EnvironmentLacksError(str(error), where=url, mend="Install the package of that store") from None
+        raise EnvironmentLacksError(str(error), where=url, hint="Install the package of that store") from None
     except Exception as error:
         # Each store's library has its own errors for credentials, buckets and networks.
-        mend = "Check the address and the keys"
-        raise InputError(f"cannot be read: {error}", where=url, mend=mend) from None
+        hint = "Check the address and the keys"
+        raise InputError(f"cannot be read: {error}", where=url, hint=hint) from None

@@ -68,7 +68,7 @@ def damage_named(path: str | Path, *, command: str = BUILD) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
-            raise InputError("is missing", where=str(path), mend=f"Run {command} again") from error
+            raise InputError("is missing", where=str(path), hint=f"Run {command} again") from error
         # An errno means a fault of the system (permissions, disk); Arrow's own errors have none.
         if isinstance(error, OSError) and error.errno:
             raise
@@ -77,5 +77,5 @@ def damage_named(path: str | Path, *, command: str = BUILD) -> Iterator[None]:
         raise InputError(
             f"cannot be read ({' '.join(str(error).split())})",
             where=str(path),
-            mend="" if too_large else f"Delete it and run {command} again",
+            hint="" if too_large else f"Delete it and run {command} again",
         ) from error

@@ -102,7 +102,7 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
             raise UsageError(
                 f"another {work} (process {owner}) is at work in this folder",
                 where=str(folder),
-                mend="Wait for it, or choose another --out",
+                hint="Wait for it, or choose another --out",
             ) from None
         stream.truncate(0)
         stream.write(str(os.getpid()).encode())

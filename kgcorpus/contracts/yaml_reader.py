@@ -35,13 +35,13 @@ def read_yaml(file: Path, variables: Mapping[str, str] | None = None) -> Any:
     """
     try:
         if not file.exists():
-            raise UsageError("no such config file", where=str(file), mend="Correct --config")
+            raise UsageError("no such config file", where=str(file), hint="Correct --config")
         if not _is_own_pipe(file):
             require_regular_file(file)
         with file.open(encoding="utf-8") as stream:
             text = stream.read(_MOST_CHARACTERS + 1)
     except InputError as error:
-        raise UsageError(error.what, where=error.where, mend=error.mend) from None
+        raise UsageError(error.what, where=error.where, hint=error.hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=str(file)) from None
     if len(text) > _MOST_CHARACTERS:
@@ -126,7 +126,7 @@ class _Loader(yaml.SafeLoader):
             raise UsageError(
                 f"has more than {_MOST_VALUES:,} values",
                 where=f"{self._where}:{self.line + 1}",
-                mend="Name fewer files, or join them",
+                hint="Name fewer files, or join them",
             )
         return super().compose_node(parent, index)
 
@@ -136,7 +136,7 @@ class _Loader(yaml.SafeLoader):
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise UsageError(
-                    f"the key {key.value} stands twice", where=self._line(key), mend="Join the two"
+                    f"the key {key.value} stands twice", where=self._line(key), hint="Join the two"
                 )
             seen.add(key.value)
         return node
@@ -159,7 +159,7 @@ class _Loader(yaml.SafeLoader):
             raise UsageError(
                 f"the variable {name} is not set",
                 where=self._line(node),
-                mend=f"Write ${{{name}:-default}} or set it",
+                hint=f"Write ${{{name}:-default}} or set it",
             )
         return value
 
@@ -176,10 +176,10 @@ class _Loader(yaml.SafeLoader):
                     raise UsageError(
                         f"its aliases stand for more than {_MOST_VALUES:,} values",
                         where=self._line(node),
-                        mend="Write the values out once",
+                        hint="Write the values out once",
                     )
             elif sizes.get(id(node)) == 0:
-                raise UsageError("an alias holds itself", where=self._line(node), mend="Write it out")
+                raise UsageError("an alias holds itself", where=self._line(node), hint="Write it out")
             elif id(node) not in sizes:
                 # 0: its children are being counted.
                 sizes[id(node)] = 0

@@ -62,7 +62,7 @@ def read_pages(source: Path) -> list[SourcePage]:
     headers = list(_HEADER.finditer(content))
     if not headers:
         raise InputError(
-            "no page found", where=str(source), mend="Open each page with `== page: TITLE | id N | ns N`"
+            "no page found", where=str(source), hint="Open each page with `== page: TITLE | id N | ns N`"
         )
     ends = [header.start() for header in headers[1:]] + [len(content)]
     return [

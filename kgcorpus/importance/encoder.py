@@ -158,12 +158,12 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
     except ImportError as error:
         raise EnvironmentLacksError(
             f"semantic importance needs torch and transformers ({error})",
-            mend="Install kgcorpus[importance]",
+            hint="Install kgcorpus[importance]",
         ) from error
 
     if device == "cuda" and not torch.cuda.is_available():
         raise EnvironmentLacksError(
-            "torch finds no CUDA device", where="importance.device", mend="Use cpu, or executors with a GPU"
+            "torch finds no CUDA device", where="importance.device", hint="Use cpu, or executors with a GPU"
         )
     _require_folder(name)
     verify_model(name)
@@ -179,14 +179,14 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
                 f"If its weights are in .bin alone, run kgcorpus convert {name} --to FOLDER, then name FOLDER"
             )
         raise InputError(
-            f"the encoder cannot be opened ({' '.join(str(error).split())[:300]})", where=name, mend=hint
+            f"the encoder cannot be opened ({' '.join(str(error).split())[:300]})", where=name, hint=hint
         ) from error
     drawn_weights(loading, where=name)
     check_weights(model, where=name)
     require_fast_tokenizer(tokenizer, where=name, tokens=("mask_token", "unk_token", "pad_token"))
     check_embeddings(model, tokenizer, where=name)
     if model.config.is_encoder_decoder:
-        raise UsageError("an encoder-decoder is no encoder", where=name, mend="Use a BERT-like model")
+        raise UsageError("an encoder-decoder is no encoder", where=name, hint="Use a BERT-like model")
     prefix, suffix = _added(tokenizer)
     return Encoder(
         model=model.to(device).eval(),
@@ -200,7 +200,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
 
 def _require_folder(name: str) -> None:
     if (os.path.isabs(name) or name.startswith((".", "~"))) and not os.path.isdir(name):
-        raise InputError("there is no such folder", where=name, mend="Name the encoder's folder")
+        raise InputError("there is no such folder", where=name, hint="Name the encoder's folder")
 
 
 def _added(tokenizer: "PreTrainedTokenizerBase") -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -43,9 +43,9 @@ def check_encoder_files(name: str) -> None:
         hint = _HINT
         if has_bin_weights(folder):
             hint = f"If it has weights in {WHOLE} or {INDEX} only, run kgcorpus convert {name} --to FOLDER"
-        raise InputError(f"the encoder cannot be opened ({error})", where=name, mend=hint) from None
+        raise InputError(f"the encoder cannot be opened ({error})", where=name, hint=hint) from None
     if config.get("is_encoder_decoder"):
-        raise UsageError("an encoder-decoder is no encoder", where=name, mend="Use a BERT-like model")
+        raise UsageError("an encoder-decoder is no encoder", where=name, hint="Use a BERT-like model")
 
 
 def _weight_files(folder: Path) -> Iterator[Path]:

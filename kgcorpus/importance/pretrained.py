@@ -53,7 +53,7 @@ def require_on_hub(name: str) -> None:
         raise InputError(
             f"is not a folder, and the hub does not provide it ({reason})",
             where=name,
-            mend="Correct the name, or name the folder of a copy",
+            hint="Correct the name, or name the folder of a copy",
         ) from None
 
 
@@ -112,11 +112,11 @@ def require_fast_tokenizer(
         raise UsageError(
             "its tokenizer is slow and gives no offsets",
             where=where,
-            mend="Save a fast tokenizer (tokenizer.json) beside it",
+            hint="Save a fast tokenizer (tokenizer.json) beside it",
         )
     for token in tokens:
         if getattr(tokenizer, token) is None:
-            raise UsageError(f"its tokenizer has no {token}", where=where, mend="Use a masked language model")
+            raise UsageError(f"its tokenizer has no {token}", where=where, hint="Use a masked language model")
 
 
 def read_settings(source: str | Path) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def check_weights(model: "PreTrainedModel", *, where: str) -> None:
             raise InputError(
                 f"its weights hold NaN or infinity (in {name})",
                 where=where,
-                mend="Copy or train the model again",
+                hint="Copy or train the model again",
             )
 
 
@@ -237,7 +237,7 @@ def check_embeddings(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFa
         raise UsageError(
             f"the tokenizer has ids up to {last}, but the model has {table.num_embeddings} embeddings",
             where=where,
-            mend="Put the model's own tokenizer beside it, or resize its embeddings",
+            hint="Put the model's own tokenizer beside it, or resize its embeddings",
         )
 
 
@@ -258,6 +258,6 @@ def drawn_weights(loading: Mapping[str, Any], *, where: str, new: tuple[str, ...
     missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
     if lacking := [name for name in missing if not name.startswith(new)]:
         raise InputError(
-            f"lacks the weights {', '.join(lacking[:3])}", where=where, mend="Use a complete checkpoint"
+            f"lacks the weights {', '.join(lacking[:3])}", where=where, hint="Use a complete checkpoint"
         )
     return missing

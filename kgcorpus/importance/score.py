@@ -73,7 +73,7 @@ def score_sentences(
         UsageError: `entity` without `entity_names`.
     """
     if replacement == "entity" and entity_names is None:
-        raise UsageError("no names to choose from", where="importance.replacement", mend="Give entity_names")
+        raise UsageError("no names to choose from", where="importance.replacement", hint="Give entity_names")
     names = entity_names if replacement == "entity" else None
     found = [
         (row, mention, _site(row, mention, names=names, seed=seed))

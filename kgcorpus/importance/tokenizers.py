@@ -52,7 +52,7 @@ def tokenizer_panics_as_errors(where: str) -> Iterator[None]:
         raise InputError(
             f"the tokenizer fails ({' '.join(str(error).split())[:200]})",
             where=where,
-            mend="Save the model's tokenizer again, or name another model",
+            hint="Save the model's tokenizer again, or name another model",
         ) from None
 
 

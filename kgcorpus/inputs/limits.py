@@ -52,5 +52,5 @@ def refuse(bad: BadRecord) -> NoReturn:
         InputError: always.
     """
     raise InputError(
-        bad.reason, where=bad.where, mend="Mend it, or set on_bad_input: quarantine to set such records aside"
+        bad.reason, where=bad.where, hint="Fix it, or set on_bad_input: quarantine to set such records aside"
     )

@@ -32,7 +32,7 @@ def raw_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
                 raise InputError(
                     f"the line is longer than {limits.record_mib} MiB",
                     where=f"{path}:{number}",
-                    mend="If that is no fault, raise limits.record_mib",
+                    hint="If that is no fault, raise limits.record_mib",
                 )
             yield raw
 
@@ -110,9 +110,9 @@ def _refuse_other_texts(first: bytes, stream: BufferedReader, path: str) -> None
     """Refuse by the first line, and whether more follow on it, what would be read as something else."""
     if first.startswith(_UTF16_BOMS) or b"\0" in first[:2]:
         raise InputError(
-            "this is not UTF-8 but looks like UTF-16", where=f"{path}:1", mend="Save the file as UTF-8"
+            "this is not UTF-8 but looks like UTF-16", where=f"{path}:1", hint="Save the file as UTF-8"
         )
     # One CR is a stray one, and several at the end are no lines.
     several = first.removesuffix(b"\r\n").count(b"\r") > 1 and b"\r" in first.rstrip(b"\r\n")
     if several and not (first.endswith(b"\n") and stream.peek(1)):
-        raise InputError("the lines end in CR alone", where=f"{path}:1", mend="Convert their ends to LF")
+        raise InputError("the lines end in CR alone", where=f"{path}:1", hint="Convert their ends to LF")

@@ -93,9 +93,9 @@ def open_raw(path: str) -> io.BufferedReader:
         require_regular_file(path)
         return open(path, "rb")
     except FileNotFoundError as fault:
-        raise InputError("no such file", where=path, mend="Check the path in the configuration") from fault
+        raise InputError("no such file", where=path, hint="Check the path in the configuration") from fault
     except PermissionError as fault:
-        raise InputError("the file cannot be opened", where=path, mend=fault.strerror or "") from fault
+        raise InputError("the file cannot be opened", where=path, hint=fault.strerror or "") from fault
 
 
 def _refuse_formats(head: bytes, path: str, formats: tuple[tuple[bytes, str], ...]) -> None:
@@ -107,4 +107,4 @@ def _refuse_formats(head: bytes, path: str, formats: tuple[tuple[bytes, str], ..
 
 
 def _refused(what: str, path: str) -> InputError:
-    return InputError(f"the file is {what}", where=path, mend="Plain, .gz, .bz2, .xz and .zst files are read")
+    return InputError(f"the file is {what}", where=path, hint="Plain, .gz, .bz2, .xz and .zst files are read")

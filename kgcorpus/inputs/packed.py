@@ -133,7 +133,7 @@ class _Decompressed(io.RawIOBase):
                 raise InputError(
                     "the compressed file ends too early",
                     where=f"{self.name}, byte {self._position}",
-                    mend="It is truncated: fetch it again",
+                    hint="It is truncated: fetch it again",
                 )
         try:
             self._ready = memoryview(self._stream.decompress(packed, _CHUNK))
@@ -166,15 +166,15 @@ class _Decompressed(io.RawIOBase):
             return InputError(
                 f"needs more than {_MOST_BYTES >> 20} MiB to unpack",
                 where=where,
-                mend="Pack it again with xz -9 or zstd --long=27",
+                hint="Pack it again with xz -9 or zstd --long=27",
             )
         return damaged(where)
 
 
 def damaged(where: str) -> InputError:
     """The error for packed data that cannot be unpacked."""
-    mend = "Fetch the file again and compare its checksum"
-    return InputError("the compressed data is damaged", where=where, mend=mend)
+    hint = "Fetch the file again and compare its checksum"
+    return InputError("the compressed data is damaged", where=where, hint=hint)
 
 
 def require_plausible_ratio(given: int, packed: int, *, limits: Limits, where: str) -> None:
@@ -191,7 +191,7 @@ def require_plausible_ratio(given: int, packed: int, *, limits: Limits, where: s
         raise InputError(
             f"unpacks to more than {limits.decompression_ratio} times its size",
             where=where,
-            mend="If you trust the file, raise limits.decompression_ratio",
+            hint="If you trust the file, raise limits.decompression_ratio",
         )
 
 

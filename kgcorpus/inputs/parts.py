@@ -127,7 +127,7 @@ def _lines_of_blocks(part: FilePart, blocks: Blocks, limits: Limits) -> Iterator
                 raise InputError(
                     f"the line is longer than {limits.record_mib} MiB",
                     where=PlacedLine(block, offset, 0, b"").where(part.path),
-                    mend="If that is no fault, raise limits.record_mib",
+                    hint="If that is no fault, raise limits.record_mib",
                 )
     if begun:
         yield PlacedLine(block, offset, 0, begun)
@@ -187,6 +187,6 @@ def _without_sections(data: bytes, part: FilePart) -> bytes:
         raise InputError(
             "the XML has a comment, a CDATA section or a document type, so it cannot be read in parts",
             where=part.where,
-            mend="Remove it, or pack the dump as .gz or .xz, which is read from start to end",
+            hint="Remove it, or pack the dump as .gz or .xz, which is read from start to end",
         )
     return data

@@ -142,7 +142,7 @@ def sniff_names(path: str, languages: Sequence[str], *, limits: Limits = DEFAULT
             f"the second column holds {', '.join(sorted(set(codes))[:5])}: "
             "languages that are not configured, or names",
             where=path,
-            mend="Add the language to `languages`, or write the rows as `id lang label alias...`",
+            hint="Add the language to `languages`, or write the rows as `id lang label alias...`",
         )
     return NamesLayout("names", rows, len(codes))
 

@@ -46,7 +46,7 @@ def mine_rules(triples: pa.Table, *, min_support: int, tally: Tally) -> Iterator
         raise InputError(
             f"{len(relations):,} relations are too many for rules: at most {_MOST_RELATIONS:,}",
             where="triples",
-            mend="Name the targets to build, without rules",
+            hint="Name the targets to build, without rules",
         )
     facts = Facts.of(h, r, t, entities=len(entities), relations=len(relations))
     if facts.most_on_a_pair() > MOST_ON_A_PAIR:

@@ -55,7 +55,7 @@ def entity_lines(path: str, *, on_bad: OnBad, limits: Limits = DEFAULT_LIMITS) -
             bad.where, bad.text = f"{file_name(path)}:{number}", line.decode("utf-8", "replace")
             on_bad(bad)
     if opened:
-        raise InputError("the list has no end `]`", where=path, mend="It is truncated: fetch it again")
+        raise InputError("the list has no end `]`", where=path, hint="It is truncated: fetch it again")
 
 
 def parse_entity(text: str) -> Entity:

@@ -71,8 +71,8 @@ def _first_ids(path: Path) -> Iterator[str]:
                 yield read_id(column)
         except ValueError as error:
             fault = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"the first column {error}"
-            mend = "Save the file as UTF-8, with an id in the first tab-separated column of each line"
-            raise InputError(fault, where=f"{path}:{number}", mend=mend) from None
+            hint = "Save the file as UTF-8, with an id in the first tab-separated column of each line"
+            raise InputError(fault, where=f"{path}:{number}", hint=hint) from None
 
 
 def _labelled(
@@ -104,7 +104,7 @@ def _hidden(corpus: Path, linker: Linker, lang: str) -> dict[str, Any]:
         raise InputError(
             f"has no held-out page of {lang} with links",
             where=str(corpus),
-            mend="Build it from a dump, or give gold texts with --data",
+            hint="Build it from a dump, or give gold texts with --data",
         )
     titles = {link["target"] for page in pages for link in page["links"]}
     resolved = resolve_titles(titles, lang, pages=paths["pages"], items=paths["titles"])

@@ -63,7 +63,7 @@ def read_gold(
             raise InputError(
                 f"is not a text with gold mentions ({error!r})",
                 where=f"{path}, line {number}",
-                mend="Give ELEVANT's form: text, labels: [{span: [start, end], entity_id}]",
+                hint="Give ELEVANT's form: text, labels: [{span: [start, end], entity_id}]",
             ) from None
         yield text
 

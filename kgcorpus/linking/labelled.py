@@ -68,7 +68,7 @@ def read_labelled(path: Path) -> Iterator[Place]:
             raise InputError(
                 f"is not a labelled place ({error})",
                 where=f"{path}, line {number}",
-                mend="Write lang, page_id, digest, start, end, band and qid, separated by tabs",
+                hint="Write lang, page_id, digest, start, end, band and qid, separated by tabs",
             ) from None
 
 
@@ -90,7 +90,7 @@ def page_texts(places: Iterable[Place], paths: Sequence[str], *, where: str) -> 
             raise InputError(
                 f"page {place.lang}:{place.page_id} is not the one that was labelled",
                 where=where,
-                mend="Score the build whose pages were labelled, with its inputs in the same order",
+                hint="Score the build whose pages were labelled, with its inputs in the same order",
             )
     return found
 

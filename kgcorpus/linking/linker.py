@@ -81,7 +81,7 @@ class Linker:
         # It names a folder of the cache.
         if not LANGUAGE_CODE.fullmatch(lang):
             raise UsageError(
-                "is no language code", where=f"lang {lang}", mend="Give one such as en or zh-yue"
+                "is no language code", where=f"lang {lang}", hint="Give one such as en or zh-yue"
             )
         manifest.check_files(corpus, TABLES)
         paths = {name: manifest.files(corpus, name) for name in TABLES if name in manifest.tables}
@@ -89,7 +89,7 @@ class Linker:
             raise InputError(
                 "has neither links nor names of entities",
                 where=str(corpus),
-                mend="Run kgcorpus build-corpus surfaces in_links entities",
+                hint="Run kgcorpus build-corpus surfaces in_links entities",
             )
         resolved = load_resolved(corpus, overrides=overrides)
         lang = nearest_code(resolved.all_languages, lang)
@@ -99,7 +99,7 @@ class Linker:
             raise UsageError(
                 f"has no name in the language {lang}",
                 where=str(corpus),
-                mend="Build it with labels or a dump in that language, or choose another --lang",
+                hint="Build it with labels or a dump in that language, or choose another --lang",
             )
         opened = {lang: linker}
 
@@ -137,7 +137,7 @@ class Linker:
         """
         if lang is not None:
             if self._in_language is None:
-                raise UsageError("a linker made of tables has one language", mend="Use Linker.open")
+                raise UsageError("a linker made of tables has one language", hint="Use Linker.open")
             return self._in_language(lang).link(text)
         return [mention for mention in self._mentions(text) if mention.confidence >= self.floor]
 

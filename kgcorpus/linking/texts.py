@@ -31,7 +31,7 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
             or its text no Unicode.
     """
     if not text_or_file.strip():
-        raise UsageError("there is no text", mend="Give a text, or the path of a file")
+        raise UsageError("there is no text", hint="Give a text, or the path of a file")
     path = Path(text_or_file)
     try:
         is_text = not path.exists() or (path.is_dir() and "/" not in text_or_file)
@@ -41,7 +41,7 @@ def read_texts(text_or_file: str) -> Iterator[dict[str, Any]]:
         raise InputError(
             "no such file",
             where=text_or_file,
-            mend="Correct the path; to link it as text, put a space behind",
+            hint="Correct the path; to link it as text, put a space behind",
         )
     if is_text:
         yield _whole({"id": "0", "text": text_or_file}, where="the text")
@@ -72,7 +72,7 @@ def _row(line: str, *, where: str, number: int) -> dict[str, Any]:
 def _whole(row: dict[str, Any], *, where: str) -> dict[str, Any]:
     if any(map(_SURROGATE.search, row.values())):
         raise InputError(
-            "holds half of a character (a surrogate)", where=where, mend="Write whole characters"
+            "holds half of a character (a surrogate)", where=where, hint="Write whole characters"
         )
     return row
 

@@ -78,8 +78,8 @@ def _group_rows(path: str) -> list[int]:
         with _opened(path) as stream:
             footer = pq.read_metadata(stream)
     except (OSError, pa.ArrowInvalid) as error:
-        mend = "Run build-corpus again: it writes what is missing"
-        raise InputError(f"cannot be read as Parquet ({error})", where=path, mend=mend) from None
+        hint = "Run build-corpus again: it writes what is missing"
+        raise InputError(f"cannot be read as Parquet ({error})", where=path, hint=hint) from None
     return [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
 
 

@@ -20,12 +20,12 @@ def write_report(out: Path, manifest: Manifest) -> None:
     config = out / "config.yaml"
     hint = "Run kgcorpus build-corpus again"
     if not config.is_file():
-        raise InputError("is missing", where=str(config), mend=hint)
+        raise InputError("is missing", where=str(config), hint=hint)
     data = manifest.to_dict()
     try:
         resolved = config.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"is damaged ({error})", where=str(config), mend=hint) from None
+        raise InputError(f"is damaged ({error})", where=str(config), hint=hint) from None
     report = build_report(data)
     read = reader_of({name: manifest.files(out, name) for name in manifest.tables})
     for name in DISTRIBUTIONS.keys() & manifest.tables.keys():

@@ -85,7 +85,7 @@ def _encode_apart(text: str, spans: NDArray[np.int64], tokenizer: "Tokenizer", m
     """
     mask = tokenizer.token_to_id(mask_token)
     if mask is None:
-        raise InputError(f"has no token {mask_token}", where="tokenizer", mend="Name its mask token")
+        raise InputError(f"has no token {mask_token}", where="tokenizer", hint="Name its mask token")
     added = tokenizer.get_added_tokens_decoder()[mask]
     frame = tokenizer.encode("a").special_tokens_mask
     around = [token for token, special in zip(tokenizer.encode("a").ids, frame, strict=True) if special]

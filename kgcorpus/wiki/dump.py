@@ -186,7 +186,7 @@ def _strict_parser(
             raise InputError(
                 f"the XML is a <{name}>, not a <{_ROOT}>",
                 where=line(),
-                mend="The file is no MediaWiki export: fetch ...-pages-articles.xml.bz2",
+                hint="The file is no MediaWiki export: fetch ...-pages-articles.xml.bz2",
             )
         parser.StartElementHandler = start
 
@@ -196,7 +196,7 @@ def _strict_parser(
         raise InputError(
             "a document type declaration is not allowed in a dump",
             where=line(),
-            mend="Remove the <!DOCTYPE ...>",
+            hint="Remove the <!DOCTYPE ...>",
         )
 
     parser.StartDoctypeDeclHandler = refuse_doctype
@@ -208,7 +208,7 @@ def _endless_tag(where: str, limits: Limits) -> InputError:
     return InputError(
         f"a tag of the XML is longer than {limits.record_mib} MiB",
         where=where,
-        mend="It is damaged or no MediaWiki export: fetch it again",
+        hint="It is damaged or no MediaWiki export: fetch it again",
     )
 
 
@@ -216,14 +216,14 @@ def _broken(fault: expat.ExpatError, *, where: str) -> InputError:
     return InputError(
         f"broken XML: {expat.ErrorString(fault.code)}",
         where=f"{where}, line {fault.lineno}, column {fault.offset}",
-        mend="It is damaged, truncated or no MediaWiki export: fetch it again",
+        hint="It is damaged, truncated or no MediaWiki export: fetch it again",
     )
 
 
 def _unreadable(fault: Exception, *, where: str) -> InputError:
     """What expat says of an encoding that `Transcoder` did not find declared in one line."""
     return InputError(
-        f"the XML cannot be decoded: {fault}", where=where, mend="Convert the dump to UTF-8, e.g. with iconv"
+        f"the XML cannot be decoded: {fault}", where=where, hint="Convert the dump to UTF-8, e.g. with iconv"
     )
 
 
@@ -328,7 +328,7 @@ def read_site(stream: BinaryIO, *, lang: str) -> Site:
             raise InputError(
                 "the dump has no <siteinfo>, so the names of its namespaces are unknown",
                 where=where,
-                mend="Keep the head of the original dump",
+                hint="Keep the head of the original dump",
             )
         _log.warning("%s has no <siteinfo>: taken for a wiki with the English namespace names", where)
     return Site.of(

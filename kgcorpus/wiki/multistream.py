@@ -49,7 +49,7 @@ def read_index(index: str, dump: str, *, limits: Limits = DEFAULT_LIMITS) -> lis
             raise InputError(
                 f"offset {offset} does not go on from {starts[-1]} within the dump's {size} bytes",
                 where=f"{index}:{numbers[0]}",
-                mend=f"Is this the index of {file_name(dump)}, whole and of the same date?",
+                hint=f"Is this the index of {file_name(dump)}, whole and of the same date?",
             )
         starts.append(offset)
         pages.append(len(numbers))
@@ -66,7 +66,7 @@ def _offsets(index: str, limits: Limits) -> Iterator[tuple[int, int]]:
             raise InputError(
                 "this is not `offset:page id:title`",
                 where=f"{index}:{number}",
-                mend="`index` names the file ...-multistream-index.txt.bz2",
+                hint="`index` names the file ...-multistream-index.txt.bz2",
             )
         yield number, int(offset)
 
@@ -118,7 +118,7 @@ def read_streams(
             if found.n > stream.pages:
                 # Behind a cut-off index lies any number of pages: no share could tell what is lost.
                 raise InputError(
-                    reason, where=where, mend="Is the index whole, and of the same date?"
+                    reason, where=where, hint="Is the index whole, and of the same date?"
                 ) from None
             on_bad(BadRecord(reason, where=where, text=f"{stream.pages} pages"))
             # `max_bad_share` is about pages, and one record has been counted.

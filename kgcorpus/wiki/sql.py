@@ -199,5 +199,5 @@ class _Reader:
         return InputError(
             what,
             where=f"{self._path}, unpacked byte {self._before + self._at}",
-            mend="The file is damaged, truncated or no dump of this table: fetch it again",
+            hint="The file is damaged, truncated or no dump of this table: fetch it again",
         )

@@ -78,7 +78,7 @@ def _only(langs: Sequence[str], path: str, table: str) -> str:
         raise InputError(
             f"the table {table} is of one wiki, but is named for {', '.join(langs)}",
             where=path,
-            mend="Name it in wikipedia.titles of its own language alone",
+            hint="Name it in wikipedia.titles of its own language alone",
         )
     return langs[0]
 

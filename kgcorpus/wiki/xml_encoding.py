@@ -63,7 +63,7 @@ class Transcoder:
             raise InputError(
                 f"the XML declares the encoding {name}, which is not read here",
                 where=self._where,
-                mend="Convert the dump to UTF-8, e.g. with iconv",
+                hint="Convert the dump to UTF-8, e.g. with iconv",
             )
         return codecs.getincrementaldecoder(known)()
 
@@ -76,5 +76,5 @@ class Transcoder:
                 f"the XML declares the encoding {self._name.decode('ascii')}, but holds other bytes "
                 f"({' '.join(str(error).split())[:100]})",
                 where=self._where,
-                mend="Correct the declaration, or fetch the dump again",
+                hint="Correct the declaration, or fetch the dump again",
             ) from None

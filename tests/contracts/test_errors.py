@@ -38,9 +38,9 @@ def test_any_exception_becomes_one_line(error: Exception, code: int, said: str) 
 
 
 def test_an_error_survives_the_way_from_a_worker() -> None:
-    error = pickle.loads(pickle.dumps(InputError("is bad", where="a:3", mend="Mend it")))
+    error = pickle.loads(pickle.dumps(InputError("is bad", where="a:3", hint="Fix it")))
     assert isinstance(error, KgcorpusError)
-    assert str(error) == "a:3: is bad. Mend it"
+    assert str(error) == "a:3: is bad. Fix it"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A damaged file is told with its name and the mend."""
+"""The error of a damaged file names it and gives a hint."""
 
 from pathlib import Path
 

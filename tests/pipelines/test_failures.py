@@ -21,7 +21,7 @@ RAISED = WORKER + "kgcorpus.contracts.errors."
 @pytest.mark.parametrize(
     ("text", "kind", "said"),
     [
-        (RAISED + "InputError: a.txt:3: bad. Mend it", InputError, "pages: a.txt:3: bad"),
+        (RAISED + "InputError: a.txt:3: bad. Fix it", InputError, "pages: a.txt:3: bad"),
         (WORKER + "OSError: No space left on device: '/x'", EnvironmentLacksError, "the disk is full"),
         ("java.io.IOException: No space left on device\n\tat a.b", EnvironmentLacksError, "the disk is full"),
         (": a.SparkException: Python worker exited unexpectedly", EnvironmentLacksError, "lack of memory"),

@@ -23,7 +23,7 @@ def require_benchmark(name: str) -> None:
     """
     if name not in BENCHMARKS:
         hint = known_names(name, sorted(BENCHMARKS), listed="There are")
-        raise UsageError(f"no benchmark is called {name!r}", mend=hint)
+        raise UsageError(f"no benchmark is called {name!r}", hint=hint)
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
     if not BENCHMARKS[benchmark].needs_model:
         raise UsageError(
             f"{benchmark} scores the linker of a build, not a model",
-            mend=f"Run kgcorpus evaluate {benchmark} --corpus OUT",
+            hint=f"Run kgcorpus evaluate {benchmark} --corpus OUT",
         )
     if not Path(data).is_dir():
         require_regular_file(data)

@@ -114,4 +114,4 @@ class EvaluationConfig(Section):
             return chosen
         listed = ", ".join(sorted(found)) or "no language"
         what = f"has training examples in {listed}" + ("" if several else f", not in {chosen}")
-        raise InputError(what, where=str(where), mend="Set train_language to one of them")
+        raise InputError(what, where=str(where), hint="Set train_language to one of them")

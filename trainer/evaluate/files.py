@@ -61,11 +61,11 @@ def text_lines(path: Path, *, encoding: str = "utf-8") -> Iterator[tuple[int, st
             raise InputError(
                 f"is not {encoding.upper()}: byte 0x{raw[error.start]:02x} at column {error.start + 1}",
                 where=where,
-                mend=f"Save the file as {encoding.upper()}",
+                hint=f"Save the file as {encoding.upper()}",
             ) from None
         if "\0" in line:
             raise InputError(
-                "holds a NUL byte", where=where, mend="Fetch the file again; it is no text or is damaged"
+                "holds a NUL byte", where=where, hint="Fetch the file again; it is no text or is damaged"
             )
         yield number, line
 
@@ -147,5 +147,5 @@ def required(items: list[T], path: Path) -> list[T]:
         InputError: there are none.
     """
     if not items:
-        raise InputError("holds no example", where=str(path), mend="Fetch the file again")
+        raise InputError("holds no example", where=str(path), hint="Fetch the file again")
     return items

@@ -137,7 +137,7 @@ class GraphStore:
         tables = [read_shard(path, command=REMADE_BY) for path in paths]
         table = pa.concat_tables(tables) if tables else None
         if not table:
-            raise InputError("has no described entity", where=str(self.corpus), mend="Build jaket_entities")
+            raise InputError("has no described entity", where=str(self.corpus), hint="Build jaket_entities")
         table = table.take(pc.sort_indices(table["qid"]))
         _log.info("%d described entities", len(table))
         ids, sizes = pc.list_flatten(table["ids"]).to_numpy(), pc.list_value_length(table["ids"]).to_numpy()

@@ -55,7 +55,7 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         raise UsageError(
             "holds files of others, which the export would delete",
             where=str(out),
-            mend="Choose another --out",
+            hint="Choose another --out",
         )
     jaket, tokenizer = open_jaket(model)
     store = GraphStore(Path(corpus), tokenizer, jaket.config.description_length)
@@ -78,7 +78,7 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         losses += _losses(jaket, memory, tensors)
         count += len(text.inputs["token_labels"])
     if not count:
-        raise InputError("has no token held out to predict", where=str(corpus), mend="Build with more text")
+        raise InputError("has no token held out to predict", where=str(corpus), hint="Build with more text")
 
     def write(folder: Path) -> None:
         jaket.lm.save_pretrained(folder)

@@ -253,7 +253,7 @@ class Jaket(Objective):
         )
         _log.info("jaket_text: %s", stream.describe())
         if not stream.rows:
-            raise InputError("has no passage to train on", where=str(corpus), mend="Build jaket_text")
+            raise InputError("has no passage to train on", where=str(corpus), hint="Build jaket_text")
         return stream
 
     def _roots(self, step: int) -> NDArray[np.int64]:

@@ -114,7 +114,7 @@ class Kmlm(Objective):
             raise InputError(
                 "no records to train on",
                 where=", ".join(STREAM_TABLES[name] for name in self._options.streams),
-                mend="Build these shards, or raise max_length",
+                hint="Build these shards, or raise max_length",
             )
         self.terms = {name: 1.0 if name == "plain" else self._options.alpha for name in self._streams}
         leader = self._streams.get("plain") or max(self._streams.values(), key=lambda stream: stream.rows)

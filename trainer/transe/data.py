@@ -74,7 +74,7 @@ def ensure_triples(folder: Path, corpus: Path, *, held_out: Path | None) -> Trip
         )
     except (OSError, ValueError, EOFError) as error:
         raise InputError(
-            f"holds no facts ({error})", where=str(folder), mend="Delete it: the same command makes it again"
+            f"holds no facts ({error})", where=str(folder), hint="Delete it: the same command makes it again"
         ) from None
 
 

@@ -77,7 +77,7 @@ def open_embeddings(folder: str | Path) -> Embeddings:
         found = Embeddings(entities, relations, *ids, norm=about["norm"], steps=about["steps"])
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise InputError(
-            f"holds no embeddings ({error})", where=str(folder), mend="Run kgcorpus train transe"
+            f"holds no embeddings ({error})", where=str(folder), hint="Run kgcorpus train transe"
         ) from None
     if (len(entities), len(relations)) != (len(ids[0]), len(ids[1])):
         raise InputError("has not as many vectors as ids", where=str(folder))

@@ -43,7 +43,7 @@ def score_vectors(model: str, data: str) -> dict[str, Any]:
     facts = {part: places(read_facts(_only(Path(data), part)), *ids) for part in ("train", "valid", "test")}
     known = {part: rows[(rows >= 0).all(axis=1)] for part, rows in facts.items()}
     if not len(known["test"]):
-        raise InputError("no test fact has vectors", where=data, mend="Evaluate on the graph trained on")
+        raise InputError("no test fact has vectors", where=data, hint="Evaluate on the graph trained on")
     n = len(embeddings.entity_ids)
     return {
         **link_prediction(embeddings, known["test"], known=np.concatenate(list(known.values()))),

@@ -69,7 +69,7 @@ def read_foreign(source: Path) -> Embeddings:
         raise InputError(
             f"its vectors cannot be read ({' '.join(str(error).split())[:300]})",
             where=f"trelm.kge {source}",
-            mend=_HINT,
+            hint=_HINT,
         ) from None
     _check(found, where=f"trelm.kge {source}")
     _log.info(
@@ -104,7 +104,7 @@ def layout_of(source: Path) -> tuple[str, Callable[[Path], _Found]]:
     pickles = sorted(source.glob("*.pkl")) if source.is_dir() else []
     if len(pickles) == 1:
         return "GraphVite", lambda folder: _graphvite(pickles[0])
-    raise InputError("holds no embeddings in a known layout", where=f"trelm.kge {source}", mend=_HINT)
+    raise InputError("holds no embeddings in a known layout", where=f"trelm.kge {source}", hint=_HINT)
 
 
 def _pykeen(folder: Path) -> _Found:
@@ -256,10 +256,10 @@ def _check(found: _Found, *, where: str) -> None:
         elif not all(np.isfinite(table[i : i + 65_536]).all() for i in range(0, len(table), 65_536)):
             problem = f"the vectors of {kind} hold NaN or infinity"
         if problem:
-            raise InputError(problem, where=where, mend="Export the vectors of a TransE model again")
+            raise InputError(problem, where=where, hint="Export the vectors of a TransE model again")
     if found.entities.shape[1] != found.relations.shape[1]:
         raise InputError(
             f"entities have {found.entities.shape[1]} numbers, relations {found.relations.shape[1]}",
             where=where,
-            mend="Export the vectors of a TransE model, where both have the same length",
+            hint="Export the vectors of a TransE model, where both have the same length",
         )

@@ -99,7 +99,7 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> in
         raise UsageError(
             f"has done {step} steps, more than the {end} asked for",
             where=str(out),
-            mend="Choose another --out, or a larger --max-steps",
+            hint="Choose another --out, or a larger --max-steps",
         )
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
@@ -112,7 +112,7 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> in
             loss = model.step(batch)
             if not math.isfinite(loss):
                 raise KgcorpusError(
-                    f"the loss ({loss}) is not finite", where=f"step {step + 1}", mend="Lower transe.lr"
+                    f"the loss ({loss}) is not finite", where=f"step {step + 1}", hint="Lower transe.lr"
                 )
             step, stopping = step + 1, request.is_set()
             line = {"step": step, "loss": loss, "lr": options.lr, "facts": len(batch.heads)}

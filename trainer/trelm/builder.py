@@ -79,7 +79,7 @@ class Builder:
         if options.provider == "shared":
             knowledge = LabelKnowledge(labels, graph.relation_tokens(plain), width=hidden)
         elif kge is None:
-            raise UsageError("needs a graph embedding", where="trelm.kge", mend="Run kgcorpus train transe")
+            raise UsageError("needs a graph embedding", where="trelm.kge", hint="Run kgcorpus train transe")
         else:
             knowledge = GraphKnowledge(open_embeddings(kge))
         return cls(options, graph, vocabulary, labels, knowledge, seed)

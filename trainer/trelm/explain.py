@@ -236,7 +236,7 @@ def save(explanation: Explanation, path: Path) -> None:
         raise UsageError(
             f"cannot write {path.suffix or 'a file without an ending'}",
             where=str(path),
-            mend=f"The endings are: .json, .html, {', '.join(_PICTURES)}",
+            hint=f"The endings are: .json, .html, {', '.join(_PICTURES)}",
         )
 
 
@@ -246,7 +246,7 @@ def _draw(explanation: Explanation, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         raise EnvironmentLacksError(
-            "a picture needs matplotlib", where=str(path), mend="pip install 'kgcorpus[report]'"
+            "a picture needs matplotlib", where=str(path), hint="pip install 'kgcorpus[report]'"
         ) from None
     count = len(explanation.layers)
     figure = Figure(figsize=(9, 1.5 + 0.35 * count), layout="constrained")

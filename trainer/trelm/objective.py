@@ -89,7 +89,7 @@ class Trelm(Objective):
             files, name="trelm", seed=config.seed, max_length=config.max_length, rank=rank, world=world
         )
         if not self._stream.rows:
-            raise InputError("no records to train on", where="trelm", mend="Build the target trelm")
+            raise InputError("no records to train on", where="trelm", hint="Build the target trelm")
         _log.info("trelm: %s", self._stream.describe())
         self.terms = {"mlm": config.trelm.theta, "cka": 1 - config.trelm.theta}
         self.total_steps = config.steps_of_schedule(self._stream.rows, config.records_per_step)

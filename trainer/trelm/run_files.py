@@ -69,7 +69,7 @@ def report_missing(folder: Path, graph: Graph) -> None:
         raise InputError(
             "no entity of the corpus has a vector",
             where=f"trelm.kge {folder}",
-            mend="Train the vectors on the corpus's own ids, or name other vectors",
+            hint="Train the vectors on the corpus's own ids, or name other vectors",
         )
     if missing:
         _log.warning(
@@ -152,7 +152,7 @@ def read_options(folder: Path) -> tuple[TrelmConfig, Path | None]:
         raise UsageError(
             f"is no checkpoint of TRELM ({' '.join(str(error).split())[:300]})",
             where=str(folder),
-            mend="Name the RUN/model of train trelm",
+            hint="Name the RUN/model of train trelm",
         ) from None
 
 

@@ -71,18 +71,18 @@ def read_templates(path: str, lang: str, *, limits: Limits = DEFAULT_LIMITS) -> 
         try:
             line = decoded(raw)
         except BadRecord as bad:
-            raise InputError(bad.reason, where=where, mend="Save the file as UTF-8") from None
+            raise InputError(bad.reason, where=where, hint="Save the file as UTF-8") from None
         name, tab, text = line.partition("\t")
         key = name.strip().replace("_", " ").lower()
         if not key or key.startswith("#"):
             continue
         if is_header((name, text), (headers.TEMPLATE, headers.TEXT)):
-            raise InputError("this is a header line", where=where, mend="Delete it, or begin it with #")
+            raise InputError("this is a header line", where=where, hint="Delete it, or begin it with #")
         if not tab or (text.startswith("=") and text[1:] not in known):
             raise InputError(
                 f"is no template: {line[:80]!r}",
                 where=where,
-                mend="Write `name`, a tab, and a text with {1} or {name}, or = and a template's name",
+                hint="Write `name`, a tab, and a text with {1} or {name}, or = and a template's name",
             )
         known.add(key)
         added.append((key, text))

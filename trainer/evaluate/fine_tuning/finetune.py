@@ -225,7 +225,7 @@ def finetune(
             loss = tuned.loss(batch)
             if not torch.isfinite(loss):
                 raise KgcorpusError(
-                    f"the loss is {loss.item()}", where=f"fine-tuning, step {step + 1}", mend="Lower lr"
+                    f"the loss is {loss.item()}", where=f"fine-tuning, step {step + 1}", hint="Lower lr"
                 )
             loss.backward()
             nn.utils.clip_grad_norm_(tuned.parameters(), _GRADIENT_NORM)

@@ -89,7 +89,7 @@ def _layout(folder: Path) -> tuple[str, Files]:
         raise InputError(
             f"holds {many} <lang>/train ... (WikiAnn) {'and' if wikiann else 'nor'} eng.train ... (CoNLL)",
             where=str(folder),
-            mend="Name the folder of one of them",
+            hint="Name the folder of one of them",
         )
     return ("wikiann", wikiann) if wikiann else ("conll", conll)
 

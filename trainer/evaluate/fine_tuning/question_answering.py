@@ -228,9 +228,9 @@ def read_squad(path: Path) -> list[Question]:
                 answers = [(answer["text"], answer["answer_start"]) for answer in item["answers"]]
                 where = f"{path}, question {ident}"
                 if ident in found:
-                    raise InputError("the id occurs twice", where=where, mend="Fetch the file again")
+                    raise InputError("the id occurs twice", where=where, hint="Fetch the file again")
                 if not answers:
-                    raise InputError("has no answer", where=where, mend="Use SQuAD 1.1's format, not 2.0's")
+                    raise InputError("has no answer", where=where, hint="Use SQuAD 1.1's format, not 2.0's")
                 if any(not 0 <= start <= len(context) - len(text) for text, start in answers):
                     raise InputError("an answer is not within its text", where=where)
                 found[ident] = Question(ident, item["question"], context, answers)

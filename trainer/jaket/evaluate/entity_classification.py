@@ -162,7 +162,7 @@ def split(entities: Entities, unseen: NDArray[np.bool_], *, label_share: float, 
         raise InputError(
             f"{len(labelled)} entities with a category are too few to split",
             where="jaket_entities",
-            mend="Build with graph.types, ask for a larger label share, or train with jaket.unseen_share",
+            hint="Build with graph.types, ask for a larger label share, or train with jaket.unseen_share",
         )
     known = np.unique(entities.categories[train])
     numbers = np.full(len(entities.category_names) + 1, -1, np.int64)

@@ -175,14 +175,14 @@ def draw_episode(relations: Relations, ways: int, shots: int, *, draw: Draw) -> 
 
 def _check(relations: Relations, names: Sequence[str], options: AdaptationConfig) -> None:
     """Whether a part, `names`, has enough for an episode."""
-    mend = "Ask for fewer jaket.ways or jaket.shots"
+    hint = "Ask for fewer jaket.ways or jaket.shots"
     if len(names) < options.ways:
         many = f"{len(relations)} relations are too few for three parts of {options.ways} ways"
-        raise InputError(many, where="FewRel", mend=mend)
+        raise InputError(many, where="FewRel", hint=hint)
     for name in names:
         if len(relations[name]) <= options.shots:
             few = f"{name} has no more than {options.shots} sentences"
-            raise InputError(few, where="FewRel", mend=mend)
+            raise InputError(few, where="FewRel", hint=hint)
 
 
 def _graph(
@@ -192,7 +192,7 @@ def _graph(
         return None, None, None
     if options.graph is None:
         raise UsageError(
-            f"the arm {options.arm} needs a graph", where="jaket.graph", mend="Name a build, or take arm lm"
+            f"the arm {options.arm} needs a graph", where="jaket.graph", hint="Name a build, or take arm lm"
         )
     store = GraphStore(Path(options.graph), tokenizer, _DESCRIPTION)
     entities = store.entities()

@@ -131,7 +131,7 @@ def answers(model: str | Path, data: str | Path, *, seed: int, limit: int | None
         raise InputError(
             "training set aside none of the entities that have a category or stand in a passage",
             where=str(data),
-            mend="Train with a larger jaket.unseen_share, or score another build",
+            hint="Train with a larger jaket.unseen_share, or score another build",
         )
     arms = _arms(jaket, Path(model), tasks, store)
     category = {name: _categories(jaket, tasks, arm, questions) for name, arm in arms.items()}

@@ -200,7 +200,7 @@ def _parts(folder: Path, knowledge: KnowledgeBase, config: EvaluationConfig) -> 
             parts["validation" if held else "train"].append(question)
     empty = [part for part, questions in parts.items() if not questions]
     if empty:
-        raise InputError(f"has no question for {empty[0]}", where=str(folder), mend="Raise limit")
+        raise InputError(f"has no question for {empty[0]}", where=str(folder), hint="Raise limit")
     return parts
 
 

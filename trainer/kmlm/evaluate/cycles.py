@@ -249,9 +249,9 @@ def _corpus_seed(corpus: Path) -> int:
     try:
         return int(read_yaml(path)["seed"])
     except UsageError as error:
-        raise InputError(error.what, where=error.where, mend="Build the corpus") from None
+        raise InputError(error.what, where=error.where, hint="Build the corpus") from None
     except (KeyError, TypeError) as error:
-        raise InputError(f"gives no seed ({error!r})", where=str(path), mend="Build the corpus") from None
+        raise InputError(f"gives no seed ({error!r})", where=str(path), hint="Build the corpus") from None
 
 
 def _answer(

@@ -67,7 +67,7 @@ def read_questions(
                     questions.append(_question(row))
     if required and not questions:
         what = f"the {split} split has no XLR question" + (f" in {', '.join(languages)}" if languages else "")
-        raise InputError(what, where=str(corpus), mend=_HINT)
+        raise InputError(what, where=str(corpus), hint=_HINT)
     return questions
 
 

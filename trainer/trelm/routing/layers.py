@@ -118,7 +118,7 @@ def check_activation(name: str) -> None:
         raise UsageError(
             f"routing knows the activation gelu, the model has {name}",
             where="base_model",
-            mend="Take another model, or set trelm.routing.mode=none",
+            hint="Take another model, or set trelm.routing.mode=none",
         )
 
 
