@@ -16,6 +16,7 @@ Names are imported at their first use, so that `import kgcorpus` stays quick.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kgcorpus.contracts.own_packages import require_own_package
 from kgcorpus.contracts.signals import show_interrupts
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    home = _HOMES[name]
+    if (package := home.partition(".")[0]) != __name__:
+        require_own_package(package)
+    value = globals()[name] = getattr(import_module(home), name)
     return value
 
 

@@ -11,6 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kgcorpus.contracts.own_packages import require_own_package
+
+require_own_package("trainer")
+
 import numpy as np
 import torch
 from numpy.typing import NDArray

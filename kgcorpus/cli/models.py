@@ -10,6 +10,7 @@ from kgcorpus.cli.options import (
     Corpus,
     Set,
     TrainingFile,
+    benchmarks,
     complete_benchmark,
     complete_objective,
 )
@@ -77,9 +78,7 @@ def sweep(
 
 def _list_benchmarks(asked: bool) -> None:
     if asked:
-        from trainer.evaluate.registry import BENCHMARKS
-
-        for one in sorted(BENCHMARKS.values(), key=lambda one: one.name):
+        for one in sorted(benchmarks().values(), key=lambda one: one.name):
             say(f"{one.name:<16} {one.data}: {one.score}")
         raise typer.Exit
 

@@ -1,12 +1,18 @@
 """Options and arguments that several commands have, and what a shell completes them with."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kgcorpus.commands import Command
+from kgcorpus.contracts.own_packages import require_own_package
 from kgcorpus.contracts.remote import given, given_path, local_folder
+
+if TYPE_CHECKING:
+    from kgcorpus.contracts.registry import Registry
+    from trainer.evaluate.registry import Benchmark
+    from trainer.registry import TrainingObjective
 
 
 def complete_table(incomplete: str) -> list[str]:
@@ -18,28 +24,44 @@ def complete_table(incomplete: str) -> list[str]:
 
 def complete_objective(incomplete: str) -> list[str]:
     """The objectives whose names begin so."""
-    from trainer.registry import OBJECTIVES
-
-    return [name for name in OBJECTIVES if name.startswith(incomplete)]
+    return [name for name in objectives() if name.startswith(incomplete)]
 
 
 def complete_benchmark(incomplete: str) -> list[str]:
     """The benchmarks whose names begin so."""
+    return [name for name in benchmarks() if name.startswith(incomplete)]
+
+
+def objectives() -> "Registry[TrainingObjective]":
+    """Import the objectives that `kgcorpus train` accepts.
+
+    Raises:
+        EnvironmentLacksError: the package `trainer` belongs to another project.
+    """
+    require_own_package("trainer")
+    from trainer.registry import OBJECTIVES
+
+    return OBJECTIVES
+
+
+def benchmarks() -> "Registry[Benchmark]":
+    """Import the benchmarks that `kgcorpus evaluate` accepts.
+
+    Raises:
+        EnvironmentLacksError: the package `trainer` belongs to another project.
+    """
+    require_own_package("trainer")
     from trainer.evaluate.registry import BENCHMARKS
 
-    return [name for name in BENCHMARKS if name.startswith(incomplete)]
+    return BENCHMARKS
 
 
 def _objectives() -> str:
-    from trainer.registry import OBJECTIVES
-
-    return "; ".join(f"{objective.name}: {objective.summary}" for objective in OBJECTIVES.values())
+    return "; ".join(f"{objective.name}: {objective.summary}" for objective in objectives().values())
 
 
 def _benchmarks() -> str:
-    from trainer.evaluate.registry import BENCHMARKS
-
-    return ", ".join(sorted(BENCHMARKS))
+    return ", ".join(sorted(benchmarks()))
 
 
 class RegistryCommand(Command):
