@@ -56,6 +56,11 @@ class BoundStage:
         """The table's name, which is the stage's."""
         return self.stage.table
 
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the table is worth naming as n/a: one for a single format of an input is not."""
+        return self.unavailable is not None and not self.stage.formats
+
     def output(self, manifest: Manifest, digests: SourceDigests) -> Output:
         """Return the table's place when it is current; all inputs must be committed.
 
@@ -80,7 +85,7 @@ def bind(config: BuildConfig) -> dict[str, BoundStage]:
     """Table -> its stage under this configuration, in the stages' order, unavailable ones included."""
     bound: dict[str, BoundStage] = {}
     for stage in stages().values():
-        sources = tuple(sources_of(config, stage.sources))
+        sources = tuple(sources_of(config, stage.sources, stage.formats))
         optional = (name for name in stage.optional if _is_read(stage, name, config, bound))
         bound[stage.table] = BoundStage(
             stage=stage,
@@ -111,7 +116,8 @@ def _unavailable(
     stage: Stage, config: BuildConfig, sources: Sequence[Source], bound: Mapping[str, BoundStage]
 ) -> str | None:
     if stage.needs and not any(source.role in stage.needs for source in sources):
-        return f"not configured: {' or '.join(stage.needs)}"
+        kind = f"a {' or '.join(stage.formats)} file in " if stage.formats else ""
+        return f"not configured: {kind}{' or '.join(stage.needs)}"
     if stage.enabled_by and not config_value(config, stage.enabled_by):
         return f"not configured: {stage.enabled_by.split('.')[0]}"
     return next((reason for name in stage.inputs if (reason := bound[name].unavailable)), None)

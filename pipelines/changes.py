@@ -10,7 +10,7 @@ from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.secrets import redact_all
-from kgcorpus.contracts.stages import library_versions
+from kgcorpus.contracts.stages import format_of, library_versions
 from pipelines.bound import BoundStage
 from pipelines.source_digests import SourceDigests
 
@@ -61,11 +61,12 @@ def _differences(name: str, before: Any, now: Any) -> Iterator[tuple[str, Any, A
 
 
 def _sources(bound: BoundStage, manifest: Manifest, digests: SourceDigests) -> Iterator[str]:
+    formats = bound.stage.formats
     for role in bound.stage.sources:
         before = {
             (s.get("lang", ""), s.get("sha256", "")): s.get("file", "")
             for s in manifest.sources
-            if s.get("role") == role
+            if s.get("role") == role and (not formats or format_of(s.get("file", "")) in formats)
         }
         own = [source for source in bound.sources if source.role == role]
         now = {(source.lang, digests.digest(source)): file_name(source.path) for source in own}

@@ -13,7 +13,16 @@ from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.importance.model_files import check_encoder_files
 from kgcorpus.importance.pretrained import require_on_hub, without_progress_bars
-from kgcorpus.inputs import BadRecord, Limits, open_input, read_lines, read_records, refuse
+from kgcorpus.inputs import (
+    BadRecord,
+    FilePart,
+    Limits,
+    decoded,
+    open_input,
+    read_lines,
+    read_records,
+    refuse,
+)
 from kgcorpus.kg import readers
 from kgcorpus.kg.wikidata import entity_lines, is_wikidata_dump, parse_entity
 from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines, read_linked_documents
@@ -101,12 +110,15 @@ def _read(
         case "text.path":
             _read_documents(source, config, limits, on_bad, sample)
         case _ if is_wikidata_dump(source.path):
-            lines = entity_lines(source.path, on_bad=on_bad, limits=limits)
+            lines = entity_lines(FilePart(source.path), limits=limits)
             for line in islice(lines, _DOCUMENTS):
                 try:
-                    parse_entity(line.text)
+                    parse_entity(decoded(line.text))
                 except BadRecord as bad:
-                    bad.where, bad.text = f"{source.path}:{line.number}", line.text
+                    bad.where, bad.text = (
+                        line.where(source.path),
+                        line.text.decode("utf-8", "backslashreplace"),
+                    )
                     on_bad(bad)
             sample.whole = False
         case _:

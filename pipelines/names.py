@@ -19,12 +19,13 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import Limits, read_records
 from kgcorpus.kg import readers
 from kgcorpus.kg.visible_text import one_line
-from kgcorpus.kg.wikidata import Entity, is_wikidata_dump, rows_in
+from kgcorpus.kg.wikidata import is_wikidata_dump
 from pipelines.context import Context, on_bad
 from pipelines.kernels import BatchFunction, Row
 from pipelines.lookup import read_row_groups
 from pipelines.packed import Rendered
-from pipelines.wikidata import parsed_entities
+from pipelines.wikidata import TABLE as WIKIDATA
+from pipelines.wikidata import name_places, read_name_parts
 
 _PART = pa.schema(
     [
@@ -92,7 +93,7 @@ def run_entities(context: Context) -> Rendered:
             "types": sorted({kind for part in parts for kind in part.types or ()}),
         }
 
-    sources = [*_sources(context, class_relation or ""), (context.row_groups("triples"), ends)]
+    sources = [*_sources(context, kind="Q"), (context.row_groups("triples"), ends)]
     return _merged(sources, merge, "entities")
 
 
@@ -103,7 +104,7 @@ def run_relations(context: Context) -> Rendered:
     def merge(ident: str, parts: list[_Part], tally: Tally) -> Row:
         return {"pid": ident, "names": _merge_names(parts, languages, tally)}
 
-    return _merged(_sources(context, ""), merge, "relations")
+    return _merged(_sources(context, kind="P"), merge, "relations")
 
 
 def _merged(sources: list[tuple[DataFrame, BatchFunction]], merge: MergeFunction, made: str) -> Rendered:
@@ -155,12 +156,12 @@ def _columns(file: int, **known: Any) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=_PART)
 
 
-def _sources(context: Context, class_relation: str) -> list[tuple[DataFrame, BatchFunction]]:
+def _sources(context: Context, *, kind: str) -> list[tuple[DataFrame, BatchFunction]]:
+    """The sources of the names; `kind` is the first letter of the ids in Wikidata's dumps."""
     places = range(len(context.sources))
-    dumps = [i for i in places if is_wikidata_dump(context.sources[i].path)]
-    lists = [i for i in places if i not in dumps]
+    lists = [i for i in places if not is_wikidata_dump(context.sources[i].path)]
     found = [_parse_lists(context, lists)] if lists else []
-    return found + ([_parse_dumps(context, dumps, class_relation)] if dumps else [])
+    return found + ([_parts_of_dumps(context, kind)] if len(lists) < len(places) else [])
 
 
 def _parse_lists(context: Context, places: list[int]) -> tuple[DataFrame, BatchFunction]:
@@ -192,25 +193,15 @@ def _parse_lists(context: Context, places: list[int]) -> tuple[DataFrame, BatchF
     return context.files([sources[place].path for place in places]), parse
 
 
-def _parse_dumps(context: Context, places: list[int], class_relation: str) -> tuple[DataFrame, BatchFunction]:
-    """Wikidata's dumps; one that several fields name is read once."""
-    languages = context.config.languages
-    fields: dict[str, list[str]] = {}
-    first: list[int] = []
-    for place in places:
-        source = context.sources[place]
-        if source.path not in fields:
-            first.append(place)
-        fields.setdefault(source.path, []).append(source.role.rpartition(".")[2])
-    paths = list(fields)
+def _parts_of_dumps(context: Context, kind: str) -> tuple[DataFrame, BatchFunction]:
+    """What the table `wikidata` says of the ids that start with `kind`."""
+    places = name_places(context, kind=kind)
 
-    def draw(entity: Entity, ordinal: int) -> Iterator[Row]:
-        for field in fields[paths[ordinal]]:
-            for row in rows_in(entity, field, languages, class_relation=class_relation):
-                known = dict(zip(_FIELDS[type(row)], row[1:], strict=True))
-                yield {"id": row[0], "file": first[ordinal], **known}
+    def parse(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for place, columns in read_name_parts(units, kind=kind, places=places):
+            yield _columns(place, **columns)
 
-    return parsed_entities(context, paths, draw, _PART)
+    return context.row_groups(WIKIDATA), parse
 
 
 def parser_of(source: Source, languages: Sequence[str], limits: Limits) -> Any:
@@ -272,6 +263,7 @@ ENTITIES = Stage(
     version=6,
     run=run_entities,
     inputs=("triples",),
+    optional=(WIKIDATA,),
     sources=("graph.labels", "graph.descriptions", "graph.types"),
     needs=("graph.labels",),
     params=("languages", "limits", "jaket.category_relation"),
@@ -281,6 +273,7 @@ RELATIONS = Stage(
     table="relations",
     version=6,
     run=run_relations,
+    optional=(WIKIDATA,),
     sources=("graph.relations",),
     needs=("graph.relations",),
     params=("languages", "limits"),

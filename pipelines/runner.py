@@ -70,7 +70,8 @@ def build(
         run = [step.bound for step in steps if step.action == "run"]
         tell(config, (source for stage in run for source in stage.sources))
         _check(config, run)
-        if not targets and (reasons := unavailable_targets(stages, list(stages))):
+        missing = [name for name, bound in stages.items() if bound.is_left_out]
+        if not targets and (reasons := unavailable_targets(stages, missing)):
             log.info("left out: %s", left_out(reasons))
         manifest.pending = _pending(manifest, steps, complete=not targets)
         started = time.time()

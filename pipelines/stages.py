@@ -20,10 +20,12 @@ from pipelines import (
     titles,
     trelm,
     triples,
+    wikidata,
     xlr,
 )
 
 STAGES: tuple[Stage, ...] = (
+    wikidata.STAGE,
     triples.STAGE,
     names.ENTITIES,
     names.RELATIONS,

@@ -13,11 +13,12 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_triple
-from kgcorpus.kg.wikidata import Entity, facts_in, is_item, is_wikidata_dump
+from kgcorpus.kg.wikidata import is_wikidata_dump
 from pipelines.context import Context, on_bad
-from pipelines.kernels import BatchFunction, Row
+from pipelines.kernels import BatchFunction
 from pipelines.packed import Rendered
-from pipelines.wikidata import parsed_entities
+from pipelines.wikidata import TABLE as WIKIDATA
+from pipelines.wikidata import read_facts
 
 _AT_ONCE = 20_000
 
@@ -36,10 +37,6 @@ def run(context: Context) -> Rendered:
                 columns = [pa.array(column, pa.string()) for column in zip(*some, strict=True)]
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def facts(entity: Entity, ordinal: int) -> Iterator[Row]:
-        if is_item(entity):
-            yield from (fact._asdict() for fact in facts_in(entity))
-
     def distinct(triples: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
         if not len(triples):
             return
@@ -51,11 +48,10 @@ def run(context: Context) -> Rendered:
         tally.drop("duplicate", len(triples) - len(unique))
         yield unique
 
-    paths = [source.path for source in context.sources]
-    dumps = [path for path in paths if is_wikidata_dump(path)]
-    lists = [path for path in paths if not is_wikidata_dump(path)]
+    lists = [source.path for source in context.sources if not is_wikidata_dump(source.path)]
     sources: list[tuple[DataFrame, BatchFunction]] = [(context.files(lists), parse)] if lists else []
-    sources += [parsed_entities(context, dumps, facts, schema)] if dumps else []
+    if len(lists) < len(context.sources):
+        sources.append((context.row_groups(WIKIDATA), read_facts))
     return Rendered(sources=sources, schema=schema, by=["h", "r", "t"], render=distinct)
 
 
@@ -63,6 +59,7 @@ STAGE = Stage(
     table="triples",
     version=5,
     run=run,
+    optional=(WIKIDATA,),
     sources=("graph.triples",),
     needs=("graph.triples",),
     params=("limits",),

@@ -9,7 +9,7 @@ import pytest
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.inputs import open_input, read_records, refuse
+from kgcorpus.inputs import FilePart, decoded, open_input, read_records, refuse
 from kgcorpus.kg.readers import parse_triple
 from kgcorpus.kg.wikidata import entity_lines, facts_in, is_wikidata_dump, parse_entity, rows_in
 from kgcorpus.wiki.dump import read_pages, read_site
@@ -34,11 +34,11 @@ def sql(path: str) -> int:
 def wikidata(path: str) -> int:
     """Facts, and names in English and German."""
     n = 0
-    for line in entity_lines(path, on_bad=refuse):
+    for line in entity_lines(FilePart(path)):
         try:
-            entity = parse_entity(line.text)
+            entity = parse_entity(decoded(line.text))
         except ValueError as bad:
-            raise InputError(str(bad), where=f"{path}:{line.number}") from None
+            raise InputError(str(bad), where=line.where(path)) from None
         n += sum(1 for field in ("labels", "relations") for _ in rows_in(entity, field, ["en", "de"]))
         n += sum(1 for _ in facts_in(entity))
     return n

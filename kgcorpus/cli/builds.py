@@ -102,7 +102,9 @@ def _check_inputs(config: Any, targets: list[str], *, as_json: bool) -> None:
     # Loading an encoder takes seconds for torch alone; a build does it before its first stage.
     found = check(config, [stage for stage in chosen if not stage.unavailable], load_models=False)
     rows = [
-        {"kind": "n/a", "text": f"{stage.name}: {stage.unavailable}"} for stage in chosen if stage.unavailable
+        {"kind": "n/a", "text": f"{stage.name}: {stage.unavailable}"}
+        for stage in chosen
+        if stage.is_left_out or (stage.unavailable and stage.name in targets)
     ]
     rows += [{"kind": "warning", "text": redact(text)} for text in found.warnings]
     rows += [{"kind": "error", "text": redact(str(error))} for error in found.errors]

@@ -12,7 +12,7 @@ from kgcorpus.contracts.remote import without_query
 
 _PACKINGS = (".bz2", ".gz", ".xz", ".zst")
 # Under any other name a file is what its field takes by default.
-_FORMATS = (".json", ".jsonl", ".ndjson", ".sql")
+_FORMATS = (".json", ".jsonl", ".ndjson", ".parquet", ".sql")
 
 
 def format_of(path: str) -> str:
@@ -49,6 +49,7 @@ class Stage:
         optional: tables it reads where the configuration allows them.
         only_if: optional table -> (config field, value): it is read with this value alone.
         sources: config fields that name files from outside, e.g. `graph.triples`, `wikipedia.dump`.
+        formats: values of `format_of`: only files of these are sources; empty for all.
         needs: of these sources at least one must be configured; else the table is n/a.
         enabled_by: a config value that must be true for the table to be made; "" for always.
         params: config fields that change its result; `run` can read these and no others.
@@ -66,6 +67,7 @@ class Stage:
     optional: tuple[str, ...] = ()
     only_if: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     enabled_by: str = ""
     params: tuple[str, ...] = ()
@@ -78,8 +80,12 @@ class Stage:
         return self.table
 
 
-def sources_of(config: Any, roles: Sequence[str]) -> list[Source]:
-    """The configured sources of these roles, in the configuration's order."""
+def sources_of(config: Any, roles: Sequence[str], formats: Sequence[str] = ()) -> list[Source]:
+    """The configured sources of these roles, in the configuration's order.
+
+    Args:
+        formats: values of `format_of`; only files of these, if any are named.
+    """
     found = []
     for role in roles:
         section, _, name = role.rpartition(".")
@@ -88,7 +94,7 @@ def sources_of(config: Any, roles: Sequence[str]) -> list[Source]:
             value = getattr(item, name)
             paths = value if isinstance(value, tuple) else (value,) if value else ()
             found += [Source(role, path, getattr(item, "lang", "")) for path in paths]
-    return found
+    return [source for source in found if not formats or format_of(source.path) in formats]
 
 
 def fingerprint(

@@ -28,6 +28,7 @@ FACT = _struct(r=_string, other=_string, direction=_string, label=_string)
 PAIR = _struct(h=_string, t=_string, h_label=_string, t_label=_string)
 CHOICE = _struct(pid=_string, label=_string)
 ENDS = _struct(h=_string, t=_string)
+STATEMENT = _struct(r=_string, t=_string)
 TRELM_MENTION = _struct(
     start=_i32,
     end=_i32,
@@ -125,6 +126,33 @@ TABLES: Registry[Table] = Registry(
                 ),
             },
             key=("lang", "title"),
+        ),
+        Table(
+            name="wikidata",
+            meaning="an entity of Wikidata's JSON dump, as far as the fields of `graph` need it",
+            columns={
+                "dump": (_i32, "position of the dump among all dumps that `graph` names"),
+                "block": (
+                    _i64,
+                    "bit of the file at which the line's bzip2 block begins; 0 in a file read by one task",
+                ),
+                "offset": (_i64, "unpacked bytes before the line, in the block or the file"),
+                "id": (_string, "Wikidata id"),
+                "facts": (
+                    pa.list_(STATEMENT),
+                    "relation and object of the best-ranked statements whose values are items",
+                ),
+                "names": (pa.list_(NAME), "label and aliases by language"),
+                "names_rank": (
+                    _i32,
+                    "position of the dump among the dumps of `graph.labels` (a property: `graph.relations`)",
+                ),
+                "description": (_string, "in the base language, or null"),
+                "description_rank": (_i32, "position of the dump among the dumps of `graph.descriptions`"),
+                "types": (pa.list_(_string), "objects of `jaket.category_relation`, for `graph.types`"),
+            },
+            key=("dump", "block", "offset"),
+            rows_per_shard=100_000,
         ),
         Table(
             name="entities",

@@ -7,7 +7,7 @@ with its place, or handed to the caller's `on_bad` as a `BadRecord`.
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, BadRecord, Limits, OnBad, refuse
 from kgcorpus.inputs.lines import UTF8_BOM, decoded, numbered_records, raw_lines, read_lines, read_records
 from kgcorpus.inputs.opening import open_input, open_slice, size_of
-from kgcorpus.inputs.parts import FilePart, PagesOfPart, PlacedLine, part_lines, split_file
+from kgcorpus.inputs.parts import FilePart, PagesOfPart, PlacedLine, last_line, part_lines, split_file
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -19,6 +19,7 @@ __all__ = [
     "PagesOfPart",
     "PlacedLine",
     "decoded",
+    "last_line",
     "numbered_records",
     "open_input",
     "open_slice",

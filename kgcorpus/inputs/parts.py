@@ -133,6 +133,26 @@ def _lines_of_blocks(part: FilePart, blocks: Blocks, limits: Limits) -> Iterator
         yield PlacedLine(block, offset, 0, begun)
 
 
+def last_line(path: str, blocks: Blocks, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """The last line that is not blank, without white space around it.
+
+    Args:
+        blocks: of the file.
+
+    Raises:
+        InputError: as `read_blocks`.
+    """
+    tail = b""
+    with open_raw(path) as raw:
+        for number in reversed(range(len(blocks.starts))):
+            _, content = next(read_blocks(raw, blocks, number, name=path, limits=limits))
+            tail = content + tail
+            _, end, last = tail.rstrip().rpartition(b"\n")
+            if (end and last) or len(tail) > limits.record_bytes:
+                return last.strip()
+    return tail.strip()
+
+
 class PagesOfPart:
     """The pages of a part as XML of its own: a stream for `wiki.dump.read_pages`.
 

@@ -7,13 +7,22 @@ Wikidata's own "truthy" dumps; values that are no items are left out.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.languages import fallback_codes
-from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.stages import format_of
-from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, decoded, read_lines
+from kgcorpus.inputs import (
+    DEFAULT_LIMITS,
+    UTF8_BOM,
+    BadRecord,
+    FilePart,
+    Limits,
+    PlacedLine,
+    last_line,
+    part_lines,
+    raw_lines,
+)
 from kgcorpus.kg.readers import DescriptionRow, NameRow, TripleRow, TypesRow
 
 ENTITY_ID = re.compile(r"[QPL][1-9]\d{0,17}")
@@ -22,40 +31,48 @@ Entity = dict[str, Any]
 _MOST_DIGITS = 4300
 
 
-class Line(NamedTuple):
-    """A line of the dump that holds an entity, not parsed yet; numbers count from 1."""
-
-    number: int
-    text: str
+# The end of a dump's name, a packing left out.
+DUMP_FORMAT = ".json"
 
 
 def is_wikidata_dump(path: str) -> bool:
     """Whether the file's name says that it is Wikidata's JSON dump."""
-    return format_of(path) == ".json"
+    return format_of(path) == DUMP_FORMAT
 
 
-def entity_lines(path: str, *, on_bad: OnBad, limits: Limits = DEFAULT_LIMITS) -> Iterator[Line]:
-    """The lines that hold entities, without the comma after each.
-
-    Args:
-        on_bad: told of a line that is not UTF-8.
+def entity_lines(part: FilePart, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[PlacedLine]:
+    """The lines of a dump, or of a part of it, that hold entities: without the comma and line end.
 
     Raises:
-        InputError: as `inputs.read_lines`; or the list has no end.
+        InputError: as `inputs.part_lines`; or a file that is read as a whole has a list without an end.
     """
     opened = False
-    for number, raw in read_lines(path, limits=limits):
-        line = raw.strip().removesuffix(b",")
-        if line in (b"[", b"]", b""):
-            opened = line == b"[" or (opened and not line)
+    for line in part_lines(part, limits=limits):
+        text = line.text.removeprefix(UTF8_BOM).strip().removesuffix(b",")
+        if text in (b"[", b"]", b""):
+            opened = text == b"[" or (opened and not text)
             continue
-        try:
-            yield Line(number, decoded(line))
-        except BadRecord as bad:
-            bad.where, bad.text = f"{file_name(path)}:{number}", line.decode("utf-8", "replace")
-            on_bad(bad)
-    if opened:
-        raise InputError("the list has no end `]`", where=path, hint="It is truncated: fetch it again")
+        yield line._replace(text=text)
+    if opened and part.blocks is None:
+        raise _endless_list(part.path)
+
+
+def require_whole_list(parts: Sequence[FilePart], *, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Check the first and the last line of a file that several tasks read; one task sees by itself.
+
+    Raises:
+        InputError: the first is `[`, but the last is not `]`; or as `inputs.raw_lines`.
+    """
+    path, blocks = parts[0].path, parts[0].blocks
+    if blocks is None:
+        return
+    first = next(raw_lines(path, limits=limits), b"")
+    if first.removeprefix(UTF8_BOM).strip() == b"[" and last_line(path, blocks, limits=limits) != b"]":
+        raise _endless_list(path)
+
+
+def _endless_list(path: str) -> InputError:
+    return InputError("the list has no end `]`", where=path, hint="It is truncated: fetch it again")
 
 
 def parse_entity(text: str) -> Entity:

@@ -25,7 +25,10 @@ TOLERANCE = 1e-3
 @pytest.mark.timeout(600)
 def test_a_stage_that_gives_other_bytes_has_another_version(built: Path) -> None:
     tables = json.loads((built / "manifest.json").read_text())["tables"]
-    now = {stage.table: [stage.version, *result(built, tables[stage.table])] for stage in STAGES}
+    # The embedded world has no dump of Wikidata's, so it has no table `wikidata`.
+    stages = [stage for stage in STAGES if stage.table in tables]
+    assert len(stages) == len(STAGES) - 1
+    now = {stage.table: [stage.version, *result(built, tables[stage.table])] for stage in stages}
     if "KGCORPUS_RENEW_LOCK" in os.environ:
         lines = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in now.items())
         LOCK.write_text("{\n" + ",\n".join(lines) + "\n}\n")

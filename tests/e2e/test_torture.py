@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kgcorpus.contracts.manifest import load_manifest
 from pipelines.stages import STAGES
 from tests.torture.kills import torture_build, torture_training
 
@@ -14,7 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_build_killed_in_every_stage_gives_the_same_bytes(built: Path, tmp_path: Path, seed: int) -> None:
     fell = dict(torture_build(tmp_path / "OUT", built, seed=seed))
-    assert list(fell) == [stage.table for stage in STAGES]
+    tables = load_manifest(built).tables
+    assert list(fell) == [stage.table for stage in STAGES if stage.table in tables]
     if seed == 0:
         assert set(fell.values()) == {"all shards, no manifest"}
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.inputs import BadRecord, Limits, open_input, read_lines, read_records
+from kgcorpus.inputs import BadRecord, FilePart, Limits, decoded, open_input, read_lines, read_records
 from kgcorpus.kg import readers
 from kgcorpus.kg.wikidata import entity_lines, facts_in, parse_entity, rows_in
 from kgcorpus.linking.gold import read_gold
@@ -123,9 +123,9 @@ def target_plain_text(path: str) -> None:
 
 
 def target_wikidata(path: str) -> None:
-    for line in entity_lines(path, on_bad=ignored, limits=LIMITS):
+    for line in entity_lines(FilePart(path), limits=LIMITS):
         with contextlib.suppress(BadRecord):
-            entity = parse_entity(line.text)
+            entity = parse_entity(decoded(line.text))
             used(facts_in(entity))
             for field in ("labels", "relations", "descriptions", "types"):
                 used(rows_in(entity, field, ["en", "de"]))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.inputs import BadRecord, refuse
+from kgcorpus.inputs import BadRecord, FilePart
 from kgcorpus.kg.wikidata import entity_lines, facts_in, is_wikidata_dump, parse_entity, rows_in
 
 FIELDS = ("labels", "relations", "descriptions", "types")
@@ -99,9 +99,8 @@ def test_lines_of_a_dump(tmp_path, pack):
     path = tmp_path / ("x.json" + {bytes: "", gzip.compress: ".gz", bz2.compress: ".bz2"}[pack])
     path.write_bytes(pack(b'[\n{"id":"Q1"},\n\xff,\n{"id":"Q2"}\n]\n'))
     assert is_wikidata_dump(str(path))
-    bad: list[BadRecord] = []
-    assert list(entity_lines(str(path), on_bad=bad.append)) == [(2, '{"id":"Q1"}'), (4, '{"id":"Q2"}')]
-    assert [record.where for record in bad] == [f"{path.name}:3"]
+    lines = [(line.where("x"), line.text) for line in entity_lines(FilePart(str(path)))]
+    assert lines == [("x:2", b'{"id":"Q1"}'), ("x:3", b"\xff"), ("x:4", b'{"id":"Q2"}')]
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n\r\n", "[\n", ",\n"])
@@ -109,7 +108,7 @@ def test_a_dump_cut_short_is_refused(tmp_path, end):
     path = tmp_path / "x.json"
     path.write_text('[\n{"id":"Q1"},\n' + end)
     with pytest.raises(InputError, match=r"x\.json: the list has no end"):
-        list(entity_lines(str(path), on_bad=refuse))
+        list(entity_lines(FilePart(str(path))))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from kgcorpus.contracts.declared import declared
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.stages import Stage, sources_of
 from kgcorpus.contracts.tables import table
-from pipelines import linked_sentences, names, pages, titles, triples
+from pipelines import linked_sentences, names, pages, titles, triples, wikidata
 from pipelines.context import Context
 from pipelines.failures import SPARK_FAILURES, translated
 from pipelines.writer import write_shards
@@ -174,7 +174,7 @@ def run(
         seed=0,
         config=declared(config, stage.params, reader=stage.table),
         inputs=files,
-        sources=sources_of(config, stage.sources),
+        sources=sources_of(config, stage.sources, stage.formats),
         partitions=partitions,
         colours=1,
         scratch=folder / "scratch",
@@ -326,9 +326,10 @@ def test_mul_rows_of_a_labels_file_name_every_language_without_its_own(
 
 
 def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfig, tmp_path: Path) -> None:
-    facts = run(spark, triples.STAGE, config, tmp_path)
+    dump = {"wikidata": run(spark, wikidata.STAGE, config, tmp_path)}
+    facts = run(spark, triples.STAGE, config, tmp_path, dump)
     assert [tuple(fact.values()) for fact in facts] == [("Q1", "P17", "Q220"), ("Q220", "P17", "Q38")]
-    entities = run(spark, names.ENTITIES, config, tmp_path, {"triples": facts})
+    entities = run(spark, names.ENTITIES, config, tmp_path, {"triples": facts, **dump})
     assert {row["qid"]: row["description"] for row in entities} == {
         "Q1": None,
         "Q220": "capital of Italy",
@@ -338,7 +339,7 @@ def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfi
         {"lang": "de", "label": None, "aliases": ["Roma"]},
         {"lang": "en", "label": "Rome", "aliases": []},
     ]
-    (relation,) = run(spark, names.RELATIONS, config, tmp_path)
+    (relation,) = run(spark, names.RELATIONS, config, tmp_path, dump)
     assert (relation["pid"], relation["names"][0]["label"]) == ("P17", "country")
 
 
@@ -354,9 +355,9 @@ def test_odd_lines_leave_a_labels_file_what_it_is(spark: "SparkSession", tmp_pat
     dump = tmp_path / "d.json"
     dump.write_text(json.dumps({"id": "Q1", "labels": {"pt-br": {"value": " a\tb\n[SEP]\0"}}}))
     more = config.graph.model_copy(update={"labels": (str(labels), str(dump))})
-    (row,) = run(
-        spark, names.ENTITIES, config.model_copy(update={"graph": more}), tmp_path, {"triples": facts}
-    )
+    config = config.model_copy(update={"graph": more})
+    inputs = {"triples": facts, "wikidata": run(spark, wikidata.STAGE, config, tmp_path)}
+    (row,) = run(spark, names.ENTITIES, config, tmp_path, inputs)
     assert [(name["label"], name["aliases"]) for name in row["names"]] == [
         ("Berlin", ["city"]),
         ("a b [SEP]", []),
@@ -364,7 +365,7 @@ def test_odd_lines_leave_a_labels_file_what_it_is(spark: "SparkSession", tmp_pat
     labels.write_text("qid\tlang\tlabel\nQ1\ten\tBerlin\n" + labels.read_text())
     for stage in (names.ENTITIES, names.RELATIONS):
         with pytest.raises(SPARK_FAILURES) as failure:
-            run(spark, stage, config, tmp_path, {"triples": facts})
+            run(spark, stage, config, tmp_path, inputs)
         assert "labels.tsv:1: this is a header line" in str(failure.value)
 
 

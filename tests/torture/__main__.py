@@ -63,7 +63,9 @@ def write_tally(tally: Tally) -> None:
     """Keep the tally, and put its sums into the document."""
     RESULT.write_text(json.dumps(tally, indent=1) + "\n")
     fell = {
-        stage.table: Counter(build[stage.table] for build in tally["builds"].values()) for stage in STAGES
+        stage.table: Counter(build[stage.table] for build in tally["builds"].values())
+        for stage in STAGES
+        if any(stage.table in build for build in tally["builds"].values())
     }
     lines = [
         f"| stage | kills | {' | '.join(PLACES)} |",

@@ -1,0 +1,159 @@
+"""The table `wikidata`: one pass gives the rows that three stages read one after the other before."""
+
+import bz2
+import gzip
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.inputs import BadRecord, decoded
+from kgcorpus.kg.wikidata import facts_in, is_item, parse_entity, rows_in
+from pipelines import names, triples, wikidata
+from pipelines.failures import SPARK_FAILURES
+from tests.kg.test_wikidata_decoding import sample_lines
+from tests.pipelines.test_formats import run
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
+LANGUAGES = ["en", "de", "zh"]
+GRAPH = ("triples", "labels", "relations", "descriptions", "types")
+
+
+def configured(dump: str, *fields: str, **settings: Any) -> BuildConfig:
+    graph = {field: [dump] for field in fields or GRAPH}
+    return BuildConfig.model_validate({"languages": LANGUAGES, "graph": graph, **settings})
+
+
+@pytest.fixture(scope="module")
+def lines(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The entities of all samples, once each."""
+    folder = tmp_path_factory.mktemp("samples")
+    for archive in real_data.glob("wikidata-dump-samples/*.tar.xz"):
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+    found: dict[str, bytes] = {}
+    for line in sample_lines(folder):
+        try:
+            found.setdefault(parse_entity(decoded(line))["id"], line)
+        except BadRecord:
+            continue
+    return list(found.values())
+
+
+def written(folder: Path, lines: list[bytes], suffix: str) -> str:
+    data = b"[\n" + b",\n".join(lines) + b"\n]\n"
+    pack = {"": bytes, ".gz": gzip.compress, ".bz2": lambda data: bz2.compress(data, 1)}[suffix]
+    path = folder / f"d.json{suffix}"
+    path.write_bytes(pack(data))
+    return str(path)
+
+
+def expected_facts(lines: list[bytes]) -> set[tuple[str, ...]]:
+    entities = [parse_entity(decoded(line)) for line in lines]
+    return {tuple(fact) for entity in entities if is_item(entity) for fact in facts_in(entity)}
+
+
+def expected_names(lines: list[bytes], field: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        for row in rows_in(parse_entity(decoded(line)), field, LANGUAGES):
+            name = {"lang": row.lang, "label": row.label, "aliases": row.aliases}
+            found.setdefault(row.id, []).append(name)
+    return {ident: sorted(rows, key=lambda name: name["lang"]) for ident, rows in found.items()}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2"])
+def test_the_rows_of_all_samples(
+    spark: "SparkSession", tmp_path: Path, lines: list[bytes], suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 60_000)
+    config = configured(written(tmp_path, lines, suffix))
+    rows = run(spark, wikidata.STAGE, config, tmp_path, partitions=1)
+    if suffix == ".bz2":
+        assert len({row["block"] for row in rows}) > 3
+        assert run(spark, wikidata.STAGE, config, tmp_path, partitions=7) == rows
+    inputs = {"wikidata": rows}
+    facts = run(spark, triples.STAGE, config, tmp_path, inputs)
+    assert {tuple(fact.values()) for fact in facts} == expected_facts(lines)
+    assert len(facts) > 300
+    entities = run(spark, names.ENTITIES, config, tmp_path, {**inputs, "triples": facts})
+    labels, kinds = expected_names(lines, "labels"), expected_names(lines, "relations")
+    assert {row["qid"]: row["names"] for row in entities if row["qid"] in labels} == {
+        row["qid"]: labels[row["qid"]] for row in entities if row["qid"] in labels
+    }
+    types = {row.qid: sorted(row.types) for line in lines for row in drawn(line, "types")}
+    assert {row["qid"]: row["types"] for row in entities if row["types"]} == types
+    described = {row.qid: row.text for line in lines for row in drawn(line, "descriptions")}
+    known = {row["qid"]: row["description"] for row in entities if row["description"]}
+    assert known == {qid: described[qid] for qid in known}
+    assert len(known) > 50
+    relations = run(spark, names.RELATIONS, config, tmp_path, inputs)
+    assert {row["pid"]: row["names"] for row in relations} == kinds
+    assert kinds
+
+
+def drawn(line: bytes, field: str) -> Iterator[Any]:
+    return rows_in(parse_entity(decoded(line)), field, LANGUAGES)
+
+
+def entity(ident: str, *, label: str = "", text: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {"id": ident}
+    if label:
+        found["labels"] = {"en": {"value": label}}
+    if text:
+        found["descriptions"] = {"en": {"value": text}}
+    return found
+
+
+def test_the_first_file_of_each_field_wins(spark: "SparkSession", tmp_path: Path) -> None:
+    for name, label in (("a", "first"), ("b", "second")):
+        dump = entity("Q1", label=label, text=f"{label} text")
+        (tmp_path / f"{name}.json").write_text(json.dumps(dump))
+    (tmp_path / "labels.tsv").write_text("Q1\ten\tthird\n")
+    (tmp_path / "texts.tsv").write_text("Q1\tthird text\n")
+    a, b = str(tmp_path / "a.json"), str(tmp_path / "b.json")
+    facts = [{"h": "Q1", "r": "P1", "t": "Q1"}]
+
+    def names_and_text(labels: list[str], descriptions: list[str]) -> tuple[str, list[str], str]:
+        graph = {"triples": [a], "labels": labels, "descriptions": descriptions}
+        config = BuildConfig.model_validate({"languages": ["en"], "graph": graph})
+        inputs = {"triples": facts, "wikidata": run(spark, wikidata.STAGE, config, tmp_path)}
+        (row,) = run(spark, names.ENTITIES, config, tmp_path, inputs)
+        return row["names"][0]["label"], row["names"][0]["aliases"], row["description"]
+
+    labels, texts = str(tmp_path / "labels.tsv"), str(tmp_path / "texts.tsv")
+    assert names_and_text([b, labels, a], [texts, a]) == ("second", ["third", "first"], "third text")
+    assert names_and_text([labels, a], [b, texts]) == ("third", ["first"], "second text")
+
+
+def test_a_fault_is_set_aside_and_the_other_fields_stay(spark: "SparkSession", tmp_path: Path) -> None:
+    lines = [b'{"id": "Q1", "labels": 5, "claims": []}', b'{"id": "Q2", "aliases": []}', b'{"id": 5}']
+    lines.append(json.dumps({**entity("Q3", label="x"), "claims": {"x": []}}).encode())
+    dump = written(tmp_path, lines, "")
+    with pytest.raises(SPARK_FAILURES, match=r"d\.json:2: `labels` is no JSON object"):
+        run(spark, wikidata.STAGE, configured(dump), tmp_path)
+    config = configured(dump, on_bad_input="quarantine")
+    (row,) = run(spark, wikidata.STAGE, config, tmp_path)
+    assert (row["id"], row["names"][0]["label"], row["facts"]) == ("Q3", "x", [])
+
+
+def test_a_list_without_an_end_is_refused_in_parts(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 1)
+    path = tmp_path / "d.json.bz2"
+    for end, is_whole in ((b"\n]\n\n", True), (b",\n", False), (b"", False)):
+        path.write_bytes(bz2.compress(b'[\n{"id": "Q1"}') + bz2.compress(b" ") + bz2.compress(end))
+        if is_whole:
+            assert run(spark, wikidata.STAGE, configured(str(path)), tmp_path) == []
+        else:
+            with pytest.raises(InputError, match="the list has no end"):
+                run(spark, wikidata.STAGE, configured(str(path)), tmp_path)
