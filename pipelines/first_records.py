@@ -27,6 +27,7 @@ from kgcorpus.kg import readers
 from kgcorpus.kg.wikidata import entity_lines, is_wikidata_dump, parse_entity
 from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines, read_linked_documents
 from kgcorpus.wiki.dump import read_pages
+from kgcorpus.wiki.parquet_documents import is_parquet, read_parquet_documents
 from kgcorpus.wiki.plaintext import read_documents
 from kgcorpus.wiki.sql import read_rows
 from kgcorpus.wiki.title_dumps import COLUMNS, is_sql
@@ -145,14 +146,18 @@ def _read_documents(
     on_bad: Callable[[BadRecord], None],
     sample: Sample,
 ) -> None:
-    if not is_json_lines(source.path):
-        documents = next((text.documents for text in config.text if text.path == source.path), None)
-        read = partial(read_documents, documents=documents)
-        next(read(source.path, lang=source.lang, ordinal=0, limits=limits, on_bad=on_bad), None)
+    text = next(text for text in config.text if text.path == source.path)
+    read: Callable[..., Iterator[dict[str, Any]]]
+    if is_parquet(source.path):
+        read = partial(read_parquet_documents, columns=text.columns, sites={}, tally=Tally())
+    elif is_json_lines(source.path):
+        read = partial(read_linked_documents, sites={}, tally=Tally())
+    else:
+        read = partial(read_documents, documents=text.documents)
+    rows = read(source.path, lang=source.lang, ordinal=0, on_bad=on_bad, limits=limits)
+    if not (is_parquet(source.path) or is_json_lines(source.path)):
+        next(rows, None)
         return
-    rows = read_linked_documents(
-        source.path, lang=source.lang, ordinal=0, sites={}, tally=Tally(), on_bad=on_bad, limits=limits
-    )
     for row in _first(rows, _DOCUMENTS, sample):
         targets = [link["target"] for link in row["links"]]
         sample.entities.update(

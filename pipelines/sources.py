@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _BY_NAME = {
     ("graph", ".json"): "Wikidata's JSON dump",
     ("wikipedia", ".sql"): "an SQL dump",
+    ("text", ".parquet"): "Parquet, a document in each row",
     **{("text", end): "JSON lines, a document on each" for end in (".json", ".jsonl", ".ndjson")},
 }
 _COLUMNS = {

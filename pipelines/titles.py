@@ -13,6 +13,7 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_title
 from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines
+from kgcorpus.wiki.parquet_documents import is_parquet
 from kgcorpus.wiki.title_dumps import is_sql, join_facts, read_title_facts
 from pipelines.context import Context, on_bad
 from pipelines.kernels import Row, group_rows
@@ -103,7 +104,7 @@ def _given(context: Context) -> DataFrame:
     if any(is_sql(source.path) for source in sources):
         joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, _PART)
         given = given.unionByName(joined)
-    if any(is_json_lines(text.path) for text in context.of_role("text.path")):
+    if any(is_json_lines(text.path) or is_parquet(text.path) for text in context.of_role("text.path")):
         given = given.unionByName(_named_items(context), allowMissingColumns=True)
     return given
 

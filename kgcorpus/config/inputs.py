@@ -39,7 +39,7 @@ class WikipediaConfig(Section):
     index: Files = Field(
         (),
         description="multistream index of each dump file (...-multistream-index.txt.bz2), in their order; "
-        "with it a file is read by many tasks at once",
+        "with it a file is read by many tasks at once, and a damaged stream is set aside alone",
     )
     titles: Files = Field(
         (),
@@ -82,16 +82,24 @@ class TextConfig(Section):
     """One file of running text.
 
     A `.jsonl` file has a document on each line, with the field `text` and optionally `lang`, `title`, `qid`
-    (the document's own entity) and `links: [{start, end, qid or title}]`. The position of a file in the list
-    is part of its page ids, which decide the splits: append new files at the end.
+    (the document's own entity) and `links: [{start, end, qid or title}]`; a `.parquet` file has it in each
+    row. The position of a file in the list is part of its page ids, which decide the splits: append new files
+    at the end.
     """
 
     lang: Lang = Field(description="language code; of JSON lines that name none")
-    path: Place = Field(description="UTF-8 text or JSON lines: plain, .gz, .bz2, .xz or .zst")
+    path: Place = Field(
+        description="UTF-8 text or JSON lines, plain, .gz, .bz2, .xz or .zst; or Parquet (.parquet)"
+    )
     documents: Literal["lines", "paragraphs"] | None = Field(
         None,
         description="a document on each line, or documents separated by blank lines (CC100); default: "
         "inferred from the first 10,000 lines, and logged",
+    )
+    columns: dict[Literal["text", "lang", "title", "qid", "links"], str | None] = Field(
+        {},
+        description="columns of a .parquet file, e.g. {text: body, links: null} (null: no column); "
+        "default: text, lang, title, qid and links",
     )
     share: float | None = Field(
         None, gt=0, le=1, description="share of the documents that are kept, chosen by hash; default: all"
@@ -104,8 +112,8 @@ class TextConfig(Section):
     )
     link_title: bool = Field(
         False,
-        description="JSON lines: where a document's title first stands in its text, link it to the "
-        "document's `qid` (without one, to the title)",
+        description="JSON lines and Parquet: where a document's title first stands in its text, link it to "
+        "the document's `qid` (without one, to the title)",
     )
 
     @model_validator(mode="after")
@@ -116,10 +124,15 @@ class TextConfig(Section):
 
     @model_validator(mode="after")
     def _json_lines_have_their_own_form(self) -> "TextConfig":
-        if self.documents and format_of(self.path):
-            raise ValueError(f"documents is for plain text, but {self.path} holds JSON lines by its name")
+        if self.documents and (ending := format_of(self.path)):
+            kind = "is Parquet" if ending == ".parquet" else "holds JSON lines"
+            raise ValueError(f"documents is for plain text, but {self.path} {kind} by its name")
         if self.link_title and not format_of(self.path):
             raise ValueError(f"link_title is for JSON lines, but {self.path} is plain text by its name")
+        if self.columns and format_of(self.path) != ".parquet":
+            raise ValueError(f"columns is for .parquet files, but {self.path} is none by its name")
+        if self.columns.get("text", "") is None:
+            raise ValueError("columns.text is null, but every document needs a text: name its column")
         return self
 
 

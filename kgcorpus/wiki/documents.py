@@ -6,7 +6,7 @@ A line is an object `{"text", "lang", "title", "qid", "links": [{"start", "end",
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from kgcorpus.contracts.files import parse_json
@@ -58,10 +58,32 @@ def read_linked_documents(
     Raises:
         InputError: as `inputs.read_lines`.
     """
-    known = spellings((*languages, *sites, lang))
+    parse_object = document_parser(
+        lang=lang, sites=sites, tally=tally, languages=languages, link_title=link_title
+    )
 
     def parse(line: str) -> dict[str, Any]:
-        row = _object(line)
+        return parse_object(_object(line))
+
+    documents = numbered_records(path, parse, tally=tally, on_bad=on_bad, limits=limits)
+    for number, document in documents:
+        if not document["text"].strip():
+            tally.drop("no_text")
+            continue
+        yield {"page_id": -(ordinal * BYTES_A_FILE + number), **document}
+
+
+def document_parser(
+    *, lang: str, sites: Mapping[str, Site], tally: Tally, languages: Collection[str], link_title: bool
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function from an object, as of a line, to a row without its page id.
+
+    It raises `BadRecord` if a value has another type, or a link is outside the text. The arguments are those
+    of `read_linked_documents`.
+    """
+    known = spellings((*languages, *sites, lang))
+
+    def parse(row: dict[str, Any]) -> dict[str, Any]:
         text, code = _string(row, "text"), _string(row, "lang", lang)
         if not LANGUAGE_CODE.fullmatch(code):
             raise BadRecord(f"{code[:20]!r} is no language code")
@@ -83,12 +105,7 @@ def read_linked_documents(
             "disambiguation": False,
         }
 
-    documents = numbered_records(path, parse, tally=tally, on_bad=on_bad, limits=limits)
-    for number, document in documents:
-        if not document["text"].strip():
-            tally.drop("no_text")
-            continue
-        yield {"page_id": -(ordinal * BYTES_A_FILE + number), **document}
+    return parse
 
 
 def _object(line: str) -> dict[str, Any]:

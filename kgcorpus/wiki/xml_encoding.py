@@ -8,7 +8,7 @@ from kgcorpus.contracts.errors import InputError
 _DECLARED = re.compile(
     rb"""^(?:\xef\xbb\xbf)?<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z][A-Za-z0-9._:-]{0,40})["']"""
 )
-_HEAD = 512
+HEAD_BYTES = 512
 # The names that expat knows; it has no aliases such as `UTF8`.
 _BUILT_IN = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "us-ascii", "iso-8859-1"})
 # Encodings of text in which ASCII is itself. Python's other codecs unpack, or run an alphabet of their own.
@@ -17,6 +17,17 @@ _READ = re.compile(
     r"|euc_jis_2004|euc_jisx0213|iso2022_jp|euc_kr|cp949|johab|koi8-[rut]|cp125[0-8]|cp874|tis-620"
     r"|iso8859-\d+|mac-\w+|utf-8|utf-8-sig|ascii"
 )
+
+
+def is_utf8(head: bytes) -> bool:
+    """Whether a document is in UTF-8: it declares that or nothing, and no byte of its start is 0.
+
+    Args:
+        head: its first bytes, at least `HEAD_BYTES` if it has as many.
+    """
+    declared = _DECLARED.match(head[:HEAD_BYTES])
+    name = declared[1].decode("ascii").lower() if declared else "utf-8"
+    return b"\0" not in head[:HEAD_BYTES] and name in ("utf-8", "utf8", "us-ascii")
 
 
 class Transcoder:
@@ -42,7 +53,7 @@ class Transcoder:
         """
         if not self._begun:
             self._begun = True
-            self._decoder = self._decoder_for(chunk[:_HEAD])
+            self._decoder = self._decoder_for(chunk[:HEAD_BYTES])
             if self._decoder is not None:
                 # What expat reads from here on is UTF-8.
                 return self._decoded(chunk).replace(self._name, b"utf-8", 1)

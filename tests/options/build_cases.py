@@ -92,6 +92,11 @@ CASES: dict[str, Case] = {
     ),
     "text.lang": Case("pages", texts(lang="fr")),
     "text.path": Case("pages", texts(path="{made}/other.txt")),
+    "text.columns": Case(
+        "pages",
+        texts(path="{made}/rows.parquet", columns={"text": "other"}),
+        given={"text": texts(path="{made}/rows.parquet")},
+    ),
     "text.documents": Case("pages", texts(documents="paragraphs")),
     "text.share": Case("pages", texts(share=0.3)),
     "text.sentences": Case("pages", texts(sentences=5)),

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -138,6 +140,7 @@ def make_files(made: Path, world: Path, dumps: Path) -> None:
     documents = ({"text": line, "title": line.split()[0]} for line in prose[:20])
     (made / "documents.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
     (made / "other.txt").write_text("\n".join(prose[20:30]) + "\n")
+    pq.write_table(pa.table({"text": prose[:10], "other": prose[10:20]}), made / "rows.parquet")
     triples = (world / "graph" / "wikidata5m_transductive_train.txt").read_text().splitlines()
     (made / "triples.txt").write_text("\n".join(triples[::2]) + "\n")
     (made / "types.txt").write_text("".join(f"{line.split()[0]}\tQ35120\n" for line in triples[:50]))

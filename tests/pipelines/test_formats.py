@@ -17,6 +17,7 @@ from kgcorpus.contracts.declared import declared
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.stages import Stage, sources_of
 from kgcorpus.contracts.tables import table
+from kgcorpus.inputs import split_file
 from pipelines import linked_sentences, names, pages, titles, triples, wikidata
 from pipelines.context import Context
 from pipelines.failures import SPARK_FAILURES, translated
@@ -405,3 +406,46 @@ def test_a_damaged_stream_stops_the_build_or_is_set_aside(
     whole = [row for row in read_pages if row["lang"] == "en" and 0 < row["page_id"] < 20]
     assert len(kept) == len(whole) - 1
     assert all(row in whole for row in kept)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
+def test_a_big_dump_without_index_is_read_in_parts(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    head = f"<?xml version='1.0' encoding='{encoding}'?>" + HEAD.format(lang="de", category="Kategorie")
+    text = "".join(
+        page(n, f"Seite {n}", f"Die [[Stadt]] {n} ist größer.\n" * (n % 40)) for n in range(1, 2000)
+    )
+    dump = tmp_path / "dewiki.xml.bz2"
+    dump.write_bytes(bz2.compress((head + text + "</mediawiki>").encode(encoding), 1))
+    config = BuildConfig.model_validate(
+        {"languages": ["de"], "wikipedia": [{"lang": "de", "dump": str(dump)}]}
+    )
+    whole = run(spark, pages.STAGE, config, tmp_path)
+    assert len(whole) == 1999
+    shutil.rmtree(tmp_path / "scratch")
+    monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 4_000)
+    assert len(split_file(str(dump), parts=2)) > 2
+    assert run(spark, pages.STAGE, config, tmp_path, partitions=3) == whole
+    # Another encoding is read from start to end: raw pages are split on disk.
+    assert (tmp_path / "scratch" / "raw-pages").exists() is (encoding != "utf-8")
+
+
+def test_an_error_in_a_part_of_a_dump_is_named(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 4_000)
+    text = "".join(page(n, f"Page {n}", "text\n" * (n % 40)) for n in range(1, 4000))
+    dump = tmp_path / "enwiki.xml.bz2"
+    config = BuildConfig.model_validate(
+        {"languages": ["en"], "wikipedia": [{"lang": "en", "dump": str(dump)}]}
+    )
+    for old, new, what in (
+        ("<title>Page 3000</title>", "<title>Page 3000", "mismatched tag"),
+        ("<id>3000</id>", "<id>x</id>", "a <page> lacks a proper <id>"),
+        ("</mediawiki>", "", "no element found"),
+    ):
+        xml = HEAD.format(lang="en", category="Category") + text + "</mediawiki>"
+        dump.write_bytes(bz2.compress(xml.replace(old, new).encode(), 1))
+        with pytest.raises(SPARK_FAILURES, match=rf"enwiki\.xml\.bz2, from byte \d+ on, line .*{what}"):
+            run(spark, pages.STAGE, config, tmp_path)
