@@ -422,7 +422,8 @@ def test_a_big_dump_without_index_is_read_in_parts(
         {"languages": ["de"], "wikipedia": [{"lang": "de", "dump": str(dump)}]}
     )
     whole = run(spark, pages.STAGE, config, tmp_path)
-    assert len(whole) == 1999
+    # Every fortieth page has no text.
+    assert len(whole) == 1999 - 49
     shutil.rmtree(tmp_path / "scratch")
     monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 4_000)
     assert len(split_file(str(dump), parts=2)) > 2
