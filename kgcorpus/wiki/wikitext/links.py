@@ -10,17 +10,7 @@ from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import characters
 from kgcorpus.wiki.wikitext.characters import LINK_END
 from kgcorpus.wiki.wikitext.markup import BRACKET, Peeled
-
-# Letters that follow `]]` and belong to the link, as each language of MediaWiki defines them.
-_TRAILS = {
-    "de": "a-zäöüß",
-    "es": "a-záéíóúñ",
-    "fr": "a-zàâçéèêîôûäëïöüùÇÉÂÊÎÔÛÄËÏÖÜÀÈÙ",
-    "it": "a-zàéèíîìóòúù",
-    "nl": "a-zäöüïëéèà",
-    "vi": "a-zàâçéèêîôûäëïöüùÇÉÂÊÎÔÛÄËÏÖÜÀÈÙ",
-}
-_WITHOUT_TRAIL = ("ja", "ko", "zh")
+from kgcorpus.wiki.wikitext.trails import trail_of
 
 # `[[Rom (Stadt)|]]`, `[[Boston, Massachusetts|]]`: what the pipe trick cuts.
 _PIPE_TRICK = re.compile(r"^[^:]*:(?=.)|\s*[(（][^()（）]*[)）]$|[,，、]\s.*$")
@@ -58,7 +48,8 @@ class Article:
 @cache
 def _pattern(lang: str) -> re.Pattern[str]:
     """Groups: target, label (None without a bar), trail."""
-    trail = "()" if lang in _WITHOUT_TRAIL else f"([{_TRAILS.get(lang, 'a-z')}]*)"
+    letter = trail_of(lang)
+    trail = f"({letter}*)" if letter else "()"
     label = rf"[^\[\]\n]*+(?>(?:(?:{BRACKET}|\](?!\]))[^\[\]\n]*+)*)"
     # A pattern that begins with one character is found faster than with two.
     return re.compile(rf"\[(?=\[)\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}{LINK_END}?+")
