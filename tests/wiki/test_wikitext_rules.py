@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import takewhile
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import parse
+from kgcorpus.wiki.wikitext.characters import HOLE
+from kgcorpus.wiki.wikitext.parentheses import without_holes
 from kgcorpus.wiki.wikitext.quotes import without_quotes
 from kgcorpus.wiki.wikitext.variants import converted, variants_of
 
@@ -45,6 +48,7 @@ def test_a_comment_mark_in_an_element_swallows_nothing(tag):
         ("a <ref name=b/> c <ref name='d/e'>f</ref> g", "a c g"),
         ("a <nowiki>'''</nowiki> b <NOWIKI >{{c}}</nowiki >", "a ''' b {{c}}"),
         ("a <nowiki>b", "a b"),
+        ("<nowiki/>* a\n<nowiki />#b\n* <nowiki/>c", "* a #b\nc"),
         ("a <code>b <!-- c --> d</code> e", "a b d e"),
         ("a <code><!--</code> b <code>--></code> c", "a <!-- b --> c"),
         ("a <references><ref name=x>b</ref></references> c", "a c"),
@@ -289,10 +293,35 @@ def test_nested_rules_show_the_innermost_text(rule):
         ("The call f() and (,) stay.", "The call f() and (,) stay."),
         ("A （{{IPA|x}}、{{IPA|y}}） b", "A b"),
         ("甲（{{IPA|x}}、1950年 - ）乙", "甲（1950年 - ）乙"),
+        ("A ([{{IPA|x}}]; * 1950) b", "A (* 1950) b"),
+        ("A (c [{{IPA|x}}]; {{lang|fr|d}}) b", "A (c; d) b"),
+        ("A ({{audio|x}}, [{{IPA|x}}]) b", "A b"),
+        ("A ( [ {{IPA|x}} ] ), b", "A, b"),
+        ("A [({{IPA|x}})]({{IPA|y}}) b", "A b"),
+        ("A (<ref>x</ref>), (b<ref>y</ref>) c", "A, (b) c"),
+        ("A (Greek: {{unknown|x}}, c) b", "A (Greek, c) b"),
+        ("A ({{IPA|x}}", "A ("),
     ],
 )
 def test_what_dropped_templates_leave(wikitext, expected):
     assert text(wikitext, "ja") == expected
+
+
+@given(st.text(alphabet="()[] ,", max_size=12), st.text(alphabet="()[] ,", max_size=12))
+def test_brackets_around_a_hole_go_in_pairs(left, right):
+    shown = without_holes(f"a{left}{HOLE}{right}b")
+    lost = {mark: (left + right).count(mark) - shown.count(mark) for mark in "()[]"}
+    assert lost["("] == lost[")"] >= 0
+    assert lost["["] == lost["]"] >= 0
+    # No pair is left that held nothing but the hole.
+    assert sum(lost.values()) == 2 * _depth(left, right)
+
+
+def _depth(left, right):
+    """How many pairs hold nothing else, counted from the hole outwards."""
+    closing = {"(": ")", "[": "]"}
+    pairs = zip(reversed(re.sub("[ ,]", "", left)), re.sub("[ ,]", "", right), strict=False)
+    return len(list(takewhile(lambda pair: closing.get(pair[0]) == pair[1], pairs)))
 
 
 MARKS = [

@@ -23,22 +23,42 @@ def without_holes(text: str) -> str:
     for part in parts:
         rest = part.lstrip(_RUN)
         head = part[: len(part) - len(rest)]
+        while rest and out[-1] and _CLOSING.get(out[-1][-1]) == rest[0]:
+            out[-1], tail, head, rest = _without_pairs(out[-1], rest)
+            while not out[-1] and len(out) > 1:
+                out.pop()
+                core = _without_run(out[-1])
+                tail = (out[-1][len(core) :] + tail)[:_LONGEST_RUN]
+                out[-1] = core
         if not rest:
             tail = (tail + head)[:_LONGEST_RUN]
             continue
         before, after = out[-1][-1:], rest[0]
-        if before in _CLOSING:
-            if after == _CLOSING[before]:
-                out[-1] = out[-1][:-1]
-                rest = rest[1:]
-        elif after in ")）]":
-            pass
-        else:
+        if before not in _CLOSING and after not in ")）]":
             out.append(_between(tail, head, after))
         core = _without_run(rest)
         out.append(core)
         tail = rest[len(core) :]
     return "".join([*out, tail])
+
+
+def _without_pairs(left: str, right: str) -> tuple[str, str, str, str]:
+    """Remove the brackets around a hole, and those around them that hold nothing else.
+
+    Returns:
+        The text before them, the separators behind that text, those behind the brackets, and what follows.
+    """
+    end, start = len(left), 0
+    while end and start < len(right) and _CLOSING.get(left[end - 1]) == right[start]:
+        end, start = end - 1, start + 1
+        last, first = end, start
+        while end and left[end - 1] in _RUN:
+            end -= 1
+        while start < len(right) and right[start] in _RUN:
+            start += 1
+    core = _without_run(left[:last])
+    rest = right[first:].lstrip(_RUN)
+    return core, left[len(core) : last], right[first : len(right) - len(rest)], rest
 
 
 def _without_run(text: str) -> str:
@@ -57,6 +77,6 @@ def _between(tail: str, head: str, after: str) -> str:
         kept = next((mark for mark in left + right if mark in ";；"), left[0])
         return kept + (" " if head.endswith((" ", "\t")) else "")
     if head.lstrip(" \t")[:1] in (",", ";") or (not head and after in ".,;"):
-        tail = tail.rstrip(" \t")
+        tail = tail.rstrip(" \t:：")
         head = head.lstrip(" \t")
     return tail + head

@@ -22,6 +22,8 @@ _OPENING = re.compile(
 _CLOSING = {
     name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in f"nowiki|code|{_REMOVED}".split("|")
 }
+# An empty `<nowiki/>` before these makes them text.
+_LINE_MARKS = frozenset("*#:;=")
 _BLANKS = re.compile(r"[ \t]*+")
 
 
@@ -70,6 +72,10 @@ def shield(text: str) -> tuple[str, bool]:
             kept.append(LINK_END)
         if name == "nowiki":
             inside = text[opened:stop].partition(">")[2].rpartition("<")[0]
+            follows = text[stop : stop + 1]
+            if not inside and follows in _LINE_MARKS and text[opened - 1 : opened] in ("", "\n"):
+                inside = follows
+                stop += 1
             kept.append(characters.as_entities(inside) or HOLE)
         elif last in MAY_LEAVE_HOLE and leaves_hole(before[-2:], text[stop : stop + 1]):
             kept.append(HOLE)
