@@ -71,6 +71,7 @@ def test_all_real_pages(demo, samples):
 
 
 SHOWN = {"C": "°C", "F": "°F", "sqmi": "sq mi", "km2": "km²", "m2": "m²", "cuft": "cu ft", "m3": "m³"}
+SHOWN["e6acre"] = "million acre"
 
 
 def test_convert_keeps_numbers_and_units(demo):

@@ -7,6 +7,8 @@ from kgcorpus.wiki.wikitext.arguments import Arguments, Renderer
 
 _MONTH = re.compile(r"0?[1-9]|1[0-2]", re.ASCII)
 _YEAR, _DAY = re.compile(r"-?\d{1,5}", re.ASCII), re.compile(r"\d{1,2}(?:er|[.ºo])?", re.ASCII)
+_ROMAN = re.compile(r"[IVXLCDM]+")
+_BEFORE_CHRIST, _AFTER_CHRIST = " av. J.-C.", " apr. J.-C."
 _FEW_DIGITS = re.compile(r"\d{1,4}", re.ASCII)
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _NAMES = {
@@ -133,23 +135,36 @@ def duration(given: Arguments) -> str:
     return " ".join(f"{n} {name}" for n, name in zip(given.positional, names, strict=False) if n)
 
 
-def centuries(between: str, *, before: str = "", one: str = "siècle", more: str = "siècles") -> Renderer:
-    """`{{s2|XIX|e|XX|e}}` -> `XIXe et XXe siècles`, `{{sp|XIX|e|au|XX|e|s}}` -> `XIXe au XXe siècles`."""
+def centuries(between: str, *, noun: str = "siècle", several: str = "siècles", era: str = "") -> Renderer:
+    """`{{s2|XIX|e|XX|e}}` -> `XIXe et XXe siècles`, `{{-s|V|e}}` -> `Ve siècle av. J.-C.`.
+
+    Args:
+        between: the text between two numbers without a word of their own.
+        noun: the word behind one number; an argument `s` puts it in the plural.
+        several: the word behind several numbers.
+        era: the text behind all numbers without an era of their own.
+    """
 
     def render(given: Arguments) -> str:
         numbers: list[str] = []
-        word, era = between, ""
-        parts = [part for part in given.positional if part]
-        for part in parts:
+        word, shown_era = between, era
+        shown_noun = ""
+        for part in filter(None, given.positional):
             if part.lower().startswith(("av", "ap")):
-                era = " av. J.-C." if part.lower().startswith("av") else " apr. J.-C."
+                shown_era = _BEFORE_CHRIST if part.lower().startswith("av") else _AFTER_CHRIST
             elif part in ("au", "à", "et", "ou", "-", "–"):
                 word = part if part in "-–" else f" {part} "
-            elif part in ("e", "er", "ème", "re", "s", ""):
-                numbers[-1:] = [numbers[-1] + part] if numbers and part != "s" else numbers[-1:]
+            elif part == "s":
+                shown_noun = f"{noun}s"
+            elif part in ("e", "er", "ème", "re"):
+                numbers[-1:] = [numbers[-1] + part] if numbers else []
             else:
                 numbers.append(part)
-        noun = more if len(numbers) > 1 else one
-        return f"{before}{word.join(numbers)}{' ' + noun if noun else ''}{era}"
+        ordinals = [
+            number + ("er" if number == "I" else "e") if _ROMAN.fullmatch(number) else number
+            for number in numbers
+        ]
+        shown_noun = shown_noun or (several if len(numbers) > 1 else noun)
+        return f"{word.join(ordinals)}{' ' + shown_noun if shown_noun else ''}{shown_era}"
 
     return render

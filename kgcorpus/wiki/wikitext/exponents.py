@@ -8,7 +8,7 @@ _LINKED = rf"\[\[[^\[\]|<>\n]*+\|{_POWER}\]\]"
 # A pattern that begins with a character is found fast; what stands before it is looked at after it.
 _SUP, _SUB = r"<[sS][uU][pP]", r"<[sS][uU][bB]"
 _ANY_SUP, _ANY_SUB = re.compile(_SUP), re.compile(_SUB)
-_BASE = r"(?:(?<=[\w)\]'\ufdd5]<sup)|(?<=</i><sup)|(?<=</sub><sup)|(?<=</var><sup))"
+_BASE = r"(?:(?<=[\w)\]'\ufdd5]<sup)|(?<=</[ib]><sup)|(?<=</(?:sub|var|big)><sup)|(?<=</span><sup))"
 _EXPONENT = re.compile(
     rf"{_SUP}(?i:{_BASE}(?:\s[^<>]*+)?>\s*+(?:''|<(?:i|var)>)?({_POWER}|{_LINKED})(?:''|</(?:i|var)>)?\s*</sup\s*>)"
 )

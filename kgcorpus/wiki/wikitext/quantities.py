@@ -1,6 +1,7 @@
 """How templates of numbers, units and money turn into text; exponents are `<sup>`, as in MediaWiki's HTML."""
 
 import re
+from collections.abc import Mapping
 
 from kgcorpus.wiki.wikitext.arguments import Arguments
 
@@ -8,6 +9,7 @@ _NUMBER = re.compile(r"[+\-−]?[\d.,\u00a0]+(?:/\d+)?|[+\-−]?\d+\+\d+/\d+")
 _DECIMAL = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 _SIGNED = re.compile(r"[+\-−]?\d+")
 _UNIT = re.compile(r"(?<=[A-Za-zµμΩ°])([-−]?[1-9])(?![\w°])")
+_POWER_OF_UNIT = re.compile(r"e(\d{1,2})(?=[^\W\d_])")
 
 _DASHES = dict.fromkeys(("-", "–", "—", "&ndash;", "to(-)"), "–")
 _SIGNS = dict.fromkeys(("x", "xx", "×", "*"), " × ") | dict.fromkeys(("+/-", "±", "+/−"), " ± ")
@@ -79,13 +81,21 @@ _UNITS = {
 _CASED = {"ST": "short tons", "LT": "long tons", "st": "st", "C": "°C", "F": "°F", "K": "K"}
 
 
+NO_WORDS: Mapping[str, str] = {}
+ENGLISH_WORDS: Mapping[str, str] = {"3": "thousand", "6": "million", "9": "billion", "12": "trillion"}
+
+
 def unit(code: str) -> str:
     """A unit as a reader sees it: `km2` -> `km<sup>2</sup>`, `sqmi` -> `sq mi`, `C` -> `°C`."""
     return _UNIT.sub(r"<sup>\1</sup>", _CASED.get(code) or _UNITS.get(code.lower(), code))
 
 
-def convert(given: Arguments) -> str:
-    """`{{convert|3|to|5|km|mi}}` -> `3 to 5 km`: number and unit as in the source, without the conversion."""
+def convert(given: Arguments, words: Mapping[str, str] = NO_WORDS) -> str:
+    """`{{convert|3|to|5|km|mi}}` -> `3 to 5 km`: number and unit as in the source, without the conversion.
+
+    Args:
+        words: for the powers of ten of units like `e6km2`, where the unit is not abbreviated.
+    """
     parts = given.positional
     text, at = _plus_fraction(given[1]), 1
     while at + 1 < len(parts) and (between := _range(parts[at])):
@@ -93,7 +103,12 @@ def convert(given: Arguments) -> str:
         at += 2
     adjective = "-" if given.named.get("adj") in ("on", "mid", "pre", "ri1") else " "
     if at < len(parts) and parts[at]:
-        shown = unit(parts[at])
+        code = parts[at]
+        if power := _POWER_OF_UNIT.match(code):  # {{convert|5|e6km2}}
+            word = words.get(power[1]) if given.named.get("abbr") != "on" else None
+            text += f" {word}" if word else power_of_ten_of(power[1])
+            code = code[power.end() :]
+        shown = unit(code)
         text += shown if shown[0] == "/" else adjective + shown
     if at + 2 < len(parts) and _NUMBER.fullmatch(parts[at + 1]) and not _NUMBER.fullmatch(parts[at + 2]):
         text += f" {parts[at + 1]} {unit(parts[at + 2])}"  # 5 ft 6 in
@@ -160,7 +175,12 @@ def gaps(given: Arguments) -> str:
 
 def power_of_ten(given: Arguments) -> str:
     """`5.98{{e|24}}` -> `5.98×10^24`."""
-    return f"×10<sup>{given[1]}</sup>" if given[1] else ""
+    return power_of_ten_of(given[1]) if given[1] else ""
+
+
+def power_of_ten_of(exponent: str) -> str:
+    """`24` -> `×10^24`."""
+    return f"×10<sup>{exponent}</sup>"
 
 
 def ten_to(given: Arguments) -> str:
@@ -234,6 +254,34 @@ def fraction_of_name(given: Arguments) -> str:
     """`5{{1/2}}` -> `5 1/2`."""
     above, below = given.template.replace("⁄", "/").split("/")
     return f"<sup>{above}</sup>/<sub>{below}</sub>"
+
+
+_LEVELS = {
+    "DE-NHN": "ü. NHN",
+    "DE-NN": "ü. NN",
+    "DE-HN": "ü. HN",
+    "DE-HN76": "ü. HN",
+    "CH": "ü. M.",
+    "LI": "ü. M.",
+    "AT": "ü. A.",
+    "IT": "s.l.m.",
+    "ES": "msnm",
+}
+
+
+def elevation(given: Arguments) -> str:
+    """`{{Höhe|1234|DE-NHN}}` -> `1234 m ü. NHN`: above the zero level of a country."""
+    level = _LEVELS.get(given[2].upper(), "")
+    return f"{given[1]} {level if level == 'msnm' else f'm {level}'.strip()}" if given[1] else ""
+
+
+def ordinal(given: Arguments) -> str:
+    """`{{ordinal|21}}` -> `21st`."""
+    number = given[1].replace(",", "")
+    if not number.isdecimal():
+        return given[1]
+    suffix = "th" if number[-2:-1] == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")
+    return given[1] + suffix
 
 
 def height(given: Arguments) -> str:

@@ -158,7 +158,7 @@ def translated(given: Arguments) -> str:
 
 def missing_link(given: Arguments) -> str:
     """`{{ill|Name|de|Name|lt=text}}`: a link to an article that may be missing; only its text stays."""
-    return given.of("lt", "texte", "trad", "label", "display", "fr", "d", "text", "testo", "1")
+    return given.of("lt", "texte", "label", "display", "fr", "d", "text", "testo", "1", "trad")
 
 
 def linked_other(given: Arguments) -> str:
@@ -213,8 +213,8 @@ def reading(given: Arguments) -> str:
 
 
 def verse(given: Arguments) -> str:
-    """`{{bibleverse|Genesis|1:2}}` -> `Genesis 1:2`."""
-    return " ".join(part for part in given.positional[:2] if part)
+    """`{{bibleverse|Genesis|1:2}}`, `{{bibleverse||Genesis|1:2}}` -> `Genesis 1:2`; a version follows."""
+    return " ".join([part for part in given.positional if part][:2])
 
 
 def linked_local(given: Arguments) -> str:

@@ -32,7 +32,8 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
         ("vereinigte staaten|usa", to.constant("Vereinigte Staaten")),
         ("vereinigtes königreich", to.constant("Vereinigtes Königreich")),
         ("zahl|formatnum", to.first),
-        ("maß|höhe", quantities.measure),
+        ("maß", quantities.measure),
+        ("höhe", quantities.elevation),
         ('"|zitat-inline|zitatinline|"-', to.quoted("„", "“", "text", "1")),
         ("zitat|zitat/block|zitat-en|zitat-fr", to.paragraph),
         ("datum|datum2", partial(dates.day_first, "de")),
@@ -59,6 +60,7 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
         ("snd|--", to.constant(" – ")),
         ("§|par", to.filled("§ {1} {2}")),
     ),
+    "en": (("convert|conv|converted", partial(quantities.convert, words=quantities.ENGLISH_WORDS)),),
     "es": (
         ("unidad|esd|u", quantities.measure),
         (
@@ -95,13 +97,15 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
         ("unité|unité/2|unite|nb|nombre|num|monnaie|montant|unit|tmp|température", quantities.quantity),
         ("heure|h", dates.time_of_day),
         ("durée", dates.duration),
-        ("s|siècle|s-|-s", dates.centuries("", one="siècle")),
-        ("-s-|s-", dates.centuries("", one="")),
-        ("s2|siècles", dates.centuries(" et ")),
-        ("s2-|-s2-", dates.centuries(" et ", more="", one="")),
-        ("sp|sap|siècles période", dates.centuries(" au ")),
-        ("sp-|-sp-", dates.centuries(" au ", one="", more="")),
-        ("s mini|s mini-|smini", dates.centuries("")),
+        ("s|siècle|s-", dates.centuries("")),
+        ("-s|-s-|sav", dates.centuries("", era=" av. J.-C.")),
+        ("sap", dates.centuries("", era=" apr. J.-C.")),
+        ("s2|s2-|siècles", dates.centuries(" et ")),
+        ("-s2|-s2-", dates.centuries(" et ", era=" av. J.-C.")),
+        ("sp|sp-|siècles période", dates.centuries(" au ", several="siècle")),
+        ("-sp|-sp-", dates.centuries(" au ", several="siècle", era=" av. J.-C.")),
+        ("s mini|s mini-|smini", dates.centuries("", noun="", several="")),
+        ("-s mini|-s mini-", dates.centuries("", noun="", several="", era=" av. J.-C.")),
         (
             "rom-maj|rom|romain|rom-maj-|roman|romains|ordinal|pc|petites capitales|terme défini|rom min",
             to.joined(""),
@@ -322,6 +326,5 @@ _TABLES: dict[str, tuple[tuple[str, Renderer], ...]] = {
     ),
 }
 BY_LANGUAGE = {
-    lang: {**countries(lang), **table_of(*groups)}
-    for lang, groups in {"en": (), **_TABLES, **FURTHER}.items()
+    lang: {**countries(lang), **table_of(*groups)} for lang, groups in {**_TABLES, **FURTHER}.items()
 }

@@ -132,6 +132,7 @@ EVERYWHERE = table_of(
     ("convert|cvt|conv|converted|convert/flip|convinfobox", quantities.convert),
     ("val", quantities.value),
     ("gaps|gapnum", quantities.gaps),
+    ("ordinal", quantities.ordinal),
     ("e|esp", quantities.power_of_ten),
     ("10^|10ˣ", quantities.ten_to),
     ("x10^", quantities.power_of_ten),
