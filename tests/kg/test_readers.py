@@ -146,6 +146,22 @@ HEADERS = [
     (readers.parse_description, "?item\t?itemDescription"),
     (readers.parse_title, "title\tQID"),
     (readers.parse_title, "page title\twikidata_id"),
+    (readers.parse_triple, "Subjekt\tPrädikat\tObjekt"),
+    (readers.parse_triple, "sujet\tprédicat\tobjet"),
+    (readers.parse_triple, "主語\t述語\t目的語"),
+    (readers.parse_triple, "relación\torigen\tdestino"),
+    (readers.parse_names, "QID\tSprache\tBezeichnung"),
+    (readers.parse_names, "identifiant\tlangue\tlibellé"),
+    (readers.parse_names, "qid\tidioma\tetiqueta"),
+    (readers.parse_names, "id\ttaal\tnaam"),
+    (readers.parse_names, "ид\tязык\tназвание"),
+    (readers.parse_names, "id\t语言\t标签"),
+    (readers.parse_names, "mã\tngôn ngữ\tnhãn"),
+    (readers.parse_relation, "pid\tlingua\tetichetta\tdescrizione"),
+    (readers.parse_types, "Entität\tKlasse"),
+    (readers.parse_description, "식별자\t설명"),
+    (readers.parse_title, "Titre\tQID"),
+    (readers.parse_title, "ページ\tQID"),
 ]
 
 
@@ -173,6 +189,10 @@ def test_a_header_is_refused_in_every_layout(parser, line):
         (readers.parse_names, "iso\ten\tname"),
         (readers.parse_names, "label\tlg\tlabel"),
         (readers.parse_wikidata5m_names, "title\tentity"),
+        (readers.parse_names, "Eigenschaft\tde\tName"),
+        (readers.parse_triple, "Objekt\tist ein\tSubjekt"),
+        (readers.parse_title, "Sprache\tQ315"),
+        (readers.parse_title, "語言\tQ315"),
     ],
 )
 def test_a_row_with_a_word_of_headers_is_a_row(parser, line):
