@@ -11,8 +11,8 @@ from kgcorpus.contracts.manifest import Manifest, TableEntry, file_fault
 from kgcorpus.contracts.tables import table
 from pipelines.bound import BoundStage, Output
 from pipelines.changes import reason_of_change
+from pipelines.repeated import refuse_repeated
 from pipelines.source_digests import SourceDigests, require_input
-from pipelines.sources import refuse_repeated
 
 Action = Literal["run", "skip", "n/a"]
 

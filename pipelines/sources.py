@@ -1,19 +1,19 @@
-"""What a build's inputs are: how each file is read, and that none is read twice."""
+"""What a build's inputs are: how each file is read."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 from kgcorpus.config import BuildConfig
-from kgcorpus.contracts.errors import InputError, KgcorpusError
-from kgcorpus.contracts.remote import file_name, is_remote
-from kgcorpus.contracts.stages import Source, format_of, sources_of
+from kgcorpus.contracts.errors import KgcorpusError
+from kgcorpus.contracts.remote import file_name
+from kgcorpus.contracts.stages import Source, format_of
 from kgcorpus.inputs import Limits, read_lines
 from kgcorpus.kg.readers import SAMPLED_LINES, sniff_names
 from kgcorpus.wiki.plaintext import infer_form
-from pipelines.source_digests import MODEL_ROLES, SourceDigests
+from pipelines.source_digests import MODEL_ROLES
 
 log = logging.getLogger(__name__)
 _BY_NAME = {
@@ -35,54 +35,9 @@ _FIXED = {
     "wikipedia.templates": "`name text`",
 }
 _NAMES = ("graph.labels", "graph.relations")
-# These files serve every `wikipedia` entry that names them.
-_SHARED = ("wikipedia.index", "wikipedia.titles", "wikipedia.templates")
 # Where more of the sampled lines than this disagree with the others, the layout is in doubt.
 _CLEAR_SHARE = 0.95
 _NAMED_AT_ONCE = 3
-
-
-def refuse_repeated(config: BuildConfig, roles: Iterable[str], digests: SourceDigests) -> None:
-    """Refuse two files of one config field with the same bytes: their rows would count twice.
-
-    Files of titles, templates and indexes may be named by several `wikipedia` entries, once by each. Empty
-    files may be repeated.
-
-    Args:
-        roles: config fields, e.g. `text.path`.
-
-    Raises:
-        InputError: two files are equal, and `repeated_inputs` is `refuse`.
-    """
-    if config.repeated_inputs == "allow":
-        return
-    for role in roles:
-        if role in _SHARED:
-            field = role.rpartition(".")[2]
-            for wiki in config.wikipedia:
-                _refuse_equal([Source(role, path, wiki.lang) for path in getattr(wiki, field)], digests)
-        else:
-            _refuse_equal(sources_of(config, (role,)), digests)
-
-
-def _refuse_equal(group: Sequence[Source], digests: SourceDigests) -> None:
-    by_size: defaultdict[int, list[Source]] = defaultdict(list)
-    for source in group if len(group) > 1 else ():
-        # A missing file is reported by the stage that reads it.
-        if is_remote(source.path) or Path(source.path).is_file():
-            by_size[digests.size(source)].append(source)
-    for size, alike in by_size.items():
-        first: dict[str, Source] = {}
-        for source in alike if size and len(alike) > 1 else ():
-            other = first.setdefault(digests.digest(source), source)
-            if other is not source:
-                raise InputError(
-                    f"{source.role} names it twice"
-                    if other.path == source.path
-                    else f"{source.role} names it and {other.path}, whose bytes are equal",
-                    where=source.path,
-                    hint="Name it once, or set repeated_inputs: allow",
-                )
 
 
 def read_as(source: Source, config: BuildConfig) -> tuple[str, bool]:

@@ -1,8 +1,11 @@
 """What a build says of its inputs before it reads them, and the repetitions that it refuses."""
 
+import bz2
 import gzip
 import json
 import logging
+import lzma
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,25 @@ def test_equal_files_of_one_field_are_refused_unless_allowed(tmp_path, files, la
     assert code == 3
     assert "names it" in said
     assert plan(tmp_path, config | {"repeated_inputs": "allow"})[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [("a.txt", "a.txt.gz"), ("a.txt.gz", "a.txt.bz2"), ("a.txt.xz", "a.txt.gz"), ("a.txt.gz", "b.txt.gz")],
+)
+def test_one_text_packed_in_two_ways_is_a_repetition(tmp_path, one, two) -> None:
+    content = "".join(LINES * 4).encode()
+    pack = {".txt": bytes, ".bz2": bz2.compress, ".xz": lzma.compress}
+    for name, level in ((one, 9), (two, 1)):
+        packed = pack.get(Path(name).suffix, partial(gzip.compress, compresslevel=level))
+        (tmp_path / name).write_bytes(packed(content))
+    config = {"text": [{"lang": "en", "path": str(tmp_path / name)} for name in (one, two)]}
+    code, said = plan(tmp_path, config)
+    assert (code, "content is equal" in said) == (3, True)
+    assert plan(tmp_path, config | {"repeated_inputs": "allow"})[0] == 0
+    (tmp_path / "a.txt").write_bytes(content + b"More.\n")
+    config["text"] = [{"lang": "en", "path": str(tmp_path / name)} for name in ("a.txt", two)]
+    assert plan(tmp_path, config)[0] == 0
 
 
 def test_equal_files_of_two_fields_or_wikis_and_empty_ones_are_not_repetitions(tmp_path, files) -> None:
