@@ -17,11 +17,17 @@ _SECRET_NAME = re.compile(
 )
 # The length of a scheme is bounded, so that a long text without a URL takes linear time.
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]{0,30}://"
-# `zip://a.tsv::https://host/b.zip` chains two URLs (fsspec); each is redacted by itself.
-_NEXT = f"(?!::{_SCHEME})"
-_URL = re.compile(rf"""(?P<scheme>{_SCHEME})(?P<rest>(?:{_NEXT}[^\s"'`<>])+)""")
+# `zip://a.tsv::https://host/b.zip` chains two URLs (fsspec); each is redacted by itself. After other schemes
+# `::s3://` can only be part of a password.
+_OUTER = (
+    "(?P<outer>(?i:zip|tar|libarchive|dir|file|local|memory|reference|cached|(?:block|file|simple)cache)"
+    "(?=://))?"
+)
+_START = f"(?P<scheme>{_OUTER}(?(outer)|[A-Za-z])[A-Za-z0-9+.-]{{0,30}}://)"
+_NEXT = f"(?(outer)(?!::{_SCHEME})|)"
+_URL = re.compile(rf"""{_START}(?P<rest>(?:{_NEXT}[^\s"'`<>])+)""")
 # A value that consists of URLs and may contain quotes; elsewhere a quote ends a URL.
-_ONE_URL = re.compile(rf"(?P<scheme>{_SCHEME})(?P<rest>(?:{_NEXT}\S)+)")
+_ONE_URL = re.compile(rf"{_START}(?P<rest>(?:{_NEXT}\S)+)")
 _ONLY_URLS = re.compile(rf"(?:[A-Za-z][A-Za-z0-9+.-]{{0,30}}::)*{_SCHEME}\S+")
 # Schemes whose user part may be a token. In abfs and wasb it is the container, in hdfs and sftp the account.
 _TOKEN_AS_USER = re.compile(r"(https?|ftps?|s3a?|gs|git.*|webdavs?|davs?)://", re.IGNORECASE)
@@ -123,11 +129,16 @@ def _split_user(scheme: str, rest: str) -> tuple[str, str]:
     `u` contains no dot, URLs of the scheme have passwords, and no slash directly precedes the at sign.
     """
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    is_host = _PORT.search(authority) and (
-        "." in authority
-        or authority.startswith(("localhost:", "["))
-        or "/@" in rest
-        or not _TOKEN_AS_USER.match(scheme)
+    # No host contains `::`, but for an IPv6 address in brackets.
+    is_host = (
+        (authority.startswith("[") or "::" not in authority)
+        and _PORT.search(authority)
+        and (
+            "." in authority
+            or authority.startswith(("localhost:", "["))
+            or "/@" in rest
+            or not _TOKEN_AS_USER.match(scheme)
+        )
     )
     if "@" in authority:
         end = authority.rindex("@") + 1
