@@ -1,6 +1,6 @@
 """Everything that is measured on a GPU, within minutes; needs neither Spark nor data.
 
-    python -m benchmarks.gpu [--rounds 3] [--steps 8]
+    python benchmarks/gpu.py [--rounds 3] [--steps 8]
 
 Training: masked-language modelling in bfloat16 at XLM-R base's shapes, this loop beside transformers' Trainer
 as `benchmarks/training.py` describes them. Importance: texts of mentions a second through an encoder of BERT
@@ -25,9 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from benchmarks.tables import trainer_hash
-from benchmarks.training import Case, measure
+from tables import trainer_hash
+from training import Case, measure
 
 RESULTS = Path(__file__).parent / "results"
 TRAINING = Case(
@@ -78,7 +77,7 @@ def busy() -> Iterator[list[float]]:
 
 def importance(dtype: str, rounds: int) -> dict[str, Any]:
     """Passes a second of the importance engine."""
-    from transformers import BertConfig, BertModel
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
     from kgcorpus.importance.encoder import Encoder
 
@@ -86,8 +85,8 @@ def importance(dtype: str, rounds: int) -> dict[str, Any]:
     model = BertModel(BertConfig(vocab_size=VOCABULARY), add_pooling_layer=False).eval()
     model = model.to("cuda", torch.bfloat16 if dtype == "bf16" else torch.float32)
     encoder = Encoder(
-        # Nothing is tokenised here.
-        model=model, tokenizer=None, device="cuda", max_length=512, prefix=(1,), suffix=(2,)
+        model=model, tokenizer=PreTrainedTokenizerBase(),  # Nothing is tokenised here.
+        device="cuda", max_length=512, prefix=(1,), suffix=(2,)
     )  # fmt: skip
     rng = np.random.default_rng(0)
     sizes = np.minimum(500, 8 + rng.exponential(PASS_TOKENS, PASSES)).astype(int)
@@ -121,7 +120,7 @@ def report(arguments: dict[str, int], training: dict[str, Any], scored: dict[str
     lines = [
         f"# On a GPU: {device}",
         "",
-        f"`python -m benchmarks.gpu` with {arguments}; medians of interleaved rounds.",
+        f"`python benchmarks/gpu.py` with {arguments}; medians of interleaved rounds.",
         "",
         f"Training, {TRAINING.name}, {TRAINING.records:,} records a step:",
         "",

@@ -62,7 +62,9 @@ class Generator:
         first = RELATIONS - 3 * RULES
         return [
             Rule(
-                *(f"P{first + 3 * i + k + 1}" for k in range(3)),
+                r1=f"P{first + 3 * i + 1}",
+                r2=f"P{first + 3 * i + 2}",
+                r3=f"P{first + 3 * i + 3}",
                 bodies=self._bodies,
                 holds=int(self._holds(i).sum()),
             )

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import torch
 
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.rows import Mention, SentenceRow
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.importance.encoder import Encoder, Tokens, load_encoder
 from kgcorpus.importance.score import score_sentences
@@ -35,7 +36,7 @@ from kgcorpus.importance.score import score_sentences
 RESULTS = Path(__file__).parent / "results"
 NAIVE, FP32, BF16 = "naive, two passes a mention", "kgcorpus, fp32", "kgcorpus, bf16"
 GOALS = {FP32: 2.0, BF16: 6.0}
-Rows = list[dict[str, Any]]
+Rows = list[SentenceRow]
 
 
 def main() -> None:
@@ -109,7 +110,7 @@ def prefilter(sentences: Rows, encoder: Encoder) -> list[float | None]:
     return cosines
 
 
-def covered(tokens: Tokens, mention: dict[str, Any]) -> list[int]:
+def covered(tokens: Tokens, mention: Mention) -> list[int]:
     """The tokens that share a character with the mention."""
     return [i for i, (a, b) in enumerate(tokens.offsets) if a < mention["end"] and b > mention["start"]]
 
@@ -124,7 +125,7 @@ def states(ids: Sequence[int], encoder: Encoder) -> torch.Tensor:
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     ranks = [np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(np.float64) for x in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 def told(cosines: Sequence[float | None], guesses: Sequence[float | None]) -> float:
@@ -164,7 +165,7 @@ def write_results(
         }
         for name in seconds
     ]
-    result = {
+    result: dict[str, Any] = {
         "command": f"python benchmarks/importance.py --corpus OUT --encoder {Path(arguments.encoder).name} "
         f"--sentences {arguments.sentences} --rounds {arguments.rounds}",
         "machine": {"cpu": processor(), "torch": torch.__version__, "load": os.getloadavg()[1]},

@@ -30,8 +30,8 @@ DTYPES: dict[Dtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat1
 
 def flop_per_token(encoder: Encoder) -> int:
     """Two for each weight of the layers' matrices; attention's own products are under 3 % at 40 tokens."""
-    layers = encoder.model.encoder.parameters()
-    return 2 * sum(weight.numel() for weight in layers if weight.dim() == 2)
+    layers: torch.nn.Module = encoder.model.get_submodule("encoder")
+    return 2 * sum(weight.numel() for weight in layers.parameters() if weight.dim() == 2)
 
 
 def matrix_flops(dtype: torch.dtype, size: int = 1024) -> float:

@@ -82,7 +82,7 @@ def make_piece(scale: float, *, hidden: int, layers: int) -> Piece:
     model = make_model(entities, options, hidden=hidden, layers=layers)
     batch = make_batch(tasks, roots[: ROOTS // PASSAGES])
     # Rows for the nodes of the piece alone: a memory of all takes 11 GB.
-    rows = {"nodes": np.arange(len(batch.inputs["nodes"]))}
+    rows: dict[str, Any] = {"nodes": np.arange(len(batch.inputs["nodes"]))}
     rows["candidates"] = batch.inputs["candidates"] % len(rows["nodes"])
     rows["memory"] = torch.randn(len(rows["nodes"]), hidden)
     batch = Batch({**batch.inputs, **rows}, batch.counts, batch.records, batch.tokens)

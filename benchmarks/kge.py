@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     shared = {"epochs": arguments.epochs, "dim": arguments.dim, "negatives": arguments.negatives}
-    systems = {"kgcorpus": OURS, "pykeen": PEERS}
+    systems: dict[str, list[dict[str, Any]]] = {"kgcorpus": OURS, "pykeen": PEERS}
     rows: list[dict[str, Any]] = []
     for graph in arguments.graphs:
         folder = arguments.data.resolve() / f"codex-{graph}"
@@ -142,13 +142,13 @@ def train_pykeen(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
         device="cpu",
     )
     cpu = time.process_time() - cpu - result.evaluate_seconds
-    vectors = (
+    entities, relations = (
         table[0](indices=None).detach().numpy()
         for table in (result.model.entity_representations, result.model.relation_representations)
     )
     (scratch / "model").mkdir()
-    names = (sorted(ids[kind], key=ids[kind].get) for kind in ("entity_to_id", "relation_to_id"))
-    write_embeddings(scratch / "model", Embeddings(*vectors, *names, norm=2, steps=0))
+    names, pids = (sorted(ids[kind], key=ids[kind].get) for kind in ("entity_to_id", "relation_to_id"))
+    write_embeddings(scratch / "model", Embeddings(entities, relations, names, pids, norm=2, steps=0))
     own = {name: float(result.get_metric(f"both.realistic.{name}")) for name in ("mrr", "hits_at_10")}
     return {"wall": result.train_seconds, "cpu": cpu, "own_scores": own}
 

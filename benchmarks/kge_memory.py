@@ -51,7 +51,7 @@ def _write_corpus(out: Path, scale: float) -> None:
 
     out.mkdir()
     write(Generator(scale=scale, seed=0), out / "all.parquet")
-    files = []
+    files: list[File] = []
     for batch in pq.ParquetFile(out / "all.parquet").iter_batches(ROWS):
         path = out / f"part-{len(files):05d}.parquet"
         with pq.ParquetWriter(path, batch.schema, compression="zstd") as writer:
@@ -74,11 +74,12 @@ def _peak(corpus: Path, out: Path, dim: int, steps: int) -> float:
         "checkpoint_every=1000000",
         "log_every=1000000",
     )
-    command = [sys.executable, "-c", code, "train", "transe", "--corpus", corpus, "--out", out]
+    command = [sys.executable, "-c", code, "train", "transe", "--corpus", str(corpus), "--out", str(out)]
     command += ["--max-steps", str(steps), *(part for pair in sets for part in ("--set", pair))]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return int(re.search(r"VmHWM:\s+(\d+)", done.stdout)[1]) / 1024
+    (peak,) = re.findall(r"VmHWM:\s+(\d+)", done.stdout)
+    return int(peak) / 1024
 
 
 if __name__ == "__main__":

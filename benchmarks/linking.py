@@ -117,8 +117,8 @@ def report(
         lines += ["|---" * 6 + "|"]
         for name, row in gold.items():
             strict, known = row["strict"], row["known"]
-            cells = [f"{value:.3f}" for value in (strict["precision"], strict["recall"], strict["f1"])]
-            lines.append(f"| {name} | {strict['gold']:,} | {' | '.join(cells)} | {known['f1']:.3f} |")
+            scores = [f"{value:.3f}" for value in (strict["precision"], strict["recall"], strict["f1"])]
+            lines.append(f"| {name} | {strict['gold']:,} | {' | '.join(scores)} | {known['f1']:.3f} |")
         lines.append("")
     times = rate / PUBLISHED
     lines.append(f"Speed: {rate / 1e6:.1f} Mchar a CPU second, {times:.0f} times ReFinED's published rate.")

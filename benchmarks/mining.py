@@ -114,7 +114,7 @@ def main() -> None:
     generator = Generator(scale=args.scale, seed=args.seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        shards = []
+        shards: list[str] = []
         for chunk in generator.chunks():
             shards.append(str(folder / f"{len(shards)}.parquet"))
             columns = [ids_of(numbers, letter) for numbers, letter in zip(chunk, "QPQ", strict=True)]

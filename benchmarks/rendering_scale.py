@@ -37,7 +37,13 @@ def run(sentences: int, entities: int) -> dict[str, Any]:
     tables = made_up_names("Q", entities, rng), made_up_names("P", RELATIONS, rng)
     names, relations = (Names.from_arrow(table, "id") for table in tables)
     del tables
-    given = {"names": names, "relations": relations, "languages": LANGUAGES, "seed": 0, "tally": Tally()}
+    given: dict[str, Any] = {
+        "names": names,
+        "relations": relations,
+        "languages": LANGUAGES,
+        "seed": 0,
+        "tally": Tally(),
+    }
     for _ in code_switched_batches(made_up_triples(1, 1, rng), **given):
         pass  # loads the compiled code
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

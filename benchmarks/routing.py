@@ -25,7 +25,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import RobertaConfig, RobertaForMaskedLM
+from transformers import PreTrainedModel, RobertaConfig, RobertaForMaskedLM
 
 from trainer.masked_lm import PackedMaskedLM
 from trainer.trelm.model import sampled_log_probability
@@ -40,7 +40,7 @@ GOALS = {"exact": 1.45, "path": 1.85, "exact, cut at L/2": 1.95, "path, cut at L
 class Model(nn.Module):
     """The language model, and in the place of the injection a vector that is added to the words."""
 
-    def __init__(self, lm: RobertaForMaskedLM) -> None:
+    def __init__(self, lm: PreTrainedModel) -> None:
         super().__init__()
         self.packed = PackedMaskedLM(lm)
         self.injection = nn.Parameter(torch.zeros(lm.config.hidden_size))
@@ -204,7 +204,7 @@ def masked(model: Model, rows: Rows, enter_dense: Callable[[], Session]) -> Call
 
     def mask_gradients() -> None:
         for parameter in model.parameters():
-            if parameter not in kept:
+            if parameter not in kept and parameter.grad is not None:
                 parameter.grad.mul_(masks.get(parameter, 0.0))
 
     def enter() -> Session:

@@ -59,7 +59,7 @@ def spacy_phrase_matcher(names: list[str], folder: Path) -> Spotter:
     nlp = spacy.blank("en")
     nlp.max_length = 10**9
     matcher = PhraseMatcher(nlp.vocab)
-    matcher.add("NAME", list(nlp.tokenizer.pipe(names)))
+    matcher.add("NAME", [nlp.make_doc(name) for name in names])
     return lambda text: len(filter_spans(matcher(nlp.make_doc(text), as_spans=True)))
 
 

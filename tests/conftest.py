@@ -1,6 +1,7 @@
 """Shared fixtures: real data by path, one Spark session a process."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def spark() -> "SparkSession":
+def spark() -> Iterator["SparkSession"]:
     """One session for all tests of the process."""
     from kgcorpus.config import SparkConfig
     from pipelines.session import create_session

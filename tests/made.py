@@ -1,6 +1,7 @@
 """A finished build of one table, made without Spark: what a command does to its folder is seen in no time."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,7 +52,7 @@ def finished_build(folder: Path, *, settings: str = "") -> tuple[Path, Path]:
     return out, file
 
 
-def _entry(values: dict) -> TableEntry:
+def _entry(values: dict[str, Any]) -> TableEntry:
     from pydantic import TypeAdapter
 
     return TypeAdapter(TableEntry).validate_python(values)

@@ -5,7 +5,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from tests.trainer.toy import rows_of
 
 
-def unigram_tokenizer(mask="<mask>"):
+def unigram_tokenizer(mask: str = "<mask>") -> Tokenizer:
     """The layout of XLM-R: the model's own pieces include the special tokens, with the best score."""
     specials = ["<s>", "</s>", "<pad>", "<unk>", mask]
     texts = [row["text"] for rows in rows_of(40).values() for row in rows]

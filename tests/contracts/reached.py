@@ -195,7 +195,8 @@ def _dotted_names(statement: ast.AST) -> Iterator[str]:
     inner: set[int] = set()
     for node in _nodes(statement):
         if isinstance(node, ast.Attribute | ast.Name) and id(node) not in inner:
-            parts, value = [], node
+            parts: list[str] = []
+            value: ast.expr = node
             while isinstance(value, ast.Attribute):
                 parts.append(value.attr)
                 value = value.value

@@ -6,6 +6,7 @@ Nothing of the library is used: files are read line by line, wikitext by one reg
 import bz2
 import gzip
 import html
+import io
 import json
 import re
 import tarfile
@@ -35,7 +36,8 @@ class Raw:
     def __init__(self, data: Path) -> None:
         self._data = data
         self.triples: set[Triple] = {
-            tuple(line.split("\t")[:3]) for line in _lines(data / "kg-real" / "triples.txt.gz")
+            (h, r, t)
+            for h, r, t, *_ in (line.split("\t") for line in _lines(data / "kg-real" / "triples.txt.gz"))
         }
         self.titles = {
             title: qid
@@ -50,7 +52,7 @@ class Raw:
         with bz2.open(self._data / "demo-small" / "enwiki-24articles.xml.bz2") as dump:
             root = ElementTree.parse(dump).getroot()
         for page in root.iterfind("{*}page"):
-            title = page.findtext("{*}title")
+            title = page.findtext("{*}title", "")
             text = page.findtext("{*}revision/{*}text") or ""
             if page.findtext("{*}ns") != "0":
                 continue
@@ -62,7 +64,7 @@ class Raw:
                 if links[0][0] in self.titles:
                     self.titles.setdefault(title, self.titles[links[0][0]])
             else:
-                self.pages[int(page.findtext("{*}id"))] = Page(title, links)
+                self.pages[int(page.findtext("{*}id", ""))] = Page(title, links)
 
     @cached_property
     def names(self) -> dict[str, dict[str, list[str]]]:
@@ -78,7 +80,8 @@ class Raw:
         """QID -> its classes in CoDEx."""
         with tarfile.open(self._data / "codex" / "codex-s-m.tar.xz") as archive:
             member = next(m for m in archive if m.name.endswith("types/entity2types.json"))
-            return json.load(archive.extractfile(member))
+            with archive.extractfile(member) or io.BytesIO() as file:
+                return json.load(file)
 
     @cached_property
     def by_end(self) -> dict[str, set[Triple]]:

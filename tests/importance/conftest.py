@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from transformers import (
     BertForMaskedLM,
     DistilBertConfig,
     DistilBertModel,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForMaskedLM,
@@ -95,8 +97,14 @@ def _save(
 ) -> Path:
     """Save a random encoder whose states differ clearly between contexts."""
     torch.manual_seed(5)
-    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-    wide = {"initializer_range": 0.3}
+    small: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+    }
+    wide: dict[str, Any] = {"initializer_range": 0.3}
+    model: PreTrainedModel
     if family == "bert":
         tok = _bert_tokenizer(texts, size)
         config = BertConfig(vocab_size=len(tok), max_position_embeddings=positions, **small, **wide)
@@ -117,7 +125,7 @@ def _save(
     else:
         make = _roberta_tokenizer if family == "roberta" else _xlm_roberta_tokenizer
         tok = make(texts, size)
-        angled = {
+        angled: dict[str, Any] = {
             "vocab_size": len(tok),
             "max_position_embeddings": positions + 2,
             "pad_token_id": 1,

@@ -1,6 +1,8 @@
 """A build's folder with a few links and names, without Spark."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.store import sha256_of
 from kgcorpus.contracts.tables import table
 
+Row = dict[str, Any]
 SPLITS = {n: split_of_page(0, "en", n) for n in range(400)}
 TRAIN = [n for n, split in SPLITS.items() if split == "train"]
 HELD_OUT = [n for n, split in SPLITS.items() if split != "train"]
@@ -26,7 +29,7 @@ IN_LINKS = {
     "[[en:Mercury (Queen)]]": TRAIN[12:14],
     "Q99": TRAIN[14:40],
 }
-SURFACES = [
+SURFACES: list[tuple[str, int, int, list[tuple[str, int]]]] = [
     ("Mercury", 12, 20, [("Q308", 6), ("Q925", 4), ("[[en:Mercury (Queen)]]", 2)]),
     ("Venus", 8, 10, [("Q313", 8)]),
     ("iron", 4, 10, [("Q677", 4)]),
@@ -35,12 +38,14 @@ SURFACES = [
 NAMES = {"Q308": "Mercury", "Q313": "Venus", "Q42": "Douglas Adams", "Q5": "the"}
 
 
-def entity(qid, label):
+def entity(qid: str, label: str) -> Row:
     names = [{"lang": "en", "label": label, "aliases": []}]
     return {"qid": qid, "names": names, "description": None, "types": []}
 
 
-def page(page_id, text, *links, title="", redirect=None):
+def page(
+    page_id: int, text: str, *links: tuple[str, str], title: str = "", redirect: str | None = None
+) -> Row:
     found = [
         {
             "start": text.index(anchor),
@@ -61,7 +66,7 @@ def page(page_id, text, *links, title="", redirect=None):
     }
 
 
-ROWS = {
+ROWS: dict[str, list[Row]] = {
     "surfaces": [
         {
             "lang": "en",
@@ -84,7 +89,7 @@ ROWS = {
 }
 
 
-def write_build(out: Path, rows, config=None):
+def write_build(out: Path, rows: Mapping[str, list[Row]], config: BuildConfig | None = None) -> Path:
     manifest = Manifest()
     for name, values in rows.items():
         path = out / "tables" / name / "0123456789ab" / "part-00000-of-00001.parquet"
@@ -98,12 +103,12 @@ def write_build(out: Path, rows, config=None):
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory) -> Path:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_build(tmp_path_factory.mktemp("corpus"), ROWS)
 
 
 @pytest.fixture(scope="session")
-def names_only(tmp_path_factory) -> Path:
+def names_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of a graph alone: labels, no page, no link."""
     rows = {name: ROWS[name] for name in ("entities", "triples")}
     return write_build(tmp_path_factory.mktemp("names"), rows)

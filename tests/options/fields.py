@@ -22,8 +22,10 @@ def merged(*trees: Mapping[str, Any]) -> dict[str, Any]:
     for tree in trees:
         for name, value in tree.items():
             inner = found.get(name)
-            both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-            found[name] = merged(inner, value) if both else value
+            if isinstance(value, Mapping) and isinstance(inner, Mapping):
+                found[name] = merged(inner, value)
+            else:
+                found[name] = value
     return found
 
 

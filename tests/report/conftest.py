@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,14 +12,14 @@ from kgcorpus.contracts.tables import TABLES
 
 # Shards as (rows, rows, ...) by split. `jaket_edges` has no row at all, `plain_text` none for its test split,
 # and one of the train shards of `code_switched` came out empty.
-BUILT = {
+BUILT: dict[str, dict[str, tuple[int, ...]]] = {
     "plain_text": {"train": (3, 2), "validation": (1,), "test": (0,)},
     "code_switched": {"train": (2, 0), "validation": (0,), "test": (1,)},
     "jaket_edges": {"train": (0,), "validation": (0,), "test": (0,)},
 }
 
 
-def write(path: Path, table: str, rows: list[dict], *, sums: dict[str, int]) -> None:
+def write(path: Path, table: str, rows: list[dict[str, Any]], *, sums: dict[str, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     made = TABLES[table]
     with pq.ParquetWriter(path, made.schema, compression="zstd") as writer:
@@ -27,7 +28,7 @@ def write(path: Path, table: str, rows: list[dict], *, sums: dict[str, int]) -> 
         writer.add_key_value_metadata({b"kgcorpus": json.dumps(sums).encode()})
 
 
-def records(table: str, split: str, shard: int, n: int) -> list[dict]:
+def records(table: str, split: str, shard: int, n: int) -> list[dict[str, Any]]:
     if table == "plain_text":
         return [
             {"id": f"{split}{shard}-{i}", "lang": "en", "text": "Paris.", "length": 128} for i in range(n)
@@ -39,7 +40,7 @@ def records(table: str, split: str, shard: int, n: int) -> list[dict]:
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory) -> tuple[Path, Manifest]:
+def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     """A build's folder of real shards, with the folders that lie beside them, and its manifest."""
     out = tmp_path_factory.mktemp("build")
     tables = {}

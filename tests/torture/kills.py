@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -88,7 +89,7 @@ def kill_tree(pid: int) -> None:
     psutil.wait_procs(family[1:], timeout=10)
 
 
-def stage_moment(seed: int, stage: str, entry: dict, *, seconds: float) -> Moment:
+def stage_moment(seed: int, stage: str, entry: dict[str, Any], *, seconds: float) -> Moment:
     """A moment of a stage.
 
     Of every four seeds one is between the last file and the manifest, one at a file that is put in its place,

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -8,13 +9,14 @@ from tests.trainer.toy import rows_of, write_corpus
 from trainer.kmlm.config import STREAM_TABLES
 from trainer.tokenizer import make_tokenizer
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 ROWS = 400
-
-
 WORDS = (
     "Ulm Rome Paris Lima Oslo river city lake the of in a is was born died Ada Bob Carl Dora town it good bad"
 )
-SIZES = {
+SIZES: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -26,19 +28,19 @@ SIZES = {
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of `ROWS` records a stream, in small row groups."""
     return write_corpus(tmp_path_factory.mktemp("corpus"), rows_of(ROWS), row_group=70)
 
 
 @pytest.fixture(scope="session")
-def tokenizer():
+def tokenizer() -> "PreTrainedTokenizerFast":
     texts = [row["text"].replace("[mask]", " ") for rows in rows_of(200).values() for row in rows]
     return make_tokenizer(texts, vocab_size=400, max_length=128)
 
 
 @pytest.fixture(scope="session")
-def files(corpus, tokenizer):
+def files(corpus: Path, tokenizer: "PreTrainedTokenizerFast") -> dict[str, list[Path]]:
     """Stream -> token files of the training split."""
     return {
         stream: ensure_tokens(corpus, table, tokenizer.backend_tokenizer, mask_token="[MASK]")["train"]

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,10 +15,11 @@ from kgcorpus.contracts.tables import TABLES
 
 # Labels with the full stops and bars that a sentence's own marks look like.
 ENTITIES = [f"{a} {b}" for a in ("St. Ann", "New|port", "Ulm", "R. K.", "Bo") for b in "abcdefghijklmnopqrst"]
+Row = dict[str, Any]
 RELATIONS = ["part of", "U.S. state", "lies in", "born | died", "twin", "owner of"]
 
 
-def sentence_rows(kind: str, sentences: list[list[tuple[str, str, str]]], *, prefix: str) -> list[dict]:
+def sentence_rows(kind: str, sentences: list[list[tuple[str, str, str]]], *, prefix: str) -> list[Row]:
     """Rows of `code_switched` or `reasoning`: each a list of (h, r, t) labels."""
     rows = []
     for i, triples in enumerate(sentences):
@@ -52,7 +54,7 @@ def cycle(draw: Draw, n: int) -> list[tuple[str, str, str]]:
     return [(ENTITIES[a], RELATIONS[(a // 20 + b // 20) % len(RELATIONS)], ENTITIES[b]) for a, b in found]
 
 
-def rows_of(n: int, *, seed: int = 0) -> dict[str, list[dict]]:
+def rows_of(n: int, *, seed: int = 0) -> dict[str, list[Row]]:
     """n records of each stream."""
     draw = Draw(seed, "toy")
     plain = []
@@ -79,12 +81,12 @@ def damage_pages(path: Path) -> None:
 
 
 def write_corpus(
-    out: Path, rows: dict[str, list[dict]], *, shards: int = 2, row_group: int = 1000, seed: int = 0
+    out: Path, rows: dict[str, list[Row]], *, shards: int = 2, row_group: int = 1000, seed: int = 0
 ) -> Path:
     """Write rows as a finished build; those with triples are split by entity pair, the others are `train`."""
     manifest = Manifest()
     for name, records in rows.items():
-        by_split: dict[str, list[dict]] = {}
+        by_split: dict[str, list[Row]] = {}
         for row in records:
             pairs = [(x["h"], x["t"]) for x in row.get("triples", [])]
             by_split.setdefault(split_of_pairs(seed, pairs) if pairs else "train", []).append(row)

@@ -6,22 +6,22 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.inputs import open_input
-from kgcorpus.wiki.dump import read_pages, read_site
+from kgcorpus.wiki.dump import RawPage, read_pages, read_site
 from kgcorpus.wiki.site import Site
 
 
 @pytest.fixture(scope="session")
-def english():
+def english() -> Site:
     return Site.of("en", names={})
 
 
 @pytest.fixture(scope="session")
-def german():
+def german() -> Site:
     return Site.of("de", names={"Datei": 6, "Kategorie": 14, "Diskussion": 1})
 
 
 @pytest.fixture(scope="session")
-def demo(real_data):
+def demo(real_data: Path) -> tuple[Site, list[RawPage]]:
     """(site, pages) of 24 articles and 100 redirects."""
     path = str(real_data / "demo-small" / "enwiki-24articles.xml.bz2")
     with open_input(path) as head, open_input(path) as stream:
@@ -29,10 +29,12 @@ def demo(real_data):
 
 
 @pytest.fixture(scope="session")
-def samples(real_data, tmp_path_factory):
+def samples(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Some 70 raw pages of wikitext."""
-    folder: Path = tmp_path_factory.mktemp("wikitext")
+    folder = tmp_path_factory.mktemp("wikitext")
     with tarfile.open(real_data / "wiki-dump-samples" / "wtf_wikipedia-cache-wikitext.tar.xz") as archive:
-        # The filter came with Python 3.11.4.
-        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(folder, filter="data")
+        else:  # Before Python 3.11.4.
+            archive.extractall(folder)
     return {path.stem: path.read_text(errors="replace") for path in sorted(folder.rglob("*.txt"))}

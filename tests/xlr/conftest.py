@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,9 @@ from .knowledge import Knowledge, read_book
 
 
 @pytest.fixture(scope="session")
-def load(real_data):
+def load(real_data: Path) -> Callable[[str], Knowledge]:
     @cache
-    def load(name):
+    def load(name: str) -> Knowledge:
         folder = real_data / name
         relations = [folder / "relations.tsv.gz", real_data / "kg-real" / "relation_labels_10lang.tsv"]
         return Knowledge(
@@ -27,12 +29,12 @@ def load(real_data):
 
 
 @pytest.fixture(scope="session")
-def demo(load):
+def demo(load: Callable[[str], Knowledge]) -> Knowledge:
     return load("demo-small")
 
 
 @pytest.fixture(scope="session")
-def embedded():
+def embedded() -> Knowledge:
     graph = world() / "graph"
     triples = read_records(
         str(graph / "wikidata5m_transductive_train.txt"), parse_triple, tally=Tally(), on_bad=refuse

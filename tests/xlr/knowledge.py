@@ -2,13 +2,17 @@
 
 import unicodedata
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 
 from kgcorpus.codeswitch import code_switched_batches
+from kgcorpus.contracts.rows import CycleRow
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records, refuse
@@ -17,30 +21,55 @@ from kgcorpus.kg.cycles import mine_batches
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.mining import Settings
 from kgcorpus.kg.names import Names
-from kgcorpus.kg.readers import TripleRow
+from kgcorpus.kg.readers import NameRow, TripleRow
 from kgcorpus.records.kmlm import reasoning_batches, with_split
-from kgcorpus.xlr import choose_questions, held_out_pairs, is_held_out, render_question
+from kgcorpus.xlr import Question, choose_questions, held_out_pairs, is_held_out, render_question
 
 LANGUAGES = ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh")
-CAPS = {"dedup": "diamond", "wings_per_edge": 32, "pairs_per_edge": 16, "per_pair": 4}
+Triple = tuple[str, str, str]
+# Entity or relation -> language -> names.
+NamesById = dict[str, dict[str, list[str]]]
 SIZES = {"train": 30, "validation": 10, "test": 10}
 
 
 class Knowledge:
     """A graph with its names and mined cycles."""
 
-    def __init__(self, triples, names, relations, *, languages=LANGUAGES, per_combination=1000):
+    def __init__(
+        self,
+        triples: Iterable[Triple],
+        names: Names,
+        relations: Names,
+        *,
+        languages: Sequence[str] = LANGUAGES,
+        per_combination: int = 1000,
+    ) -> None:
         self.triples = sorted({TripleRow(*triple) for triple in triples})
         self.names, self.relations, self.languages = names, relations, languages
         self.graph = graph_of(self.triples)
-        settings = Settings(seed=3, per_combination=per_combination, **CAPS)
+        settings = Settings(
+            seed=3,
+            dedup="diamond",
+            wings_per_edge=32,
+            pairs_per_edge=16,
+            per_pair=4,
+            per_combination=per_combination,
+        )
         batches = mine_batches(self.graph, Memory(), settings, tally=Tally())
         self.cycles = [row for batch in batches for row in batch.to_pylist()]
-        self.between = defaultdict(set)
+        self.between: dict[frozenset[str], set[str]] = defaultdict(set)
         for h, r, t in self.triples:
             self.between[frozenset((h, t))].add(r)
 
-    def choose(self, sizes=SIZES, *, seed=3, cycles=None, graph=None, tally=None):
+    def choose(
+        self,
+        sizes: dict[str, int] = SIZES,
+        *,
+        seed: int = 3,
+        cycles: list[CycleRow] | None = None,
+        graph: Graph | None = None,
+        tally: Tally | None = None,
+    ) -> list[Question]:
         return choose_questions(
             lambda: self.cycles if cycles is None else cycles,
             graph=graph or self.graph,
@@ -52,13 +81,24 @@ class Knowledge:
             tally=Tally() if tally is None else tally,
         )
 
-    def render(self, question, lang):
+    def render(self, question: Question, lang: str) -> dict[str, Any] | None:
         return render_question(question, names=self.names, relations=self.relations, lang=lang)
 
-    def training_records(self, questions, *, triples=None, languages=None):
+    def training_records(
+        self,
+        questions: Iterable[Question],
+        *,
+        triples: Iterable[TripleRow] | None = None,
+        languages: Sequence[str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """Every record of the triples and cycles that are left."""
         pairs = held_out_pairs(questions)
-        books = {"names": self.names, "relations": self.relations, "seed": 3, "tally": Tally()}
+        books: dict[str, Any] = {
+            "names": self.names,
+            "relations": self.relations,
+            "seed": 3,
+            "tally": Tally(),
+        }
         books["languages"] = languages or self.languages
         kept = [triple._asdict() for triple in (self.triples if triples is None else triples)]
         cycles = [cycle for cycle in self.cycles if not is_held_out(cycle["triples"], pairs)]
@@ -71,13 +111,13 @@ class Knowledge:
                 yield from records.to_pylist()
 
 
-def graph_of(triples):
+def graph_of(triples: Iterable[Triple]) -> Graph:
     columns = list(zip(*triples, strict=True)) or [(), (), ()]
     table = {name: pa.array(column, pa.string()) for name, column in zip("hrt", columns, strict=True)}
     return Graph.from_arrow(pa.table(table), tally=Tally())
 
 
-def book(key, names):
+def book(key: str, names: NamesById) -> Names:
     """From {id: {lang: (label, alias...)}}."""
     return Names.from_rows(
         (
@@ -93,7 +133,9 @@ def book(key, names):
     )
 
 
-def unique_names(ident, random, languages, *, lacking):
+def unique_names(
+    ident: str, random: Random, languages: Sequence[str], *, lacking: float
+) -> dict[str, list[str]]:
     named = [lang for lang in languages if random.random() >= lacking] or [languages[0]]
     return {lang: [f"{ident}:{lang}:{i}" for i in range(random.randint(1, 3))] for lang in named}
 
@@ -107,12 +149,13 @@ VARIANTS = (
 )
 
 
-def with_homonyms(names, random):
+def with_homonyms(names: NamesById, random: Random) -> tuple[NamesById, dict[str, str]]:
     """A third of the entities get a name of another, in any of the languages, written in another way.
 
     Returns the names, and from each of these entities to the other.
     """
-    ids, twins = sorted(names), {}
+    ids = sorted(names)
+    twins: dict[str, str] = {}
     for ident in ids[::3]:
         twins[ident] = random.choice(ids)
         source = names[twins[ident]]
@@ -123,7 +166,7 @@ def with_homonyms(names, random):
     return names, twins
 
 
-def facts_of_twins(triples, twins):
+def facts_of_twins(triples: Sequence[Triple], twins: dict[str, str]) -> Iterator[Triple]:
     """The facts of an entity said of its namesake too, where nothing else joins that pair."""
     joined = {frozenset((h, t)) for h, _, t in triples}
     for ident, twin in twins.items():
@@ -135,7 +178,7 @@ def facts_of_twins(triples, twins):
 
 
 @cache
-def random_knowledge(seed, *, homonyms=False):
+def random_knowledge(seed: int, *, homonyms: bool = False) -> Knowledge:
     """Two dozen entities among which many relations run, half of the pairs with one relation.
 
     Each entity has names of its own; with `homonyms` some share one.
@@ -163,8 +206,8 @@ def random_knowledge(seed, *, homonyms=False):
     )
 
 
-def read_book(key, files, parser):
-    merged = defaultdict(dict)
+def read_book(key: str, files: Sequence[Path], parser: Callable[[str], NameRow]) -> Names:
+    merged: NamesById = defaultdict(dict)
     for file in files:
         for row in read_records(str(file), parser, tally=Tally(), on_bad=refuse):
             if row.lang in LANGUAGES:
@@ -172,7 +215,7 @@ def read_book(key, files, parser):
     return book(key, merged)
 
 
-def star(n_relations):
+def star(n_relations: int) -> tuple[list[Triple], list[str], Random, tuple[str, ...]]:
     """Triangles a-b-c with a pool of relations from a, and names for all."""
     random, languages = Random(1), ("en", "fr")
     ids = [f"Q{i}" for i in range(30)]
@@ -181,19 +224,21 @@ def star(n_relations):
     return triples, ids, random, languages
 
 
-def knowledge_of(triples, ids, relation_names, languages):
+def knowledge_of(
+    triples: Iterable[Triple], ids: Sequence[str], relation_names: NamesById, languages: Sequence[str]
+) -> Knowledge:
     entity_names = {i: {lang: [f"{i} {lang}"] for lang in languages} for i in ids}
     return Knowledge(triples, book("qid", entity_names), book("pid", relation_names), languages=languages)
 
 
-def named(relations, languages, **given):
+def named(relations: Iterable[str], languages: Sequence[str], **given: dict[str, list[str]]) -> NamesById:
     return {r: given.get(r, {lang: [f"{r} {lang}"] for lang in languages}) for r in relations}
 
 
-def check_questions(knowledge, questions):
+def check_questions(knowledge: Knowledge, questions: Iterable[Question]) -> None:
     """What holds of every list of questions, looked up in the triples one by one."""
-    pairs = {split: set() for split in SIZES}
-    contexts = {split: set() for split in SIZES}
+    pairs: dict[str, set[frozenset[str]]] = {split: set() for split in SIZES}
+    contexts: dict[str, set[frozenset[str]]] = {split: set() for split in SIZES}
     known = {row["cycle_id"]: row for row in knowledge.cycles}
     for question in questions:
         h, r, t = question.left_out
@@ -207,7 +252,7 @@ def check_questions(knowledge, questions):
         assert question.languages
         for lang in question.languages:
             labels = [knowledge.relations.label(pid, lang) for pid in question.choices]
-            assert len({label.casefold() for label in labels}) == 6
+            assert len({label.casefold() for label in labels if label}) == 6
             entities = {entity for triple in cycle for entity in (triple.h, triple.t)}
             assert len({knowledge.names.label(entity, lang) for entity in entities}) == len(entities)
         pair = frozenset((h, t))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.rows import Fact
 from trainer.masked_lm import PackedMaskedLM
 from trainer.masking import Vocabulary
 from trainer.transe.embeddings import open_embeddings
@@ -21,7 +22,7 @@ from trainer.trelm.injection import GraphKnowledge, Knowledge, LabelKnowledge
 from trainer.trelm.memory import MemoryBank
 from trainer.trelm.model import TrelmModel
 from trainer.trelm.negatives import NegativeSampler
-from trainer.trelm.targets import Fact, TargetChooser
+from trainer.trelm.targets import TargetChooser
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kgcorpus.contracts.rows import Fact
 from trainer.trelm.graph import LabelTokens, joined
-from trainer.trelm.targets import Fact
 
 if TYPE_CHECKING:
     from trainer.transe.embeddings import Embeddings

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.rows import Fact
 from trainer.trelm.graph import Facts, LabelTokens, ranges
-from trainer.trelm.targets import Fact
 
 # From so many ends on the counts of their tokens are kept: of a country's inhabitants, say.
 _MANY = 2_000

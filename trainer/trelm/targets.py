@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgcorpus.contracts.draws import Draw
+from kgcorpus.contracts.rows import Fact
 from trainer.shards import MentionRecord
-
-# A fact of an entity: {r, other, direction, label}; direction `tail`: the other end is the fact's tail.
-Fact = Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ def dead_owner(place: Place) -> Done:
 @contextlib.contextmanager
 def _another_build(place: Place, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """A build that holds OUT's lock, killed at the end."""
-    words = command("build-corpus", "--out", place.out, *words)
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+    started = command("build-corpus", "--out", place.out, *words)
+    with subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
         lock = place.out / ".lock"
         while not (lock.exists() and lock.read_text() == str(other.pid)):
             time.sleep(0.05)

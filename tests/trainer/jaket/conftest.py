@@ -1,3 +1,7 @@
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
@@ -7,43 +11,47 @@ from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.jaket.config import JaketConfig
-from trainer.jaket.entities import GraphStore
+from trainer.jaket.entities import Entities, GraphStore
+from trainer.jaket.graph import Graph
 from trainer.jaket.model import JaketModel
 from trainer.jaket.tasks import Tasks
 from trainer.masked_lm import load_lm
 from trainer.masking import Vocabulary
-from trainer.shards import ShardStream
+from trainer.shards import MentionRecord, Record, ShardStream
 from trainer.tokenizer import make_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 @pytest.fixture(scope="session")
-def jaket_corpus(tmp_path_factory):
+def jaket_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("jaket"), jaket_rows(), row_group=20)
 
 
 @pytest.fixture(scope="session")
-def jaket_tokenizer():
+def jaket_tokenizer() -> "PreTrainedTokenizerFast":
     texts = [row["text"] for table in ("jaket_entities", "jaket_text") for row in jaket_rows()[table]]
     return make_tokenizer(texts, vocab_size=400, max_length=64)
 
 
 @pytest.fixture(scope="session")
-def store(jaket_corpus, jaket_tokenizer):
+def store(jaket_corpus: Path, jaket_tokenizer: "PreTrainedTokenizerFast") -> GraphStore:
     return GraphStore(jaket_corpus, jaket_tokenizer, 16)
 
 
 @pytest.fixture(scope="session")
-def entities(store):
+def entities(store: GraphStore) -> Entities:
     return store.entities()
 
 
 @pytest.fixture(scope="session")
-def graph(store, entities):
+def graph(store: GraphStore, entities: Entities) -> Graph:
     return store.graph(entities, directions="both", seen=None)
 
 
 @pytest.fixture
-def jaket(entities, jaket_tokenizer):
+def jaket(entities: Entities, jaket_tokenizer: "PreTrainedTokenizerFast") -> JaketModel:
     """A small untrained model with dropout, in evaluation mode."""
     torch.manual_seed(0)
     config = TrainingConfig(model=ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400, dropout=0.1))
@@ -57,12 +65,14 @@ def jaket(entities, jaket_tokenizer):
 
 
 @pytest.fixture
-def tasks(entities, graph):
+def tasks(entities: Entities, graph: Graph) -> Tasks:
     return Tasks(entities, graph, JaketConfig(gat_heads=2), np.arange(len(entities)), 0)
 
 
 @pytest.fixture
-def records(jaket_corpus, jaket_tokenizer):
+def records(
+    jaket_corpus: Path, jaket_tokenizer: "PreTrainedTokenizerFast"
+) -> Sequence[Record | MentionRecord]:
     """The passages of the toy, from its token files."""
     files = ensure_tokens(jaket_corpus, "jaket_text", jaket_tokenizer.backend_tokenizer, mask_token="[MASK]")[
         "train"
@@ -72,7 +82,7 @@ def records(jaket_corpus, jaket_tokenizer):
 
 
 @pytest.fixture
-def vocabulary(jaket_tokenizer):
+def vocabulary(jaket_tokenizer: "PreTrainedTokenizerFast") -> Vocabulary:
     return Vocabulary.of(
         size=len(jaket_tokenizer),
         mask=jaket_tokenizer.mask_token_id,

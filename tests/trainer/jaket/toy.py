@@ -1,16 +1,17 @@
 """A small corpus with JAKET's three tables, written without a build."""
 
 from kgcorpus.contracts.draws import Draw
+from tests.trainer.toy import Row
 
 KINDS = ["river", "town", "poet", "metal"]
 ENTITIES = 60
 
 
-def name(i):
+def name(i: int) -> str:
     return f"Name{i}"
 
 
-def edges_of(n=ENTITIES, *, seed=0):
+def edges_of(n: int = ENTITIES, *, seed: int = 0) -> list[Row]:
     """About three edges an entity; one hub, one pair with two relations, and entities without any."""
     draw = Draw(seed, "jaket-toy")
     found = {("Q1", "P1", "Q2"), ("Q1", "P2", "Q2")} | {("Q0", "P3", f"Q{i}") for i in range(3, 30)}
@@ -20,7 +21,7 @@ def edges_of(n=ENTITIES, *, seed=0):
     return [{"h": h, "r": r, "t": t} for h, r, t in sorted(found)]
 
 
-def jaket_rows(n=ENTITIES, *, passages=48, seed=0):
+def jaket_rows(n: int = ENTITIES, *, passages: int = 48, seed: int = 0) -> dict[str, list[Row]]:
     """Rows of `jaket_entities`, `jaket_edges` and `jaket_text`."""
     draw = Draw(seed, "jaket-toy-text")
     entities = []
@@ -32,7 +33,8 @@ def jaket_rows(n=ENTITIES, *, passages=48, seed=0):
         entities.append({"qid": f"Q{i}", "text": text, "start": start, "end": end, "category": category})
     texts = []
     for p in range(passages):
-        text, mentions = "", []
+        text = ""
+        mentions: list[Row] = []
         for i in [draw.below(n) for _ in range(5)] + [p % n, p % n]:
             text += " and the " if text else "The "
             mentions.append({"start": len(text), "end": len(text) + len(name(i)), "qid": f"Q{i}"})

@@ -1,32 +1,44 @@
 """A brute-force negative sampler: the definition in loops over Python sets, a question at a time."""
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, mix64_array
+from trainer.trelm.negatives import Asked
 
 
 class BruteForce:
     """Of triples (h, r, t) in the table's order, and tokens of each entity's label."""
 
-    def __init__(self, triples, tokens, unigrams, *, count, seed):
+    def __init__(
+        self,
+        triples: list[tuple[str, str, str]],
+        tokens: Callable[[str], list[int]],
+        unigrams: NDArray[np.int64],
+        *,
+        count: int,
+        seed: int,
+    ) -> None:
         self.tokens, self.count, self.seed = tokens, count, seed
         ends = [h for h, _, _ in triples] + [t for _, _, t in triples]
         number = {qid: i for i, qid in enumerate(dict.fromkeys(ends))}
-        self.ranges = {}
+        self.ranges: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for direction in ("tail", "head"):
             facts = [(r, h, t) if direction == "tail" else (r, t, h) for h, r, t in triples]
             for relation, given, other in sorted(facts, key=lambda f: (f[0], number[f[1]], number[f[2]])):
                 self.ranges.setdefault((relation, direction), []).append((given, other))
         self.cumulative = np.cumsum(unigrams.astype(np.float64) ** 0.75)
 
-    def bits(self, *key):
+    def bits(self, *key: str | int) -> NDArray[np.uint64]:
         start = np.uint64(hash64(self.seed, "negatives", *key))
         return mix64_array(np.arange(4 * self.count, dtype=np.uint64) + start)
 
-    def uniform(self, bits):
+    def uniform(self, bits: NDArray[np.uint64]) -> NDArray[np.float64]:
         return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
-    def own(self, token, step):
+    def own(self, token: Asked, step: int) -> set[int]:
         """The negatives of one token."""
         relation, direction, other = (token.fact[name] for name in ("r", "direction", "other"))
         within = self.ranges.get((relation, direction), [])

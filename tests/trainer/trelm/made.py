@@ -2,13 +2,16 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from kgcorpus.tokens import ensure_tokens
 from tests.trainer.trelm.world import LABELS, passages_of, write_vectors, write_world
 from trainer.config import ModelConfig, TrainingConfig
+from trainer.objectives import Batch
 from trainer.tokenizer import make_tokenizer
 from trainer.trelm.config import MemoryConfig, RoutingConfig, TrelmConfig
 from trainer.trelm.graph import open_graph
@@ -18,12 +21,12 @@ SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=340)
 WORDS = MemoryConfig(word_quantiles=(0.0, 0.8))
 
 
-def options_of(**options):
+def options_of(**options: Any) -> TrelmConfig:
     return TrelmConfig(**{"routing": RoutingConfig(mode="none"), "memory": WORDS, **options})
 
 
-def config_of(*, trelm=None, **options):
-    fields = {"model": SMALL, "records_per_step": 12, "max_length": 96, "schedule_steps": 20}
+def config_of(*, trelm: TrelmConfig | None = None, **options: Any) -> TrainingConfig:
+    fields: dict[str, Any] = {"model": SMALL, "records_per_step": 12, "max_length": 96, "schedule_steps": 20}
     return TrainingConfig(**{**fields, **options}, trelm=trelm or options_of())
 
 
@@ -37,7 +40,7 @@ def make(folder: Path) -> SimpleNamespace:
     return SimpleNamespace(world=world, vectors=vectors, tokenizer=tokenizer, files=files, graph=graph)
 
 
-def objective_of(made, config, **options):
+def objective_of(made: SimpleNamespace, config: TrainingConfig, **options: Any) -> Trelm:
     return Trelm(
         config,
         files=made.files,
@@ -49,18 +52,18 @@ def objective_of(made, config, **options):
     )
 
 
-def tensors_of(batch):
+def tensors_of(batch: Batch) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in batch.inputs.items()}
 
 
-def sums_of(objective, batches):
+def sums_of(objective: Trelm, batches: list[Batch]) -> Tensor:
     return torch.stack([objective.model(**tensors_of(batch)) for batch in batches])
 
 
-def words_read(objective, inputs):
+def words_read(objective: Trelm, inputs: dict[str, Tensor]) -> Tensor:
     """What stands in the place of the word embeddings, as the language model is given it."""
-    found = []
-    layer = objective.model.packed.lm.base_model.embeddings
+    found: list[Tensor] = []
+    layer = objective.model.packed.lm.base_model.get_submodule("embeddings")
     hook = layer.register_forward_pre_hook(
         lambda _, args, kwargs: found.append(kwargs["inputs_embeds"]), with_kwargs=True
     )
@@ -69,7 +72,7 @@ def words_read(objective, inputs):
     return found[0].flatten(0, 1)
 
 
-def filled(objective, *, steps=2):
+def filled(objective: Trelm, *, steps: int = 2) -> Trelm:
     """The objective after some steps' memory writes, without training."""
     for step in range(steps):
         sums_of(objective, objective.next_step(step))

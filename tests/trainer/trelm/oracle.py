@@ -1,41 +1,54 @@
 """TRELM's equations 2 to 12 a second time, in float64 and one passage at a time."""
 
 import copy
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
+from kgcorpus.contracts.rows import Fact
 from tests.trainer.trelm.world import LABELS
+from trainer.shards import MentionRecord
 from trainer.transe.embeddings import open_embeddings
+from trainer.trelm.examples import Example, Question, Spot
+from trainer.trelm.negatives import Asked
+from trainer.trelm.objective import Trelm
 
 # Of the runs that the oracle repeats.
 STEPS, RECORDS, GAMMA, WINDOW, LAMBDA, BETA = 10, 12, 0.3, 3, 0.6, 3.0
 
 
-def unit(x):
+def unit(x: Tensor) -> Tensor:
     return x / x.norm()
 
 
-def layer_norm(x):
+def layer_norm(x: Tensor) -> Tensor:
     return (x - x.mean()) / (x.var(unbiased=False) + 1e-5).sqrt()
 
 
 class Oracle:
     """The objective's sums for a model that is not trained; only draws are asked of the objective."""
 
-    def __init__(self, made, objective, *, literal):
-        self.objective, self.literal, self.tokenizer = objective, literal, made.tokenizer
-        self.lm = copy.deepcopy(objective.model.packed.lm).double()
+    def __init__(self, made: SimpleNamespace, objective: Trelm, *, literal: bool) -> None:
+        self.objective, self.literal = objective, literal
+        self.tokenizer: PreTrainedTokenizerFast = made.tokenizer
+        self.lm = cast(Any, copy.deepcopy(objective.model.packed.lm).double())
         self.table = self.lm.get_input_embeddings().weight.detach()
         self.heads = {n: p.detach().double() for n, p in objective.model.state_dict().items()}
         kge = open_embeddings(made.vectors / "model")
         scale = 1 / np.sqrt(np.square(kge.relations.astype(np.float64)).mean())
         self.entity = lambda qid: torch.tensor(kge.entities[kge.entity_index[qid]] * scale).double()
         self.relation = lambda pid: torch.tensor(kge.relations[kge.relation_index[pid]] * scale).double()
-        self.local, self.texts, self.mentions = {}, {}, Counter()
+        self.local: dict[int, Tensor] = {}
+        self.texts: dict[int, list[Tensor]] = {}
+        self.mentions: Counter[int] = Counter()
 
-    def pretrained(self, record, spot):
+    def pretrained(self, record: MentionRecord, spot: Spot) -> Tensor:
         """An entity's label, or the word; the model is never trained, so its table is the pre-trained one."""
         mentions = {(m["start"], m["end"]): m["qid"] for m in record.mentions}
         ids = record.ids[spot.start : spot.end]
@@ -43,14 +56,15 @@ class Oracle:
             ids = self.tokenizer(" " + LABELS[qid], add_special_tokens=False)["input_ids"]
         return self.table[torch.tensor(ids)].mean(dim=0)
 
-    def injected(self, fact):
+    def injected(self, fact: Fact | None) -> Tensor:
         """h_e: the head plus the relation for a tail, the tail minus the relation for a head."""
+        assert fact
         sign = 1 if fact["direction"] == "head" else -1
         seen = self.entity(fact["other"]) + sign * self.relation(fact["r"])
         x = layer_norm(self.heads["injection.project.weight"] @ seen)
         return self.heads["injection.norm.weight"] * x + self.heads["injection.norm.bias"]
 
-    def remembered(self, record, spot):
+    def remembered(self, record: MentionRecord, spot: Spot) -> Tensor | None:
         """(local + global) / 2 of eq. 7, or None."""
         if spot.slot not in self.texts:
             return self.pretrained(record, spot) if self.literal else None
@@ -59,12 +73,12 @@ class Oracle:
             return (both[0] + both[1]) / 2
         return (unit(both[0]) + unit(both[1])) / 2 * self.table.norm(dim=1).mean()
 
-    def weight(self, step):
+    def weight(self, step: int) -> float:
         if self.literal:
             return LAMBDA / BETA ** (step * RECORDS // 60)
         return 0.0 if step >= 0.9 * STEPS else LAMBDA / BETA ** (4 * step // STEPS)
 
-    def states(self, record, example, step):
+    def states(self, record: MentionRecord, example: Example, step: int) -> Tensor:
         words, free = self.table[torch.tensor(example.ids, dtype=torch.long)].clone(), ~example.closed
         taken = np.zeros(len(free), bool)
         for question in example.questions:
@@ -80,7 +94,7 @@ class Oracle:
                 words[span], taken[span] = (1 - weight) * words[span] + weight * memory, True
         return self.lm.base_model(inputs_embeds=words[None]).last_hidden_state[0]
 
-    def log_probability(self, states, token, question, step):
+    def log_probability(self, states: Tensor, token: Asked, question: Question, step: int) -> Tensor:
         """Eq. 2: the label's token among itself and its negatives."""
         fact, target = token.fact, question.target
         sign = -1 if fact["direction"] == "head" else 1
@@ -96,19 +110,20 @@ class Oracle:
         bias = self.lm.get_output_embeddings().bias
         return (self.table[candidates] @ h + bias[candidates]).log_softmax(dim=0)[0]
 
-    def step(self, records, examples, step):
+    def step(self, records: Sequence[MentionRecord], examples: Sequence[Example], step: int) -> list[float]:
         """The summed losses; then the memory is written."""
-        mlm = cka = 0.0
-        around, texts = {}, {}
+        mlm, cka = torch.zeros(2, dtype=torch.float64)
+        around: dict[int, list[Tensor]] = {}
+        texts: dict[int, dict[str, Tensor]] = {}
         for record, example in zip(records, examples, strict=True):
             states = self.states(record, example, step)
             predicted = torch.tensor(np.flatnonzero(example.predicted))
             logits = self.lm.cls(states[predicted])
             truth = torch.tensor(example.labels[example.predicted], dtype=torch.long)
-            mlm -= logits.log_softmax(dim=1).gather(1, truth[:, None]).sum()
+            mlm = mlm - logits.log_softmax(dim=1).gather(1, truth[:, None]).sum()
             for question in example.questions:
                 for token in question.tokens:
-                    cka -= self.log_probability(states, token, question, step)
+                    cka = cka - self.log_probability(states, token, question, step)
             self.mentions.update(spot.slot for spot in example.spots)
             for spot in example.spots:
                 places = range(spot.start - WINDOW, spot.end + WINDOW)
@@ -126,24 +141,43 @@ class Oracle:
         return [float(mlm), float(cka)]
 
 
-def path_scores(oracle, records, examples, step, *, groups, points):
+def path_scores(
+    oracle: Oracle,
+    records: Sequence[MentionRecord],
+    examples: Sequence[Example],
+    step: int,
+    *,
+    groups: Sequence[Sequence[int]],
+    points: int,
+) -> Tensor:
     """Eq. 9-11 [layers, neurons]: P differentiated in a factor of each neuron's activations.
 
     With v = s v̄ the derivative in s is the sum over positions of v̄ dP/dv.
     """
     layers = oracle.lm.base_model.encoder.layer
     shape = len(layers), layers[0].intermediate.dense.out_features
-    return sum(
-        _scores_of(oracle, layers, shape, *pair, step=step, groups=groups, points=points)
-        for pair in zip(records, examples, strict=True)
-        if pair[1].questions
-    )
+    scores = torch.zeros(shape, dtype=torch.float64)
+    for pair in zip(records, examples, strict=True):
+        if pair[1].questions:
+            scores += _scores_of(oracle, layers, shape, *pair, step=step, groups=groups, points=points)
+    return scores
 
 
-def _scores_of(oracle, layers, shape, record, example, *, step, groups, points):
-    scores, natural = torch.zeros(shape, dtype=torch.float64), {}
+def _scores_of(
+    oracle: Oracle,
+    layers: Any,
+    shape: tuple[int, int],
+    record: MentionRecord,
+    example: Example,
+    *,
+    step: int,
+    groups: Sequence[Sequence[int]],
+    points: int,
+) -> Tensor:
+    scores = torch.zeros(shape, dtype=torch.float64)
+    natural: dict[int, Tensor] = {}
 
-    def probability(hooks):
+    def probability(hooks: dict[int, Callable[..., Any]]) -> Any:
         handles = [layers[i].intermediate.register_forward_hook(hook) for i, hook in hooks.items()]
         states = oracle.states(record, example, step)
         for handle in handles:
@@ -151,7 +185,7 @@ def _scores_of(oracle, layers, shape, record, example, *, step, groups, points):
         asked = [(token, question) for question in example.questions for token in question.tokens]
         return sum(oracle.log_probability(states, *pair, step).exp() for pair in asked)
 
-    def keep(i):
+    def keep(i: int) -> Callable[..., None]:
         return lambda _module, _inputs, v: natural.update({i: v.detach()})
 
     probability({i: keep(i) for i in range(len(layers))})
@@ -163,20 +197,20 @@ def _scores_of(oracle, layers, shape, record, example, *, step, groups, points):
     return scores
 
 
-def path_rows(scores, share):
+def path_rows(scores: Tensor, share: float) -> dict[int, list[int]]:
     """Eq. 12: the best positive scores over all layers, with the bounds of docs/papers.md."""
     layers, neurons = scores.shape
     budget = round(share * scores.numel())
 
-    def best(among):
+    def best(among: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         ranked = sorted((-scores[i, j].item(), i, j) for i, j in among if scores[i, j] > 0)
         return [(i, j) for _, i, j in ranked[:budget]]
 
     every = [(i, j) for i in range(layers) for j in range(neurons)]
-    mass = Counter()
+    mass: dict[int, float] = defaultdict(float)
     for i, j in best(every):
         mass[i] += scores[i, j].item()
-    kept = [i for i in range(layers) if mass[i] and mass[i] >= 0.02 * mass.total()]
+    kept = [i for i in range(layers) if mass[i] and mass[i] >= 0.02 * sum(mass.values())]
     most = max(8, int(4 * share * neurons))
     order = {i: sorted(range(neurons), key=lambda j: (-scores[i, j].item(), j)) for i in kept}
     chosen = Counter(i for i, _ in best([(i, j) for i in kept for j in order[i][:most]]))

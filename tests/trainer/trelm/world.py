@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +44,7 @@ def triples_of(seed: int = 0) -> list[tuple[str, str, str]]:
     return sorted(found)
 
 
-def passages_of(n: int, *, prefix: str = "t", seed: int = 0, mentions: int = 4) -> list[dict]:
+def passages_of(n: int, *, prefix: str = "t", seed: int = 0, mentions: int = 4) -> list[dict[str, Any]]:
     """Rows of `trelm`; every third entity is frequent, the others are long-tail."""
     triples = triples_of(seed)
     facts = {
@@ -95,7 +96,7 @@ def passages_of(n: int, *, prefix: str = "t", seed: int = 0, mentions: int = 4) 
 
 def write_world(out: Path, *, train: int = 60, held_out: int = 12) -> Path:
     """A finished build with the tables that TRELM reads."""
-    names = {
+    names: dict[str, list[dict[str, Any]]] = {
         "entities": [
             {"qid": qid, "names": [_name(label)], "description": None, "types": []}
             for qid, label in LABELS.items()
@@ -138,5 +139,5 @@ def write_vectors(run: Path, *, dim: int = 8, seed: int = 0) -> Path:
     return run
 
 
-def _name(label: str) -> dict:
+def _name(label: str) -> dict[str, Any]:
     return {"lang": "en", "label": label, "aliases": []}

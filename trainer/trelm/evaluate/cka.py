@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.rows import Fact
 from kgcorpus.tokens import ensure_tokens
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.statistics import compare
@@ -32,7 +33,7 @@ from trainer.trelm.inventory import WordFinder, take_inventory
 from trainer.trelm.model import TrelmModel
 from trainer.trelm.negatives import Asked, NegativeSampler
 from trainer.trelm.run_files import load_extras, read_options
-from trainer.trelm.targets import Fact, TargetChooser
+from trainer.trelm.targets import TargetChooser
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
