@@ -58,25 +58,21 @@ def markdown(found: Mapping[str, Any]) -> str:
         ]
         for name, row in _relations(lama)
     ]
-    return (
-        "\n\n".join(
-            (
-                "# The base of the proofs",
-                f"`python -m proofs.base`; what is trained and measured: [README](../README.md). Encoder: "
-                f"{found['package']}. Text read: {text['records']:,} records, {text['tokens']:,} tokens.",
-                f"**LAMA P@1 is above the majority in {passed['above']} of {passed['relations']} relations with "
-                f"at least {found['plan']['floor']['facts']} facts; {passed['needed']} are needed. {verdict}.**",
-                "Masked-language-model loss on test text, in nats a token; `start` has a new head:",
-                markdown_table(("model", "loss", "predicted tokens"), losses, numbers=2),
-                "LAMA, means over relations; the difference is P@1 - majority over all facts, in points, with "
-                "its 95 % bootstrap interval:",
-                markdown_table(("set", "facts", "P@1", "majority", "chance", "difference"), means, numbers=5),
-                "LAMA by relation:",
-                markdown_table(("relation", "facts", "P@1", "majority", "above"), rows, numbers=4),
-            )
-        )
-        + "\n"
+    parts = (
+        "# The base of the proofs",
+        f"`python -m proofs.base`; what is trained and measured: [README](../README.md). Encoder: "
+        f"{found['package']}. Text read: {text['records']:,} records, {text['tokens']:,} tokens.",
+        f"**LAMA P@1 is above the majority in {passed['above']} of {passed['relations']} relations with at "
+        f"least {found['plan']['floor']['facts']} facts; {passed['needed']} are needed. {verdict}.**",
+        "Masked-language-model loss on test text, in nats a token; `start` has a new head:",
+        markdown_table(("model", "loss", "predicted tokens"), losses, numbers=2),
+        "LAMA, means over relations; the difference is P@1 - majority over all facts, in points, with its "
+        "95 % bootstrap interval:",
+        markdown_table(("set", "facts", "P@1", "majority", "chance", "difference"), means, numbers=5),
+        "LAMA by relation:",
+        markdown_table(("relation", "facts", "P@1", "majority", "above"), rows, numbers=4),
     )
+    return "\n\n".join(parts) + "\n"
 
 
 def _relations(lama: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
