@@ -98,7 +98,7 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=10,
+    version=11,
     run=run,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),
