@@ -62,12 +62,21 @@ class FileDigests:
 
     def remembered(self, key: str, stamp: Stamp, hash_file: Callable[[], str]) -> str:
         """Return the cached digest if the stamp is equal, otherwise the result of `hash_file`."""
-        *known, digest = self._known.get(key, [""])
-        if known != stamp:
+        if not self.knows(key, stamp):
             digest = hash_file()
             self.hashed.add(key)
             self._put(key, stamp, digest)
-        return digest
+        return str(self._known[key][-1])
+
+    def knows(self, key: str, stamp: Stamp) -> bool:
+        """Whether the digest of a file with this stamp is cached."""
+        return self._known.get(key, [""])[:-1] == stamp
+
+    def bytes_to_hash(self, paths: Iterable[Path]) -> int:
+        """Return the bytes of those of the regular files whose digests are not cached."""
+        found = [(path, path.stat()) for path in paths if path.is_file()]
+        new = (status for path, status in found if not self.knows(self.key(path), stamp_of(status)))
+        return sum(status.st_size for status in new)
 
     def record(self, path: Path, digest: str) -> None:
         """Store the digest of a file that was hashed under another name."""

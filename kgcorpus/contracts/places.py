@@ -5,7 +5,7 @@ from pathlib import Path
 from kgcorpus.contracts.errors import UsageError
 
 BUILD_FOLDERS = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
-BUILD_FILES = ("README.md", "config.yaml", "report.json", "run.json", "spark.log")
+BUILD_FILES = ("README.md", "config.yaml", "report.json", "run.json", "progress.json", "spark.log")
 # A build writes .sources.json before its first shard, and manifest.json after each stage.
 BUILD_SIGNS = ("manifest.json", ".sources.json")
 RUN_FOLDERS = ("model", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")

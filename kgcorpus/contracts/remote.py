@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from kgcorpus.contracts.digests import stamp_of
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.meter import meter
 
 _CHUNK = 1 << 20
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
@@ -193,6 +194,7 @@ def sha256_of_url(url: str) -> str:
     with told(url), open_remote(url) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
+            meter.add(bytes=len(chunk))
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kgcorpus.contracts.errors import UsageError, naming
 from kgcorpus.contracts.links import entries_of, files_below, open_to_append
+from kgcorpus.contracts.meter import meter
 
 _CHUNK = 1 << 20
 _NAME_BYTES = 200
@@ -23,6 +24,7 @@ def sha256_of(path: str | Path) -> str:
     with open(path, "rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
+            meter.add(bytes=len(chunk))
     return digest.hexdigest()
 
 

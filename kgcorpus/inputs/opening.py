@@ -5,6 +5,7 @@ from typing import BinaryIO, cast
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.meter import count_reads
 from kgcorpus.contracts.remote import is_remote, open_remote, without_query
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits
 from kgcorpus.inputs.packed import MAGIC, unpacked
@@ -89,9 +90,9 @@ def open_raw(path: str) -> io.BufferedReader:
     try:
         # A remote file of fsspec reads lines of any length only.
         if is_remote(path):
-            return io.BufferedReader(open_remote(path))
+            return count_reads(open_remote(path))
         require_regular_file(path)
-        return open(path, "rb")
+        return count_reads(open(path, "rb", buffering=0))
     except FileNotFoundError as fault:
         raise InputError("no such file", where=path, hint="Check the path in the configuration") from fault
     except PermissionError as fault:

@@ -5,15 +5,21 @@ import json
 import logging
 import os
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
+from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.secrets import redact
 from kgcorpus.report.visible import UNSAFE, visible
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 
 class _Console(Console):
@@ -28,6 +34,11 @@ _OURS = ("kgcorpus", "pipelines", "trainer")
 # Markup and `:emoji:` codes are off, because printed data may contain them.
 stdout = _Console(highlight=False, markup=False, emoji=False)
 stderr = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+# The bars of `kgcorpus.report.progress.bar` that are on the terminal.
+bars: list["Live"] = []
+bar_lock = threading.RLock()
+Verbosity = Literal["quiet", "normal", "verbose"]
+_verbosity: list[Verbosity] = ["normal"]
 
 
 def recorder(*, width: int) -> Console:
@@ -35,14 +46,61 @@ def recorder(*, width: int) -> Console:
     return Console(record=True, file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)
 
 
+@contextmanager
+def _bars_hidden() -> Iterator[None]:
+    """Hide the bar while a line is printed: both streams may be the same terminal."""
+    with bar_lock:
+        hidden = list(bars)
+        for bar in hidden:
+            bar.stop()
+        try:
+            yield
+        finally:
+            for bar in hidden:
+                bar.start(refresh=True)
+
+
+def set_verbosity(*, quiet: bool, verbose: bool) -> None:
+    """Choose how much a command prints; `quiet` leaves warnings and errors.
+
+    Raises:
+        UsageError: both are chosen.
+    """
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other", hint="Leave one out")
+    _verbosity[:] = ["quiet" if quiet else "verbose" if verbose else "normal"]
+    if quiet:
+        for name in _OURS:
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def verbosity() -> Verbosity:
+    """How much the command prints."""
+    return _verbosity[0]
+
+
 def say(text: str, *, console: Console = stdout, style: str | None = None) -> None:
     """Print one line."""
-    console.print(visible(text), style=style, soft_wrap=True)
+    with _bars_hidden():
+        console.print(visible(text), style=style, soft_wrap=True)
+
+
+def say_unless_quiet(text: str, *, console: Console = stdout) -> None:
+    """Print one line that `--quiet` leaves out."""
+    if verbosity() != "quiet":
+        say(text, console=console)
+
+
+def detail(text: str) -> None:
+    """Print one line of `--verbose`, on stderr."""
+    if verbosity() == "verbose":
+        say(text, console=stderr)
 
 
 def say_lines(text: str, *, console: Console = stdout) -> None:
     """Print a text of several lines; other control characters are escaped."""
-    console.print(_visible_lines(text), soft_wrap=True)
+    with _bars_hidden():
+        console.print(_visible_lines(text), soft_wrap=True)
 
 
 def say_json(value: Any, *, indent: int | None = 1) -> None:
@@ -51,11 +109,12 @@ def say_json(value: Any, *, indent: int | None = 1) -> None:
     text = json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
     # JSON escapes newlines within strings; the remaining ones separate values.
     lines = (UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in text.split("\n"))
-    try:
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_output()
+    with _bars_hidden():
+        try:
+            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _drop_output()
 
 
 def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
@@ -119,13 +178,22 @@ def guard_logs(*, debug: bool) -> None:
     """Send logs to stderr; escape control characters and redact secrets in logs and warnings."""
     logging.setLogRecordFactory(_Record)
     warnings.formatwarning = _formatted
-    logging.basicConfig(level=logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Handler()])
     for handler in logging.getLogger().handlers:
         # Py4J logs a traceback when the JVM exits, partly on the root logger; the error is raised anyway.
         handler.addFilter(lambda record: debug or "py4j" not in Path(record.pathname).parts)
         handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    _verbosity[:] = ["normal"]
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Writes logs to stderr, above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with _bars_hidden():
+            super().emit(record)
 
 
 class _Record(logging.LogRecord):

@@ -1,0 +1,147 @@
+"""The display of a command's progress, and the file that follows it."""
+
+import io
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from kgcorpus.contracts.errors import InputError
+from kgcorpus.report import terminal
+from kgcorpus.report.progress import Counts, Progress, follow, read_facts
+from kgcorpus.report.progress import show as shown
+
+_ESCAPES = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "_TICK", 0.02)
+    monkeypatch.setattr(shown, "_WRITE", 0.02)
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], io.BytesIO]:
+    def make(encoding: str, width: int) -> io.BytesIO:
+        raw = io.BytesIO()
+        file = io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", write_through=True)
+        console = Console(
+            file=file, force_terminal=True, width=width, markup=False, emoji=False, highlight=False
+        )
+        monkeypatch.setattr(terminal, "stderr", console)
+        monkeypatch.setattr(sys, "stderr", _Terminal())
+        return raw
+
+    return make
+
+
+def frames_of(raw: io.BytesIO, encoding: str) -> list[str]:
+    return [_ESCAPES.sub("", frame) for frame in re.split("[\r\n]", raw.getvalue().decode(encoding))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_bar_fits_the_terminal_whatever_the_stage_is_called(on_terminal, encoding: str, width: int) -> None:
+    raw = on_terminal(encoding, width)
+    with Progress("build-corpus", has_stages=True) as progress:
+        progress.expect({"tische_für_\x1b[31m_ウィキ[red]:ant:": 10.0, "triples": 20.0})
+        with (
+            progress.stage("tische_für_\x1b[31m_ウィキ[red]:ant:"),
+            progress.work(
+                counts=lambda: Counts(done=12, total=64, bytes=12 * 10**8, rows=5), bytes_total=34 * 10**8
+            ),
+        ):
+            time.sleep(0.2)
+    frames = frames_of(raw, encoding)
+    assert max(map(len, frames)) <= width
+    busy = [frame for frame in frames if "12/64 tasks" in frame]
+    assert busy
+    assert busy[-1].startswith("1/2 tische_f")
+    assert " ━" in busy[-1] or " -" in busy[-1]
+    assert busy[-1].rstrip().endswith(" left")
+    assert "\x1b[31m_" not in raw.getvalue().decode(encoding)
+
+
+def test_a_line_that_is_printed_does_not_mix_with_the_bar(on_terminal) -> None:
+    raw = on_terminal("utf-8", 80)
+    with Progress("publish") as progress, progress.work("sending", counts=lambda: Counts(done=1, total=2)):
+        time.sleep(0.1)
+        terminal.say("a line", console=terminal.stderr)
+        time.sleep(0.1)
+    assert "a line" in frames_of(raw, "utf-8")
+    # Nothing of the bar stays.
+    assert frames_of(raw, "utf-8")[-1] == ""
+
+
+def test_without_a_terminal_a_line_is_logged_when_it_is_due(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kgcorpus")
+    with Progress("publish") as progress, progress.work("sending", counts=lambda: Counts(done=1, total=2)):
+        time.sleep(0.1)
+    assert not caplog.messages
+    monkeypatch.setattr(shown, "LINE_SECONDS", 0.05)
+    with Progress("publish") as progress, progress.work("sending", counts=lambda: Counts(done=1, total=2)):
+        progress.announce("Spark started in 4.0 s")
+        progress.announce("Spark started in 0.0 s")
+        time.sleep(0.3)
+    assert caplog.messages[0] == "sending: Spark started in 4.0 s"
+    assert caplog.messages[1].startswith("sending: 1/2 tasks, 0:0")
+    assert len(caplog.messages) >= 3
+    assert not any("0.0 s" in message for message in caplog.messages)
+
+
+def test_the_file_follows_the_work_and_tells_how_it_ended(tmp_path: Path) -> None:
+    done = 0
+    with Progress("build-corpus", folder=tmp_path, has_stages=True) as progress:
+        assert read_facts(tmp_path).state == "running"
+        progress.expect({"triples": 10.0, "cycles": 30.0}, tasks={"triples": 20})
+        with progress.stage("triples"), progress.work(counts=lambda: Counts(done=done, total=10, rows=done)):
+            done = 5
+            time.sleep(0.2)
+            facts = read_facts(tmp_path)
+            assert (facts.stage, facts.done, facts.total, facts.rows) == ("triples", 5, 10, 5)
+            # 5 of the last run's 20 tasks, and 10 of 40 seconds.
+            assert facts.fraction == pytest.approx(0.0625, abs=0.001)
+            assert 30 < facts.seconds_left < 41
+        assert progress.tasks == {"triples": 10}
+        time.sleep(0.1)
+        assert read_facts(tmp_path).fraction == pytest.approx(0.25)
+    (last,) = follow(tmp_path)
+    assert (last.state, last.exit_code, last.fraction, last.stages_done) == ("finished", 0, 1.0, 1)
+
+
+def test_an_error_is_the_last_word_of_the_file(tmp_path: Path) -> None:
+    def fail(progress: Progress) -> None:
+        with progress.stage("triples"), progress.work(counts=lambda: Counts(done=1 // 0)):
+            time.sleep(0.1)
+            raise InputError("no such file", where="x", hint="Look")
+
+    with pytest.raises(InputError), Progress("build-corpus", folder=tmp_path) as progress:
+        # Counts that cannot be had end nothing.
+        fail(progress)
+    facts = read_facts(tmp_path)
+    assert (facts.state, facts.stage, facts.error, facts.exit_code) == (
+        "failed",
+        "triples",
+        "x: no such file. Look",
+        3,
+    )
+
+
+def test_starting_spark_is_not_in_a_stages_time() -> None:
+    with Progress("build-corpus") as progress, progress.stage("triples"):
+        with progress.work("starting Spark", timed=False):
+            time.sleep(0.3)
+        time.sleep(0.05)
+        assert 0.05 <= progress.stage_seconds < 0.3
