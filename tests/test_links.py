@@ -7,7 +7,8 @@ import pytest
 
 from kgcorpus.contracts.links import open_to_append
 from kgcorpus.contracts.manifest import load_manifest
-from kgcorpus.mirror import copy_from, publish_to
+from kgcorpus.mirror import copy_from
+from kgcorpus.publishing import publish_to
 from tests.made import TABLE, command, finished_build
 from tests.trainer.toy import rows_of, write_corpus
 

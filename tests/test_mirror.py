@@ -18,7 +18,8 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.remote import describe, fetch, is_remote, sha256_of_url
 from kgcorpus.contracts.store import folder_lock, sha256_of
-from kgcorpus.mirror import copy_from, publish_to
+from kgcorpus.mirror import copy_from
+from kgcorpus.publishing import publish_to
 from tests.e2e.commands import bytes_of
 from tests.made import finished_build
 from tests.trainer.toy import rows_of, write_corpus
@@ -140,7 +141,7 @@ def test_a_killed_publication_goes_on(out: Path, tmp_path: Path) -> None:
         "import os, sys\n"
         "from pathlib import Path\n"
         "from fsspec.implementations.local import LocalFileSystem\n"
-        "from kgcorpus.mirror import publish_to\n"
+        "from kgcorpus.publishing import publish_to\n"
         "put = LocalFileSystem.put_file\n"
         "def put_three(self, source, target, **named):\n"
         "    if put_three.left == 0:\n"

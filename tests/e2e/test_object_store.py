@@ -13,7 +13,8 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.stages import Source
 from kgcorpus.inputs import open_input, open_slice
-from kgcorpus.mirror import copy_from, publish_to
+from kgcorpus.mirror import copy_from
+from kgcorpus.publishing import publish_to
 from pipelines.source_digests import SourceDigests
 from tests.e2e.commands import ONE_CORE, bytes_of, run, sets
 from trainer.metrics_log import read_metrics
