@@ -2,14 +2,15 @@
 
 import contextlib
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kgcorpus.report.progress.bar import has_terminal, open_bar
+from kgcorpus.report.progress.text import duration
+from kgcorpus.report.terminal import verbosity
+
 _log = logging.getLogger(__name__)
-# Columns of the bar itself.
-_BAR = 12
 
 
 @contextlib.contextmanager
@@ -24,14 +25,16 @@ def progress(
         log_every: steps between lines where stderr is no terminal.
         unit: the field of the line whose sum over the time is the speed.
     """
-    if not sys.stderr.isatty():
-        began, seen = time.monotonic(), 0
+    began, seen = time.monotonic(), 0
+    if not has_terminal():
+        # `--quiet` hides the lines, as it does all that are no warnings.
+        every = 1 if verbosity() == "verbose" else log_every
 
         def log(line: dict[str, Any]) -> None:
             nonlocal seen
             seen += line[unit]
             step, seconds = line["step"], max(time.monotonic() - began, 1e-9)
-            if step % log_every == 0 or step == end:
+            if step % every == 0 or step == end:
                 left = seconds / (step - start) * (end - step)
                 _log.info(
                     "step %d/%d %s %s/s=%.0f left=%.0fs", step, end, _losses(line), unit, seen / seconds, left
@@ -39,24 +42,16 @@ def progress(
 
         yield log
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    from rich.table import Column
-
-    from kgcorpus.report.terminal import stderr
-
-    # The losses give way: one line at any width, 80 columns included.
-    losses = TextColumn(
-        "{task.fields[shown]}",
-        markup=False,
-        table_column=Column(no_wrap=True, overflow="crop", ratio=1),
-    )
-    columns = (BarColumn(bar_width=_BAR), MofNCompleteColumn(), losses, TimeRemainingColumn(compact=True))
-    with Progress(*columns, console=stderr, expand=True) as bar:
-        task = bar.add_task("", total=end, completed=start, shown="")
+    if verbosity() == "quiet":
+        yield lambda line: None
+        return
+    with open_bar(stays=True) as bar:
 
         def draw(line: dict[str, Any]) -> None:
-            speed = line[unit] / line["seconds"]
-            bar.update(task, completed=line["step"], shown=f"{_losses(line)} {unit}/s={speed:.0f}")
+            parts = [*_losses(line).split(), f"{line[unit] / line['seconds']:.0f} {unit}/s"]
+            step, seconds = line["step"], max(time.monotonic() - began, 1e-9)
+            left = duration(seconds / max(1, step - start) * (end - step))
+            bar.draw(f"{step}/{end}", [*parts, f"{left} left"], step / max(1, end))
 
         yield draw
 

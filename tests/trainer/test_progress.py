@@ -37,4 +37,4 @@ def test_a_bar_fits_80_columns_and_shows_no_emoji(monkeypatch, encoding):
     # Lines do not wrap: every frame replaces the one before, on the same line.
     assert raw.getvalue().count(b"\n") == 1
     assert "3/100000" in frames[-2]
-    assert "loss=1.234 loss_[red]:cat:=" in frames[-2]
+    assert "loss=1.234  loss_[red]:cat:=1.234" in frames[-2]

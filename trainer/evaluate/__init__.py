@@ -10,7 +10,9 @@ from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
+from kgcorpus.report.progress import Progress
 from trainer.evaluate.config import EvaluationConfig
+from trainer.evaluate.prompt_counter import prompt_counter
 from trainer.evaluate.registry import BENCHMARKS
 from trainer.metrics_log import read_metrics
 
@@ -66,7 +68,12 @@ def evaluate(
 
 def _opened(benchmark: str, config: EvaluationConfig) -> Callable[[str, str], dict[str, Any]]:
     def run(model: str, data: str) -> dict[str, Any]:
-        found = BENCHMARKS[benchmark].load()(model, data, config)
+        prompt_counter.restart()
+        with (
+            Progress(f"evaluate {benchmark}") as progress,
+            progress.work(counts=prompt_counter.counts, unit="prompts"),
+        ):
+            found = BENCHMARKS[benchmark].load()(model, data, config)
         return {"config": config.model_dump(mode="json"), **found}
 
     return run

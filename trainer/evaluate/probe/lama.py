@@ -14,6 +14,7 @@ from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import matching_files, only_file, read_json_lines, text_lines
 from trainer.evaluate.probe.contamination import unseen
 from trainer.evaluate.probe.probing import BLANK, Answer, Prober, Query, drawn, prompt, report, with_others
+from trainer.evaluate.prompt_counter import prompt_counter
 
 # Google-RE's templates stand in LAMA's scripts, not beside its data; the ids are Wikidata's.
 GOOGLE_RE = {
@@ -112,6 +113,7 @@ def ask(
             skipped["too_long"] += 1
         else:
             usable.append((query, tokens[0]))
+    prompt_counter.announce(len(usable))
     tables = prober.log_probabilities([query.text for query, _ in usable], [1] * len(usable))
     answers = []
     for (query, token), table in zip(usable, tables, strict=True):
@@ -228,6 +230,7 @@ def without_guessed(queries: Sequence[Query], namer: Prober) -> list[Query]:
     texts = [_TEMPLATE.format(name=name, kind=_KINDS[query.relation]) for query, name in asked]
     distinct = [text for text in dict.fromkeys(texts) if namer.fits(text, 1)]
     best: dict[str, set[int]] = {}
+    prompt_counter.announce(len(distinct))
     for text, table in zip(distinct, namer.log_probabilities(distinct, [1] * len(distinct)), strict=True):
         best[text] = set(np.argpartition(-table[0], _TOP)[:_TOP].tolist())
     guessed = {

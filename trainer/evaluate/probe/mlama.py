@@ -27,6 +27,7 @@ from trainer.evaluate.probe.probing import (
     report,
     with_others,
 )
+from trainer.evaluate.prompt_counter import prompt_counter
 
 # mParaRel writes Chinese twice; the facts' labels are simplified for the most part.
 _PATTERNS = {"zh": "zh-hans"}
@@ -157,7 +158,7 @@ def ask(
     by_relation: dict[str, list[Query]] = defaultdict(list)
     for query in queries:
         by_relation[query.relation].append(query)
-    answers = []
+    asked: list[tuple[list[Query], dict[str, Tokens]]] = []
     for relation, members in by_relation.items():
         # The words beside the blank are the same for every subject, so the candidates' tokens are, too.
         names = {name: prober.tokens(members[0].text, name) for name in objects[relation]}
@@ -171,6 +172,10 @@ def ask(
                 skipped["too_long"] += 1
             else:
                 usable.append(query)
+        asked.append((usable, candidates))
+    prompt_counter.announce(sum(len(usable) * len(_lengths(candidates)) for usable, candidates in asked))
+    answers = []
+    for usable, candidates in asked:
         chosen = _rank(prober, usable, candidates)
         answers += [
             Answer(query, name == query.object, 1 / len(candidates.keys() - query.others))
@@ -182,7 +187,7 @@ def ask(
 def _rank(prober: Prober, queries: Sequence[Query], candidates: Mapping[str, Tokens]) -> list[str]:
     """The candidate of the highest score for each query."""
     best = [(-np.inf, "")] * len(queries)
-    for masks in sorted({len(tokens) for tokens in candidates.values()}):
+    for masks in _lengths(candidates):
         names = sorted(name for name, tokens in candidates.items() if len(tokens) == masks)
         tokens = np.array([candidates[name] for name in names])
         tables = prober.log_probabilities([query.text for query in queries], [masks] * len(queries))
@@ -193,6 +198,11 @@ def _rank(prober: Prober, queries: Sequence[Query], candidates: Mapping[str, Tok
             # Ties between lengths go to the first name, as those within a length do.
             best[i] = max(best[i], (float(scores[top]), names[top]), key=lambda pair: pair[0])
     return [name for _, name in best]
+
+
+def _lengths(candidates: Mapping[str, Tokens]) -> list[int]:
+    """How many tokens the candidates have; a query is asked once for each number."""
+    return sorted({len(tokens) for tokens in candidates.values()})
 
 
 def objects_of(queries: Sequence[Query]) -> dict[str, list[str]]:

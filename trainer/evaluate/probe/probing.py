@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64
+from trainer.evaluate.prompt_counter import prompt_counter
 from trainer.evaluate.statistics import compare
 from trainer.masked_lm import PackedMaskedLM, open_lm
 from trainer.packing import pack
@@ -53,6 +54,7 @@ def log_probabilities(
         where = torch.from_numpy(np.concatenate(places)).to(device)
         logits = lm.logits(lm.states(*rows).flatten(0, 1)[where]).float()
         yield from np.split(logits.log_softmax(dim=-1).cpu().numpy(), np.cumsum(masks[part])[:-1])
+        prompt_counter.answer(len(sizes))
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Prober:
         """
         rows = [self._widened(text, masks) for text in texts]
         scores = np.full((len(texts), masks), np.nan)
-        for _ in range(1 if how == "independent" else masks):
+        for _ in range(passes(masks, how)):
             for i, table in enumerate(self._at(rows, [masks] * len(texts))):
                 ids, start = rows[i]
                 table[:, ~self.vocabulary] = -np.inf
@@ -196,6 +198,11 @@ class Prober:
         encoded: Any = self._tokenizer(text, add_special_tokens=add_special_tokens)
         ids: list[int] = encoded["input_ids"]
         return ids
+
+
+def passes(masks: int, how: Decoding) -> int:
+    """How often a model is run to fill a blank of several masks."""
+    return 1 if how == "independent" else masks
 
 
 def prompt(template: str, subject: str) -> str | None:

@@ -21,9 +21,11 @@ from trainer.evaluate.probe.probing import (
     Prober,
     Query,
     drawn,
+    passes,
     prompt,
     report,
 )
+from trainer.evaluate.prompt_counter import prompt_counter
 
 _SETS = ("mTRExf", "mTREx")
 _GENDERS = {"male": "MASC", "female": "FEM", "none": "NEUT"}
@@ -94,6 +96,7 @@ def ask(
             usable.append((query, right))
     texts = [query.text for query, _ in usable]
     vocabulary = int(prober.vocabulary.sum())
+    prompt_counter.announce(len(texts) * sum(passes(n, how) for how in decoding for n in range(1, masks + 1)))
     found: dict[Decoding, list[Answer]] = {}
     for how in decoding:
         guesses = zip(*(prober.decode(texts, n, how) for n in range(1, masks + 1)), strict=True)

@@ -27,6 +27,7 @@ from kgcorpus.contracts.yaml_reader import read_yaml
 from kgcorpus.tokens import LINK, tokenize_rows
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.probe.probing import log_probabilities
+from trainer.evaluate.prompt_counter import prompt_counter
 from trainer.evaluate.statistics import compare
 from trainer.kmlm.masking import RELATION
 from trainer.masked_lm import PackedMaskedLM, open_lm
@@ -268,6 +269,7 @@ def _answer(
             sequences.append(np.concatenate([ids[: question.start], hidden, ids[question.end :]]))
     best: dict[int, tuple[float, str]] = {}
     starts = [questions[i].start for i, _ in asked]
+    prompt_counter.announce(len(sequences))
     found = log_probabilities(lm, sequences, starts, [masks for _, masks in asked], pad=pad)
     for (i, masks), table in zip(asked, found, strict=True):
         for pid, label in choices.labels[questions[i].lang].items():

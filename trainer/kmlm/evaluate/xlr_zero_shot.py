@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kgcorpus.tokens import tokenize_rows
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.probe.probing import log_probabilities
+from trainer.evaluate.prompt_counter import prompt_counter
 from trainer.evaluate.statistics import compare
 from trainer.kmlm.evaluate.xlr_questions import (
     Question,
@@ -123,6 +124,7 @@ def scores(
         sequence[places] = tokenizer.mask_token_id
         if len(sequence) <= lm.longest:
             asked[sequence.tobytes(), int(places[0])].append((row, labels))
+    prompt_counter.announce(len(asked))
     tables = log_probabilities(
         lm,
         [np.frombuffer(sequence, np.int32) for sequence, _ in asked],
