@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +18,13 @@ from kgcorpus.contracts.manifest import File, Manifest, TableEntry
 from kgcorpus.contracts.stages import content_digest
 from kgcorpus.contracts.store import publish, sha256_of
 from kgcorpus.contracts.tally import most_frequent_names
+from kgcorpus.report.progress import Counts, Progress, meter_counts
 from pipelines.bound import BoundStage, Output
 from pipelines.context import Context, located
 from pipelines.failures import SPARK_FAILURES, translated
 from pipelines.plan import Step, is_refused, is_whole
-from pipelines.source_digests import SourceDigests
+from pipelines.source_digests import MODEL_ROLES, SourceDigests
+from pipelines.worker_counts import collecting
 from pipelines.writer import read_counters, shard_names, write_shards
 
 log = logging.getLogger(__name__)
@@ -40,18 +42,24 @@ class Outcome:
 
 
 def run_stage(
-    step: Step, config: BuildConfig, out: Path, *, manifest: Manifest, digests: SourceDigests
+    step: Step,
+    config: BuildConfig,
+    out: Path,
+    *,
+    manifest: Manifest,
+    digests: SourceDigests,
+    progress: Progress,
 ) -> Outcome:
     """Make a stage's table current and commit it.
 
     Args:
         step: a step of the plan with the action `run`.
         config: of the build, for its policy of bad input and for Spark.
+        progress: of the build, within the stage.
 
     Raises:
         KgcorpusError: the stage failed; its name is in `where`.
     """
-    started = time.monotonic()
     bound, made = step.bound, step.bound.table
     if (output := step.output) is None:
         output = bound.output(manifest, digests)
@@ -80,20 +88,22 @@ def run_stage(
         remove(folder)
     try:
         if any(not (folder / name).exists() for name in shard_names(made, output.shards)):
-            context = _context(bound, config, out, manifest)
-            remove(context.scratch)
-            write_shards(
-                bound.stage.run(context),
-                made,
-                folder,
-                shards=output.shards,
-                seed=bound.seed,
-                partitions=config.spark.partitions,
-                quarantine=out / "quarantine" / bound.name / f"{output.fingerprint[:12]}.jsonl",
+            _write(
+                bound,
+                config,
+                out,
+                manifest,
+                output=output,
+                folder=folder,
+                digests=digests,
+                progress=progress,
             )
-            remove(context.scratch)
             _require_unchanged(bound, digests, made=folder)
-        entry = _entry(bound, folder, output, digests.files)
+        shards = [folder / name for name in shard_names(made, output.shards)]
+        with progress.work(
+            "hashing shards", counts=meter_counts(), bytes_total=digests.files.bytes_to_hash(shards)
+        ):
+            entry = _entry(bound, folder, output, digests.files)
         _validate(entry, config)
     except SPARK_FAILURES as error:
         read = [file for name in bound.inputs for file in manifest.tables[name].files]
@@ -107,14 +117,29 @@ def run_stage(
     manifest.tables[bound.name] = entry
     manifest.pending -= {bound.name}
     manifest.save(out)
-    return Outcome(bound.name, "built", "", entry.rows, time.monotonic() - started)
+    return Outcome(bound.name, "built", "", entry.rows, progress.stage_seconds)
 
 
-def _context(bound: BoundStage, config: BuildConfig, out: Path, manifest: Manifest) -> Context:
-    from pipelines.session import create_session
+def _write(
+    bound: BoundStage,
+    config: BuildConfig,
+    out: Path,
+    manifest: Manifest,
+    *,
+    output: Output,
+    folder: Path,
+    digests: SourceDigests,
+    progress: Progress,
+) -> None:
+    """Run the stage and write its missing shards into `folder`."""
+    from pipelines.session import count_tasks, create_session
 
-    return Context(
-        spark=create_session(config.spark, log=out / "spark.log"),
+    started = time.monotonic()
+    with progress.work("starting Spark", timed=False):
+        spark = create_session(config.spark, log=out / "spark.log")
+    progress.announce(f"Spark started in {time.monotonic() - started:.1f} s")
+    context = Context(
+        spark=spark,
         seed=bound.seed,
         config=bound.config,
         inputs={name: manifest.files(out, name) for name in bound.inputs},
@@ -124,6 +149,31 @@ def _context(bound: BoundStage, config: BuildConfig, out: Path, manifest: Manife
         scratch=out / "scratch" / bound.name,
         on_bad_input=config.on_bad_input,
     )
+    remove(context.scratch)
+    shards = [folder / name for name in shard_names(bound.table, output.shards)]
+    tasks_of, driver = count_tasks(spark, bound.name), meter_counts()
+    read = sum(digests.size(source) for source in bound.sources if source.role not in MODEL_ROLES)
+    with collecting(context.scratch / ".counts") as workers:
+
+        def counts() -> Counts:
+            rows, size = workers()
+            tasks = tasks_of()
+            if tasks is None:
+                tasks = Counts(done=sum(shard.exists() for shard in shards), total=len(shards), unit="shards")
+            # Before the workers read a file, the driver may look for the places where it can be divided.
+            return replace(tasks, rows=rows, bytes=size or driver().bytes)
+
+        with progress.work(counts=counts, bytes_total=read or None):
+            write_shards(
+                bound.stage.run(context),
+                bound.table,
+                folder,
+                shards=output.shards,
+                seed=bound.seed,
+                partitions=config.spark.partitions,
+                quarantine=out / "quarantine" / bound.name / f"{output.fingerprint[:12]}.jsonl",
+            )
+    remove(context.scratch)
 
 
 def _require_unchanged(bound: BoundStage, digests: SourceDigests, *, made: Path) -> None:

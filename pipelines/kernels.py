@@ -18,6 +18,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from kgcorpus.contracts.tally import Tally
 from pipelines.failures import redacted_errors
+from pipelines.worker_counts import counted
 
 # A row within a stage, between its kernels; rows of tables have types in `kgcorpus.contracts.rows`.
 Row = dict[str, Any]
@@ -72,6 +73,7 @@ def map_batches(records: DataFrame, function: BatchFunction, schema: pa.Schema) 
     """
     full = pa.schema([*schema, *COUNTERS])
 
+    @counted
     @without_secrets
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()

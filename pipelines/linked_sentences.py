@@ -98,7 +98,7 @@ def _resolved(context: Context, pages: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=11,
+    version=10,
     run=run,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),

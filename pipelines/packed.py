@@ -31,6 +31,7 @@ from pipelines.kernels import (
     with_split,
     without_secrets,
 )
+from pipelines.worker_counts import counted
 
 RenderFunction = Callable[[pa.RecordBatch, Tally], Iterator[pa.RecordBatch]]
 
@@ -130,6 +131,7 @@ def packing(
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function from batches of a source to batches of `PACKED`; arguments as of `Rendered` and `pack`."""
 
+    @counted
     @without_secrets
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tally = Tally()

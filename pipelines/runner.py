@@ -20,14 +20,18 @@ from kgcorpus.contracts.secrets import redact_command
 from kgcorpus.contracts.signals import forget_progress, note_progress
 from kgcorpus.contracts.stages import Source, library_versions
 from kgcorpus.contracts.store import folder_lock, sweep_temporaries, write_text
+from kgcorpus.contracts.tables import TABLES
+from kgcorpus.report.progress import Progress, meter_counts
+from kgcorpus.report.terminal import detail
 from kgcorpus.report.write import write_report
 from pipelines.bound import BoundStage, bind
 from pipelines.context import require_readable_by_spark
 from pipelines.execute import Outcome, run_stage
-from pipelines.plan import Step, plan, unavailable_targets
+from pipelines.plan import Step, plan, selected, unavailable_targets
 from pipelines.preflight import check, left_out
 from pipelines.source_digests import SourceDigests
 from pipelines.sources import read_as, tell
+from pipelines.stage_times import RUN, StageTime, expected_seconds, read_times, source_bytes
 from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 
 log = logging.getLogger(__name__)
@@ -61,15 +65,23 @@ def build(
     stages = bind(config)
     check_folder(out, _sources(stages.values()))
     forget_progress()
-    with folder_lock(out, "build"):
+    with folder_lock(out, "build"), Progress("build-corpus", folder=out, has_stages=True) as progress:
         sweep_temporaries(out)
         manifest = load_manifest(out)
         digests = SourceDigests(out)
-        steps = plan(config, stages, out, manifest=manifest, digests=digests, targets=targets, force=force)
-        digests.files.save()
+        with progress.work(
+            "hashing inputs",
+            counts=meter_counts(),
+            bytes_total=digests.bytes_to_hash(_sources(selected(stages, targets))),
+        ):
+            steps = plan(
+                config, stages, out, manifest=manifest, digests=digests, targets=targets, force=force
+            )
+            digests.files.save()
         run = [step.bound for step in steps if step.action == "run"]
         tell(config, (source for stage in run for source in stage.sources))
-        _check(config, run)
+        with progress.work("checking inputs"):
+            _check(config, run)
         missing = [name for name, bound in stages.items() if bound.is_left_out]
         if not targets and (reasons := unavailable_targets(stages, missing)):
             log.info("left out: %s", left_out(reasons))
@@ -77,19 +89,32 @@ def build(
         started = time.time()
         outcomes: list[Outcome] = []
         wanted = sum(step.action != "n/a" for step in steps)
+        times, sizes = read_times(out), source_bytes(stages, digests)
+        progress.expect(
+            {bound.name: expected_seconds(times.get(bound.name), sizes[bound.name]) for bound in run},
+            tasks={name: time.tasks for name, time in times.items()},
+        )
         for step in steps:
             note_progress(sum(outcome.action != "n/a" for outcome in outcomes), wanted, "stages")
+            detail(f"{step.stage}: {step.action}, {step.reason}")
             if step.action == "run":
-                outcome = run_stage(step, config, out, manifest=manifest, digests=digests)
+                with progress.stage(step.stage):
+                    outcome = run_stage(
+                        step, config, out, manifest=manifest, digests=digests, progress=progress
+                    )
             else:
                 rows = manifest.tables[step.stage].rows if step.action == "skip" else 0
                 outcome = Outcome(step.stage, step.action, step.reason, rows)
+            if outcome.action == "built":
+                tasks = progress.tasks.get(step.stage, 0)
+                times[step.stage] = StageTime(round(outcome.seconds, 3), tasks, sizes[step.stage])
             outcomes.append(outcome)
             on_stage(outcome)
         note_progress(wanted, wanted, "stages")
-        _finish(config, stages, out, manifest, digests, complete=not targets)
-        digests.files.save()
-        _write_run(out, started, outcomes)
+        with progress.work("writing the report"):
+            _finish(config, stages, out, manifest, digests, complete=not targets)
+            digests.files.save()
+        _write_run(out, started, outcomes, times)
         forget_progress()
         return outcomes
 
@@ -166,7 +191,9 @@ def _holds(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()
 
 
-def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:
+def _write_run(
+    out: Path, started: float, outcomes: Sequence[Outcome], times: Mapping[str, StageTime]
+) -> None:
     """What is true of this run and not of the build: times, host, memory, command."""
     run = {
         "command": redact_command(sys.argv),
@@ -176,8 +203,10 @@ def _write_run(out: Path, started: float, outcomes: Sequence[Outcome]) -> None:
         "seconds": round(time.time() - started, 1),
         "peak_driver_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "stages": [vars(outcome) for outcome in outcomes],
+        # Kept from build to build: the next one estimates its time left by them.
+        "times": {name: vars(times[name]) for name in TABLES if name in times},
     }
-    write_text(out / "run.json", json.dumps(run, indent=1) + "\n")
+    write_text(out / RUN, json.dumps(run, indent=1) + "\n")
 
 
 def _described(source: Source, config: BuildConfig, digests: SourceDigests) -> dict[str, Any]:

@@ -5,13 +5,15 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from kgcorpus.config import SparkConfig
@@ -20,6 +22,7 @@ from kgcorpus.contracts.links import open_to_append
 from kgcorpus.contracts.secrets import is_secret
 from kgcorpus.contracts.signals import killing_children
 from kgcorpus.java import find_java
+from kgcorpus.report.progress import Counts
 
 _log = logging.getLogger(__name__)
 _LOCAL = {
@@ -67,11 +70,11 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         builder = builder.config(key, value)
     try:
         with (
-            _output_to(log) if log and not submitted else contextlib.nullcontext(),
             killing_children(),
             _without_working_directory(),
         ):
-            _start_java({key: value for key, value in settings.items() if not _is_hidden(key, value)})
+            shown = {key: value for key, value in settings.items() if not _is_hidden(key, value)}
+            _start_java(shown, log=None if submitted else log)
             session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
         raise EnvironmentLacksError(
@@ -128,32 +131,83 @@ def _is_hidden(key: str, value: str) -> bool:
     return key.startswith("spark.hadoop.") or is_secret(key, value)
 
 
-def _start_java(settings: Mapping[str, str]) -> None:
-    """Start the JVM, unless one is there; the session's other settings reach it through its connection."""
+def _start_java(settings: Mapping[str, str], *, log: Path | None) -> None:
+    """Start the JVM, unless one is there; the session's other settings reach it through its connection.
+
+    Args:
+        log: the file to which the JVM and its workers write. The reader of this process's stdout may have
+            gone (`| head`), which would end Java at its first word.
+    """
+    if SparkContext._gateway is not None:
+        return
     conf = SparkConf(loadDefaults=False)
     for key, value in settings.items():
         conf.set(key, value)
-    SparkContext._ensure_initialized(conf=conf)
+    with open_to_append(log) if log else contextlib.nullcontext() as stream:
+        streams = {"stdout": stream, "stderr": stream} if stream else None
+        SparkContext._ensure_initialized(gateway=launch_gateway(conf, streams))
 
 
 def _logged(request: object, address: object) -> None:
     _log.debug("the JVM's connection from %s broke", address, exc_info=True)
 
 
-@contextlib.contextmanager
-def _output_to(file: Path) -> Iterator[None]:
-    """What is started inside inherits the file as its stdout and stderr; this process has its own back after.
+def count_tasks(session: SparkSession, name: str) -> Callable[[], Counts | None]:
+    """Count the tasks of the jobs that this thread starts from now on.
 
-    The reader of this process's stdout may have gone (`| head`), and Java would end at its first word.
+    Args:
+        name: what the jobs do; Spark's own interface shows it.
+
+    Returns:
+        A function that returns the tasks of the Spark stages started so far, which may grow: Spark plans the
+        next stage when one has ended. It returns None where Spark offers no counts.
     """
-    sys.stderr.flush()
-    saved = {number: os.dup(number) for number in (1, 2)}
+    stages: dict[int, Counts] = {}
+
+    def total() -> Counts:
+        found = list(stages.values())
+        return Counts(
+            done=sum(one.done for one in found),
+            active=sum(one.active for one in found),
+            total=sum(one.total or 0 for one in found) or None,
+        )
+
+    def update(infos: Iterable[Any] | None, inflight: int, operation: str | None, done: bool) -> None:
+        """Spark Connect calls it during each action."""
+        for info in infos or ():
+            active = 0 if info.done else min(inflight, info.num_tasks - info.num_completed_tasks)
+            stages[info.stage_id] = Counts(done=info.num_completed_tasks, active=active, total=info.num_tasks)
+
     try:
-        with open_to_append(file) as stream:
-            for number in saved:
-                os.dup2(stream.fileno(), number)
-        yield
-    finally:
-        for number, own in saved.items():
-            os.dup2(own, number)
-            os.close(own)
+        # Spark Connect from 4.0 on; it has no context.
+        session.clearProgressHandlers()
+        session.registerProgressHandler(cast(Any, update))
+        return total
+    except (AttributeError, PySparkException):
+        pass
+    try:
+        context = session.sparkContext
+    except (AttributeError, NotImplementedError, PySparkException):
+        return lambda: None
+    # The same stage may run twice in one process.
+    group = f"{name} {time.monotonic_ns()}"
+    context.setJobGroup(group, name)
+    tracker = context.statusTracker()
+    ended: set[int] = set()
+
+    def ask() -> Counts:
+        for job in tracker.getJobIdsForGroup(group):
+            if job in ended or (found := tracker.getJobInfo(job)) is None:
+                continue
+            for stage in found.stageIds:
+                info = tracker.getStageInfo(stage)
+                # A stage whose output is there already never starts, and stays in its job's list.
+                if info and (info.numActiveTasks or info.numCompletedTasks):
+                    stages[stage] = Counts(
+                        done=info.numCompletedTasks, active=info.numActiveTasks, total=info.numTasks
+                    )
+            if found.status in ("SUCCEEDED", "FAILED"):
+                ended.add(job)
+        return total()
+
+    return ask

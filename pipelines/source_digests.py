@@ -1,11 +1,12 @@
 """What sources are now: that they can be read, their content digests and their sizes."""
 
+import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kgcorpus.contracts.digests import MEMORY, FileDigests, Stamp, stamp_of
-from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.errors import InputError, KgcorpusError
 from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.remote import describe, is_remote, sha256_of_url
 from kgcorpus.contracts.secrets import redact
@@ -83,6 +84,21 @@ class SourceDigests:
         if path.is_dir():
             return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
         return path.stat().st_size if path.exists() else 0
+
+    def bytes_to_hash(self, sources: Iterable[Source]) -> int:
+        """Bytes of the sources whose digests are not remembered; a source that cannot be read counts as 0."""
+        total = 0
+        for source in sources:
+            # The error is raised where the source is hashed.
+            with contextlib.suppress(KgcorpusError, OSError):
+                if is_remote(source.path):
+                    found = describe(source.path)
+                    known = self.files.knows(redact(source.path), [found.size, found.stamp])
+                    total += 0 if known else found.size
+                    continue
+                path = Path(source.path)
+                total += self.files.bytes_to_hash(path.iterdir() if path.is_dir() else [path])
+        return total
 
     def were_known(self, sources: Sequence[Source]) -> bool:
         """Whether no file of these was hashed in this build: an earlier one has seen them as they are."""

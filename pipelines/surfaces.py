@@ -159,7 +159,7 @@ def _occurrences(context: Context, folder: Path) -> DataFrame:
 
 SURFACES = Stage(
     table="surfaces",
-    version=4,
+    version=3,
     run=run_surfaces,
     inputs=("pages",),
     optional=("titles", "entities"),

@@ -1,6 +1,6 @@
 """Titles files, SQL dumps and the pages' own redirects to the table `titles`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -14,10 +14,9 @@ from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_title
 from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines
 from kgcorpus.wiki.parquet_documents import is_parquet
-from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.title_dumps import is_sql, join_facts, read_title_facts
 from pipelines.context import Context, on_bad
-from pipelines.kernels import Row, group_rows, map_rows
+from pipelines.kernels import Row, group_rows
 from pipelines.pages import sites_of
 
 MAX_HOPS = 5  # redirects to redirects; a longer chain, or a circle, stands for no entity
@@ -92,7 +91,13 @@ def _given(context: Context) -> DataFrame:
                 continue
             for row in read_records(path, parse_title, tally=tally, on_bad=bad, limits=limits):
                 for lang in langs:
-                    yield from _of_article({"lang": lang, **row._asdict()}, sites[lang], tally)
+                    yield {
+                        "lang": lang,
+                        "title": sites[lang].normalise_title(row.title),
+                        "qid": row.qid,
+                        "via": "item",
+                        "disambiguation": False,
+                    }
 
     facts = context.map_files(list(languages), parse, _FACT)
     given = facts.where("page_id is null").drop("page_id")
@@ -100,30 +105,16 @@ def _given(context: Context) -> DataFrame:
         joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, _PART)
         given = given.unionByName(joined)
     if any(is_json_lines(text.path) or is_parquet(text.path) for text in context.of_role("text.path")):
-        given = given.unionByName(_named_items(context, sites), allowMissingColumns=True)
+        given = given.unionByName(_named_items(context), allowMissingColumns=True)
     return given
 
 
-def _of_article(row: Row, site: Site, tally: Tally) -> Iterator[Row]:
-    """A title's own item, unless a prefix says that the title is in another namespace or wiki."""
-    title = site.article(row["title"])
-    if title is None:
-        tally.drop("title_of_no_article")
-    else:
-        yield {**row, "title": title, "via": "item", "disambiguation": False}
-
-
-def _named_items(context: Context, sites: Mapping[str, Site]) -> DataFrame:
+def _named_items(context: Context) -> DataFrame:
     """The items that JSON lines name in the place of a title, and those of titled documents."""
-
-    def named(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
-        for row in rows:
-            site = sites.get(row["lang"]) or Site.of(row["lang"], names={})
-            yield from _of_article(row, site, tally)
-
     documents = context.read("pages").where("page_id < 0")
-    titled = documents.where("qid is not null and title <> ''").select("lang", "title", "qid")
-    own = map_rows(titled, named, _PART).select("lang", "title", "qid", "via", "disambiguation")
+    own = documents.where("qid is not null and title <> ''").select(
+        "lang", "title", "qid", F.lit("item").alias("via"), F.lit(False).alias("disambiguation")
+    )
     targets = documents.select("lang", F.explode("links.target").alias("title")).where(
         F.col("title").startswith(ITEM_PREFIX)
     )
@@ -154,7 +145,7 @@ def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
 
 STAGE = Stage(
     table="titles",
-    version=8,
+    version=7,
     run=run,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump", "text.path"),

@@ -23,11 +23,13 @@ from pyspark.sql import functions as F
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
 from kgcorpus.contracts.files import parse_json
+from kgcorpus.contracts.meter import meter
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import Table
 from kgcorpus.contracts.tally import Notes, Tally
 from pipelines.kernels import COUNTERS, QUARANTINE
 from pipelines.packed import PACKED, Rendered, RenderFunction, pack, rows_of, unchanged, unpack
+from pipelines.worker_counts import counted
 
 ROW_GROUP = 20_000
 METADATA_KEY = b"kgcorpus"
@@ -78,6 +80,7 @@ def write_shards(
         .select(*PACKED.names)
     )
 
+    @counted
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         written = write_batches(
             batches, table, folder, names=names, quarantine=quarantine, schema=schema, render=render
@@ -193,6 +196,7 @@ def _write_shard(path: Path, table: Table, made: _Shard, shard: int, quarantine:
         for records in made.rows():
             if not records.num_rows:
                 continue
+            meter.add(rows=records.num_rows)
             piece = pa.table({name: records.column(name) for name in table.schema.names}).cast(table.schema)
             last_key = _check_unique(piece, table, last_key)
             buffer = pa.concat_tables([buffer, piece])

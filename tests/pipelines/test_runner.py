@@ -9,6 +9,7 @@ import pytest
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError, KgcorpusError
 from kgcorpus.contracts.manifest import Manifest, TableEntry, load_manifest
+from kgcorpus.report.progress import Progress
 from pipelines.bound import bind
 from pipelines.execute import run_stage
 from pipelines.plan import Step, plan
@@ -178,4 +179,5 @@ def test_a_stage_that_reads_an_undeclared_field_fails(config: BuildConfig, tmp_p
             tmp_path / "out",
             manifest=Manifest(),
             digests=SourceDigests(tmp_path / "out"),
+            progress=Progress("build-corpus"),
         )
