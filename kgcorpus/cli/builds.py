@@ -5,12 +5,30 @@ from typing import Annotated, Any
 
 import typer
 
-from kgcorpus.cli.options import AsJson, Config, Force, Out, Set, Targets, complete_table
+from kgcorpus.cli.options import (
+    AsJson,
+    Config,
+    Force,
+    Out,
+    Quiet,
+    Set,
+    Targets,
+    Verbose,
+    complete_table,
+)
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.own_packages import require_own_package
 from kgcorpus.contracts.remote import given, given_path
 from kgcorpus.contracts.secrets import redact
-from kgcorpus.report.terminal import say, say_json, say_lines, say_rows, stderr
+from kgcorpus.report.terminal import (
+    say,
+    say_json,
+    say_lines,
+    say_rows,
+    say_unless_quiet,
+    set_verbosity,
+    stderr,
+)
 
 
 def build_corpus(
@@ -19,8 +37,11 @@ def build_corpus(
     out: Out = Path("out"),
     set_: Set = None,
     force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Bring OUT up to date: links, sentences, importance, cycles, records and shards."""
+    set_verbosity(quiet=quiet, verbose=verbose)
     from kgcorpus.api import build_config
     from kgcorpus.contracts.manifest import load_manifest
     from kgcorpus.report.statistics import lines_of_templates
@@ -39,23 +60,23 @@ def build_corpus(
     def show(outcome: Outcome) -> None:
         if outcome.action in ("built", "unchanged"):
             rate = f"{outcome.rows / max(outcome.seconds, 1e-3):>10,.0f}/s {outcome.seconds:>7.1f} s"
-            say(f"{outcome.stage:<18} {outcome.rows:>11,} rows {rate}  {outcome.action}")
+            say_unless_quiet(f"{outcome.stage:<18} {outcome.rows:>11,} rows {rate}  {outcome.action}")
 
     outcomes = build(resolved, out, targets=targets or (), force=force, on_stage=show)
     actions = [outcome.action for outcome in outcomes]
     current = actions.count("skip") + actions.count("unchanged")
     if "built" in actions:
-        say(f"built: {actions.count('built')} stages, up to date: {current}")
+        say_unless_quiet(f"built: {actions.count('built')} stages, up to date: {current}")
     else:
-        say(f"up to date: {current} stages")
+        say_unless_quiet(f"up to date: {current} stages")
     tables = [outcome.stage for outcome in outcomes if outcome.action != "n/a"]
     for remark in remarks(resolved, load_manifest(out), tables):
         say(f"warning: {redact(remark)}", console=stderr, style="yellow")
     if "pages" in tables:
         for line in lines_of_templates(load_manifest(out).tables["pages"].counts):
-            say(line)
-    say(f"corpus: {out}")
-    say(f"report: {out / 'report.json'}")
+            say_unless_quiet(line)
+    say_unless_quiet(f"corpus: {out}")
+    say_unless_quiet(f"report: {out / 'report.json'}")
 
 
 def plan(
@@ -115,12 +136,31 @@ def _check_inputs(config: Any, targets: list[str], *, as_json: bool) -> None:
         say(f"checked: {found.checked} inputs and models, nothing stops the build")
 
 
-def status(out: Out = Path("out"), as_json: AsJson = False) -> None:
+def status(
+    out: Out = Path("out"),
+    as_json: AsJson = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Follow the command that works in OUT until it ends, and exit with its code; with --json, "
+            "one object a line.",
+        ),
+    ] = False,
+) -> None:
     """Show a build's tables: rows, bytes, what was dropped and why, and what is still to be built."""
+    from kgcorpus.cli.watching import describe, exit_code_of
+    from kgcorpus.cli.watching import watch as follow
     from kgcorpus.contracts.manifest import load_manifest
     from kgcorpus.contracts.tables import TABLES
+    from kgcorpus.report.progress import read_facts
 
-    manifest = load_manifest(out, required=True)
+    facts = read_facts(out)
+    if watch and facts is not None:
+        raise typer.Exit(follow(out, as_json=as_json))
+    is_finished = facts is None or facts.state == "finished"
+    # The first stage of a first build has no manifest yet.
+    manifest = load_manifest(out, required=is_finished)
     unbuilt = [name for name in TABLES if name in manifest.pending - manifest.tables.keys()]
     rows = [
         _status_of(manifest.tables.get(name), name, pending=name in manifest.pending)
@@ -135,6 +175,8 @@ def status(out: Out = Path("out"), as_json: AsJson = False) -> None:
         )
 
     say_rows(rows, as_json, line)
+    if facts is not None and not is_finished:
+        say(describe(facts), console=stderr, style="red" if exit_code_of(facts) else None)
     if manifest.pending:
         waiting = ", ".join(sorted(manifest.pending))
         say(
@@ -230,8 +272,11 @@ def link(
 def publish(
     to: Annotated[str, typer.Option("--to", help="A URL, e.g. s3://bucket/corpus.", callback=given)],
     out: Out = Path("out"),
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Send a finished build to an object store; files that are there already are not sent again."""
-    from kgcorpus.mirror import publish_to
+    from kgcorpus.publishing import publish_to
 
-    say(f"sent {publish_to(to, out)} files to {redact(to)}")
+    set_verbosity(quiet=quiet, verbose=verbose)
+    say_unless_quiet(f"sent {publish_to(to, out)} files to {redact(to)}")

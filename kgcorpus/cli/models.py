@@ -8,8 +8,10 @@ import typer
 from kgcorpus.cli.options import (
     CONFIG_HELP,
     Corpus,
+    Quiet,
     Set,
     TrainingFile,
+    Verbose,
     benchmarks,
     complete_benchmark,
     complete_objective,
@@ -17,7 +19,7 @@ from kgcorpus.cli.options import (
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.own_packages import require_own_package
 from kgcorpus.contracts.remote import given_path, local_folder
-from kgcorpus.report.terminal import say, say_lines, stderr, stdout
+from kgcorpus.report.terminal import say, say_lines, say_unless_quiet, set_verbosity, stderr, stdout
 
 
 def train(
@@ -34,8 +36,11 @@ def train(
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End at exactly this step.")
     ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train a model on a build's shards."""
+    set_verbosity(quiet=quiet, verbose=verbose)
     from kgcorpus.config import load
 
     require_own_package("trainer")
@@ -44,7 +49,7 @@ def train(
 
     resolved = load(TrainingConfig, config, overrides=set_ or [])
     run(objective, corpus=corpus, out=str(out), config=resolved, max_steps=max_steps)
-    say(f"checkpoint: {out / 'model'}")
+    say_unless_quiet(f"checkpoint: {out / 'model'}")
 
 
 def sweep(
@@ -143,10 +148,13 @@ def evaluate(
             is_eager=True,
         ),
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Score a model, or a build's linker; the result goes to --out, its scores to stderr."""
     from kgcorpus.report.scores import summary
 
+    set_verbosity(quiet=quiet, verbose=verbose)
     if benchmark == "linking":
         from kgcorpus.contracts.languages import base_language_of
         from kgcorpus.contracts.manifest import load_manifest
@@ -159,7 +167,7 @@ def evaluate(
         found = score(
             corpus, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or []
         )
-        say(summary(found), console=stderr)
+        say_unless_quiet(summary(found), console=stderr)
         return
     from kgcorpus.config import load
 
@@ -173,7 +181,7 @@ def evaluate(
         raise UsageError(f"evaluate {benchmark} needs --model and --data")
     resolved = load(EvaluationConfig, config, overrides=set_ or [])
     found = run(benchmark, model=str(model), data=str(data), out=out, config=resolved)
-    say(summary(found), console=stderr)
+    say_unless_quiet(summary(found), console=stderr)
 
 
 def convert(

@@ -109,4 +109,8 @@ TrainingFile = Annotated[
         "--config", help=f"{CONFIG_HELP}; trainer/config.py has the keys.", metavar="PATH", parser=given_path
     ),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also print what is skipped and why; progress every 5 s.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Run the targets though they are up to date.")]
