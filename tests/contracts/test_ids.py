@@ -47,6 +47,28 @@ def test_one_rule_decides_what_is_an_id(text: str) -> None:
     assert (in_a_graph(text), in_types(text)) == (ident, ident)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_id"),
+    [
+        ("می‌خواهم", True),
+        ("ক্‍ষ", True),
+        ("അവന്‍", True),
+        ("श्री‌मान", True),
+        ("‌می", False),
+        ("می‌", False),
+        ("Q‌1", False),
+        ("می‌Q1", False),
+        ("می‌‌خواهم", False),
+    ],
+)
+def test_a_joiner_is_part_of_an_id_where_its_script_joins_letters(text: str, is_id: bool) -> None:
+    if is_id:
+        assert read_id(text) == in_a_graph(text) == text
+        return
+    with pytest.raises(ValueError, match=r"U\+200C"):
+        read_id(text)
+
+
 @given(st.sampled_from(["en", "zh-Hant", "be_tarask", "x-mine"]), ANY)
 def test_a_page_without_an_item_is_never_an_id(lang: str, title: str) -> None:
     target = page_target(lang, title)
