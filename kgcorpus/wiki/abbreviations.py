@@ -70,7 +70,7 @@ ABBREVIATIONS: dict[str, Abbreviations] = {
     "fr": Abbreviations(
         never_last="""M MM Mme Mmes Mlle Mlles Mgr dr Drs prof Pr Prs Me Mes Ste Sts Stes SS Gal Gén gén
         Cdt Lt Cap Cne Adj Col Vve Bd bd boul av Av env éd coll dir ill trad réf ca apr p.ex c.-à-d
-        c.à.d N.B N.-D P.-S litt qq not adj adv subst masc fém""",
+        c.à.d ex N.B N.-D P.-S litt qq not adj adv subst masc fém""",
         before_number="""n no nos nº vol Vol vols t T p P pp art Art arts chap Chap ch sect fig Fig figs
         pl Pl f fo fol s sq sqq ss v vv al tél op Op l liv § ann app tab cf spéc janv févr fév avr juil
         juill sept oct nov déc""",
@@ -144,7 +144,7 @@ ABBREVIATIONS: dict[str, Abbreviations] = {
         mgr Jkvr Gebr gebr Burg Kard Gen Kol Kapt Lt Lat Eng Du Fr bijv bv zgn vgl resp incl excl ong
         oorspr ca evt wrsch Hr mld.v d.w.z dwz z.g z.g.n z.g.a m.b.t i.v.m t.o.v t.a.v n.a.v m.u.v o.b.v
         o.l.v o.i.v d.m.v t.b.v t.g.v i.p.v i.t.t i.h.b i.s.m i.t.v m.a.w m.n m.i n.l nl o.a a.h.w
-        a.d.h.v d.d v.l.n.r t.n.v o.m Z.K.H H.K.H H.M Z.M St v.d t.h.v n.o t.w""",
+        a.d.h.v a.d d.d v.l.n.r t.n.v o.m Z.K.H H.K.H H.M Z.M St v.d t.h.v n.o t.w""",
         before_number="""nr Nr nrs Nrs no No blz Blz p P pp pag art Art artt hfdst Hfdst h H dl Dl dln
         vol Vol afb Afb fig Fig kol jg jrg r s v vv aant afl tel Tel t par § ed bd Bd c f ff cap Op
         op.cit jan feb febr mrt apr jun jul aug sep sept okt nov dec anno""",

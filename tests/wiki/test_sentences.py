@@ -41,6 +41,8 @@ CASES = [
     ("ja", "彼は「行く。すぐ行く。」と言った。|『何？』という本。|はい。"),
     ("ko", "그는 2014. 5. 3. 서울에서 났다.| 그 후 떠났다."),
     ("de", "Zum 100. Geburtstag kam er.| Er wurde 3.| Das war gut.| Er mag.| Mag. Huber kam."),
+    ("fr", "Le parti (ex. Union) gagna.| Les oiseaux, p. ex. Le merle, chantent.| Fin."),
+    ("nl", "Hij woont in Alphen a.d. Rijn.| Zij ook."),
     ("nl", "Dat weet ik al.| Jansen et al. Smit schrijft.| Zie J. Van Damme.| In 50 v. Chr. Rome viel."),
     ("ru", "Он родился в 1990 г. в г. Москве и т. д.| Он поэт.| В XIX в. Россия росла."),
     ("pt", "O séc. XIX foi longo.| O total, aprox. 500 reais.| Trabalha na Galp S.A.| A empresa cresceu."),
