@@ -12,7 +12,7 @@ from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import parse
 
 LANGS = ("en", "de", "es", "fr", "it", "ja", "ko", "nl", "vi", "zh")
-SITES = {lang: Site.of(lang, names={}) for lang in LANGS}
+SITES = {lang: Site.of(lang, names={}) for lang in (*LANGS, "pl", "pt", "ru")}
 STAYS = "1<sup>st</sup> XX<sup>e</sup> n<sup>o</sup> Ca<sup>2+</sup> <sup>14</sup>C H<sub>2</sub>O"
 
 
@@ -80,6 +80,19 @@ def text(wikitext, lang="en"):
         ("fr", "{{s2-|XI|XII}} {{sp-|V|e|au|VI|e}}", "XIe et XIIe siècles Ve au VIe siècle"),
         ("fr", "{{-s2|II|e|I|er}} {{s mini|X|e}}", "IIe et Ier siècles av. J.-C. Xe"),
         ("fr", "{{lien|langue=en|trad=House|Maison}}", "Maison"),
+        ("fr", "{{date-|12|mars}} {{date||5|1968}} {{âge|12|12|1915|14|5|1998}}", "12 mars mai 1968 82"),
+        (
+            "fr",
+            "{{unité|2|x|3|m}} {{unité|15|à|20|km/h}} {{unité|4|-|5|km|2}}",
+            "2 × 3 m 15 à 20 km/h 4–5 km²",
+        ),
+        ("it", "{{M|5|-|7|m}} {{M|3|u=m}}", "5–7 m 3 m"),
+        ("es", "{{fecha|5|5}} {{fecha|5|1968}} {{edad|1|2|1900|1|1|1950}}", "5 de mayo mayo de 1968 49"),
+        ("de", "{{Datum|3|10}} {{Datum|10|1990}} {{Alter|1900|1|2|1950|1|1}}", "3. Oktober Oktober 1990 49"),
+        ("vi", "{{ngày sinh|5|1968}} {{ngày sinh|2|5}}", "tháng 5 năm 1968 2 tháng 5"),
+        ("pt", "{{fmtn|1234}} {{dtlink|5|5|1900}} {{século|XIX}}", "1234 5 de maio de 1900 século XIX"),
+        ("ru", "{{нп5|A|B|en|C}} {{s|5 км}} {{дата|5|5|1900}} {{num|7|м}}", "B 5 км 5 мая 1900 7 м"),
+        ("pl", "{{nw|5 km}} {{j|en}} {{cytat|a}}", "5 km\na"),
         (
             "de",
             "{{Höhe|1234|DE-NHN}} {{Höhe|500|CH|link=true}} {{Höhe|77}}",

@@ -7,8 +7,10 @@ from kgcorpus.wiki.wikitext.arguments import Arguments, Renderer
 
 _MONTH = re.compile(r"0?[1-9]|1[0-2]", re.ASCII)
 _YEAR, _DAY = re.compile(r"-?\d{1,5}", re.ASCII), re.compile(r"\d{1,2}(?:er|[.ºo])?", re.ASCII)
+_LAST_DAY = 31
 _ROMAN = re.compile(r"[IVXLCDM]+")
 _BEFORE_CHRIST, _AFTER_CHRIST = " av. J.-C.", " apr. J.-C."
+_FULL_YEAR = re.compile(r"-?\d{3,5}", re.ASCII)
 _FEW_DIGITS = re.compile(r"\d{1,4}", re.ASCII)
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _NAMES = {
@@ -18,6 +20,8 @@ _NAMES = {
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
     "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
     "uk": "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
+    "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+    "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
     "nl": "januari februari maart april mei juni juli augustus september oktober november december",
 }
 MONTHS: Mapping[str, list[str]] = {
@@ -25,7 +29,14 @@ MONTHS: Mapping[str, list[str]] = {
     "vi": [f"tháng {n}" for n in range(1, 13)],
 }
 # Day, month and year of each language.
-_FORMS = {"de": "{}. {} {}", "es": "{} de {} de {}", "vi": "{} {} năm {}"}
+_FORMS = {"de": "{}. {} {}", "es": "{} de {} de {}", "pt": "{} de {} de {}", "vi": "{} {} năm {}"}
+# Day and month; month and year.
+_FORMS_OF_TWO = {
+    "de": ("{}. {}", "{} {}"),
+    "es": ("{} de {}", "{} de {}"),
+    "pt": ("{} de {}", "{} de {}"),
+    "vi": ("{} {}", "{} năm {}"),
+}
 
 
 def day_first(lang: str, given: Arguments) -> str:
@@ -39,19 +50,19 @@ def day_first(lang: str, given: Arguments) -> str:
 
 
 def written(lang: str, *parts: str) -> str:
-    """Day, month and year, or the last two or one of them, with the month's name."""
-    names = MONTHS.get(lang, MONTHS["en"])
+    """Day, month and year, or day and month, month and year, or one of them, with the month's name."""
     shown = list(parts)
-    for at in range(len(shown)):
-        is_month = _MONTH.fullmatch(shown[at]) and at == len(shown) - 2
-        if is_month and len(shown) > 1:
-            shown[at] = names[int(shown[at]) - 1]
-    if len(shown) == 3 and lang in _FORMS:
-        return _FORMS[lang].format(shown[0].lstrip("0").rstrip("."), *shown[1:])
-    if len(shown) == 2 and lang == "es":
-        return " de ".join(shown)
-    if shown and _DAY.fullmatch(shown[0]) and len(shown) > 1:
+    has_day = len(shown) == 3 or (len(shown) == 2 and not _FULL_YEAR.fullmatch(shown[1]))
+    month = 1 if has_day else 0
+    if len(shown) > 1 and _MONTH.fullmatch(shown[month]):
+        shown[month] = MONTHS.get(lang, MONTHS["en"])[int(shown[month]) - 1]
+    if has_day and _DAY.fullmatch(shown[0]):
         shown[0] = shown[0].lstrip("0")
+    if len(shown) == 3 and lang in _FORMS:
+        return _FORMS[lang].format(shown[0].rstrip("."), *shown[1:])
+    if len(shown) == 2 and lang in _FORMS:
+        day_and_month, month_and_year = _FORMS_OF_TWO[lang]
+        return (day_and_month if has_day else month_and_year).format(shown[0].rstrip("."), shown[1])
     return " ".join(shown)
 
 
@@ -67,7 +78,10 @@ def date_and_age(given: Arguments) -> str:
 
 
 def age(given: Arguments) -> str:
-    """`{{age|1915|12|12|1998|5|14}}` -> `82`; without a second date it depends on the reader's day."""
+    """`{{age|1915|12|12|1998|5|14}}`, `{{âge|12|12|1915|14|5|1998}}` -> `82`.
+
+    Without a second date it depends on the reader's day, and nothing is shown.
+    """
     return _years(given.positional[:3], given.positional[3:6])
 
 
@@ -94,7 +108,9 @@ def as_of_vi(given: Arguments) -> str:
 
 
 def _years(birth: list[str], end: list[str]) -> str:
+    """Whole years between two dates, each with its year first or last."""
     dates = [tuple(map(int, given)) for given in (birth, end) if all(map(_FEW_DIGITS.fullmatch, given))]
+    dates = [given[::-1] if given and given[0] <= _LAST_DAY < given[-1] else given for given in dates]
     if len(dates) < 2 or not all(len(given) == 3 for given in dates):
         return ""
     first, last = dates

@@ -203,10 +203,21 @@ def both_scripts(given: Arguments) -> str:
     return f"<sub>{given.of('b', '2')}</sub><sup>{given.of('p', '1')}</sup>"
 
 
+# Arguments between two numbers, and what they show.
+_BETWEEN = {
+    **{word: f" {word} " for word in ("à", "et", "ou", "par", "a", "e", "o", "y", "×")},
+    **dict.fromkeys(("x", "*"), " × "),
+    **{mark: mark for mark in ("–", "/", "+", "±")},
+    "-": "–",
+}
+
+
 def quantity(given: Arguments) -> str:
     """`{{unité|3|à=5|km|2|e=6}}` -> `3 à 5×10^6 km²`: numbers and the parts of their unit."""
     named = given.named
     number, *units = given.positional or [""]
+    while len(units) > 1 and units[0] in _BETWEEN and _NUMBER.fullmatch(units[1]):
+        number, units = f"{number}{_BETWEEN[units[0]]}{units[1]}", units[2:]
     for word in ("à", "et", "ou", "-", "–", "×", "par", "+", "/"):
         if other := named.get(word):
             number += (f" {word} " if word.isalpha() or word == "×" else word) + other
@@ -225,6 +236,8 @@ def quantity(given: Arguments) -> str:
 def measure(given: Arguments) -> str:
     """`{{M|12|e=6|ul=km}}` -> `12×10^6 km`; `{{Maß|3|m}}`, `{{unidad|5|km|2}}`."""
     number, *units = given.positional or [""]
+    while len(units) > 1 and units[0] in _BETWEEN and _NUMBER.fullmatch(units[1]):
+        number, units = f"{number}{_BETWEEN[units[0]]}{units[1]}", units[2:]
     if units and _SIGNED.fullmatch(units[0]) and len(units) > 1 and not _NUMBER.fullmatch(units[1]):
         number, units = f"{number}×10<sup>{units[0]}</sup>", units[1:]  # {{M|1,5|6|km}}
     if exponent := given.of("e"):

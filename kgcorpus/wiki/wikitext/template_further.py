@@ -32,6 +32,37 @@ FURTHER: dict[str, tuple[tuple[str, Renderer], ...]] = {
         ("հիմնական|հիմնական հոդված|ծանցանկ|փաստ|ած|աճ|արտաքին հղումներ|չաշխատող արտաքին հղում", to.nothing),
         ("մհա|արտասանություն|դրոշավորում|բնակ|նվազում|չշփոթել|մասին", to.nothing),
     ),
+    # Portuguese, Russian and Polish: by the documentation of the templates, without counts.
+    "pl": (
+        ("j|język", to.nothing),
+        ("cytat|cytat d", to.paragraph),
+        ("nw|nowrap|liczba|formatnum", to.first),
+        ("fakt|kto|kiedy|gdzie|jaki|przypis|r|odn|refn|ipa|osobny artykuł|main", to.nothing),
+    ),
+    "pt": (
+        ("fmtn|fmtnum|número", to.first),
+        ("converter|conversor", quantities.convert),
+        ("século|séc|séculos", to.before("século ")),
+        ("dtlink|dni|data|morte|nascimento|data de nascimento", partial(dates.day_first, "pt")),
+        ("ac|a.c.", to.filled("{1} a.C.")),
+        ("dc|d.c.", to.filled("{1} d.C.")),
+        ("citação|quotação|quote", to.paragraph),
+        ("carece de fontes|carece fontes|quando|quem|onde|afi|ipa|áudio|principal|ver também", to.nothing),
+    ),
+    "ru": (
+        (
+            "нп|нп1|нп2|нп3|нп4|нп5|не переведено|не переведено 2|не переведено 3|не переведено 5|iw",
+            to.translated,
+        ),
+        ("s|nobr|число|аббр|abbr|подсказка|comment|флагификация", to.first),
+        ("num", to.joined(" ")),
+        ("цитата|начало цитаты|врезка цитаты", to.paragraph),
+        ("дата|дата рождения|дата смерти", partial(dates.day_first, "ru")),
+        (
+            "нет аи|уточнить|где|кто?|когда?|какой?|какие?|почему?|мфа|ipa|sfn|sfn0|ref+|флаг|ref-ru",
+            to.nothing,
+        ),
+    ),
     "uk": (
         ("нп|не перекладено|iw", to.translated),
         ("рік у театрі|рік у кіно|рік у літературі|рік у музиці", to.first),
