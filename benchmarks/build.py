@@ -1,9 +1,9 @@
 """A whole build, stage by stage, beside the kernels alone: `python benchmarks/build.py --megabytes 40`.
 
 The inputs are grown by `corpus_generator.py`. CPU seconds are those of the JVM, its Python workers and this
-process together, children that have ended included (/proc). Peak memory is the sum of the proportional set
-sizes, read twice a second. Shuffled bytes are Spark's own, from its event log. After the build, the kernels
-of each stage run alone in this process, on the build's own tables: the library's functions that the stage
+process together, those that have ended included (/proc). Peak memory is the sum of the proportional set
+sizes; both are read twice a second. Shuffled bytes are Spark's own, from its event log. After the build,
+the kernels of each stage run alone in this process, on the build's own tables: the library's functions that the stage
 cannot do without, and writing its rows to Parquet. `--before FILE` shows an older result beside.
 """
 
@@ -33,30 +33,42 @@ _BATCH = 10_000
 Row = dict[str, Any]
 
 
-def cpu_seconds() -> float:
-    """Of this process and its descendants, those that ended included."""
-    ticks = 0
+def own_ticks() -> dict[int, int]:
+    """Process id -> ticks of CPU time, of this process and its descendants."""
+    found = {}
     for pid in tree():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / _TICKS
+        found[pid] = sum(map(int, fields[11:13]))
+    return found
 
 
 class Peak(threading.Thread):
-    """The most memory that this process and its descendants had since `reset`, in MiB."""
+    """The most memory that this process and its descendants had since `reset`, in MiB; and their CPU time."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.mib = 0
+        self._ticks: dict[int, int] = {}
+        self._lock = threading.Lock()
 
     def run(self) -> None:
         """Look until the process ends."""
         while True:
             self.mib = max(self.mib, sum(map(memory_mib, tree())))
+            self.cpu_seconds()
             time.sleep(0.5)
+
+    def cpu_seconds(self) -> float:
+        """Of this process and its descendants. One that has ended counts with what it was last seen with.
+
+        Spark's daemon ignores SIGCHLD, so the kernel adds the time of its workers to no parent.
+        """
+        with self._lock:
+            self._ticks.update(own_ticks())
+            return sum(self._ticks.values()) / _TICKS
 
     def reset(self) -> int:
         """Start anew; returns the peak so far."""
@@ -71,11 +83,11 @@ class Stages:
         self.rows: list[Row] = []
         self._peak = Peak()
         self._peak.start()
-        self._cpu, self._at = cpu_seconds(), time.time()
+        self._cpu, self._at = self._peak.cpu_seconds(), time.time()
 
     def note(self, stage: str, rows: int = 0) -> None:
         """A stage has ended."""
-        cpu, at = cpu_seconds(), time.time()
+        cpu, at = self._peak.cpu_seconds(), time.time()
         self.rows.append(
             {
                 "stage": stage,

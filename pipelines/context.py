@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
@@ -66,11 +67,24 @@ class Context:
         frame = self.spark.read.schema(schema).parquet(*map(as_pattern, self.inputs[name]))
         return frame.select(*columns) if columns else frame
 
-    def row_groups(self, name: str) -> DataFrame:
-        """The row groups of an input table, for `lookup.read_row_groups`: columns `path` and `group`."""
-        units = [(path, group) for path in self.inputs[name] for group in range(row_groups_of(path))]
-        frame = self.spark.createDataFrame(units, "path string, group int")
-        return frame.repartition(max(1, min(self.partitions, len(units))))
+    def row_groups(self, name: str, *, parts: int = 1) -> DataFrame:
+        """The row groups of an input table, for `lookup.read_row_groups`: columns `path` and `group`.
+
+        Args:
+            parts: of a row group, each a row, of which `group` is the row group times `parts` plus the part.
+        """
+        groups = [(path, row_groups_of(path)) for path in self.inputs[name]]
+        units = [(path, number) for path, n in groups for number in range(n * parts)]
+        return self._spread(units, "group", tasks=min(self.partitions, len(units)))
+
+    def parts_of_row_groups(self, name: str) -> int:
+        """Into how many parts to cut an input's row groups, so that all cores have work.
+
+        A task reads the whole row group for its part of it.
+        """
+        groups = sum(map(row_groups_of, self.inputs[name]))
+        cores = min(self.partitions, self.spark.sparkContext.defaultParallelism)
+        return -(-cores // max(1, groups))
 
     def empty(self, name: str) -> DataFrame:
         """A table without rows, in the place of an optional one that is n/a."""
@@ -82,13 +96,23 @@ class Context:
 
     def files(self, paths: Sequence[str]) -> DataFrame:
         """Rows `{"path", "ordinal"}`, a task each."""
-        rows = list(zip(paths, range(len(paths)), strict=True))
-        frame = self.spark.createDataFrame(rows, "path string, ordinal int")
-        return frame.repartitionByRange(max(1, len(paths)), "ordinal")
+        return self._spread([(path, i) for i, path in enumerate(paths)], "ordinal", tasks=len(paths))
 
     def map_files(self, paths: Sequence[str], function: RowFunction, schema: pa.Schema) -> DataFrame:
         """Run a row function once a file, a task each; its rows are those of `files`."""
         return map_rows(self.files(paths), function, schema)
+
+    def _spread(self, units: Sequence[tuple[str, int]], number: str, *, tasks: int) -> DataFrame:
+        """Rows `{"path", number}`, in order, over so many tasks: made in the tasks, without a shuffle.
+
+        A path contains no NUL, so one literal carries them all.
+        """
+        paths = F.split(F.lit("\0".join(path for path, _ in units)), "\0")
+        numbers = F.split(F.lit(" ".join(str(n) for _, n in units)), " ").cast("array<int>")
+        place = (F.col("id") + 1).cast("int")
+        return self.spark.range(0, len(units), 1, numPartitions=max(1, tasks)).select(
+            F.element_at(paths, place).alias("path"), F.element_at(numbers, place).alias(number)
+        )
 
 
 def located(source: Source) -> Source:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
@@ -12,43 +13,42 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.anchors import link_page
 from pipelines.context import Context
 from pipelines.kernels import Row, batches_of
-from pipelines.lookup import linker_of
+from pipelines.lookup import linker_of, read_row_groups
 from pipelines.packed import Rendered, rows_of
+from pipelines.title_items import TitleItems
 
 if TYPE_CHECKING:
     from kgcorpus.linking.linker import Linker
 
+_PAGE = ["page_id", "title", "lang", "qid", "text", "links", "blocks", "redirect"]
+_PAGES_AT_ONCE = 1000
 # Read for names without a hyperlink alone.
 _DICTIONARY = ("surfaces", "in_links", "entities")
 
 
 def run(context: Context) -> Rendered:
-    """Resolve the links by joins, then cut and link page by page."""
-
-    linker = _linker(context)
+    """Resolve the links by a memory-mapped lookup, then cut and link page by page."""
+    linker, folder = _linker(context), None
+    if context.has("titles"):
+        folder = context.scratch
+        triples = context.inputs["triples"] if context.has("triples") else None
+        TitleItems.write(
+            folder, titles=context.inputs["titles"], pages=context.inputs["pages"], triples=triples
+        )
+    parts = context.parts_of_row_groups("pages")
 
     def link(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
         for page in pages:
-            found = {link["pos"]: link for link in page.pop("resolved") or ()}
-            for position, target in enumerate(page["links"]):
-                known = found.get(position)
-                target["qid"] = known["qid"] if known and known["in_graph"] else None
-                if known is None:
-                    tally.drop("link_without_item")
-                elif not known["in_graph"]:
-                    tally.drop("link_outside_graph")
             yield from link_page(page, tally=tally, linker=linker(page["lang"]))
 
-    pages = context.read("pages").where("redirect is null")
-    if context.has("titles"):
-        pages = _resolved(context, pages)
-    else:
-        pages = pages.withColumn(
-            "resolved", F.expr("cast(null as array<struct<pos:int,qid:string,in_graph:boolean>>)")
-        )
-    spread = pages.repartition(context.partitions, "lang", "page_id")
-    made = batches_of(link, table("linked_sentences").schema)
-    return rows_of(table("linked_sentences"), context.seed, (spread, made))
+    link_batches = batches_of(link, table("linked_sentences").schema)
+
+    def keys(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        items = TitleItems.open(folder) if folder else None
+        pages = read_row_groups(units, _PAGE, rows=_PAGES_AT_ONCE, parts=parts)
+        yield from link_batches((_resolved(batch, items, tally) for batch in pages), tally)
+
+    return rows_of(table("linked_sentences"), context.seed, (context.row_groups("pages", parts=parts), keys))
 
 
 def _linker(context: Context) -> Callable[[str], "Linker | None"]:
@@ -63,37 +63,41 @@ def _linker(context: Context) -> Callable[[str], "Linker | None"]:
     return lambda lang: linker_of(paths, lang, settings)
 
 
-def _resolved(context: Context, pages: DataFrame) -> DataFrame:
-    """Pages with their own `qid`, and in `resolved` the links whose targets have an item.
+def _resolved(pages: pa.RecordBatch, items: TitleItems | None, tally: Tally) -> pa.RecordBatch:
+    """The pages that are no redirects, with their own `qid`, and with a `qid` in each link.
 
-    A document's own entity is the one that it names; the title decides for all other pages.
+    A link whose target has no item, or one outside the graph, has none; both are counted. A document's own
+    entity is the one that it names; the title decides for all other pages.
     """
-    items = context.read("titles", "lang", "title", "qid")
-    named = pages.where("qid is not null").select("lang", "page_id", F.col("qid").alias("named"))
-    if context.has("triples"):
-        graph = context.read("triples").select(F.explode(F.array("h", "t")).alias("qid")).distinct()
-        items = items.join(graph.withColumn("in_graph", F.lit(True)), "qid", "left").fillna(
-            False, ["in_graph"]
-        )
-        named = named.join(graph.withColumnRenamed("qid", "named"), "named", "left_semi")
+    pages = pages.filter(pc.is_null(pages.column("redirect")))
+    lists, langs, qids = (pages.column(name) for name in ("links", "lang", "qid"))
+    links = lists.flatten()
+    targets = links.field("target")
+    if items is None:
+        tally_drop(tally, "link_without_item", len(links))
+        found = pa.nulls(len(links), pa.string())
     else:
-        items = items.withColumn("in_graph", F.lit(True))
-    links = (
-        pages.select("lang", "page_id", F.posexplode("links").alias("pos", "link"))
-        .select("lang", "page_id", "pos", F.col("link.target").alias("title"))
-        .join(items, ["lang", "title"])
-        .groupBy("lang", "page_id")
-        .agg(F.collect_list(F.struct("pos", "qid", "in_graph")).alias("resolved"))
-    )
-    titled = items.where("in_graph").select("lang", "title", F.col("qid").alias("titled"))
-    own = F.when(F.col("qid").isNull(), F.col("titled")).otherwise(F.col("named"))
-    return (
-        pages.join(links, ["lang", "page_id"], "left")
-        .join(named, ["lang", "page_id"], "left")
-        .join(titled, ["lang", "title"], "left")
-        .withColumn("qid", own)
-        .drop("named", "titled")
-    )
+        places = items.find(langs.take(pc.list_parent_indices(lists)), targets)
+        found = items.graph_qids(places)
+        missing = int(np.count_nonzero(places < 0))
+        tally_drop(tally, "link_without_item", missing)
+        tally_drop(tally, "link_outside_graph", found.null_count - missing)
+        titled = items.graph_qids(items.find(langs, pages.column("title")))
+        if qids.null_count < len(qids):
+            titled = pc.if_else(pc.is_null(qids), titled, items.graph_qids(items.find_qids(qids)))
+        qids = titled
+    fields = {"start": links.field("start"), "end": links.field("end"), "target": targets, "qid": found}
+    linked = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+    bounds = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())])
+    made = {name: pages.column(name) for name in ("page_id", "title", "lang", "text", "blocks")}
+    resolved = pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), linked)
+    return pa.record_batch({**made, "qid": qids, "links": resolved})
+
+
+def tally_drop(tally: Tally, reason: str, n: int) -> None:
+    """Count drops, and write no counter of zero."""
+    if n:
+        tally.drop(reason, n)
 
 
 STAGE = Stage(

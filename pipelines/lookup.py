@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,24 @@ def read_shards(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
     return pa.concat_tables([read_shard(path, columns) for path in paths])
 
 
-def read_row_groups(units: Iterator[pa.RecordBatch], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of the row groups in `path` and `group`, as of `Context.row_groups`, a batch a row group."""
+def read_row_groups(
+    units: Iterator[pa.RecordBatch], columns: Sequence[str], *, rows: int = 0, parts: int = 1
+) -> Iterator[pa.RecordBatch]:
+    """The rows of the row groups in `path` and `group`, as of `Context.row_groups`.
+
+    Args:
+        rows: of a batch; default: a batch a row group.
+        parts: as of `Context.row_groups`; each part is every such batch of the row group.
+    """
     for batch in units:
-        for path, group in zip(*(column.to_pylist() for column in batch.columns[:2]), strict=True):
+        for path, number in zip(*(column.to_pylist() for column in batch.columns[:2]), strict=True):
+            group, part = divmod(number, parts)
             with damage_named(path), pq.ParquetFile(path) as file:
-                found = file.read_row_group(group, columns=list(columns)).combine_chunks()
-            yield from found.to_batches()
+                if not rows:
+                    yield from file.read_row_group(group, columns=list(columns)).combine_chunks().to_batches()
+                    continue
+                found = file.iter_batches(rows, row_groups=[group], columns=list(columns))
+                yield from islice(found, part, None, parts)
 
 
 @lru_cache(maxsize=4)

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from kgcorpus.contracts.columns import runs
-from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.tables import Table
@@ -117,7 +117,9 @@ def pack(rendered: Rendered, shards: Mapping[str, int], missing: Iterable[int], 
         )
         for source, keys in rendered.sources
     ]
-    return reduce(DataFrame.unionByName, frames).where(F.col("_shard").isin(sorted(wanted)))
+    packed = reduce(DataFrame.unionByName, frames)
+    # Counters go to the first shard: if it is whole, it has them.
+    return packed if 0 in wanted else packed.where(F.col("_counter").isNull())
 
 
 def packing(
@@ -187,14 +189,9 @@ def shards_of(
 
 def _digests(rows: pa.RecordBatch, by: Sequence[str], seed: int, purpose: str) -> NDArray[np.uint64]:
     """[n] hashes of the columns `by`, of strings or integers."""
-    from kgcorpus.kg.strings import hash_strings
+    from kgcorpus.kg.strings import hash_rows
 
-    digest = np.full(len(rows), np.uint64(hash64(seed, purpose)))
-    for name in by:
-        column = rows.column(name)
-        own = column.to_numpy().view(np.uint64) if pa.types.is_int64(column.type) else hash_strings(column)
-        digest = mix64_array(digest ^ own)
-    return digest
+    return hash_rows(*(rows.column(name) for name in by), start=hash64(seed, purpose))
 
 
 def _by_shard(batch: pa.RecordBatch, shards: NDArray[np.int32]) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -14,8 +14,8 @@ from kgcorpus.linking import statistics
 from kgcorpus.linking.targets import page_target
 from pipelines.context import Context, as_pattern
 from pipelines.kernels import Row, map_rows
+from pipelines.redirects import MAX_HOPS
 
-MAX_HOPS = 5
 _LINK = pa.schema(
     [("lang", pa.string()), ("page_id", pa.int64()), ("surface", pa.string()), ("title", pa.string())]
 )

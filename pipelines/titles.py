@@ -1,14 +1,21 @@
 """Titles files, SQL dumps and the pages' own redirects to the table `titles`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import TaskContext
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.storagelevel import StorageLevel
 
+from kgcorpus.contracts.arrays import Bools
+from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.stages import Stage
-from kgcorpus.contracts.tables import table
+from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_title
@@ -16,10 +23,11 @@ from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines
 from kgcorpus.wiki.parquet_documents import is_parquet
 from kgcorpus.wiki.title_dumps import is_sql, join_facts, read_title_facts
 from pipelines.context import Context, on_bad
-from pipelines.kernels import Row, group_rows
+from pipelines.kernels import COUNTERS, Row, group_rows
+from pipelines.lookup import read_row_groups
+from pipelines.packed import Rendered
 from pipelines.pages import sites_of
-
-MAX_HOPS = 5  # redirects to redirects; a longer chain, or a circle, stands for no entity
+from pipelines.redirects import Redirects
 
 _PART = pa.schema(
     [
@@ -32,40 +40,162 @@ _PART = pa.schema(
     ]
 )
 _FACT = _PART.append(pa.field("page_id", pa.int64()))
+_KEYS = pa.schema([field for field in _PART if field.name != "target"])
+_COUNTED = pa.schema([*_PART, *COUNTERS])
+_PAGE = ["lang", "title", "redirect", "disambiguation"]
+_DOCUMENT = [*_PAGE, "page_id", "qid", "links"]
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """A title's own item wins over a redirect; a disambiguation page stands for no entity."""
+    folder = context.scratch
+    counters = _given(context).mapInArrow(_writing(folder / "given"), from_arrow_schema(COUNTERS)).collect()
+    given = sorted(map(str, (folder / "given").glob("*.arrow")))
+    texts = [text.path for text in context.of_role("text.path")]
+    columns = _DOCUMENT if any(is_json_lines(path) or is_parquet(path) for path in texts) else _PAGE
+    pages = (page for path in context.inputs["pages"] for page in read_batches(path, columns))
+    Redirects.write(folder, _parts(given, pages))
 
-    def choose(parts: list[Row], tally: Tally) -> Iterator[Row]:
-        if any(part["disambiguation"] for part in parts):
-            tally.drop("disambiguation")
-            return
-        best = min(parts, key=lambda part: (part["via"] == "redirect", part["qid"] or ""))
-        if best["qid"] is None:
-            tally.drop("redirect_without_item")
-            return
-        if len({part["qid"] for part in parts if part["via"] == "item"}) > 1:
-            tally.count("title_with_several_items")
-        yield {name: best[name] for name in ("lang", "title", "qid", "via")}
+    def of_files(files: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        redirects = Redirects.open(folder)
+        for file in files:
+            for part in _parts(file.column("path").to_pylist(), ()):
+                yield _followed(part, redirects)
 
-    given = _given(context).persist(StorageLevel.DISK_ONLY)
-    pages = context.read("pages", "lang", "title", "redirect", "disambiguation")
-    ambiguous = pages.select("lang", "title", "disambiguation").where("disambiguation")
-    redirects = _redirects(
-        given.where("target is not null")
-        .select("lang", "title", "target")
-        .union(pages.where("redirect is not null").select("lang", "title", F.col("redirect"))),
-        given.where("qid is not null").join(
-            given.select("lang", "title", "disambiguation").where("disambiguation").union(ambiguous),
-            ["lang", "title"],
-            "left_anti",
-        ),
+    def of_pages(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        redirects = Redirects.open(folder)
+        for part in _parts((), read_row_groups(units, columns)):
+            yield _followed(part, redirects)
+
+    def only_counters(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            yield from ()
+
+    sources = [(context.files(given), of_files), (context.row_groups("pages"), of_pages)]
+    if counters:
+        told = context.spark.createDataFrame(counters, from_arrow_schema(COUNTERS))
+        sources.append((told, only_counters))
+    return Rendered(sources=sources, schema=_KEYS, by=["lang", "title"], render=_choose)
+
+
+def _writing(folder: Path) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function that leaves rows of `_PART` in files, one a task, and passes their counters on."""
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        task = TaskContext.get()
+        path = folder / f"{task.partitionId() if task else 0:06d}.arrow"
+        with replacing(path) as temporary, pa.ipc.new_file(str(temporary), _PART) as file:
+            for batch in batches:
+                is_row = pc.is_null(batch.column("_counter"))
+                file.write_batch(batch.filter(is_row).select(_PART.names))
+                yield batch.filter(pc.invert(is_row)).select(COUNTERS.names)
+
+    return write
+
+
+def _parts(files: Sequence[str], pages: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What files of `_writing`, and pages, say of titles: rows of `_PART`."""
+    for path in files:
+        with pa.memory_map(path) as mapped:
+            found = pa.ipc.open_file(mapped)
+            for number in range(found.num_record_batches):
+                yield found.get_batch(number)
+    for batch in pages:
+        yield from _parts_of_pages(batch)
+
+
+def _parts_of_pages(pages: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    ambiguous = pages.filter(pages.column("disambiguation"))
+    yield _rows(ambiguous, via="page", disambiguation=True)
+    redirects = pages.filter(pc.is_valid(pages.column("redirect")))
+    yield _rows(redirects, via="redirect", target=redirects.column("redirect"))
+    if "links" not in pages.schema.names:
+        return
+    # The items that JSON lines name in the place of a title, and those of titled documents.
+    documents = pages.filter(pc.less(pages.column("page_id"), 0))
+    named = documents.filter(
+        pc.and_(pc.is_valid(documents.column("qid")), pc.not_equal(documents.column("title"), ""))
     )
-    parts = given.where("target is null").drop("target")
-    for more in (ambiguous.withColumn("via", F.lit("page")), redirects):
-        parts = parts.unionByName(more, allowMissingColumns=True)
-    return group_rows(parts, ["lang", "title"], choose, table("titles").schema)
+    yield _rows(named, via="item", qid=named.column("qid"))
+    lists = documents.column("links")
+    langs = documents.column("lang").take(pc.list_parent_indices(lists))
+    linked = pa.record_batch({"lang": langs, "title": lists.flatten().field("target")})
+    linked = linked.filter(pc.starts_with(linked.column("title"), ITEM_PREFIX))
+    items = pc.utf8_slice_codeunits(linked.column("title"), len(ITEM_PREFIX))
+    yield _rows(linked, via="link", qid=items)
+
+
+def _rows(
+    titles: pa.RecordBatch,
+    *,
+    via: str,
+    qid: pa.Array | None = None,
+    target: pa.Array | None = None,
+    disambiguation: bool = False,
+) -> pa.RecordBatch:
+    """Rows of `_PART` of the titles in the columns lang and title."""
+    n = len(titles)
+    nulls = pa.nulls(n, pa.string())
+    return pa.RecordBatch.from_arrays(
+        [
+            *(titles.column(name) for name in ("lang", "title")),
+            nulls if qid is None else qid,
+            pa.array([via] * n, pa.string()),
+            nulls if target is None else target,
+            pa.array(np.full(n, disambiguation)),
+        ],
+        schema=_PART,
+    )
+
+
+def _followed(part: pa.RecordBatch, redirects: Redirects) -> pa.RecordBatch:
+    """Rows of `_KEYS`: a redirect with the item of the page at which it ends."""
+    target = part.column("target")
+    items = part.column("qid")
+    if target.null_count < len(target):
+        ends = pc.if_else(pc.is_valid(target), redirects.items_of(part.column("lang"), target), None)
+        items = pc.if_else(pc.is_valid(target), ends, items)
+    return part.set_column(2, "qid", items).drop_columns("target")
+
+
+def _choose(parts: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
+    """One row a title: the first of its parts, own items before redirects, unless it is ambiguous."""
+    if not len(parts):
+        return
+    is_redirect = pc.equal(parts.column("via"), "redirect")
+    parts = parts.append_column("is_redirect", is_redirect)
+    by = ("lang", "title", "is_redirect", "qid", "via")
+    order = pc.sort_indices(parts, sort_keys=[(name, "ascending") for name in by], null_placement="at_start")
+    parts = parts.take(order)
+    first = np.flatnonzero(_differs(parts, "lang", "title"))
+    of_group = np.cumsum(_differs(parts, "lang", "title")) - 1
+    ambiguous = np.maximum.reduceat(_bools(parts.column("disambiguation")), first)
+    best = parts.take(pa.array(first))
+    without = _bools(pc.is_null(best.column("qid"))) & ~ambiguous
+    own = np.flatnonzero(_bools(pc.equal(parts.column("via"), "item")))
+    items = parts.take(pa.array(own))
+    distinct = np.bincount(of_group[own][_differs(items, "lang", "title", "qid")], minlength=len(first))
+    kept = ~ambiguous & ~without
+    for name, n in (("disambiguation", ambiguous.sum()), ("redirect_without_item", without.sum())):
+        if n:
+            tally.drop(name, int(n))
+    if several := int((distinct[kept] > 1).sum()):
+        tally.count("title_with_several_items", several)
+    yield best.filter(pa.array(kept))
+
+
+def _differs(rows: pa.RecordBatch, *names: str) -> Bools:
+    """[n] whether a row differs from the one before it in one of the columns; the first one does."""
+    found = np.ones(len(rows), bool)
+    if len(rows) > 1:
+        columns = (rows.column(name).fill_null("") for name in names)
+        alike = [pc.equal(column.slice(1), column.slice(0, len(column) - 1)) for column in columns]
+        found[1:] = ~_bools(reduce(pc.and_, alike))
+    return found
+
+
+def _bools(column: pa.Array) -> Bools:
+    return column.to_numpy(zero_copy_only=False)
 
 
 def _given(context: Context) -> DataFrame:
@@ -102,45 +232,10 @@ def _given(context: Context) -> DataFrame:
     facts = context.map_files(list(languages), parse, _FACT)
     given = facts.where("page_id is null").drop("page_id")
     if any(is_sql(source.path) for source in sources):
+        facts.persist(StorageLevel.DISK_ONLY)
         joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, _PART)
         given = given.unionByName(joined)
-    if any(is_json_lines(text.path) or is_parquet(text.path) for text in context.of_role("text.path")):
-        given = given.unionByName(_named_items(context), allowMissingColumns=True)
-    return given
-
-
-def _named_items(context: Context) -> DataFrame:
-    """The items that JSON lines name in the place of a title, and those of titled documents."""
-    documents = context.read("pages").where("page_id < 0")
-    own = documents.where("qid is not null and title <> ''").select(
-        "lang", "title", "qid", F.lit("item").alias("via"), F.lit(False).alias("disambiguation")
-    )
-    targets = documents.select("lang", F.explode("links.target").alias("title")).where(
-        F.col("title").startswith(ITEM_PREFIX)
-    )
-    linked = targets.distinct().select(
-        "lang",
-        "title",
-        F.expr(f"substring(title, {len(ITEM_PREFIX) + 1})").alias("qid"),
-        F.lit("link").alias("via"),
-        F.lit(False).alias("disambiguation"),
-    )
-    return linked.unionByName(own)
-
-
-def _redirects(step: DataFrame, items: DataFrame) -> DataFrame:
-    """Redirects `lang, title, target` with the item of the page that they end at."""
-    step = step.distinct()
-    onward = step.select("lang", F.col("title").alias("target"), F.col("target").alias("next"))
-    ends = step
-    for _ in range(MAX_HOPS - 1):
-        ends = ends.join(onward, ["lang", "target"], "left").select(
-            "lang", "title", F.coalesce("next", "target").alias("target")
-        )
-    known = items.groupBy("lang", F.col("title").alias("target")).agg(F.min("qid").alias("qid"))
-    return ends.join(known, ["lang", "target"], "left").select(
-        "lang", "title", "qid", F.lit("redirect").alias("via"), F.lit(False).alias("disambiguation")
-    )
+    return given.select(*_COUNTED.names)
 
 
 STAGE = Stage(

@@ -27,7 +27,7 @@ from kgcorpus.contracts.meter import meter
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import Table
 from kgcorpus.contracts.tally import Notes, Tally
-from pipelines.kernels import COUNTERS, QUARANTINE
+from pipelines.kernels import COUNTERS, QUARANTINE, collect_rarely
 from pipelines.packed import PACKED, Rendered, RenderFunction, pack, rows_of, unchanged, unpack
 from pipelines.worker_counts import counted
 
@@ -69,8 +69,10 @@ def write_shards(
         rows = rows_of(table, seed, (rows, unchanged))
     schema, render = rows.schema, rows.render
     frame = pack(rows, shards, missing, seed=seed)
-    ends = frame.sparkSession.createDataFrame(
-        [(shard, _END, 1) for shard in missing], "_shard int, _counter string, _n long"
+    ends = (
+        frame.sparkSession.range(0, len(names), 1, numPartitions=1)
+        .select(F.col("id").cast("int").alias("_shard"), F.lit(_END).alias("_counter"), F.lit(1).alias("_n"))
+        .where(F.col("_shard").isin(missing))
     )
     is_end = F.coalesce(F.col("_counter") == _END, F.lit(False))
     frame = (
@@ -82,6 +84,7 @@ def write_shards(
 
     @counted
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        collect_rarely()
         written = write_batches(
             batches, table, folder, names=names, quarantine=quarantine, schema=schema, render=render
         )

@@ -43,6 +43,30 @@ def hash_strings(strings: pa.Array) -> UInt64s:
     return _hashes(*column_of(strings))
 
 
+def hash_rows(*columns: pa.Array, start: int = 0) -> UInt64s:
+    """[n] 64-bit hashes of the rows of columns of strings or 64-bit integers.
+
+    Args:
+        start: of the hash, such as a seed's.
+    """
+    found = np.full(len(columns[0]), np.uint64(start))
+    for column in columns:
+        own = column.to_numpy().view(np.uint64) if pa.types.is_int64(column.type) else hash_strings(column)
+        found = mix64_array(found ^ own)
+    return found
+
+
+def string_arrays(strings: pa.Array) -> tuple[Int64s, UInt8s]:
+    """A string array as its offsets, from 0, and its bytes."""
+    offsets, data = column_of(strings)
+    return offsets - offsets[0], data[offsets[0] : offsets[-1]]
+
+
+def strings_of(offsets: Int64s, data: UInt8s) -> pa.LargeStringArray:
+    """The inverse of `string_arrays`; nothing is copied."""
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+
+
 def pair_keys(a: pa.Array, b: pa.Array) -> UInt64s:
     """[n] hashes of the unordered pairs of strings."""
     return mix64_array(hash_strings(a)) + mix64_array(hash_strings(b))
