@@ -3,8 +3,9 @@
 The inputs are grown by `corpus_generator.py`. CPU seconds are those of the JVM, its Python workers and this
 process together, those that have ended included (/proc). Peak memory is the sum of the proportional set
 sizes; both are read twice a second. Shuffled bytes are Spark's own, from its event log. After the build,
-the kernels of each stage run alone in this process, on the build's own tables: the library's functions that the stage
-cannot do without, and writing its rows to Parquet. `--before FILE` shows an older result beside.
+the kernels of each stage run alone in this process, on the build's own tables: the library's functions
+that the stage cannot do without, and writing its rows to Parquet. `--before FILE` shows an older result
+beside.
 """
 
 import argparse
