@@ -7,12 +7,13 @@ format, so that Spark moves and sorts some hundred rows a task whatever the numb
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -71,17 +72,43 @@ def rows_of(made: Table, seed: int, *sources: tuple[DataFrame, BatchFunction]) -
     schema = with_split(made.schema) if made.published else made.schema
 
     def render(rows: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
-        if made.published:
-            order = np.argsort(_digests(rows, made.key, seed, "row-order"), kind="stable")
-        else:
-            order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in made.key]).to_numpy()
-        sizes = np.zeros(len(order), np.int64)
-        if "text" in rows.schema.names:
-            sizes += pc.fill_null(pc.binary_length(rows.column("text")), 0).to_numpy()[order]
-        for start, end in runs(sizes, _ROWS):
-            yield rows.take(pa.array(order[start:end]))
+        yield from in_order(rows, made, made.key, seed)
 
     return Rendered(sources=sources, schema=_with_large_text(schema), by=made.shard_by, render=render)
+
+
+def in_order(
+    rows: pa.RecordBatch, made: Table, key: Sequence[str], seed: int, *, most: int = _ROWS
+) -> Iterator[pa.RecordBatch]:
+    """A shard's rows in the table's order, in batches of at most `most` rows.
+
+    Args:
+        key: the columns of `rows` that are the table's key.
+    """
+    if made.published:
+        order = np.argsort(_digests(rows, key, seed, "row-order"), kind="stable")
+    else:
+        order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in key]).to_numpy()
+    sizes = np.zeros(len(order), np.int64)
+    if "text" in rows.schema.names:
+        sizes += pc.fill_null(pc.binary_length(rows.column("text")), 0).to_numpy()[order]
+    for start, end in runs(sizes, most):
+        yield rows.take(pa.array(order[start:end]))
+
+
+def counters_of(session: SparkSession, tally: Tally) -> tuple[DataFrame, BatchFunction]:
+    """The source of a stage that counted before its job."""
+    return told(session, [(name, n, None) for name, n in tally.rows()])
+
+
+def told(session: SparkSession, counters: Sequence[tuple[Any, ...]]) -> tuple[DataFrame, BatchFunction]:
+    """A source of counters alone: rows of `COUNTERS`."""
+
+    def nothing(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            yield from ()
+
+    return session.createDataFrame(counters, from_arrow_schema(COUNTERS)), nothing
 
 
 def unchanged(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.arrays import Int32s, Int64s, UInt64s
-from kgcorpus.contracts.columns import ranges
+from kgcorpus.contracts.arrays import Int32s, UInt64s
+from kgcorpus.contracts.columns import places_in, ranges
 from kgcorpus.kg.arrays import Folder
 
 MAX_HOPS = 5  # redirects to redirects; a longer chain, or a circle, stands for no entity
@@ -99,15 +99,6 @@ class Redirects:
         found = np.full(len(targets), len(self.qids), np.int64)
         np.minimum.at(found, owner, items)
         return self.qids.take(pa.array(found, mask=found < 0)).cast(pa.string())
-
-
-def places_in(sorted_keys: UInt64s, keys: UInt64s) -> Int64s:
-    """[n] the first place of each key among the sorted ones, -1 for one that is not there."""
-    if not len(sorted_keys):
-        return np.full(len(keys), -1, np.int64)
-    places = np.searchsorted(sorted_keys, keys)
-    found = sorted_keys[np.minimum(places, len(sorted_keys) - 1)] == keys
-    return np.where(found, places, -1)
 
 
 def _distinct(pairs: UInt64s) -> UInt64s:

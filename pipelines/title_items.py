@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kgcorpus.contracts.arrays import Bools, Int32s, Int64s, UInt64s
+from kgcorpus.contracts.columns import places_in
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.kg.arrays import Folder
-from pipelines.redirects import joined, places_in
+from pipelines.redirects import joined
 
 if TYPE_CHECKING:
     from kgcorpus.kg.strings import IdIndex

@@ -23,9 +23,9 @@ from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines
 from kgcorpus.wiki.parquet_documents import is_parquet
 from kgcorpus.wiki.title_dumps import is_sql, join_facts, read_title_facts
 from pipelines.context import Context, on_bad
-from pipelines.kernels import COUNTERS, Row, group_rows
+from pipelines.kernels import COUNTERS, BatchFunction, Row, group_rows
 from pipelines.lookup import read_row_groups
-from pipelines.packed import Rendered
+from pipelines.packed import Rendered, told
 from pipelines.pages import sites_of
 from pipelines.redirects import Redirects
 
@@ -67,14 +67,12 @@ def run(context: Context) -> Rendered:
         for part in _parts((), read_row_groups(units, columns)):
             yield _followed(part, redirects)
 
-    def only_counters(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
-        for _ in batches:
-            yield from ()
-
-    sources = [(context.files(given), of_files), (context.row_groups("pages"), of_pages)]
+    sources: list[tuple[DataFrame, BatchFunction]] = [
+        (context.files(given), of_files),
+        (context.row_groups("pages"), of_pages),
+    ]
     if counters:
-        told = context.spark.createDataFrame(counters, from_arrow_schema(COUNTERS))
-        sources.append((told, only_counters))
+        sources.append(told(context.spark, counters))
     return Rendered(sources=sources, schema=_KEYS, by=["lang", "title"], render=_choose)
 
 

@@ -1,142 +1,119 @@
 """Passages, importance, statistics and facts to the table `trelm`."""
 
 from collections.abc import Iterator
-from itertools import chain
-from typing import NotRequired, TypedDict
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
-from kgcorpus.contracts.rows import Fact, PassageRow, TrelmRow, TripleRow
-from kgcorpus.contracts.splits import split_of_page
+from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.stages import Stage
-from kgcorpus.contracts.tables import FACT, table
+from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.records.trelm import facts_of, sentence_span, trelm_record
+from kgcorpus.records.mention_facts import MentionFacts
+from kgcorpus.records.trelm import Cosines, trelm_batch
 from pipelines.context import Context
-from pipelines.kernels import COUNTERS, Row, batches_of, map_rows, stream_groups, with_split
-from pipelines.lookup import names_of
-from pipelines.packed import Rendered, rows_of
-from pipelines.xlr import training_triples
+from pipelines.lookup import names_of, read_row_groups
+from pipelines.packed import Rendered, counters_of, in_order, page_splits
+from pipelines.xlr import held_out, without_held_out
 
-
-class TripleOf(TripleRow):
-    """A triple, listed under one of its ends."""
-
-    qid: str
-
-
-class Detail(TypedDict):
-    """What is known of a passage's mention; None where a table has no row for it."""
-
-    sentence_id: str
-    start: int
-    end: int
-    qid: str
-    cos: float | None
-    frequency: int | None
-    long_tail: bool | None
-    facts: list[Fact] | None
-
-
-class GatheredPassage(PassageRow):
-    """A passage with the details of its mentions."""
-
-    details: NotRequired[list[Detail] | None]
-
-
-_SPAN = pa.schema(
-    [
-        ("passage_id", pa.string()),
-        ("sentence_id", pa.string()),
-        ("start", pa.int32()),
-        ("end", pa.int32()),
-        ("qid", pa.string()),
-    ]
-)
-_FACTS = pa.schema([("qid", pa.string()), ("facts", pa.list_(FACT))])
+_PASSAGE = ["passage_id", "lang", "page_id", "text", "sentences", "sentence_ids", "mentions"]
+_COSINE = ["sentence_id", "start", "end", "cos"]
+# A passage's mentions carry up to 16 facts each, with their labels.
+_PASSAGES_AT_ONCE = 2_000
+_PAGE_OF_SENTENCE = r"^(?P<lang>.*):(?P<page>-?\d+):\d+$"
 
 
 def run(context: Context) -> Rendered:
-    """Join what a mention needs to the mention, gather it by passage, and write the record."""
-    seed = context.seed
-
-    def locate(passages: Iterator[PassageRow], tally: Tally) -> Iterator[Row]:
-        for passage in passages:
-            for mention in passage["mentions"]:
-                sentence, start, end = sentence_span(passage, mention)
-                yield {
-                    "passage_id": passage["passage_id"],
-                    "sentence_id": sentence,
-                    "start": start,
-                    "end": end,
-                    "qid": mention["qid"],
-                }
-
-    def assemble(passages: Iterator[GatheredPassage], tally: Tally) -> Iterator[TrelmRow]:
-        for passage in passages:
-            details = passage.pop("details") or []
-            record = trelm_record(
-                passage,
-                cosines={(d["sentence_id"], d["start"], d["end"]): d["cos"] for d in details},
-                statistics={d["qid"]: d for d in details if d["frequency"] is not None},
-                facts={d["qid"]: d["facts"] or [] for d in details},
-                tally=tally,
-            )
-            yield {**record, "split": split_of_page(seed, passage["lang"], passage["page_id"])}
-
-    passages = context.read("passages").where("kind = 'trelm'")
-    facts = _facts(context)
-    counters = facts.where("_counter is not null").select(*COUNTERS.names)
-    details = (
-        map_rows(passages, locate, _SPAN)
-        .drop(*COUNTERS.names)
-        .join(
-            context.read("importance", "sentence_id", "start", "end", "cos"),
-            ["sentence_id", "start", "end"],
-            "left",
-        )
-        .join(context.read("entity_statistics", "qid", "frequency", "long_tail"), "qid", "left")
-        .join(facts.where("_counter is null").drop(*COUNTERS.names), "qid", "left")
-        .groupBy("passage_id")
-        .agg(
-            F.collect_list(
-                F.struct("sentence_id", "start", "end", "qid", "cos", "frequency", "long_tail", "facts")
-            ).alias("details")
-        )
-    )
-    joined = passages.join(details, "passage_id", "left").unionByName(counters, allowMissingColumns=True)
-    made = batches_of(assemble, with_split(table("trelm").schema))
-    return rows_of(table("trelm"), seed, (joined, made))
-
-
-def _facts(context: Context) -> DataFrame:
-    """The facts of every entity, with counters."""
-    seed, limit, base = context.seed, context.config.trelm.facts_per_entity, context.config.languages[0]
+    """Bring passages and cosines together by page; look statistics and facts up in mapped arrays."""
+    seed, base, folder = context.seed, context.config.languages[0], context.scratch
     entities = tuple(context.inputs["entities"])
+    tally = Tally()
+    _write_facts(context, tally)
+    schema = pa.schema(
+        [
+            *(_field("passages", name) for name in _PASSAGE),
+            *(_field("importance", name) for name in _COSINE),
+            pa.field("split", pa.string()),
+        ]
+    )
 
-    def gather(triples: Iterator[TripleOf], tally: Tally) -> Iterator[Row]:
-        names = names_of(entities, "qid")
-        first = next(triples)
-        qid = first["qid"]
-        found = facts_of(
-            qid,
-            ((row["h"], row["r"], row["t"]) for row in chain([first], triples)),
-            label_of=lambda other: names.label(other, base),
-            seed=seed,
-            limit=limit,
-            tally=tally,
-        )
-        yield {"qid": qid, "facts": found}
+    def passages(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for batch in read_row_groups(units, [*_PASSAGE, "kind"]):
+            own = batch.filter(pc.equal(batch.column("kind"), "trelm"))
+            split = page_splits(seed, own.column("lang"), own.column("page_id"))
+            yield _filled(own.append_column("split", split), schema)
 
-    ends = training_triples(context).withColumn("qid", F.explode(F.array_distinct(F.array("h", "t"))))
-    return stream_groups(ends, ["qid"], gather, _FACTS)
+    def cosines(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for batch in read_row_groups(units, _COSINE):
+            page = pc.extract_regex(batch.column("sentence_id"), _PAGE_OF_SENTENCE)
+            lang, page_id = page.field("lang"), page.field("page").cast(pa.int64())
+            split = page_splits(seed, lang, page_id)
+            columns = {**dict(zip(_COSINE, batch.columns, strict=True)), "lang": lang, "page_id": page_id}
+            yield _filled(pa.record_batch({**columns, "split": split}), schema)
+
+    def render(keys: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
+        facts, names = MentionFacts.open(folder), names_of(entities, "qid")
+        is_passage = pc.is_valid(keys.column("passage_id"))
+        found = Cosines.of(keys.filter(pc.invert(is_passage)).select(_COSINE))
+        rows = keys.filter(is_passage).select(_PASSAGE)
+        for batch in in_order(rows, table("trelm"), ["passage_id"], seed, most=_PASSAGES_AT_ONCE):
+            yield trelm_batch(batch, cosines=found, facts=facts, names=names, lang=base, tally=tally)
+
+    return Rendered(
+        sources=[
+            (context.row_groups("passages"), passages),
+            (context.row_groups("importance"), cosines),
+            counters_of(context.spark, tally),
+        ],
+        schema=schema,
+        by=["lang", "page_id"],
+        render=render,
+    )
+
+
+def _write_facts(context: Context, tally: Tally) -> None:
+    """Leave statistics and facts in the scratch folder, for the tasks to map."""
+    pairs = held_out(context)
+    MentionFacts.of(
+        (
+            without_held_out(batch, pairs)
+            for path in context.inputs["triples"]
+            for batch in read_batches(path, ["h", "r", "t"])
+        ),
+        (
+            batch
+            for path in context.inputs["entity_statistics"]
+            for batch in read_batches(path, ["qid", "frequency", "long_tail"])
+        ),
+        names=names_of(tuple(context.inputs["entities"]), "qid"),
+        lang=context.config.languages[0],
+        seed=context.seed,
+        limit=context.config.trelm.facts_per_entity,
+        tally=tally,
+    ).save(context.scratch)
+
+
+def _field(name: str, column: str) -> pa.Field:
+    """A table's column; the text of a shard may pass 2 GB."""
+    field = table(name).schema.field(column)
+    return field.with_type(pa.large_string()) if column == "text" else field
+
+
+def _filled(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows with all columns of the schema, null where they have none."""
+    return pa.record_batch(
+        {
+            field.name: rows.column(field.name)
+            if field.name in rows.schema.names
+            else pa.nulls(len(rows), field.type)
+            for field in schema
+        }
+    )
 
 
 STAGE = Stage(
     table="trelm",
-    version=4,
+    version=5,
     run=run,
     inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
     optional=("xlr",),

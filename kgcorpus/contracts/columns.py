@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kgcorpus.contracts.arrays import Int64s
+from kgcorpus.contracts.arrays import Int64s, UInt64s
 
 # Text of a batch at most, in bytes or characters: offsets of strings have 32 bits.
 MOST_TEXT = 1 << 27
@@ -20,6 +20,15 @@ def ranges(starts: Int64s, sizes: Int64s) -> Int64s:
     """The numbers from each start on, as many as its size, on end."""
     before = sums(sizes)
     return np.arange(before[-1]) + np.repeat(starts - before[:-1], sizes)
+
+
+def places_in(sorted_keys: UInt64s, keys: UInt64s) -> Int64s:
+    """[n] the first place of each key among the sorted ones, -1 for one that is not there."""
+    if not len(sorted_keys):
+        return np.full(len(keys), -1, np.int64)
+    places = np.searchsorted(sorted_keys, keys)
+    found = sorted_keys[np.minimum(places, len(sorted_keys) - 1)] == keys
+    return np.where(found, places, -1)
 
 
 def runs(sizes: Int64s, rows: int, *, most: int = MOST_TEXT) -> Iterator[tuple[int, int]]:

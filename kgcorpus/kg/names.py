@@ -125,6 +125,11 @@ class Names:
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
     @property
+    def ids(self) -> pa.LargeStringArray:
+        """[N] the ids, in the order of the rows."""
+        return self._ids
+
+    @property
     def row_of(self) -> Mapping[str, int]:
         """Id -> its row in every `Book`; for single ids, which take a Python string each."""
         return self._row

@@ -1,21 +1,25 @@
 """TRELM's records (arXiv 2403.11203): passages whose mentions have semantic importance and facts."""
 
 import heapq
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kgcorpus.contracts.arrays import Int64s, UInt64s
+from kgcorpus.contracts.columns import places_in, sums
 from kgcorpus.contracts.draws import hash64
-from kgcorpus.contracts.rows import (
-    Direction,
-    Fact,
-    Mention,
-    PassageRow,
-    TrelmMention,
-    TrelmRow,
-)
+from kgcorpus.contracts.rows import Direction, Fact
+from kgcorpus.contracts.tables import TRELM_MENTION
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.importance.formula import semantic_importance
+from kgcorpus.importance.formula import COSINE_FLOOR
+from kgcorpus.kg.names import Names
+
+if TYPE_CHECKING:
+    from kgcorpus.records.mention_facts import MentionFacts
 
 
 def facts_of(
@@ -70,56 +74,106 @@ def _other_end(qid: str, h: str, t: str) -> tuple[str, Direction]:
     return (t, "tail") if h == qid else (h, "head")
 
 
-def sentence_span(passage: PassageRow, mention: Mention) -> tuple[str, int, int]:
-    """Return the position of a passage's mention within its sentence: (sentence id, start, end)."""
-    i = bisect_right(passage["sentences"], mention["start"], key=lambda span: span["start"]) - 1
-    offset = passage["sentences"][i]["start"]
-    return passage["sentence_ids"][i], mention["start"] - offset, mention["end"] - offset
+@dataclass(frozen=True, eq=False)
+class Cosines:
+    """Cosines of mentions by the hash of sentence id, start and end.
+
+    Attributes:
+        keys: [M] hashes, ascending.
+        cosines: [M] null if the encoder truncated the mention.
+    """
+
+    keys: UInt64s
+    cosines: pa.FloatArray
+
+    @classmethod
+    def of(cls, importance: pa.RecordBatch) -> Self:
+        """Take the columns sentence_id, start, end and cos of the table `importance`."""
+        keys = _mention_keys(*(importance.column(name) for name in ("sentence_id", "start", "end")))
+        order = np.argsort(keys)
+        return cls(keys[order], importance.column("cos").take(pa.array(order)))
+
+    def find(self, sentence_ids: pa.Array, starts: pa.Array, ends: pa.Array) -> pa.FloatArray:
+        """[n] the cosines of mentions at these places; null where there is none."""
+        places = places_in(self.keys, _mention_keys(sentence_ids, starts, ends))
+        return self.cosines.take(pa.array(places, mask=places < 0))
 
 
-def trelm_record(
-    passage: PassageRow,
+def trelm_batch(
+    passages: pa.RecordBatch,
     *,
-    cosines: Mapping[tuple[str, int, int], float | None],
-    statistics: Mapping[str, Mapping[str, Any]],
-    facts: Mapping[str, list[Fact]],
+    cosines: Cosines,
+    facts: "MentionFacts",
+    names: Names,
+    lang: str,
     tally: Tally,
-) -> TrelmRow:
-    """Convert a passage to a row of table `trelm`.
+) -> pa.RecordBatch:
+    """Convert passages to rows of table `trelm`, in their order.
 
     Args:
-        passage: a row of table `passages`.
-        cosines: (sentence id, start, end) -> cosine; null if the encoder truncated the mention.
-        statistics: QID -> row of `entity_statistics`. Mentions of entities without a row are dropped.
-        facts: QID -> result of `facts_of`; entities without facts are absent.
+        passages: columns of the table `passages`.
+        cosines: of the mentions in their sentences.
+        facts: of the entities; mentions of entities without statistics are dropped.
+        names: the rows of `facts`.
+        lang: language of the facts' labels.
         tally: drops `mention_outside_graph`; counts `mention_without_importance`.
     """
-    mentions: list[TrelmMention] = []
-    for mention in passage["mentions"]:
-        known = statistics.get(mention["qid"])
-        if known is None:
-            tally.drop("mention_outside_graph")
-            continue
-        cos = cosines.get(sentence_span(passage, mention))
-        if cos is None:
-            tally.count("mention_without_importance")
-        mentions.append(
-            {
-                "start": mention["start"],
-                "end": mention["end"],
-                "qid": mention["qid"],
-                "confidence": mention["confidence"],
-                "cos": cos,
-                "si": None if cos is None else semantic_importance(cos),
-                "long_tail": known["long_tail"],
-                "frequency": known["frequency"],
-                "triples": facts.get(mention["qid"], []),
-            }
-        )
-    return {
-        "id": passage["passage_id"],
-        "lang": passage["lang"],
-        "text": passage["text"],
-        "sentences": passage["sentences"],
-        "mentions": mentions,
+    lists = passages.column("mentions")
+    mentions, parents = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+    rows = names.rows(mentions.field("qid"))
+    known = rows >= 0
+    known[known] = facts.frequency[rows[known]] >= 0
+    if outside := int(np.count_nonzero(~known)):
+        tally.drop("mention_outside_graph", outside)
+    kept = pa.array(np.flatnonzero(known))
+    mentions, parents, rows = mentions.take(kept), parents[known], rows[known]
+    cos = cosines.find(*_places_in_sentences(passages, mentions, parents))
+    if cos.null_count:
+        tally.count("mention_without_importance", cos.null_count)
+    columns = {
+        **{name: mentions.field(name) for name in ("start", "end", "qid", "confidence")},
+        "cos": cos,
+        "si": _semantic_importances(cos),
+        "long_tail": pa.array(facts.long_tail[rows]),
+        "frequency": pa.array(facts.frequency[rows]),
+        "triples": facts.facts(rows, names=names, lang=lang),
     }
+    bounds = sums(np.bincount(parents, minlength=len(passages)))
+    fields = list(TRELM_MENTION)
+    made = pa.StructArray.from_arrays([columns[field.name] for field in fields], fields=fields)
+    return pa.record_batch(
+        {
+            "id": passages.column("passage_id"),
+            **{name: passages.column(name) for name in ("lang", "text", "sentences")},
+            "mentions": pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), made),
+        }
+    )
+
+
+def _semantic_importances(cosines: pa.FloatArray) -> pa.FloatArray:
+    """`importance.formula.semantic_importance`, elementwise; null for null."""
+    raised = pc.max_element_wise(cosines.cast(pa.float64()), COSINE_FLOOR, skip_nulls=False)
+    return pc.divide(1.0, raised).cast(pa.float32(), safe=False)
+
+
+def _places_in_sentences(
+    passages: pa.RecordBatch, mentions: pa.StructArray, parents: Int64s
+) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """The sentence ids, and the starts and ends in their sentences, of mentions in passages.
+
+    Args:
+        parents: [n] the passage of each mention.
+    """
+    lists = passages.column("sentences")
+    first = lists.flatten().field("start").to_numpy()
+    order = (pc.list_parent_indices(lists).to_numpy().astype(np.int64) << 32) + first
+    start, end = (mentions.field(name).to_numpy() for name in ("start", "end"))
+    sentence = np.searchsorted(order, (parents.astype(np.int64) << 32) + start, side="right") - 1
+    ids = passages.column("sentence_ids").flatten().take(pa.array(sentence))
+    return ids, pa.array(start - first[sentence]), pa.array(end - first[sentence])
+
+
+def _mention_keys(sentence_ids: pa.Array, starts: pa.Array, ends: pa.Array) -> UInt64s:
+    from kgcorpus.kg.strings import hash_rows
+
+    return hash_rows(sentence_ids, starts.cast(pa.int64()), ends.cast(pa.int64()))
