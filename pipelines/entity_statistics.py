@@ -1,52 +1,100 @@
 """How often entities are mentioned and how they are connected: the table `entity_statistics`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
+from kgcorpus.contracts.arrays import Int64s
+from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.stages import Stage
+from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import Row
 from pipelines.lookup import read_shards
+from pipelines.packed import Rendered, rows_of
 
-_DEGREES = pa.schema([("qid", pa.string()), ("neighbours", pa.int64()), ("kc", pa.int64())])
+_MENTIONED = "mentions.list.element.qid"
+# Counts that wait for the next sum by entity.
+_PENDING = 200
 
 
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Long-tail: mentioned less often than the mean mentioned entity, and connected (TRELM).
 
     With `trelm.long_tail_quantile` q: not more often than the q-quantile of the mentioned entities. Most are
-    mentioned once, so that "less often" than a low quantile would select nothing.
+    mentioned once, so that "less often" than a low quantile would select nothing. One task counts all
+    mentions, for the bound depends on all of them, and the neighbours.
     """
-    paths, quantile = context.inputs["triples"], context.config.trelm.long_tail_quantile
+    triples, sentences = context.inputs["triples"], context.inputs["linked_sentences"]
+    quantile = context.config.trelm.long_tail_quantile
 
-    def degrees(_: Iterator[Row], tally: Tally) -> Iterator[Row]:
-        from kgcorpus.kg.graph import Graph
+    def statistics(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
+        for _ in units:
+            yield _statistics(triples, sentences, quantile, tally)
 
-        graph = Graph.from_arrow(read_shards(paths, ["h", "r", "t"]), tally=tally)
-        for qid, neighbours, kc in zip(graph.entities, graph.degrees(), graph.two_hop_counts(), strict=True):
-            yield {"qid": qid, "neighbours": int(neighbours), "kc": int(kc)}
+    made = table("entity_statistics")
+    return rows_of(made, context.seed, (context.files(["triples"]), statistics))
 
-    connected = context.map_files(["triples"], degrees, _DEGREES)
-    mentioned = (
-        context.read("linked_sentences", "mentions")
-        .select(F.explode("mentions.qid").alias("qid"))
-        .groupBy("qid")
-        .agg(F.count("*").alias("frequency"))
+
+def _statistics(
+    triples: Sequence[str], sentences: Sequence[str], quantile: float | None, tally: Tally
+) -> pa.RecordBatch:
+    from kgcorpus.kg.graph import Graph
+    from kgcorpus.kg.strings import IdIndex
+
+    qids, counts = mention_counts(sentences)
+    graph = Graph.from_arrow(read_shards(triples, ["h", "r", "t"]), tally=tally)
+    places = IdIndex(qids).find(graph.entity_ids)
+    frequency = np.zeros(len(places), np.int64)
+    frequency[places >= 0] = counts[places[places >= 0]]
+    connected = graph.two_hop_counts()
+    if not len(counts):
+        rare = np.zeros(len(frequency), np.bool_)
+    elif quantile is None:
+        rare = frequency < counts.mean()
+    else:
+        rare = frequency <= quantile_of(counts, quantile)
+    return pa.record_batch(
+        {
+            "qid": graph.entity_ids,
+            "frequency": frequency,
+            "neighbours": graph.degrees(),
+            "kc": connected,
+            "long_tail": rare & (connected >= 1),
+        }
     )
-    bound = F.avg("frequency") if quantile is None else F.percentile("frequency", quantile)
-    frequency = F.coalesce("frequency", F.lit(0))
-    rare = frequency < F.col("bound") if quantile is None else frequency <= F.col("bound")
-    return (
-        connected.join(mentioned, "qid", "left")
-        .crossJoin(F.broadcast(mentioned.agg(bound.alias("bound"))))
-        .withColumn("frequency", frequency)
-        .withColumn("long_tail", F.coalesce(rare & (F.col("kc") >= 1), F.lit(False)))
-        .drop("bound")
-    )
+
+
+def mention_counts(sentences: Sequence[str]) -> tuple[pa.LargeStringArray, Int64s]:
+    """The mentioned entities, and how often each is mentioned, in shards of `linked_sentences`."""
+    counted = pa.table({"qid": pa.array([], pa.large_string()), "n": pa.array([], pa.int64())})
+    pending = [counted]
+    for path in sentences:
+        for batch in read_batches(path, [_MENTIONED]):
+            found = pc.value_counts(batch.column("mentions").flatten().field("qid"))
+            columns = {"qid": found.field("values").cast(pa.large_string()), "n": found.field("counts")}
+            pending.append(pa.table(columns))
+            if len(pending) > _PENDING:
+                pending = [_summed(pending)]
+    counted = _summed(pending).combine_chunks()
+    return counted["qid"].combine_chunks(), counted["n"].to_numpy()
+
+
+def _summed(counts: Sequence[pa.Table]) -> pa.Table:
+    summed = pa.concat_tables(counts).group_by("qid").aggregate([("n", "sum")])
+    return pa.table({"qid": summed["qid"], "n": summed["n_sum"]})
+
+
+def quantile_of(counts: Int64s, q: float) -> float:
+    """The q-quantile, between two values interpolated linearly, as Spark's `percentile`."""
+    ordered = np.sort(counts)
+    place = (len(ordered) - 1) * q
+    low, high = int(np.floor(place)), int(np.ceil(place))
+    if ordered[low] == ordered[high]:
+        return float(ordered[low])
+    return float((high - place) * ordered[low] + (place - low) * ordered[high])
 
 
 STAGE = Stage(

@@ -35,6 +35,9 @@ _LOCAL = {
 _FEWEST_OPEN_FILES = 512
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _QUIET = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+# Of a local master, whose JVM plans, and moves packed keys between workers. With the optimising compiler
+# half of the JVM's CPU time was compilation, even in builds of some minutes. A user's own options win.
+_BRIEF_COMPILATION = "-XX:TieredStopAtLevel=1"
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     # A page may be 2 MB; small batches bound a worker's memory.
@@ -65,7 +68,9 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         settings |= {**_LOCAL, "spark.driver.memory": config.memory, **config.conf}
         # A user's own folder of settings may have Java options, which those given here would replace.
         if "SPARK_CONF_DIR" not in os.environ:
-            settings[_JAVA_OPTIONS] = f"{_QUIET} {settings.get(_JAVA_OPTIONS, '')}".rstrip()
+            own = [settings.get(_JAVA_OPTIONS, "")]
+            local = [_BRIEF_COMPILATION] if config.master.partition("[")[0] == "local" else []
+            settings[_JAVA_OPTIONS] = " ".join([_QUIET, *local, *own]).rstrip()
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
