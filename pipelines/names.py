@@ -220,40 +220,52 @@ def _merge_names(parts: list[_Part], languages: Sequence[str], tally: Tally) -> 
 
     A language without a label, or without an alias, has those of the first of its fallback codes with one.
     """
-    merged: dict[str, dict[str, Any]] = {}
+    found: dict[str, tuple[str | None, list[str]]] = {}
     for part in parts:
         if part.lang is None:
             continue
         label, aliases = _visible(part, tally)
-        known = merged.setdefault(language_key(part.lang), {"label": None, "aliases": []})
-        if known["label"] is None:
-            known["label"] = label
-        elif label and label != known["label"]:
-            known["aliases"].append(label)
+        key = language_key(part.lang)
+        if key not in found:
+            found[key] = label, aliases
+            continue
+        known, others = found[key]
+        if known is None:
+            known = label
+        elif label and label != known:
+            others.append(label)
             tally.count("second_label")
-        known["aliases"] += aliases
-    for known in merged.values():
-        known["aliases"] = [alias for alias in dict.fromkeys(known["aliases"]) if alias != known["label"]]
-    return [name for lang in sorted(languages) if (name := _served(lang, merged))]
+        found[key] = known, others + aliases
+    merged = {
+        key: (label, [alias for alias in dict.fromkeys(aliases) if alias != label])
+        for key, (label, aliases) in found.items()
+    }
+    return [name for lang in sorted(languages) if (name := _served(lang, serving_keys(lang), merged))]
 
 
 def _visible(part: _Part, tally: Tally) -> tuple[str | None, list[str]]:
     """The label and the aliases as lines of visible text; what is changed or becomes empty is counted."""
     given = [text for text in (part.label, *(part.aliases or ())) if text]
-    label, aliases = one_line(part.label or ""), [one_line(alias) for alias in part.aliases or ()]
-    kept = [text for text in (label, *aliases) if text]
+    kept = [text for text in map(one_line, given) if text]
     if kept != given:
         if changed := len(set(given) - set(kept)):
             tally.count("name_normalised", changed)
         if emptied := len(given) - len(kept):
             tally.drop("name_without_text", emptied)
-    return label or None, [alias for alias in aliases if alias]
+    if part.label and (label := one_line(part.label)):
+        return label, kept[1:]
+    return None, kept
 
 
-def _served(lang: str, merged: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    names = [merged[code] for code in serving_keys(lang) if code in merged]
-    label = next((name["label"] for name in names if name["label"]), None)
-    known = next((name["aliases"] for name in names if name["aliases"]), ())
+def _served(
+    lang: str, keys: Sequence[str], merged: dict[str, tuple[str | None, list[str]]]
+) -> dict[str, Any] | None:
+    """The name of a language: the label and the aliases of the first of these keys with one."""
+    label: str | None = None
+    known: list[str] = []
+    for key in keys:
+        if key in merged:
+            label, known = label or merged[key][0], known or merged[key][1]
     aliases = [alias for alias in known if alias != label]
     return {"lang": lang, "label": label, "aliases": aliases} if label or aliases else None
 

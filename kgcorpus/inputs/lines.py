@@ -79,19 +79,24 @@ def numbered_records(
 ) -> Iterator[tuple[int, T]]:
     """As `read_records`, each with the number of its line, counted from 1."""
     file = file_name(path)
-    for number, raw in read_lines(path, limits=limits):
-        try:
-            line = decoded(raw)
-            if not line.strip():
-                tally.drop("blank_line")
+    good = 0
+    try:
+        for number, raw in read_lines(path, limits=limits):
+            try:
+                line = decoded(raw)
+                if not line or line.isspace():
+                    tally.drop("blank_line")
+                    continue
+                record = parse(line)
+            except BadRecord as bad:
+                bad.where, bad.text = f"{file}:{number}", raw.decode("utf-8", "backslashreplace")
+                on_bad(bad)
                 continue
-            record = parse(line)
-        except BadRecord as bad:
-            bad.where, bad.text = f"{file}:{number}", raw.decode("utf-8", "backslashreplace")
-            on_bad(bad)
-            continue
-        tally.good()
-        yield number, record
+            good += 1
+            yield number, record
+    finally:
+        if good:
+            tally.good(good)
 
 
 def decoded(raw: bytes) -> str:

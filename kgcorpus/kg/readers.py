@@ -156,7 +156,10 @@ def _named_fields(line: str, what: str, *, layout: str) -> list[str]:
 
 
 def _fields(line: str, what: str, columns: Words, *, layout: str, may_be_empty: int = -1) -> list[str]:
-    if control := _NO_TEXT.search(line):
+    # Printable ASCII has neither; the pattern is slow, and such lines are most.
+    is_plain = line.isascii() and line.replace("\t", " ").isprintable()
+    invisible = not is_plain and INVISIBLE_IN_IDS.search(line)
+    if invisible and (control := _NO_TEXT.search(line)):
         raise BadRecord(f"the character {control[0]!r} stands within the line")
     fields = [field.strip() for field in line.split("\t")]
     needed = len(columns)
@@ -166,7 +169,7 @@ def _fields(line: str, what: str, columns: Words, *, layout: str, may_be_empty: 
         if not fields[column] and column != may_be_empty:
             raise BadRecord(f"column {column + 1} of {what} is empty")
     # Rare in both cases: of most lines no id is looked at one by one.
-    if INVISIBLE_IN_IDS.search(line) or "[[" in line:
+    if invisible or "[[" in line:
         _check_ids(fields, columns, what)
     if headers.is_header(fields, columns):
         raise BadRecord(f"this is a header line; files of {layout} have none")

@@ -18,7 +18,9 @@ def one_line(text: str) -> str:
 
     Spans count the code points that a reader sees, and a name in a record never spans lines.
     """
-    if not _ODD.search(text):
+    # The pattern is slow, and most names are printable ASCII without spaces to remove.
+    is_plain = text.isascii() and text.isprintable() and "  " not in text and text == text.strip()
+    if is_plain or not _ODD.search(text):
         return text
     visible = INVISIBLE.sub("", _BREAK.sub(" ", text))
     previous = ""

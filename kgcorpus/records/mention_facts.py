@@ -74,10 +74,10 @@ class MentionFacts:
         frequency, long_tail = np.full(n, -1, np.int64), np.zeros(n, np.bool_)
         for batch in statistics:
             rows = names.rows(batch.column("qid"))
-            batch = batch.filter(pa.array(rows >= 0))
+            known = batch.filter(pa.array(rows >= 0))
             rows = rows[rows >= 0]
-            frequency[rows] = batch.column("frequency").to_numpy()
-            long_tail[rows] = batch.column("long_tail").to_numpy(zero_copy_only=False)
+            frequency[rows] = known.column("frequency").to_numpy()
+            long_tail[rows] = known.column("long_tail").to_numpy(zero_copy_only=False)
         has_label = pc.is_valid(names.book(lang).labels).to_numpy(zero_copy_only=False)
         found = np.zeros(n, np.int64)
         codes: dict[str, int] = {}
