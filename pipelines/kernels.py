@@ -144,12 +144,14 @@ def without_secrets(run: _Batches) -> _Batches:
 
 
 def collect_rarely() -> None:
-    """Make Python's garbage collector run after 500,000 new containers instead of 700.
+    """Make Python's garbage collector run after 500,000 new containers instead of 700, in a worker.
 
     A batch's rows are some hundred thousand acyclic dicts and lists. At the default the collector visits
-    them again and again while they are made: `to_pylist` takes two to four times as long.
+    them again and again while they are made: `to_pylist` takes two to four times as long. Spark's daemon
+    collects after each task; what is there before the task, mostly modules, is left out of that.
     """
     gc.set_threshold(500_000, 20, 100)
+    gc.freeze()
 
 
 def _characters(row: Mapping[str, Any]) -> int:
