@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kgcorpus.linking.linker import Linker
 
 _PAGE = ["page_id", "title", "lang", "qid", "text", "links", "blocks", "redirect"]
-_PAGES_AT_ONCE = 1000
+_PAGES_AT_ONCE = 100
 # Read for names without a hyperlink alone.
 _DICTIONARY = ("surfaces", "in_links", "entities")
 

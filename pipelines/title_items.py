@@ -52,9 +52,11 @@ class TitleItems:
         """
         from kgcorpus.kg.strings import IdIndex, hash_rows, string_arrays
 
-        found = [batch for path in titles for batch in read_batches(path, ["lang", "title", "qid"])]
-        keys = [hash_rows(batch.column("lang"), batch.column("title")) for batch in found]
-        own = [batch.column("qid").cast(pa.large_string()) for batch in found]
+        keys, own = [], []
+        for path in titles:
+            for batch in read_batches(path, ["lang", "title", "qid"]):
+                keys.append(hash_rows(batch.column("lang"), batch.column("title")))
+                own.append(batch.column("qid").cast(pa.large_string()))
         named = [
             batch.column("qid").drop_null().unique().cast(pa.large_string())
             for path in pages

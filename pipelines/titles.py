@@ -29,7 +29,7 @@ from pipelines.packed import Rendered, told
 from pipelines.pages import sites_of
 from pipelines.redirects import Redirects
 
-_PART = pa.schema(
+PART = pa.schema(
     [
         ("lang", pa.string()),
         ("title", pa.string()),
@@ -39,9 +39,9 @@ _PART = pa.schema(
         ("disambiguation", pa.bool_()),
     ]
 )
-_FACT = _PART.append(pa.field("page_id", pa.int64()))
-_KEYS = pa.schema([field for field in _PART if field.name != "target"])
-_COUNTED = pa.schema([*_PART, *COUNTERS])
+_FACT = PART.append(pa.field("page_id", pa.int64()))
+_KEYS = pa.schema([field for field in PART if field.name != "target"])
+_COUNTED = pa.schema([*PART, *COUNTERS])
 _PAGE = ["lang", "title", "redirect", "disambiguation"]
 _DOCUMENT = [*_PAGE, "page_id", "qid", "links"]
 
@@ -60,12 +60,12 @@ def run(context: Context) -> Rendered:
         redirects = Redirects.open(folder)
         for file in files:
             for part in _parts(file.column("path").to_pylist(), ()):
-                yield _followed(part, redirects)
+                yield followed(part, redirects)
 
     def of_pages(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
         redirects = Redirects.open(folder)
         for part in _parts((), read_row_groups(units, columns)):
-            yield _followed(part, redirects)
+            yield followed(part, redirects)
 
     sources: list[tuple[DataFrame, BatchFunction]] = [
         (context.files(given), of_files),
@@ -73,26 +73,26 @@ def run(context: Context) -> Rendered:
     ]
     if counters:
         sources.append(told(context.spark, counters))
-    return Rendered(sources=sources, schema=_KEYS, by=["lang", "title"], render=_choose)
+    return Rendered(sources=sources, schema=_KEYS, by=["lang", "title"], render=choose_titles)
 
 
 def _writing(folder: Path) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that leaves rows of `_PART` in files, one a task, and passes their counters on."""
+    """The function that leaves rows of `PART` in files, one a task, and passes their counters on."""
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         task = TaskContext.get()
         path = folder / f"{task.partitionId() if task else 0:06d}.arrow"
-        with replacing(path) as temporary, pa.ipc.new_file(str(temporary), _PART) as file:
+        with replacing(path) as temporary, pa.ipc.new_file(str(temporary), PART) as file:
             for batch in batches:
                 is_row = pc.is_null(batch.column("_counter"))
-                file.write_batch(batch.filter(is_row).select(_PART.names))
+                file.write_batch(batch.filter(is_row).select(PART.names))
                 yield batch.filter(pc.invert(is_row)).select(COUNTERS.names)
 
     return write
 
 
 def _parts(files: Sequence[str], pages: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What files of `_writing`, and pages, say of titles: rows of `_PART`."""
+    """What files of `_writing`, and pages, say of titles: rows of `PART`."""
     for path in files:
         with pa.memory_map(path) as mapped:
             found = pa.ipc.open_file(mapped)
@@ -131,7 +131,7 @@ def _rows(
     target: pa.Array | None = None,
     disambiguation: bool = False,
 ) -> pa.RecordBatch:
-    """Rows of `_PART` of the titles in the columns lang and title."""
+    """Rows of `PART` of the titles in the columns lang and title."""
     n = len(titles)
     nulls = pa.nulls(n, pa.string())
     return pa.RecordBatch.from_arrays(
@@ -142,11 +142,11 @@ def _rows(
             nulls if target is None else target,
             pa.array(np.full(n, disambiguation)),
         ],
-        schema=_PART,
+        schema=PART,
     )
 
 
-def _followed(part: pa.RecordBatch, redirects: Redirects) -> pa.RecordBatch:
+def followed(part: pa.RecordBatch, redirects: Redirects) -> pa.RecordBatch:
     """Rows of `_KEYS`: a redirect with the item of the page at which it ends."""
     target = part.column("target")
     items = part.column("qid")
@@ -156,7 +156,7 @@ def _followed(part: pa.RecordBatch, redirects: Redirects) -> pa.RecordBatch:
     return part.set_column(2, "qid", items).drop_columns("target")
 
 
-def _choose(parts: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
+def choose_titles(parts: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
     """One row a title: the first of its parts, own items before redirects, unless it is ambiguous."""
     if not len(parts):
         return
@@ -197,7 +197,7 @@ def _bools(column: pa.Array) -> Bools:
 
 
 def _given(context: Context) -> DataFrame:
-    """What the titles files say: rows of `_PART`, and the counters."""
+    """What the titles files say: rows of `PART`, and the counters."""
     policy, limits = context.on_bad_input, context.limits
     sources = context.of_role("wikipedia.titles")
     sites = sites_of(context.of_role("wikipedia.dump"), limits)
@@ -231,7 +231,7 @@ def _given(context: Context) -> DataFrame:
     given = facts.where("page_id is null").drop("page_id")
     if any(is_sql(source.path) for source in sources):
         facts.persist(StorageLevel.DISK_ONLY)
-        joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, _PART)
+        joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, PART)
         given = given.unionByName(joined)
     return given.select(*_COUNTED.names)
 
