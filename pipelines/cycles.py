@@ -5,26 +5,23 @@ that leave arrays for the next in the scratch folder.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import COUNTERS
+from pipelines.kernels import COUNTERS, BatchFunction, Row, map_batches
 from pipelines.lookup import read_shards
+from pipelines.packed import Rendered, rows_of, told
 
 Unit = tuple[int, ...]
 UnitFunction = Callable[[Unit, Tally], Iterator[pa.RecordBatch]]
 
-_SCHEMA = pa.schema([*table("cycles").schema, *COUNTERS])
 
-
-def run(context: Context) -> DataFrame:
+def run(context: Context) -> Rendered:
     """Mine the graph in as many tasks as its colours ask for."""
     from kgcorpus.kg.mining import Settings, cycle_units, passes
 
@@ -74,36 +71,34 @@ def run(context: Context) -> DataFrame:
 
         yield from cycles.emit(Miner(Folder(scratch), settings), unit, settings, tally=tally)
 
+    made = table("cycles")
     if settings.colours == 1:
-        return _map_units(context, [()], mine_all)
-    told = _map_units(context, [()], prepare).collect()
+        return rows_of(made, context.seed, _units(context, [()], mine_all))
+    counters = _collected(context, [()], prepare)
     for name, units in passes(settings.colours):
-        _map_units(context, units, one_pass(name)).collect()
-    counters = context.spark.createDataFrame(told, from_arrow_schema(_SCHEMA))
-    return _map_units(context, cycle_units(settings.colours), emit).unionByName(counters)
+        _collected(context, units, one_pass(name))
+    emitted = _units(context, cycle_units(settings.colours), emit)
+    return rows_of(made, context.seed, emitted, told(context.spark, counters))
 
 
-def _map_units(context: Context, units: Sequence[Unit], function: UnitFunction) -> DataFrame:
-    """Run a function on each unit, one after another in a task; its counters follow its rows."""
+def _units(
+    context: Context, units: Sequence[Unit], function: UnitFunction
+) -> tuple[DataFrame, BatchFunction]:
+    """The source that runs a function on each unit, one after another in a task."""
 
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def work(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for place in batch.column(0).to_pylist():
-                tally = Tally()
-                for rows in function(units[place], tally):
-                    yield _with_columns(rows)
-                counters: list[dict[str, Any]] = [{"_counter": name, "_n": n} for name, n in tally.rows()]
-                if counters:
-                    yield pa.RecordBatch.from_pylist(counters, schema=_SCHEMA)
+                yield from function(units[place], tally)
 
     tasks = min(len(units), context.partitions)
-    places = context.spark.range(0, len(units), 1, numPartitions=tasks)
-    return places.mapInArrow(work, from_arrow_schema(_SCHEMA))
+    return context.spark.range(0, len(units), 1, numPartitions=tasks), work
 
 
-def _with_columns(rows: pa.RecordBatch) -> pa.RecordBatch:
-    nulls = [pa.nulls(rows.num_rows, field.type) for field in COUNTERS]
-    return pa.RecordBatch.from_arrays([*rows.columns, *nulls], schema=_SCHEMA)
+def _collected(context: Context, units: Sequence[Unit], function: UnitFunction) -> list[Row]:
+    """Run a function without rows on each unit; returns its counters."""
+    made = map_batches(*_units(context, units, function), table("cycles").schema)
+    return [row.asDict() for row in made.select(*COUNTERS.names).collect()]
 
 
 STAGE = Stage(

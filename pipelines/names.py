@@ -246,14 +246,15 @@ def _merge_names(parts: list[_Part], languages: Sequence[str], tally: Tally) -> 
 def _visible(part: _Part, tally: Tally) -> tuple[str | None, list[str]]:
     """The label and the aliases as lines of visible text; what is changed or becomes empty is counted."""
     given = [text for text in (part.label, *(part.aliases or ())) if text]
-    kept = [text for text in map(one_line, given) if text]
+    visible = list(map(one_line, given))
+    kept = [text for text in visible if text]
     if kept != given:
         if changed := len(set(given) - set(kept)):
             tally.count("name_normalised", changed)
         if emptied := len(given) - len(kept):
             tally.drop("name_without_text", emptied)
-    if part.label and (label := one_line(part.label)):
-        return label, kept[1:]
+    if part.label and visible[0]:
+        return visible[0], kept[1:]
     return None, kept
 
 

@@ -7,7 +7,6 @@ format, so that Spark moves and sorts some hundred rows a task whatever the numb
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -98,10 +97,10 @@ def in_order(
 
 def counters_of(session: SparkSession, tally: Tally) -> tuple[DataFrame, BatchFunction]:
     """The source of a stage that counted before its job."""
-    return told(session, [(name, n, None) for name, n in tally.rows()])
+    return told(session, [{"_counter": name, "_n": n, "_note": None} for name, n in tally.rows()])
 
 
-def told(session: SparkSession, counters: Sequence[tuple[Any, ...]]) -> tuple[DataFrame, BatchFunction]:
+def told(session: SparkSession, counters: Sequence[Row]) -> tuple[DataFrame, BatchFunction]:
     """A source of counters alone: rows of `COUNTERS`."""
 
     def nothing(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:

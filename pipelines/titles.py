@@ -49,7 +49,8 @@ _DOCUMENT = [*_PAGE, "page_id", "qid", "links"]
 def run(context: Context) -> Rendered:
     """A title's own item wins over a redirect; a disambiguation page stands for no entity."""
     folder = context.scratch
-    counters = _given(context).mapInArrow(_writing(folder / "given"), from_arrow_schema(COUNTERS)).collect()
+    written = _given(context).mapInArrow(_writing(folder / "given"), from_arrow_schema(COUNTERS))
+    counters = [row.asDict() for row in written.collect()]
     given = sorted(map(str, (folder / "given").glob("*.arrow")))
     texts = [text.path for text in context.of_role("text.path")]
     columns = _DOCUMENT if any(is_json_lines(path) or is_parquet(path) for path in texts) else _PAGE
