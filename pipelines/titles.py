@@ -1,6 +1,6 @@
 """Titles files, SQL dumps and the pages' own redirects to the table `titles`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -49,23 +49,24 @@ _DOCUMENT = [*_PAGE, "page_id", "qid", "links"]
 def run(context: Context) -> Rendered:
     """A title's own item wins over a redirect; a disambiguation page stands for no entity."""
     folder = context.scratch
-    written = _given(context).mapInArrow(_writing(folder / "given"), from_arrow_schema(COUNTERS))
+    sites = sites_of(context.of_role("wikipedia.dump"), context.limits)
+    written = _given(context, sites).mapInArrow(_writing(folder / "given"), from_arrow_schema(COUNTERS))
     counters = [row.asDict() for row in written.collect()]
     given = sorted(map(str, (folder / "given").glob("*.arrow")))
     texts = [text.path for text in context.of_role("text.path")]
     columns = _DOCUMENT if any(is_json_lines(path) or is_parquet(path) for path in texts) else _PAGE
     pages = (page for path in context.inputs["pages"] for page in read_batches(path, columns))
-    Redirects.write(folder, _parts(given, pages))
+    Redirects.write(folder, _parts(given, pages, sites, Tally()))
 
     def of_files(files: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
         redirects = Redirects.open(folder)
         for file in files:
-            for part in _parts(file.column("path").to_pylist(), ()):
+            for part in _parts(file.column("path").to_pylist(), (), sites, tally):
                 yield followed(part, redirects)
 
     def of_pages(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
         redirects = Redirects.open(folder)
-        for part in _parts((), read_row_groups(units, columns)):
+        for part in _parts((), read_row_groups(units, columns), sites, tally):
             yield followed(part, redirects)
 
     sources: list[tuple[DataFrame, BatchFunction]] = [
@@ -92,7 +93,9 @@ def _writing(folder: Path) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.R
     return write
 
 
-def _parts(files: Sequence[str], pages: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _parts(
+    files: Sequence[str], pages: Iterable[pa.RecordBatch], sites: Mapping[str, Site], tally: Tally
+) -> Iterator[pa.RecordBatch]:
     """What files of `_writing`, and pages, say of titles: rows of `PART`."""
     for path in files:
         with pa.memory_map(path) as mapped:
@@ -100,22 +103,25 @@ def _parts(files: Sequence[str], pages: Iterable[pa.RecordBatch]) -> Iterator[pa
             for number in range(found.num_record_batches):
                 yield found.get_batch(number)
     for batch in pages:
-        yield from _parts_of_pages(batch)
+        ambiguous = batch.filter(batch.column("disambiguation"))
+        yield _rows(ambiguous, via="page", disambiguation=True)
+        redirects = batch.filter(pc.is_valid(batch.column("redirect")))
+        yield _rows(redirects, via="redirect", target=redirects.column("redirect"))
+        if "links" in batch.schema.names:
+            yield from _named_items(batch.filter(pc.less(batch.column("page_id"), 0)), sites, tally)
 
 
-def _parts_of_pages(pages: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    ambiguous = pages.filter(pages.column("disambiguation"))
-    yield _rows(ambiguous, via="page", disambiguation=True)
-    redirects = pages.filter(pc.is_valid(pages.column("redirect")))
-    yield _rows(redirects, via="redirect", target=redirects.column("redirect"))
-    if "links" not in pages.schema.names:
-        return
-    # The items that JSON lines name in the place of a title, and those of titled documents.
-    documents = pages.filter(pc.less(pages.column("page_id"), 0))
-    named = documents.filter(
-        pc.and_(pc.is_valid(documents.column("qid")), pc.not_equal(documents.column("title"), ""))
-    )
-    yield _rows(named, via="item", qid=named.column("qid"))
+def _named_items(
+    documents: pa.RecordBatch, sites: Mapping[str, Site], tally: Tally
+) -> Iterator[pa.RecordBatch]:
+    """The items that JSON lines name in the place of a title, and those of titled documents."""
+    is_named = pc.and_(pc.is_valid(documents.column("qid")), pc.not_equal(documents.column("title"), ""))
+    own = [
+        row
+        for named in documents.filter(is_named).select(["lang", "title", "qid"]).to_pylist()
+        for row in _of_article(named, sites.get(named["lang"]) or Site.of(named["lang"], names={}), tally)
+    ]
+    yield pa.RecordBatch.from_pylist(own, schema=PART)
     lists = documents.column("links")
     langs = documents.column("lang").take(pc.list_parent_indices(lists))
     linked = pa.record_batch({"lang": langs, "title": lists.flatten().field("target")})
@@ -197,11 +203,10 @@ def _bools(column: pa.Array) -> Bools:
     return column.to_numpy(zero_copy_only=False)
 
 
-def _given(context: Context) -> DataFrame:
+def _given(context: Context, sites: Mapping[str, Site]) -> DataFrame:
     """What the titles files say: rows of `PART`, and the counters."""
     policy, limits = context.on_bad_input, context.limits
     sources = context.of_role("wikipedia.titles")
-    sites = sites_of(context.of_role("wikipedia.dump"), limits)
     # One file may be named for several wikis, and for two dumps of one.
     languages = {
         path: sorted({source.lang for source in sources if source.path == path})
@@ -235,6 +240,15 @@ def _given(context: Context) -> DataFrame:
         joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, PART)
         given = given.unionByName(joined)
     return given.select(*_COUNTED.names)
+
+
+def _of_article(row: Row, site: Site, tally: Tally) -> Iterator[Row]:
+    """A title's own item, unless a prefix says that the title is in another namespace or wiki."""
+    title = site.article(row["title"])
+    if title is None:
+        tally.drop("title_of_no_article")
+    else:
+        yield {**row, "title": title, "via": "item", "disambiguation": False}
 
 
 STAGE = Stage(

@@ -11,7 +11,10 @@ _OTHER_THAN_LETTERS = re.compile(r"[\W_]+")
 
 def folded(field: str) -> str:
     """Return a field without case, accents, spaces and marks: `#type_QID` gives `typeqid`."""
-    if not field.isascii():
+    if field.isascii():
+        if field.isalnum():
+            return field.casefold()
+    else:
         field = "".join(c for c in unicodedata.normalize("NFKD", field) if not unicodedata.combining(c))
     return _OTHER_THAN_LETTERS.sub("", field).casefold()
 

@@ -40,10 +40,10 @@ _TRIPLES_OF_OTHERS = frozenset(
 )
 # Single letters only in lower case: the ids of a graph may be H, R and T.
 _LETTERS = frozenset({*permutations("hrt"), *permutations("spo")})
-# Every word of a header's first field.
-_FIRST_WORDS = frozenset().union(
-    *(ID, LANGUAGE, NAME, CLASS, TEXT, TITLE, TEMPLATE, _END, _LINK, "hrtspo"),
+_FIRST = frozenset().union(
+    *(ID, LANGUAGE, NAME, CLASS, TEXT, TITLE, TEMPLATE, END, LINK),
     (words[0] for words in _TRIPLES_OF_OTHERS),
+    "hrtspo",
 )
 
 
@@ -57,12 +57,11 @@ def is_header(fields: Sequence[str], columns: Sequence[frozenset[str]]) -> bool:
         fields: the line's fields.
         columns: for each required column, the words that name it.
     """
-    # Of most lines the first field is an id such as `Q64`.
-    if fields and fields[0].isalnum() and fields[0].casefold() not in _FIRST_WORDS:
+    # Of most lines the first field is no name of a column, and the others are not folded.
+    if not fields or folded(fields[0]) not in _FIRST:
         return False
-    first = tuple(_OTHER_THAN_LETTERS.sub("", field) for field in fields[: len(columns)])
-    words = tuple(word.casefold() for word in first)
-    if columns is TRIPLE and (words in _TRIPLES_OF_OTHERS or first in _LETTERS):
+    words = tuple(map(folded, fields[: len(columns)]))
+    if columns is TRIPLE and (words in _TRIPLES_OF_OTHERS or (words in _LETTERS and _are_lower(fields))):
         return True
     if len(words) != len(columns):
         return False
