@@ -6,7 +6,7 @@ DEMO := demo-run
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow torture proof-kmlm proof-jaket proof-trelm check clean
+.PHONY: demo test test-slow torture proof-base proof-kmlm proof-jaket proof-trelm check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ test-slow: $(VENV)/.installed $(VENV)/spark-classes.jsa
 
 torture: $(VENV)/.installed $(VENV)/spark-classes.jsa
 	$(BIN)/python -m tests.torture --kills 20 --jobs 2
+
+proof-base: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[proofs]'
+	$(BIN)/python -m proofs.base
 
 proof-kmlm: $(VENV)/.installed
 	$(BIN)/python -m proofs.kmlm

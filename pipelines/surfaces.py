@@ -159,7 +159,7 @@ def _occurrences(context: Context, folder: Path) -> DataFrame:
 
 SURFACES = Stage(
     table="surfaces",
-    version=3,
+    version=4,
     run=run_surfaces,
     inputs=("pages",),
     optional=("titles", "entities"),

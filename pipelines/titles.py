@@ -21,6 +21,7 @@ from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_title
 from kgcorpus.wiki.documents import ITEM_PREFIX, is_json_lines
 from kgcorpus.wiki.parquet_documents import is_parquet
+from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.title_dumps import is_sql, join_facts, read_title_facts
 from pipelines.context import Context, on_bad
 from pipelines.kernels import COUNTERS, BatchFunction, Row, group_rows
@@ -225,13 +226,7 @@ def _given(context: Context, sites: Mapping[str, Site]) -> DataFrame:
                 continue
             for row in read_records(path, parse_title, tally=tally, on_bad=bad, limits=limits):
                 for lang in langs:
-                    yield {
-                        "lang": lang,
-                        "title": sites[lang].normalise_title(row.title),
-                        "qid": row.qid,
-                        "via": "item",
-                        "disambiguation": False,
-                    }
+                    yield from _of_article({"lang": lang, **row._asdict()}, sites[lang], tally)
 
     facts = context.map_files(list(languages), parse, _FACT)
     given = facts.where("page_id is null").drop("page_id")
@@ -253,7 +248,7 @@ def _of_article(row: Row, site: Site, tally: Tally) -> Iterator[Row]:
 
 STAGE = Stage(
     table="titles",
-    version=7,
+    version=8,
     run=run,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump", "text.path"),

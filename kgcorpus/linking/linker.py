@@ -310,7 +310,7 @@ def _names(paths: Mapping[str, Sequence[str]]) -> Iterator[list[dict[str, Any]]]
     """Labels and aliases, and titles of pages with and without item, by batches."""
     sources: tuple[tuple[str, list[str], Any], ...] = (
         ("entities", ["qid", "names"], names_of_entities),
-        ("titles", ["lang", "title", "qid"], names_of_titles),
+        ("titles", ["lang", "title", "qid", "via"], names_of_titles),
         ("in_links", ["lang", "target"], names_of_targets),
     )
     for name, columns, rows_of in sources:

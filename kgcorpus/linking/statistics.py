@@ -61,15 +61,18 @@ def names_of_targets(rows: Iterable[Row]) -> Iterator[Row]:
     for row in rows:
         title = page_title(row["target"])
         if title is not None:
-            yield from names_of_titles([{"lang": row["lang"], "title": title, "qid": row["target"]}])
+            page = {"lang": row["lang"], "title": title, "qid": row["target"], "via": "item"}
+            yield from names_of_titles([page])
 
 
 def names_of_titles(rows: Iterable[Row]) -> Iterator[Row]:
     """Titles with and without their parenthesis, as rows {lang, surface, target, titled, main}.
 
-    `titled`: the name is the whole title. `main` is true.
+    `titled`: the name is the whole title. `main` is true. Rows of `via: link` (`d:QID`) are no page's title.
     """
     for row in rows:
+        if row["via"] == "link":
+            continue
         title = row["title"]
         for text in {title, bare_title(title)}:
             surface = normalise(text)

@@ -107,10 +107,13 @@ LANGUAGE_CODES = _words(
     zea zgh zh zh-classical zh-min-nan zh-yue zu"""
 )
 _DBNAME = re.compile(r"([a-z_]+?)wik(?:i|tionary|ibooks|inews|iquote|isource|iversity|ivoyage)")
+# Prefixes of MediaWiki's interwiki map: no title of a wiki may begin with one.
 _PROJECTS = _words(
     """wikipedia w wiktionary wikt wikinews n wikibooks b wikiquote q wikisource s oldwikisource wikispecies
     species wikiversity v wikivoyage voy commons c wikidata d meta m metawikipedia mediawikiwiki mw
-    wikimedia foundation f phabricator phab bugzilla mail doi imdbtitle imdbname rfc arxiv google"""
+    wikimedia foundation wmf f phabricator phab bugzilla mail doi imdbtitle imdbname rfc arxiv google
+    wikifunctions incubator outreach strategy wikimania wikitech toollabs toolforge translatewiki betawiki
+    testwiki gerrit otrs ticket hdl oeis orcid"""
 )
 
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e]")

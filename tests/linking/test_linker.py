@@ -66,6 +66,12 @@ def test_ids_are_opaque_strings(corpus, tmp_path, prefix):
     assert linked(own, text, "linking.min_confidence=0") == expected
 
 
+def test_a_link_to_an_item_names_no_entity(tmp_path):
+    linked_items = [{"lang": "en", "title": "d:Q308", "qid": "Q308", "via": "link"}]
+    own = write_build(tmp_path / "own", {**ROWS, "titles": [*ROWS["titles"], *linked_items]})
+    assert linked(own, "See d:Q308 for more.", "linking.min_confidence=0") == []
+
+
 def test_names_link_without_any_page(names_only):
     text = "Douglas Adams wrote of Mercury."
     found = linked(names_only, text, "linking.min_confidence=0.5")

@@ -245,6 +245,31 @@ def test_titles_from_sql_dumps(
     ]
 
 
+def test_titles_of_other_namespaces_and_wikis_are_left_out(spark: "SparkSession", tmp_path: Path) -> None:
+    dump, own = tmp_path / "enwiki.xml", tmp_path / "titles.tsv"
+    dump.write_text(HEAD.format(lang="en", category="Sort") + "</mediawiki>")
+    articles = ["Star Trek: Picard", "2001: A Space Odyssey", "Rome"]
+    others = ["Category:Rivers", "Sort:Rivers", "Talk:Rome", "d:Q220", "wikt:Rome", "de:Rom", "Wikidata:Q220"]
+    own.write_text("".join(f"{title}\tQ{n}\n" for n, title in enumerate([*articles, *others], start=1)))
+    documents = [
+        {"page_id": -n, "title": title, "lang": lang, "qid": f"Q{n}", "text": "A text.", "links": []}
+        for n, (lang, title) in enumerate(
+            (("en", "Sort:Towns"), ("nl", "File:Rome.jpg"), ("nl", "Rome")), 100
+        )
+    ]
+    config = BuildConfig.model_validate(
+        {
+            "wikipedia": [{"lang": "en", "dump": str(dump), "titles": str(own)}],
+            "text": [{"lang": "nl", "path": "documents.jsonl"}],
+        }
+    )
+    rows = run(spark, titles.STAGE, config, tmp_path, {"pages": documents})
+    assert [(row["lang"], row["title"]) for row in rows] == [
+        *(("en", title) for title in sorted(articles)),
+        ("nl", "Rome"),
+    ]
+
+
 def test_a_documents_own_entity_wins_over_its_titles(spark: "SparkSession", tmp_path: Path) -> None:
     config = BuildConfig.model_validate({"text": [{"lang": "en", "path": "documents.jsonl"}]})
     own = {"Q308": "Mercury is a planet.", "Q925": "Mercury is a metal.", "Q9": "Mercury is no entity."}

@@ -38,7 +38,7 @@ PAGES = [
     page(TRAIN[0], "New York is big. York is old; York again.", ("New York", "NYC"), ("York", "York")),
     page(TRAIN[1], "New\u00a0York and Old York.", ("New\u00a0York", "New York City")),
     page(TRAIN[2], "A York without link; Rome."),  # no link: its names are no evidence
-    page(TRAIN[3], "York", ("York", "Duke of York")),
+    page(TRAIN[3], "York d:Q60", ("York", "Duke of York")),
     page(HELD_OUT, "York York", ("York", "Secret")),
     page(900, "", title="NYC", redirect="The Big Apple"),
     page(901, "", title="The Big Apple", redirect="New York City"),
@@ -46,6 +46,7 @@ PAGES = [
 TITLES = [
     {"lang": "en", "title": "New York City", "qid": "Q60", "via": "item"},
     {"lang": "en", "title": "Duke of York", "qid": "Q1", "via": "item"},
+    {"lang": "en", "title": "d:Q60", "qid": "Q60", "via": "link"},  # of a document; no page's title
 ]
 ENTITIES = [
     {
