@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from kgcorpus.linking.linker import Linker
 from pipelines.stages import STAGES
 from tests.e2e.commands import ONE_CORE, bytes_of, command, run, sets
 
@@ -176,6 +177,12 @@ def test_every_stage_gives_something_on_the_embedded_world(built: Path) -> None:
     entities = pq.read_table(next((built / "data" / "jaket_entities").glob("train-*"))).to_pylist()
     assert any(entity["category"] for entity in entities)
     assert any(entity["start"] is not None for entity in entities)
+
+
+def test_names_of_the_embedded_world_are_linked_at_its_threshold(built: Path) -> None:
+    text = "From Paris\tto Paris? From London 😀 to the University of Vienna."
+    spans = [(mention.start, mention.end) for mention in Linker.open(built, "en").link(text)]
+    assert [text[start:end] for start, end in spans] == ["Paris", "Paris", "London", "University of Vienna"]
 
 
 def test_no_test_pair_is_read_in_training(built: Path) -> None:
