@@ -46,6 +46,11 @@ class KgcorpusError(Exception):
         text = f"{where}: {what}" if where else what
         super().__init__(f"{text}. {hint}" if hint else text)
 
+    @property
+    def mend(self) -> str:
+        """The former name of `hint`, for callers of version 0.1."""
+        return self.hint
+
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         # Spark pickles errors raised in a worker; the default would lose keyword-only arguments.
         return _rebuild, (type(self), self.what, self.where, self.hint)

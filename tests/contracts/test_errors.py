@@ -41,6 +41,7 @@ def test_an_error_survives_the_way_from_a_worker() -> None:
     error = pickle.loads(pickle.dumps(InputError("is bad", where="a:3", hint="Fix it")))
     assert isinstance(error, KgcorpusError)
     assert str(error) == "a:3: is bad. Fix it"
+    assert error.hint == error.mend == "Fix it"
 
 
 @pytest.mark.parametrize(
