@@ -41,7 +41,7 @@ def run(context: Context) -> Rendered:
 
 STAGE = Stage(
     table="importance",
-    version=6,
+    version=7,
     run=run,
     inputs=("linked_sentences",),
     optional=("entities",),

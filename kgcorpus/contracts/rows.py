@@ -207,6 +207,7 @@ class ImportanceRow(Span):
 
     sentence_id: str
     qid: str
+    confidence: float
     cos: float | None
     si: float | None
     replacement: str

@@ -265,6 +265,7 @@ TABLES: Registry[Table] = Registry(
                 "start": (_i32, "the mention's span in the sentence"),
                 "end": (_i32, "the mention's span in the sentence"),
                 "qid": (_string, "the mention's entity"),
+                "confidence": (_f32, "the mention's, as in `linked_sentences`"),
                 "cos": (
                     _f32,
                     "cosine of the sentence with and without the mention; null if cut by truncation",

@@ -97,6 +97,7 @@ def score_sentences(
                 "start": mention["start"],
                 "end": mention["end"],
                 "qid": mention["qid"],
+                "confidence": mention["confidence"],
                 "cos": None if isinstance(cos, str) else cos,
                 "si": None if isinstance(cos, str) else semantic_importance(cos),
                 "replacement": replacement,

@@ -57,3 +57,22 @@ def test_a_column_that_may_be_null_is_optional(name: str) -> None:
     of_names = {"names"}  # a label within them
     optional = {column for column, hint in fields.items() if type(None) in get_args(hint)}
     assert said - of_names <= optional
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_mention_has_its_confidence(name: str) -> None:
+    """A slot's span is rendered from a triple, and no mention that the linker found."""
+
+    def structs(kind: pa.DataType) -> Any:
+        if pa.types.is_list(kind):
+            yield from structs(kind.value_type)
+        elif pa.types.is_struct(kind):
+            yield {field.name for field in kind}
+            for field in kind:
+                yield from structs(field.type)
+
+    columns = TABLES[name].columns
+    groups = [set(columns), *(names for kind, _ in columns.values() for names in structs(kind))]
+    for names in groups:
+        if {"start", "end", "qid"} <= names and "slot" not in names and name != "jaket_entities":
+            assert "confidence" in names

@@ -31,7 +31,7 @@ def sentences(real_data: Path) -> list[Row]:
                 if i % 5:
                     continue
                 mentions = [
-                    {"start": start, "end": end, "qid": label["entity_id"]}
+                    {"start": start, "end": end, "qid": label["entity_id"], "confidence": 1.0}
                     for label in spans
                     for start, end in [label["span"]]
                 ]

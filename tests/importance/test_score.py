@@ -36,7 +36,13 @@ def rows(sentences=SENTENCES):
             "lang": "en",
             "text": text,
             "mentions": [
-                {"start": text.index(name), "end": text.index(name) + len(name), "qid": qid}
+                {
+                    "start": text.index(name),
+                    "end": text.index(name) + len(name),
+                    "qid": qid,
+                    "source": "dictionary",
+                    "confidence": 0.75,
+                }
                 for name, qid in mentions
             ],
         }
@@ -87,6 +93,7 @@ def test_rows_fit_the_table(encoder):
     scored = score(rows(), encoder)
     stored = pa.Table.from_pylist(scored, schema=table("importance").schema).to_pylist()
     assert [row["cos"] for row in stored] == [row["cos"] for row in scored]  # float32 already
+    assert {row["confidence"] for row in stored} == {0.75}
 
 
 def test_the_same_shard_gives_the_same_bits_and_another_cut_the_same_values(encoder):
@@ -149,7 +156,7 @@ def test_what_cannot_be_scored_is_null_and_counted(encoder):
             "sentence_id": "en:1:9",
             "lang": "en",
             "text": "Paris   Paris",
-            "mentions": [{"start": 6, "end": 7, "qid": "Q270"}],
+            "mentions": [{"start": 6, "end": 7, "qid": "Q270", "confidence": 1.0}],
         }
     )
     tally = Tally()

@@ -37,7 +37,7 @@ def test_guesses_masked_tokens_of_sentences_it_never_saw():
 def test_tells_mentions_apart(replacement):
     text = "Paris, on the Seine, is the capital of France, and Victor Hugo died there."
     mentions = [
-        {"start": text.index(name), "end": text.index(name) + len(name), "qid": name}
+        {"start": text.index(name), "end": text.index(name) + len(name), "qid": name, "confidence": 1.0}
         for name in ("Paris", "Seine", "France", "Victor Hugo")
     ]
     row = {"sentence_id": "en:1:0", "lang": "en", "text": text, "mentions": mentions}
