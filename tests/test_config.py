@@ -38,7 +38,7 @@ def write(folder: Path, text: str) -> Path:
         ("cycles: {wings_per_egde: 3}", "did you mean cycles.wings_per_edge"),
         ("sed: 3", "did you mean seed"),
         ("wikipedia: [{lang: en, dmp: x}]", "wikipedia.0.dump"),
-        ("languages: [en, en]", "names one twice"),
+        ("languages: [en, en]", r"yaml: languages names one twice: en, en"),
         ("{languages: [en], base_language: de}", "de is not among languages"),
         ("languages: [english]", "languages.0: .*'english' is not a language code: write one such as"),
         ("jaket: {category_relation: 31}", "jaket.category_relation: .*for 31: write it in quotes"),

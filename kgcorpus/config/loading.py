@@ -160,7 +160,8 @@ def _roots(errors: Sequence[Any]) -> list[Any]:
 def _explain(model: type[BaseModel], error: Any) -> str:
     path = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{path}: {error['msg']}"
+        # A check of several fields has no path.
+        return ": ".join(filter(None, (path, error["msg"].removeprefix("Value error, "))))
     near = difflib.get_close_matches(path, list(_keys(model)), n=1, cutoff=0.5)
     return f"unknown key {path}" + (f", did you mean {near[0]}?" if near else "")
 
