@@ -75,7 +75,7 @@ def test_other_links_in_out_are_left_alone_and_not_entered(tmp_path, mine) -> No
 
 def test_links_to_files_are_replaced_or_removed_and_their_targets_stay(tmp_path, mine) -> None:
     out, config = finished_build(tmp_path)
-    places = ["README.md", "config.yaml", "report.json", "run.json", ".sources.json"]
+    places = ["README.md", "config.yaml", "report.json", "run.json", "progress.json", ".sources.json"]
     stale = [f"tables/{TABLE}/0123456789ab", f"quarantine/{TABLE}/0.jsonl", "data/xlr/test-0.parquet"]
     stale += [".x.json.1-0123abcd.tmp", f"tables/{TABLE}/.x.parquet.1-0123abcd.tmp"]
     for place in [*places, *stale]:

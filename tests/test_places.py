@@ -96,7 +96,8 @@ def test_nothing_is_written_where_a_run_deletes(tmp_path, run_folder, name) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json", "report.json", "run.json", ".sources.json", ".lock", "README.md"]
+    "name",
+    ["manifest.json", "report.json", "run.json", "progress.json", ".sources.json", ".lock", "README.md"],
 )
 def test_a_result_never_replaces_a_file_of_a_build(tmp_path, name) -> None:
     out, _ = finished_build(tmp_path)

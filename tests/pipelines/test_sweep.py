@@ -76,7 +76,15 @@ def config_with(path: Path | str) -> BuildConfig:
 
 
 @pytest.mark.parametrize(
-    "own", ["data/triples.txt", "tables/triples.txt", "scratch/triples.txt", "README.md", "run.json"]
+    "own",
+    [
+        "data/triples.txt",
+        "tables/triples.txt",
+        "scratch/triples.txt",
+        "README.md",
+        "run.json",
+        "progress.json",
+    ],
 )
 def test_a_folder_with_files_of_the_users_own_is_refused_and_left_as_it_is(tmp_path: Path, own: str) -> None:
     triples = tmp_path / own
