@@ -117,13 +117,16 @@ def test_a_lock_that_is_no_file_of_its_own_is_refused(tmp_path, mine, kind) -> N
     assert not (tmp_path / "absent").exists()
 
 
-def test_a_log_is_never_written_through_a_link(tmp_path, mine, capfd) -> None:
-    from pipelines.session import _output_to
+def test_a_log_is_never_written_through_a_link(tmp_path, mine, monkeypatch) -> None:
+    from pyspark import SparkContext
 
+    from pipelines.session import _start_java
+
+    monkeypatch.setattr(SparkContext, "_gateway", None)
     (tmp_path / "spark.log").symlink_to(mine / "a.txt")
     before = content(mine)
-    with pytest.raises(Exception, match=_REFUSED), _output_to(tmp_path / "spark.log"):
-        pass
+    with pytest.raises(Exception, match=_REFUSED):
+        _start_java({}, log=tmp_path / "spark.log")
     assert content(mine) == before
     with open_to_append(tmp_path / "new.log") as stream:
         stream.write(b"1")

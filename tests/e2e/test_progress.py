@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.commands import ONE_CORE, command, run, sets
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-TARGETS = ("entities",)
+TARGETS = ("triples",)
 SETTINGS = sets(*ONE_CORE, "spark.memory=1g")
 _ESCAPES = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
 
@@ -117,29 +117,29 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
 def test_a_build_shows_one_bar_that_fits_the_terminal(builds: Builds, name: str, columns: int) -> None:
     shown: Shown = getattr(builds, name)
     assert shown.code == 0
-    bars = [frame for frame in shown.frames if re.match(r"\d/\d entities|1/1 entities", frame)]
+    bars = [frame for frame in shown.frames if frame.startswith("1/1 triples")]
     assert max(map(len, bars)) <= columns
-    assert shown.having("1/1 entities: starting Spark")
+    assert shown.having("1/1 triples: starting Spark")
     busy = [frame for frame in bars if re.search(r"\d+/\d+ tasks", frame)]
     assert busy
     # The last run tells how long it takes.
     assert all(re.search(r"\d:\d\d left *$", frame) and "stage" not in frame for frame in busy)
-    assert any(re.search(r"[\d.]+/103 kB", frame) for frame in busy)
+    assert any(re.search(r"[\d.]+/21 kB", frame) for frame in busy)
     # The lines of the build stand alone, and no bar stays behind.
     (line,) = shown.having(" rows ")
-    assert re.fullmatch(r"entities +271 rows +[\d,]+/s +[\d.]+ s  built", line)
+    assert re.fullmatch(r"triples +1,290 rows +[\d,]+/s +[\d.]+ s  built", line)
     assert re.fullmatch(r"report: \S+report\.json", [frame for frame in shown.frames if frame][-1])
 
 
 def test_without_a_terminal_lines_tell_the_same(builds: Builds) -> None:
     # A line every 30 seconds would not appear in a build of seconds: --verbose logs one every 5 seconds.
     assert "\x1b" not in builds.lines
-    first = re.search(r"1/1 entities: Spark started in ([\d.]+) s", builds.lines)
+    first = re.search(r"1/1 triples: Spark started in ([\d.]+) s", builds.lines)
     assert first
-    assert re.search(r"entities: run, not built yet\n", builds.lines)
-    assert re.search(r"progress\S*: 1/1 entities: .*(left|so far)\n", builds.lines)
+    assert re.search(r"triples: run, not built yet\n", builds.lines)
+    assert re.search(r"progress\S*: 1/1 triples: .*(left|so far)\n", builds.lines)
     assert [line.split()[0] for line in builds.stdout.splitlines()] == [
-        "entities",
+        "triples",
         "built:",
         "corpus:",
         "report:",
@@ -157,16 +157,16 @@ def test_another_process_follows_the_build_until_it_ends(builds: Builds) -> None
     assert (builds.watched.returncode, builds.watched.stderr) == (0, "")
     assert builds.seen[-1]["state"] == "finished"
     doing = {(row["stage"], row["doing"]) for row in builds.seen}
-    assert ("entities", "starting Spark") in doing
-    assert ("entities", "") in doing
+    assert ("triples", "starting Spark") in doing
+    assert ("triples", "") in doing
     assert max(row["total"] or 0 for row in builds.seen) > 1
     assert max(row["rows"] for row in builds.seen) > 0
     shares = [row["fraction"] for row in builds.seen]
     assert shares == sorted(shares)
     shown = builds.watched_on_terminal
     assert shown.code == 0
-    assert shown.having("1/1 entities")
-    assert max(map(len, shown.having("1/1 entities"))) <= 80
+    assert shown.having("1/1 triples")
+    assert max(map(len, shown.having("1/1 triples"))) <= 80
     assert re.match("build-corpus finished at ", [frame for frame in shown.frames if frame][-1])
 
 
@@ -174,7 +174,7 @@ def test_progress_is_in_no_manifest_and_no_fingerprint(builds: Builds) -> None:
     assert "progress.json" not in (builds.out / "manifest.json").read_text()
     done = run("plan", *TARGETS, "--out", builds.out, *SETTINGS, "--json")
     assert all(row["action"] == "skip" for row in json.loads(done.stdout))
-    assert not (builds.out / "scratch" / "entities").exists()
+    assert not (builds.out / "scratch" / "triples").exists()
 
 
 def test_a_quiet_build_prints_nothing(builds: Builds) -> None:
@@ -200,7 +200,7 @@ def test_a_build_that_was_killed_is_not_said_to_run(builds: Builds) -> None:
         os.killpg(build.pid, signal.SIGKILL)
     gone = run("status", "--out", builds.out)
     assert f"build-corpus was killed: process {build.pid} on " in gone.stderr
-    assert "1/1 entities: starting Spark" in gone.stderr
+    assert "1/1 triples: starting Spark" in gone.stderr
     watched = run("status", "--out", builds.out, "--watch")
     assert (watched.returncode, watched.stdout) == (4, "")
     assert "build-corpus was killed" in watched.stderr

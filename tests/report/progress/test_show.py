@@ -1,27 +1,16 @@
 """The display of a command's progress, and the file that follows it."""
 
-import io
 import logging
-import re
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.report import terminal
 from kgcorpus.report.progress import Counts, Progress, follow, read_facts
 from kgcorpus.report.progress import show as shown
-
-_ESCAPES = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
-
-
-class _Terminal(io.StringIO):
-    def isatty(self):
-        return True
+from tests.terminals import frames_of, use_terminal
 
 
 @pytest.fixture(autouse=True)
@@ -30,29 +19,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shown, "_WRITE", 0.02)
 
 
-@pytest.fixture
-def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], io.BytesIO]:
-    def make(encoding: str, width: int) -> io.BytesIO:
-        raw = io.BytesIO()
-        file = io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", write_through=True)
-        console = Console(
-            file=file, force_terminal=True, width=width, markup=False, emoji=False, highlight=False
-        )
-        monkeypatch.setattr(terminal, "stderr", console)
-        monkeypatch.setattr(sys, "stderr", _Terminal())
-        return raw
-
-    return make
-
-
-def frames_of(raw: io.BytesIO, encoding: str) -> list[str]:
-    return [_ESCAPES.sub("", frame) for frame in re.split("[\r\n]", raw.getvalue().decode(encoding))]
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 @pytest.mark.parametrize("width", [80, 120])
-def test_a_bar_fits_the_terminal_whatever_the_stage_is_called(on_terminal, encoding: str, width: int) -> None:
-    raw = on_terminal(encoding, width)
+def test_a_bar_fits_the_terminal_whatever_the_stage_is_called(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, width: int
+) -> None:
+    raw = use_terminal(monkeypatch, encoding=encoding, width=width)
     with Progress("build-corpus", has_stages=True) as progress:
         progress.expect({"tische_für_\x1b[31m_ウィキ[red]:ant:": 10.0, "triples": 20.0})
         with (
@@ -72,15 +44,15 @@ def test_a_bar_fits_the_terminal_whatever_the_stage_is_called(on_terminal, encod
     assert "\x1b[31m_" not in raw.getvalue().decode(encoding)
 
 
-def test_a_line_that_is_printed_does_not_mix_with_the_bar(on_terminal) -> None:
-    raw = on_terminal("utf-8", 80)
+def test_a_line_that_is_printed_does_not_mix_with_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = use_terminal(monkeypatch)
     with Progress("publish") as progress, progress.work("sending", counts=lambda: Counts(done=1, total=2)):
         time.sleep(0.1)
         terminal.say("a line", console=terminal.stderr)
         time.sleep(0.1)
-    assert "a line" in frames_of(raw, "utf-8")
+    assert "a line" in frames_of(raw)
     # Nothing of the bar stays.
-    assert frames_of(raw, "utf-8")[-1] == ""
+    assert frames_of(raw)[-1] == ""
 
 
 def test_without_a_terminal_a_line_is_logged_when_it_is_due(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from kgcorpus.contracts.errors import InputError
+from tests.terminals import frames_of, use_terminal
 from tests.trainer.evaluate.probe.test_probing import plain
 from tests.trainer.evaluate.teaching import teach
 from tests.trainer.toy import write_corpus
@@ -21,6 +22,7 @@ from trainer.evaluate.probe.lama import (
     without_guessed,
 )
 from trainer.evaluate.probe.probing import Prober, Query
+from trainer.evaluate.prompt_counter import prompt_counter
 
 CITIES = ["Ulm", "Rome", "Paris", "Lima", "Oslo"]
 PEOPLE = ["Ada", "Bob", "Carl", "Dora"]
@@ -140,6 +142,15 @@ def test_other_right_objects_are_removed_before_ranking(taught, lama, tmp_path):
             assert part["majority"] == 1.0
         else:
             assert benchmark == "lama-uhn"
+
+
+@pytest.mark.parametrize("benchmark", ["lama", "lama-uhn"])
+def test_the_prompts_are_shown_as_they_are_answered(monkeypatch, bert, lama, tmp_path, benchmark):
+    raw = use_terminal(monkeypatch)
+    run(benchmark, model=str(bert), data=str(lama), out=tmp_path / "out.json", config=EvaluationConfig())
+    counts = prompt_counter.counts()
+    assert counts.done == counts.total > 0
+    assert any(frame.startswith(f"evaluate {benchmark} ━") for frame in frames_of(raw))
 
 
 def test_seen_facts_are_excluded_by_the_command(bert, lama, tmp_path):

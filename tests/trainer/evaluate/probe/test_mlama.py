@@ -13,6 +13,7 @@ from tests.trainer.toy import write_corpus
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.files import read_json_lines
 from trainer.evaluate.probe.mlama import Fact, evaluate_mlama, queries_of, read_patterns
+from trainer.evaluate.prompt_counter import prompt_counter
 
 FACTS = [
     ("Q1", "Ada", "Q11", "Ulm"),
@@ -72,7 +73,10 @@ def naive_ranking(folder, subject: str, candidates: list[str]) -> str:
 
 
 def test_objects_are_ranked_by_the_mean_of_their_tokens(bert, data):
+    prompt_counter.restart()
     found = evaluate_mlama(bert, data, EvaluationConfig(languages=["zh"]))["languages"]["zh"]
+    counts = prompt_counter.counts()
+    assert counts.done == counts.total >= 5
     cities = sorted({city for *_, city in FACTS})
     right = [naive_ranking(bert, name, cities) == city for _, name, _, city in FACTS]
     assert found["relations"] == {

@@ -11,6 +11,7 @@ from tests.trainer.evaluate.teaching import teach
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.probe.probing import Guess, Prober
 from trainer.evaluate.probe.xfactr import best, evaluate_xfactr, written
+from trainer.evaluate.prompt_counter import prompt_counter
 
 MASKS = 3
 
@@ -84,7 +85,10 @@ def test_every_object_of_the_facts_counts_as_right(taught, data):
 
 
 def test_languages_are_apart_and_what_is_missing_is_counted(bert, data):
+    prompt_counter.restart()
     found = evaluate_xfactr(bert, data, EvaluationConfig(probing={"masks": 2}))
+    counts = prompt_counter.counts()
+    assert counts.done == counts.total > 0
     assert (found["set"], found["masks"]) == ("mTRExf", 2)
     french = found["languages"]["fr"]
     # Bob and the lake have no French name.
