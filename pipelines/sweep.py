@@ -11,7 +11,7 @@ from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.links import entries_of, files_below, refuse_links, remove
 from kgcorpus.contracts.manifest import Manifest
-from kgcorpus.contracts.places import BUILD_FILES, BUILD_FOLDERS, BUILD_SIGNS, refuse_replaced
+from kgcorpus.contracts.places import BUILD_FILES, BUILD_FOLDERS, BUILD_SIGNS, is_progress, refuse_replaced
 from kgcorpus.contracts.remote import is_remote, without_file_scheme
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tables import TABLES
@@ -37,6 +37,8 @@ def check_folder(out: Path, sources: Iterable[Source]) -> None:
     refuse_links(out, *(f"{top}/{name}" for top in _TABLES_IN for name in TABLES), *_WRITTEN)
     if not any((out / sign).exists() for sign in BUILD_SIGNS):
         for path in (out / name for name in (*BUILD_FOLDERS, *BUILD_FILES)):
+            if is_progress(path):
+                continue
             if path.is_file() or (path.is_dir() and any(path.iterdir())):
                 raise UsageError(
                     "no build made it, and one would remove it", where=str(path), hint="Choose another --out"

@@ -68,8 +68,11 @@ def sweep(
     ],
     config: TrainingFile = None,
     set_: Set = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train and score a grid of runs, and set them side by side."""
+    set_verbosity(quiet=quiet, verbose=verbose)
     from kgcorpus.config import load, settings
 
     require_own_package("trainer")
@@ -77,8 +80,9 @@ def sweep(
 
     shared = settings(config, overrides=set_ or [])
     table = run_sweep(load(SweepConfig, grid), corpus=corpus, out=out, shared=shared)
-    say_lines(table.read_text(encoding="utf-8"))
-    say(f"sweep: {table}")
+    if not quiet:
+        say_lines(table.read_text(encoding="utf-8"))
+        say(f"sweep: {table}")
 
 
 def _list_benchmarks(asked: bool) -> None:

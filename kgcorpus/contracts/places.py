@@ -5,7 +5,8 @@ from pathlib import Path
 from kgcorpus.contracts.errors import UsageError
 
 BUILD_FOLDERS = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
-BUILD_FILES = ("README.md", "config.yaml", "report.json", "run.json", "progress.json", "spark.log")
+PROGRESS = "progress.json"
+BUILD_FILES = ("README.md", "config.yaml", "report.json", "run.json", PROGRESS, "spark.log")
 # A build writes .sources.json before its first shard, and manifest.json after each stage.
 BUILD_SIGNS = ("manifest.json", ".sources.json")
 RUN_FOLDERS = ("model", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")
@@ -13,7 +14,7 @@ RUN_FILES = ("metrics.jsonl", "routes.jsonl")
 RUN_SIGN = "run.json"
 LOCK = ".lock"
 # Other programs write files of these names too, so the first bytes are compared.
-_MANIFEST_BEGINS, _RUN_BEGINS = b'"format":', b'"objective":'
+_MANIFEST_BEGINS, _RUN_BEGINS, _PROGRESS_BEGINS = b'"format":', b'"objective":', b'"command":'
 
 
 def is_build(folder: Path) -> bool:
@@ -24,6 +25,11 @@ def is_build(folder: Path) -> bool:
 def is_run(folder: Path) -> bool:
     """Whether the folder contains a training run."""
     return _begins(folder / RUN_SIGN, _RUN_BEGINS)
+
+
+def is_progress(path: Path) -> bool:
+    """Whether the file is the `progress.json` of a command, which a build may leave before all else."""
+    return path.name == PROGRESS and _begins(path, _PROGRESS_BEGINS)
 
 
 def refuse_replaced(target: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.config import BuildConfig
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry
 from pipelines.runner import build
 from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
@@ -94,6 +94,13 @@ def test_a_folder_with_files_of_the_users_own_is_refused_and_left_as_it_is(tmp_p
         with pytest.raises(UsageError, match=f"{tmp_path / own.split('/', maxsplit=1)[0]}: no build made it"):
             build(config_with(triples), tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [triples]
+
+
+def test_a_first_build_that_failed_can_be_run_again_in_its_folder(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(InputError, match="no such file"):
+            build(config_with(tmp_path / "absent.txt"), tmp_path / "out")
+        assert (tmp_path / "out" / "progress.json").exists()
 
 
 @pytest.mark.parametrize("folder", ["data", "tables", "tokens", "cache/names"])

@@ -4,11 +4,10 @@ The bar, the lines and the file show the same `Facts`, so another process can fo
 """
 
 from kgcorpus.report.progress.estimates import Counts
-from kgcorpus.report.progress.facts import PROGRESS, Facts, is_running, read_facts
+from kgcorpus.report.progress.facts import Facts, is_running, read_facts
 from kgcorpus.report.progress.show import Progress, follow, meter_counts
 
 __all__ = [
-    "PROGRESS",
     "Counts",
     "Facts",
     "Progress",

@@ -15,10 +15,10 @@ from typing import Literal
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.places import PROGRESS
 from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 
-PROGRESS = "progress.json"
 # A process on another host cannot be looked up: it counts as gone after so many seconds without an update.
 _SILENT_SECONDS = 120.0
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.places import PROGRESS
 from kgcorpus.report.progress.facts import (
-    PROGRESS,
     Facts,
     is_running,
     now,
