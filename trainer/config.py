@@ -11,6 +11,8 @@ from trainer.kmlm.config import KmlmConfig
 from trainer.transe.config import TranseConfig
 from trainer.trelm.config import TrelmConfig
 
+LrSchedule = Literal["linear", "cosine", "wsd", "constant"]
+
 
 class ModelConfig(Section):
     """The BERT that is made when there is no `base_model`."""
@@ -43,6 +45,13 @@ class TrainingConfig(Section):
     )
     lr: float = Field(3e-3, gt=0, description="peak learning rate of AdamW")
     lr_warmup: int = Field(10, ge=0, description="steps of linear warm-up")
+    lr_schedule: LrSchedule = Field(
+        "linear",
+        description="learning rate after the warm-up: `linear` and `cosine` fall to 0 at the end of the "
+        "schedule; `wsd` keeps the peak and falls linearly to 0 over the last `lr_decay` of the schedule; "
+        "`constant` keeps the peak",
+    )
+    lr_decay: float = Field(0.1, gt=0, le=1, description="share of the schedule over which `wsd` decays")
     weight_decay: float = Field(0.0, ge=0, description="of matrices; biases and norms have none")
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")

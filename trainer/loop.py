@@ -24,7 +24,7 @@ from trainer.determinism import deterministic_on_cpu
 from trainer.metrics_log import MetricsLog
 from trainer.objectives import Batch, Objective
 from trainer.progress import progress
-from trainer.schedule import set_learning_rates
+from trainer.schedule import Phase, set_learning_rates
 from trainer.stopping import stop_requests
 from trainer.trackers import tracking
 
@@ -62,7 +62,7 @@ def run(
     model: nn.Module = accelerator.prepare_model(objective.model.train())
     optimizer, phases = _optimizer(objective, config, moments), objective.phases(config)
     accelerator.wait_for_everyone()
-    end = _last_step(objective, max_steps, done=step, folder=folder)
+    end = _last_step(objective, max_steps, phases, done=step, folder=folder)
     main = accelerator.is_main_process
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
@@ -201,7 +201,9 @@ def _not_finite(result: "StepResult", norm: float, step: int, model: nn.Module) 
     )
 
 
-def _last_step(objective: Objective, max_steps: int | None, *, done: int, folder: Path) -> int:
+def _last_step(
+    objective: Objective, max_steps: int | None, phases: Sequence[Phase], *, done: int, folder: Path
+) -> int:
     end = objective.total_steps if max_steps is None else max_steps
     if done > end:
         raise UsageError(
@@ -209,7 +211,7 @@ def _last_step(objective: Objective, max_steps: int | None, *, done: int, folder
             where=str(folder),
             hint="Choose another --out, or a larger --max-steps",
         )
-    if end > objective.total_steps:
+    if end > objective.total_steps and phases[-1].rate(objective.total_steps) == 0:
         _log.warning("the learning rate is 0 from step %d on; raise schedule_steps", objective.total_steps)
     return end
 

@@ -100,7 +100,7 @@ class Objective(ABC):
 
     def phases(self, config: TrainingConfig) -> Sequence[Phase]:
         """The phases of the learning rate: one over all steps."""
-        return (Phase(0, self.total_steps, config.lr, config.lr_warmup),)
+        return (Phase.of(config, steps=self.total_steps),)
 
     def before_step(
         self, step: int, optimizer: torch.optim.Optimizer, accelerator: "Accelerator"

@@ -47,6 +47,8 @@ CASES: dict[str, Case] = {
     "epochs": Case("kmlm", 0.5, given={"schedule_steps": None}),
     "lr": Case("kmlm", 1e-3),
     "lr_warmup": Case("kmlm", 3),
+    "lr_schedule": Case("kmlm", "constant"),
+    "lr_decay": Case("kmlm", 1.0, given={"lr_schedule": "wsd"}),
     "weight_decay": Case("kmlm", 0.5),
     "grad_clip": Case("kmlm", 1e-3),
     "precision": Case("kmlm", "bf16"),

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,11 +141,13 @@ class Kmlm(Objective):
     def phases(self, config: TrainingConfig) -> Sequence[Phase]:
         """The main phase, and the long one with warm-up and decay of its own."""
         options = self._options
-        main = Phase(0, self._main_steps, config.lr, config.lr_warmup)
+        main = Phase.of(config, steps=self._main_steps)
         if not options.long_steps:
             return (main,)
         warmup = config.lr_warmup if options.long_warmup is None else options.long_warmup
-        return main, Phase(self._main_steps, options.long_steps, options.long_lr or config.lr, warmup)
+        peak = options.long_lr or config.lr
+        long = replace(main, first=self._main_steps, steps=options.long_steps, peak=peak, warmup=warmup)
+        return main, long
 
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""
