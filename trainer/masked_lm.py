@@ -1,75 +1,100 @@
-"""BERT, RoBERTa and XLM-R on packed rows, with logits at the predicted tokens only."""
+"""Masked language models on packed rows, with logits at the predicted tokens only."""
 
+import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.importance.pretrained import check_embeddings
 from trainer.config import TrainingConfig
-from trainer.pretrained import load_model, load_tokenizer
+from trainer.encoders import ENCODERS, encoder_class
+from trainer.packing import Packed, one_record_a_row, pack
+from trainer.pretrained import load_model, load_tokenizer, model_type_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-
-@dataclass(frozen=True)
-class _Family:
-    """Where a family of models keeps its parts; `shifted`: positions are counted from the pad's id + 1."""
-
-    backbone: str
-    head: str
-    shifted: bool
-
-
-_FAMILIES = {
-    "bert": _Family("bert", "cls", shifted=False),
-    "roberta": _Family("roberta", "lm_head", shifted=True),
-    "xlm-roberta": _Family("roberta", "lm_head", shifted=True),
-}
+_log = logging.getLogger(__name__)
 
 
 class PackedMaskedLM(nn.Module):
-    """A BERT, RoBERTa or XLM-R with its masked-language-model head, taken apart.
+    """A masked language model of transformers, taken apart (`trainer.encoders`).
 
     Attributes:
         lm: the transformers model; the parts below are its own.
 
     Raises:
-        UsageError: a model of another family.
+        UsageError: a model of a family that is not known.
     """
 
     def __init__(self, lm: "PreTrainedModel") -> None:
         super().__init__()
-        kind = lm.config.model_type
-        if kind not in _FAMILIES:
-            raise UsageError(
-                f"a model of type {kind} cannot be trained on packed rows",
-                where="base_model",
-                hint=f"The types are: {', '.join(_FAMILIES)}",
-            )
         self.lm = lm
-        self._family = _FAMILIES[kind]
-        self._shift = lm.config.pad_token_id + 1 if self._family.shifted else 0
+        self._encoder = encoder_class(lm.config.model_type)(lm)
 
     @property
     def longest(self) -> int:
         """Tokens of the longest record that the positions reach."""
-        return int(self.lm.config.max_position_embeddings) - self._shift
+        return self._encoder.longest
+
+    @property
+    def packs(self) -> bool:
+        """Whether records may share a row; else each must have a row of its own."""
+        return self._encoder.packs
 
     @property
     def layers(self) -> list[nn.Module]:
         """The transformer layers, from the lowest."""
-        backbone: Any = getattr(self.lm, self._family.backbone)
-        return list(backbone.encoder.layer)
+        return self._encoder.layers
+
+    def pack(self, ids: NDArray[np.int32], sizes: NDArray[np.int64], *, length: int, pad: int) -> Packed:
+        """Records in rows: `trainer.packing.pack`, or `one_record_a_row` where they may not share one."""
+        place = pack if self.packs else one_record_a_row
+        return place(ids, sizes, length=length, pad=pad)
+
+    def require_packing(self, work: str) -> None:
+        """Check that records may share a row.
+
+        Args:
+            work: what needs it, for the error.
+
+        Raises:
+            UsageError: they may not.
+        """
+        if not self.packs:
+            raise UsageError(
+                f"{work} packs several records into a row, which this model's convolution would mix",
+                where="base_model",
+                hint="Choose a model without conv_kernel_size in its config.json",
+            )
+
+    def require_blocks(self, work: str, *, otherwise: str = "") -> None:
+        """Check that the layers are BERT's, with `embed`, `run_layers` and its feed-forward block.
+
+        Args:
+            work: what needs them, for the error.
+            otherwise: what the user can do with this model, for the hint.
+
+        Raises:
+            UsageError: they are not.
+        """
+        if not self._encoder.HAS_BLOCKS:
+            known = [name for name, encoder in ENCODERS.items() if encoder.HAS_BLOCKS]
+            raise UsageError(
+                f"{work} does not work with a model of type {self.lm.config.model_type}",
+                where="base_model",
+                hint=f"{otherwise}The types that it works with are: {', '.join(known)}",
+            )
 
     def words(self, ids: Tensor) -> Tensor:
-        """The word embeddings [..., hidden] of ids [...], without positions and LayerNorm."""
+        """The word embeddings [..., embedding size] of ids [...], without positions and LayerNorm."""
         embedded: Tensor = self.lm.get_input_embeddings()(ids)
         return embedded
 
@@ -80,68 +105,42 @@ class PackedMaskedLM(nn.Module):
 
         Args:
             ids, segments, positions: [rows, length], of `trainer.packing.Packed`.
-            words: [rows, length, hidden], what stands in the place of the ids' word embeddings.
+            words: [rows, length, embedding size], what stands in the place of the ids' word embeddings.
         """
-        backbone: Any = getattr(self.lm, self._family.backbone)
-        # Pads form a block of their own: a row without any visible token would give nan.
-        visible = (segments[:, None, :, None] == segments[:, None, None, :]).contiguous()
-        output = backbone(
-            inputs_embeds=self.words(ids) if words is None else words,
-            attention_mask=visible,
-            position_ids=positions + self._shift,
-        )
-        states: Tensor = output.last_hidden_state
-        return states
+        return self._encoder.states(self.words(ids) if words is None else words, segments, positions)
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """What the first layer reads [rows, length, hidden]."""
-        backbone: Any = getattr(self.lm, self._family.backbone)
-        embeddings: Tensor = backbone.embeddings(input_ids=ids, position_ids=positions + self._shift)
-        return embeddings
+        """What the first layer reads [rows, length, hidden]; needs `require_blocks`."""
+        return self._encoder.embed(ids, positions)
 
     def run_layers(self, layers: slice, states: Tensor, segments: Tensor) -> Tensor:
         """States [rows, length, hidden] taken through some layers; `embed`, then all of them: `states`."""
-        backbone: Any = getattr(self.lm, self._family.backbone)
-        visible = (segments[:, None, :, None] == segments[:, None, None, :]).contiguous()
-        for layer in backbone.encoder.layer[layers]:
-            output = layer(states, visible)
-            # Before transformers 5 a layer gave a tuple.
-            states = output[0] if isinstance(output, tuple) else output
-        return states
+        return self._encoder.run_layers(layers, states, segments)
 
     def logits(self, states: Tensor) -> Tensor:
         """The head's scores [tokens, vocabulary] of states [tokens, hidden]."""
-        head: Any = getattr(self.lm, self._family.head)
-        scores: Tensor = head(states)
-        return scores
+        return nn.functional.linear(self.transform(states), *self._encoder.decoder())
 
     def transform(self, states: Tensor) -> Tensor:
         """The head's dense layer, GELU and LayerNorm of states [tokens, hidden]; the table comes next."""
-        head: Any = getattr(self.lm, self._family.head)
-        if self._family.head == "cls":
-            transformed: Tensor = head.predictions.transform(states)
-            return transformed
-        return head.layer_norm(nn.functional.gelu(head.dense(states)))
+        return self._encoder.transform(states)
 
     def transform_parameters(self) -> list[nn.Parameter]:
         """Those of `transform`."""
-        head: Any = getattr(self.lm, self._family.head)
-        if self._family.head == "cls":
-            return list(head.predictions.transform.parameters())
-        return [*head.dense.parameters(), *head.layer_norm.parameters()]
+        return self._encoder.transform_parameters()
 
     @property
     def table(self) -> Tensor:
-        """The word embeddings [vocabulary, hidden], tied to the head's output."""
+        """The word embeddings [vocabulary, embedding size], tied to the head's output."""
         embeddings: Any = self.lm.get_input_embeddings()
         weight: Tensor = embeddings.weight
         return weight
 
     @property
     def bias(self) -> Tensor:
-        """The head's output bias [vocabulary]."""
-        bias: Tensor = self.lm.get_output_embeddings().bias
-        return bias
+        """The head's output bias [vocabulary]; zeros where the model has none."""
+        bias = self._encoder.decoder()[1]
+        return self.table.new_zeros(len(self.table)) if bias is None else bias
 
 
 def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, longest: int) -> PackedMaskedLM:
@@ -161,15 +160,17 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
 
     torch.manual_seed(hash64(config.seed, "model"))
     if config.base_model is not None:
+        where = f"base_model {config.base_model}"
+        encoder = encoder_class(model_type_of(config.base_model, where=where))
         lm = load_model(
             AutoModelForMaskedLM,
             config.base_model,
-            where=f"base_model {config.base_model}",
+            where=where,
             # A plain encoder has no head; a new one is trained.
-            new=tuple(f"{family.head}." for family in _FAMILIES.values()),
-            attn_implementation="sdpa",
+            new=tuple(f"{head}." for head in encoder.HEADS),
+            attn_implementation=encoder.ATTENTION,
         ).float()
-        check_embeddings(lm, tokenizer, where=f"base_model {config.base_model}")
+        check_embeddings(lm, tokenizer, where=where)
     else:
         small = config.model
         lm = AutoModelForMaskedLM.from_config(
@@ -189,6 +190,8 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
             attn_implementation="sdpa",
         )
     model = PackedMaskedLM(lm)
+    if not model.packs:
+        _log.warning("base_model: records cannot share a row in this model; each has a row of its own")
     if model.longest < longest:
         raise UsageError(
             f"the model's positions reach {model.longest} tokens, {longest} are asked for",
@@ -208,7 +211,8 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
 
     where = f"model {folder}"
     tokenizer = load_tokenizer(folder, where=where)
-    lm = load_model(AutoModelForMaskedLM, folder, where=where, attn_implementation="sdpa")
+    attention = encoder_class(model_type_of(folder, where=where)).ATTENTION
+    lm = load_model(AutoModelForMaskedLM, folder, where=where, attn_implementation=attention)
     check_embeddings(lm, tokenizer, where=where)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return PackedMaskedLM(lm.float()).eval().to(device), tokenizer

@@ -32,7 +32,32 @@ def pack(ids: NDArray[np.int32], sizes: NDArray[np.int64], *, length: int, pad: 
         length: tokens of a row.
         pad: id of the padding token.
     """
-    row, column, segment, rows = _assign(sizes, length)
+    return _place(ids, sizes, *_assign(sizes, length), length=length, pad=pad)
+
+
+def one_record_a_row(ids: NDArray[np.int32], sizes: NDArray[np.int64], *, length: int, pad: int) -> Packed:
+    """Give each record a row of its own, for models in which neighbours would see each other.
+
+    Args:
+        ids, sizes, length, pad: as of `pack`. Rows are as long as the longest record.
+    """
+    records = len(sizes)
+    column, segment = np.zeros(records, np.int64), np.ones(records, np.int32)
+    longest = int(sizes.max(initial=1))
+    return _place(ids, sizes, np.arange(records), column, segment, records, length=longest, pad=pad)
+
+
+def _place(
+    ids: NDArray[np.int32],
+    sizes: NDArray[np.int64],
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    segment: NDArray[np.int32],
+    rows: int,
+    *,
+    length: int,
+    pad: int,
+) -> Packed:
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     flat = np.repeat(row * length + column, sizes) + within
     packed_ids = np.full(rows * length, pad, np.int64)

@@ -87,6 +87,23 @@ def commit_of(source: str, *, where: str) -> str:
         raise not_loaded(error, where=where) from None
 
 
+def model_type_of(source: str | Path, *, where: str) -> str:
+    """The `model_type` of a model's config.json.
+
+    Args:
+        source: a folder or hub id.
+        where: the setting and its value, for errors.
+
+    Raises:
+        UsageError: its config.json cannot be read.
+    """
+    verify_model(source)
+    try:
+        return str(read_config(source).model_type)
+    except (OSError, ValueError) as error:
+        raise not_loaded(error, where=where) from None
+
+
 def load_model(
     kind: Any, source: str | Path, *, where: str, new: tuple[str, ...] = (), **settings: Any
 ) -> Any:

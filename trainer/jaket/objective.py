@@ -122,6 +122,7 @@ class Jaket(Objective):
         self._vocabulary = Vocabulary.of_tokenizer(tokenizer)
         longest = max(config.max_length, options.description_length + tokenizer.num_special_tokens_to_add())
         text = load_lm(config, tokenizer, longest=longest)
+        text.require_blocks("jaket")
         torch.manual_seed(hash64(config.seed, "jaket"))
         model = JaketModel.around(
             text,

@@ -18,7 +18,6 @@ from trainer.kmlm.masking import mask_cycles
 from trainer.masked_lm import PackedMaskedLM, load_lm
 from trainer.masking import Masked, Vocabulary, mask_share
 from trainer.objectives import Batch, Objective
-from trainer.packing import pack
 from trainer.prefetch import Prefetcher
 from trainer.schedule import Phase
 from trainer.shards import Record, ShardStream
@@ -206,19 +205,20 @@ class Kmlm(Objective):
         masked = [self._mask(name, records) for name, records in taken.items()]
         records = [record for part in taken.values() for record in part]
         sizes = np.array([len(record.ids) for record in records], np.int64)
-        packed = pack(
+        packed = self.model.packed.pack(
             np.concatenate([part.ids for part in masked]), sizes, length=length, pad=self._vocabulary.pad
         )
+        width = packed.ids.shape[1]
         predicted = np.concatenate([part.predicted for part in masked])
         labels = np.concatenate([part.labels for part in masked])[predicted].astype(np.int64)
         number = {name: i for i, name in enumerate(self.terms)}
         term = np.repeat([number[name] for name in taken], [len(part.ids) for part in masked])[predicted]
         where = packed.flat[predicted]
-        row_of_record = packed.flat[np.cumsum(sizes) - sizes] // length
+        row_of_record = packed.flat[np.cumsum(sizes) - sizes] // width
         batches = []
         for first in range(0, len(packed.ids), self._config.rows_per_forward):
             rows = slice(first, first + self._config.rows_per_forward)
-            inside = (where >= rows.start * length) & (where < rows.stop * length)
+            inside = (where >= rows.start * width) & (where < rows.stop * width)
             here = (row_of_record >= rows.start) & (row_of_record < rows.stop)
             batches.append(
                 Batch(
@@ -226,7 +226,7 @@ class Kmlm(Objective):
                         "ids": packed.ids[rows],
                         "segments": packed.segments[rows],
                         "positions": packed.positions[rows],
-                        "where": where[inside] - first * length,
+                        "where": where[inside] - first * width,
                         "labels": labels[inside],
                         "term": term[inside],
                     },

@@ -107,6 +107,7 @@ def explain(
     # It would draw a bar while the weights are read.
     disable_progress_bar()
     packed, tokenizer = open_lm(model)
+    packed.require_blocks("explain")
     sentence = sentence.replace(str(tokenizer.mask_token), MASK)
     question = _Question(packed, tokenizer, sentence, answer)
     scores = attribute(packed.layers, question.log_probability, method="layer", points=points).cpu()

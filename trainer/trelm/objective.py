@@ -94,7 +94,16 @@ class Trelm(Objective):
         self.terms = {"mlm": config.trelm.theta, "cka": 1 - config.trelm.theta}
         self.total_steps = config.steps_of_schedule(self._stream.rows, config.records_per_step)
         packed = load_lm(config, tokenizer, longest=config.max_length)
+        packed.require_packing("trelm")
         hidden = int(packed.lm.config.hidden_size)
+        if packed.table.shape[1] != hidden:
+            raise UsageError(
+                f"trelm needs word embeddings as wide as the states ({hidden}), not {packed.table.shape[1]}",
+                where="base_model",
+                hint="Choose another base_model",
+            )
+        if config.trelm.routing.mode != "none":
+            packed.require_blocks("trelm.routing", otherwise="Set trelm.routing.mode: none. ")
         builder = Builder.of(config.trelm, tokenizer, graph, kge=kge, hidden=hidden, seed=config.seed)
         finder = WordFinder(tokenizer)
         inventory = take_inventory(

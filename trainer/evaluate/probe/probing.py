@@ -15,7 +15,6 @@ from kgcorpus.contracts.draws import hash64
 from trainer.evaluate.prompt_counter import prompt_counter
 from trainer.evaluate.statistics import compare
 from trainer.masked_lm import PackedMaskedLM, open_lm
-from trainer.packing import pack
 
 _SEQUENCES_PER_FORWARD = 64
 SUBJECT, BLANK = "[X]", "[Y]"
@@ -45,7 +44,7 @@ def log_probabilities(
     for first in range(0, len(sequences), _SEQUENCES_PER_FORWARD):
         part = slice(first, first + _SEQUENCES_PER_FORWARD)
         sizes = np.array([len(x) for x in sequences[part]], np.int64)
-        packed = pack(np.concatenate(sequences[part]), sizes, length=int(sizes.max()), pad=pad)
+        packed = lm.pack(np.concatenate(sequences[part]), sizes, length=int(sizes.max()), pad=pad)
         places = [
             packed.flat[o + s : o + s + m]
             for o, s, m in zip(np.cumsum(sizes) - sizes, starts[part], masks[part], strict=True)

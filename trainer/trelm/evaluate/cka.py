@@ -79,6 +79,7 @@ def score_cka(
     corpus, folder = Path(corpus), Path(model)
     options, kge = read_options(folder)
     packed, tokenizer = open_lm(folder)
+    packed.require_packing("cka")
     hidden = int(packed.lm.config.hidden_size)
     graph = open_graph(corpus, relation_names=options.provider == "shared")
     builder = Builder.of(options, tokenizer, graph, kge=kge, hidden=hidden, seed=seed)

@@ -1,0 +1,227 @@
+"""Records that share a row have the states and scores that each has alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+from transformers import AutoModelForMaskedLM
+
+from kgcorpus.contracts.errors import UsageError
+from tests.trainer.jaket.toy import jaket_rows
+from tests.trainer.toy import write_corpus
+from tests.trainer.trelm.world import write_vectors, write_world
+from trainer.config import TrainingConfig
+from trainer.encoders import ENCODERS
+from trainer.masked_lm import PackedMaskedLM
+from trainer.metrics_log import read_metrics
+from trainer.packing import one_record_a_row, pack
+from trainer.run import train
+
+VOCABULARY, PAD = 60, 1
+SIZES = np.array([5, 23, 9, 2, 17, 11])
+COMMON = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 40,
+    "pad_token_id": PAD,
+    # Larger than the usual .02, so that what crosses a border is seen.
+    "initializer_range": 0.5,
+}
+RELATIVE = {
+    "relative_attention": True,
+    "pos_att_type": ["c2p", "p2c"],
+    "position_buckets": 4,
+    "max_relative_positions": -1,
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+}
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("Bert", {}),
+    "roberta": ("Roberta", {}),
+    "xlm-roberta": ("XLMRoberta", {}),
+    "camembert": ("Camembert", {}),
+    "xlm-roberta-xl": ("XLMRobertaXL", {}),
+    "electra": ("Electra", {"embedding_size": 8}),
+    "deberta-v3": ("DebertaV2", RELATIVE),
+    "deberta-v3, new head": ("DebertaV2", {**RELATIVE, "legacy": False}),
+    "deberta-v2 with a convolution": (
+        "DebertaV2",
+        {**RELATIVE, "conv_kernel_size": 3, "conv_act": "gelu", "position_buckets": 8},
+    ),
+    # The window is smaller than the longer records.
+    "modernbert": ("ModernBert", {"local_attention": 6, "global_attn_every_n_layers": 3}),
+}
+
+
+def small(name: str, **changed: Any) -> Any:
+    """A model with random weights in float64, in evaluation mode."""
+    kind, own = FAMILIES[name]
+    config = getattr(transformers, f"{kind}Config")(**{**COMMON, **own, **changed})
+    torch.manual_seed(0)
+    lm = AutoModelForMaskedLM.from_config(config, attn_implementation=ENCODERS[config.model_type].ATTENTION)
+    with torch.no_grad():
+        for parameter in lm.parameters():
+            # New biases are 0 and new norms 1, which would hide those that are left out.
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return lm.double().eval()
+
+
+def scores_alone(lm: Any, ids: torch.Tensor) -> torch.Tensor:
+    """The logits [tokens, vocabulary] of transformers' own forward pass, a record at a time."""
+    return torch.cat([lm(input_ids=record[None]).logits[0] for record in ids.split(SIZES.tolist())])
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def lm(request: pytest.FixtureRequest) -> Any:
+    return small(request.param)
+
+
+def packed_inputs(ids: torch.Tensor, place: Callable[..., Any]) -> tuple[list[torch.Tensor], torch.Tensor]:
+    rows = place(ids.numpy().astype(np.int32), SIZES, length=32, pad=PAD)
+    arrays = (rows.ids, rows.segments, rows.positions)
+    return [torch.as_tensor(array) for array in arrays], torch.as_tensor(rows.flat)
+
+
+def test_every_family_has_a_model_here() -> None:
+    built = {getattr(transformers, f"{kind}Config").model_type for kind, _ in FAMILIES.values()}
+    assert built == set(ENCODERS)
+
+
+def test_packed_scores_and_gradients_are_those_of_each_record_alone(lm: Any) -> None:
+    ids = torch.randint(2, VOCABULARY, (int(SIZES.sum()),), generator=torch.Generator().manual_seed(1))
+    model = PackedMaskedLM(lm)
+    place = pack if model.packs else one_record_a_row
+    inputs, flat = packed_inputs(ids, place)
+    assert (len(inputs[0]) < len(SIZES)) == model.packs
+    expected = scores_alone(lm, ids)
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2)).double()
+    (expected * weights).sum().backward()
+    own = {name: weight.grad for name, weight in lm.named_parameters() if weight.grad is not None}
+    gradients = {name: gradient.clone() for name, gradient in own.items()}
+    lm.zero_grad()
+    scores = model.logits(model.states(*inputs).flatten(0, 1)[flat])
+    torch.testing.assert_close(scores, expected, rtol=1e-6, atol=1e-8)
+    (scores * weights).sum().backward()
+    for name, gradient in gradients.items():
+        found = lm.get_parameter(name).grad
+        torch.testing.assert_close(found, gradient, rtol=1e-6, atol=1e-8)
+    lm.zero_grad()
+
+
+def test_the_parts_of_the_head_make_its_scores(lm: Any) -> None:
+    model = PackedMaskedLM(lm)
+    states = torch.randn(7, 16, generator=torch.Generator().manual_seed(3)).double()
+    by_parts = model.transform(states) @ model.table.T + model.bias
+    torch.testing.assert_close(model.logits(states), by_parts)
+    own = set(map(id, lm.parameters()))
+    assert {id(parameter) for parameter in model.transform_parameters()} <= own
+    assert len(model.layers) == 3
+
+
+def test_blocks_are_refused_where_the_layers_are_others(lm: Any) -> None:
+    model = PackedMaskedLM(lm)
+    if ENCODERS[lm.config.model_type].HAS_BLOCKS:
+        model.require_blocks("this")
+        ids = torch.randint(2, VOCABULARY, (1, 9))
+        segments, positions = torch.ones_like(ids), torch.arange(9)[None]
+        below = model.run_layers(slice(0, 2), model.embed(ids, positions), segments)
+        states = model.run_layers(slice(2, None), below, segments)
+        torch.testing.assert_close(states, model.states(ids, segments, positions))
+    else:
+        with pytest.raises(UsageError, match="this does not work with a model of type"):
+            model.require_blocks("this")
+
+
+def run(base: Path, corpus: Path, out: Path, steps: int, **settings: Any) -> None:
+    config = TrainingConfig(
+        base_model=str(base),
+        records_per_step=6,
+        rows_per_forward=2,
+        schedule_steps=6,
+        max_length=96,
+        **settings,
+    )
+    train("kmlm", corpus=corpus, out=out, config=config, max_steps=steps)
+
+
+@pytest.fixture
+def base(
+    request: pytest.FixtureRequest, tmp_path: Path, tokenizer: transformers.PreTrainedTokenizerFast
+) -> Path:
+    """A folder with a small model of a family, and a tokenizer."""
+    sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": 104}
+    lm = small(request.param, pad_token_id=tokenizer.pad_token_id, **sizes)
+    folder = tmp_path / "base"
+    lm.float().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "modernbert",
+        "deberta-v2 with a convolution",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("camembert", "electra", "deberta-v3", "xlm-roberta-xl")
+        ),
+    ],
+    indirect=True,
+)
+def test_a_family_trains_resumes_exactly_and_opens_in_transformers(
+    base: Path, corpus: Path, tmp_path: Path
+) -> None:
+    run(base, corpus, tmp_path / "whole", 4)
+    for steps in (2, 4):
+        run(base, corpus, tmp_path / "resumed", steps)
+    whole, resumed = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "resumed")
+    )
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    first = load_file(base / "model.safetensors")
+    assert any(not torch.equal(whole[name], first[name]) for name in whole)
+    lm, loading = AutoModelForMaskedLM.from_pretrained(tmp_path / "whole" / "model", output_loading_info=True)
+    assert not loading["missing_keys"]
+    assert lm.config.model_type in ENCODERS
+
+
+@pytest.mark.parametrize("base", ["modernbert"], indirect=True)
+def test_jaket_refuses_a_family_whose_layers_it_cannot_split(base: Path, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", jaket_rows(), row_group=20)
+    config = TrainingConfig(base_model=str(base), max_length=96)
+    with pytest.raises(UsageError, match="jaket does not work with a model of type modernbert"):
+        train("jaket", corpus=corpus, out=tmp_path / "run", config=config, max_steps=1)
+
+
+@pytest.mark.parametrize("base", ["modernbert", "deberta-v3", "xlm-roberta-xl"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["none", "exact"])
+def test_trelm_trains_other_families_without_routing(base: Path, tmp_path: Path, mode: str) -> None:
+    config = TrainingConfig.model_validate(
+        {
+            "base_model": str(base),
+            "records_per_step": 6,
+            "max_length": 96,
+            "trelm": {
+                "kge": str(write_vectors(tmp_path / "vectors")),
+                "memory": {"word_quantiles": [0.0, 0.8]},
+                "routing": {"mode": mode},
+            },
+        }
+    )
+    corpus, out = write_world(tmp_path / "world"), tmp_path / "run"
+    if mode == "none":
+        train("trelm", corpus=corpus, out=out, config=config, max_steps=2)
+        assert [line["loss_mlm"] > 0 for line in read_metrics(out / "metrics.jsonl")] == [True, True]
+    else:
+        with pytest.raises(UsageError, match=r"Set trelm\.routing\.mode: none"):
+            train("trelm", corpus=corpus, out=out, config=config, max_steps=2)
