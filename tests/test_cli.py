@@ -2,9 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,10 +32,16 @@ def test_importing_the_cli_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def cpu_seconds_of_children() -> float:
+    """So far; unlike the time on the clock it does not grow with what else the machine does."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_plan_prints_json_alone_within_five_seconds(tmp_path: Path) -> None:
-    started = time.monotonic()
+    before = cpu_seconds_of_children()
     done = run("plan", "--json", "--out", "o", cwd=tmp_path)
-    assert time.monotonic() - started < 5
+    assert cpu_seconds_of_children() - before < 5
     steps = json.loads(done.stdout)
     assert {step["action"] for step in steps} == {"run"}
     assert steps[0] == {"stage": "triples", "action": "run", "reason": "not built yet"}

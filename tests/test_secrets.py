@@ -86,10 +86,10 @@ def test_a_password_of_digits_and_a_slash_is_removed(user, digits, more) -> None
 
 
 def test_redacting_a_long_text_takes_linear_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     for piece in ("a", "a:", "://", "?a=b&", "@", "https://a@", "https://a:b"):
         redact(piece * 200_000)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_settings_of_spark_are_masked_in_a_command() -> None:
