@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
+# 256 MiB in float32. At 250,000 tokens of vocabulary a chunk has 268 predicted tokens.
+LOGITS_AT_ONCE = 2**26
 
 
 class PackedMaskedLM(nn.Module):
@@ -120,6 +123,27 @@ class PackedMaskedLM(nn.Module):
     def logits(self, states: Tensor) -> Tensor:
         """The head's scores [tokens, vocabulary] of states [tokens, hidden]."""
         return nn.functional.linear(self.transform(states), *self._encoder.decoder())
+
+    def losses(self, states: Tensor, labels: Tensor) -> Tensor:
+        """The cross-entropy [tokens] of the labels, in float32.
+
+        More than `LOGITS_AT_ONCE` logits are computed in chunks of tokens, and again in the backward pass, so
+        that they never exist as a whole.
+
+        Args:
+            states: [tokens, hidden].
+            labels: [tokens].
+        """
+        transformed = self.transform(states)
+        tokens = max(1, LOGITS_AT_ONCE // len(self.table))
+        if len(labels) <= tokens:
+            return self._losses(transformed, labels)
+        chunks = zip(transformed.split(tokens), labels.split(tokens), strict=True)
+        return torch.cat([checkpoint(self._losses, *chunk, use_reentrant=False) for chunk in chunks])
+
+    def _losses(self, transformed: Tensor, labels: Tensor) -> Tensor:
+        logits = nn.functional.linear(transformed, *self._encoder.decoder()).float()
+        return nn.functional.cross_entropy(logits, labels, reduction="none")
 
     def transform(self, states: Tensor) -> Tensor:
         """The head's dense layer, GELU and LayerNorm of states [tokens, hidden]; the table comes next."""

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFast
 
 from kgcorpus.contracts.errors import InputError
 from trainer.config import TrainingConfig
-from trainer.masked_lm import load_lm, open_lm
+from trainer.masked_lm import LOGITS_AT_ONCE, PackedMaskedLM, load_lm, open_lm
 
 
 @pytest.fixture
@@ -68,3 +69,51 @@ def test_cut_weights_are_named(model: Path, tokenizer: PreTrainedTokenizerFast) 
         open_lm(model)
     with pytest.raises(InputError, match="its weights cannot be read"):
         load_lm(TrainingConfig(base_model=str(model)), tokenizer, longest=32)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most elements of a tensor that torch made while this was active."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple) else (made,):
+            if isinstance(tensor, torch.Tensor):
+                self.elements = max(self.elements, tensor.numel())
+        return made
+
+
+def head(vocabulary: int) -> PackedMaskedLM:
+    """A model whose head matters alone."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = BertConfig(vocab_size=vocabulary, max_position_embeddings=8, **sizes)
+    return PackedMaskedLM(AutoModelForMaskedLM.from_config(config))
+
+
+def test_the_head_of_a_large_vocabulary_never_holds_all_logits() -> None:
+    model, tokens = head(250_000), 300
+    states = torch.randn(tokens, 8, requires_grad=True)
+    with LargestTensor() as largest:
+        model.losses(states, torch.arange(tokens)).sum().backward()
+    assert largest.elements <= LOGITS_AT_ONCE < tokens * 250_000
+    assert model.table.grad is not None
+
+
+@pytest.mark.parametrize("at_once", [1, 350, 700, 10**6])
+def test_chunks_of_the_head_change_no_loss_and_no_gradient(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.masked_lm.LOGITS_AT_ONCE", at_once)
+    model = head(100).double()
+    states = torch.randn(23, 8, dtype=torch.float64, requires_grad=True)
+    labels, weights = torch.randint(0, 100, (23,)), torch.rand(23)
+    parameters = [states, *model.lm.cls.parameters(), model.table]
+    found = model.losses(states, labels)
+    expected = torch.nn.functional.cross_entropy(model.lm.cls(states).float(), labels, reduction="none")
+    torch.testing.assert_close(found, expected)
+    ours, theirs = (torch.autograd.grad((losses * weights).sum(), parameters) for losses in (found, expected))
+    torch.testing.assert_close(ours, theirs)

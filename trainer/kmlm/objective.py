@@ -48,8 +48,7 @@ class MaskedLoss(nn.Module):
             term: [labels], which term each counts for.
         """
         states = self.packed.states(ids, segments, positions).flatten(0, 1)
-        logits = self.packed.logits(states.index_select(0, where)).float()
-        losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+        losses = self.packed.losses(states.index_select(0, where), labels)
         # A product instead of index_add, whose order of summation varies on a GPU.
         member = term[None, :] == torch.arange(self._terms, device=term.device)[:, None]
         return (losses[None, :] * member).sum(dim=1)

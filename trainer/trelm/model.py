@@ -158,8 +158,7 @@ class TrelmModel(nn.Module):
             inputs: of `trainer.trelm.batches.Packer`.
         """
         states = self.states(inputs)
-        logits = self.packed.logits(states.index_select(0, inputs["where"])).float()
-        mlm = nn.functional.cross_entropy(logits, inputs["labels"], reduction="sum")
+        mlm = self.packed.losses(states.index_select(0, inputs["where"]), inputs["labels"]).sum()
         if self.training and "write_slots" in inputs:
             self.seen.append(_seen(states.detach().float(), inputs))
         return torch.stack([mlm, -self._log_probability(states, inputs).sum()])
