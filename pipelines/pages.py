@@ -272,7 +272,7 @@ def _read_then_parse(
 
 STAGE = Stage(
     table="pages",
-    version=18,
+    version=19,
     run=run,
     sources=("wikipedia.dump", "wikipedia.index", "wikipedia.templates", "text.path"),
     needs=("wikipedia.dump", "text.path"),

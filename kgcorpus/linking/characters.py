@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.scripts import UNSPACED_SCRIPTS
+from kgcorpus.contracts.typography import PLAIN
 
 Codes = NDArray[np.uint32]
 
@@ -25,12 +26,6 @@ _ASSIGNED = 0x34000  # beyond stand only private characters, and:
 _TAGS = range(0xE0000, 0xE0200)
 _SYLLABLES = (0xAC00, 0xD7A3)
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
-# Typography that says the same: apostrophes, quotation marks, hyphens. (NFKC leaves them apart.)
-_SAME = {
-    **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032\u0060\u00b4", "'"),
-    **dict.fromkeys("\u201c\u201d\u201f\u00ab\u00bb\u2033", '"'),
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
-}
 _JAMO = (0x1160, 0x11FF)  # letters that go on with a Korean syllable
 
 
@@ -88,8 +83,8 @@ def composed(text: str, marks: NDArray[np.int64]) -> tuple[str, NDArray[np.int64
 
 
 def _fold(character: str) -> str:
-    if character in _SAME:
-        return _SAME[character]
+    if character in PLAIN:
+        return PLAIN[character]
     folded = unicodedata.normalize("NFKC", character)
     return folded if len(folded) == 1 else character
 

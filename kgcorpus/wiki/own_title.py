@@ -3,9 +3,12 @@
 import re
 
 from kgcorpus.contracts.scripts import PARTICLES, UNSPACED_CHARACTERS, is_unspaced
+from kgcorpus.contracts.typography import PLAIN, VARIANTS
 
 # A compound is a word of its own: no "Austria" in "Austria-Hungary".
 _HYPHENS = r"[-\u2010\u2011]"
+# White space within a line, of any width.
+_SPACES = "[ \\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+"
 _PARENTHESIS = re.compile(r"\s*[(\uff08][^()\uff08\uff09]*[)\uff09]$")
 
 
@@ -14,20 +17,34 @@ def bare_title(title: str) -> str:
     return _PARENTHESIS.sub("", title) or title
 
 
+def _pattern(text: str) -> str:
+    """A regular expression for the text in any typography."""
+    return "".join(map(_variants, text))
+
+
+def _variants(character: str) -> str:
+    if character == " ":
+        return _SPACES
+    plain = PLAIN.get(character, character)
+    return f"[{re.escape(plain + VARIANTS[plain])}]" if plain in VARIANTS else re.escape(character)
+
+
 def first_mention(title: str, text: str, lang: str) -> tuple[int, int] | None:
     """Return the first span of `text` that holds the title as whole words, or None.
 
     The title is compared without its parenthesis, and with its first letter in either case, because a
-    title always begins with a capital. A part of a hyphenated compound does not count.
+    title always begins with a capital. Any horizontal white space equals a space, and typographic
+    apostrophes, quotation marks and hyphens equal the ASCII ones. A part of a hyphenated compound does not
+    count.
 
     Args:
         lang: decides what a word border is: in Chinese and Japanese every ideograph has one on both sides,
             in Korean a particle may follow the title.
     """
-    name = bare_title(title)
+    name = " ".join(bare_title(title).split())
     if not any(map(str.isalnum, name)):
         return None
-    start, rest = re.escape(name[0]), re.escape(name[1:])
+    start, rest = _pattern(name[0]), _pattern(name[1:])
     if (other := name[0].lower()) != name[0]:
         start = f"(?:{start}|{re.escape(other)})"
     word = rf"[^\W{UNSPACED_CHARACTERS}]" if is_unspaced(lang) else r"\w"

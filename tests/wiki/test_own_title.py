@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgcorpus.contracts.typography import PLAIN
 from kgcorpus.wiki.own_title import bare_title, first_mention
 
 
@@ -45,7 +46,28 @@ def test_the_later_of_two_mentions_is_the_whole_one():
 def test_a_mention_is_the_bare_title_but_for_its_first_letter(title, text, lang):
     span = first_mention(title, text, lang)
     if span is not None:
-        name = bare_title(title)
-        found = text[slice(*span)]
-        assert found[:1] in (name[0], name[0].lower())
+        name, found = plain(bare_title(title)), plain(text[slice(*span)])
+        assert found.startswith((name[0], name[0].lower()))
         assert found.endswith(name[1:])
+
+
+def plain(text):
+    return "".join(PLAIN.get(character, character) for character in " ".join(text.split()))
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "found"),
+    [
+        ("Marie Curie", "Skłodowska, dite Marie\u00a0Curie.", "Marie\u00a0Curie"),
+        ("J. K. Rowling", "Joanne Rowling, J.\u202fK.\u00a0 Rowling.", "J.\u202fK.\u00a0 Rowling"),
+        ("Aborigènes d'Australie", "Les Aborigènes d’Australie.", "Aborigènes d’Australie"),
+        ("Rock ’n’ roll", "It is rock 'n' roll.", "rock 'n' roll"),
+        ("Anglo-Dutch wars", "The Anglo–Dutch wars.", "Anglo–Dutch wars"),
+        ('"Heroes" (song)', "He sang “Heroes”.", "“Heroes”"),
+        ("Paris Texas", "Paris\nTexas", None),
+        ("A b", "a c, A b", "A b"),
+    ],
+)
+def test_typography_is_no_difference(title, text, found):
+    span = first_mention(title, text, "en")
+    assert (span and text[slice(*span)]) == found
