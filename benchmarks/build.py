@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -334,7 +335,8 @@ def table(result: Row, before: Row | None) -> str:
         f"# A build of {sizes['xml_bytes'] / 1e6:.0f} MB and {sizes['triples']:,} triples",
         "",
         f"`{result['command']}`: {sizes['pages']:,} pages, {sizes['entities']:,} entities, "
-        f"{sizes['label_lines']:,} lines of labels. CPU seconds of all processes; kernels alone, same run.",
+        f"{sizes['label_lines']:,} lines of labels. CPU seconds of all processes; kernels alone, same run."
+        + (f" {result['note']}" if result["note"] else ""),
         "",
         "| stage | rows | CPU s before | CPU s | wall s | µs a row | kernels alone, CPU s "
         "| times its kernels | shuffled MB | peak MiB |",
@@ -378,6 +380,7 @@ def main() -> None:
     parser.add_argument("--memory", default="2g")
     parser.add_argument("--work", type=Path, help="folder that keeps the inputs; default: a temporary one")
     parser.add_argument("--before", type=Path, help="JSON of an older run")
+    parser.add_argument("--note", default="", help="a sentence on the conditions of the run")
     parser.add_argument("--out", type=Path, help="stem of the results; default: results/build-SIZEm")
     arguments = parser.parse_args()
     if arguments.data is None:
@@ -393,7 +396,8 @@ def main() -> None:
         kernels = Kernels(inputs, out)
         compare(stages, kernels)
         result = {
-            "command": " ".join(["python benchmarks/build.py", *map(str, sys.argv[1:])]),
+            "command": shlex.join(["python", "benchmarks/build.py", *sys.argv[1:]]),
+            "note": arguments.note,
             "machine": platform.machine(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),

@@ -83,8 +83,12 @@ class Context:
         A task reads the whole row group for its part of it.
         """
         groups = sum(map(row_groups_of, self.inputs[name]))
-        cores = min(self.partitions, self.spark.sparkContext.defaultParallelism)
-        return -(-cores // max(1, groups))
+        try:
+            cores = self.spark.sparkContext.defaultParallelism
+        except (AttributeError, NotImplementedError):
+            # Spark Connect has no context.
+            cores = 1
+        return -(-min(self.partitions, cores) // max(1, groups))
 
     def empty(self, name: str) -> DataFrame:
         """A table without rows, in the place of an optional one that is n/a."""
