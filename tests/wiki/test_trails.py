@@ -45,3 +45,30 @@ def test_each_language_has_its_own_trail(lang, wikitext, anchor):
     article = parse(wikitext, Site.of(lang, names={}))
     (link,) = article.links
     assert article.text[link.start : link.end] == link.anchor == anchor
+
+
+@pytest.mark.parametrize(
+    ("between", "anchor"),
+    [
+        ("''", "cats"),
+        ("'''", "cats"),
+        ("<b>", "cats"),
+        ("<ref>x</ref>", "cats"),
+        ("<nowiki />", "cats"),
+        ("{{cn}}", "cats"),
+        ("&nbsp;", "cats"),
+        ("<!-- x -->", "catses"),
+        ("", "catses"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", ["{}", "{{{{nowrap|{}}}}}", "''{}''"])
+def test_markup_behind_letters_ends_the_trail(between, anchor, wrapped):
+    article = parse(wrapped.format(f"[[cat]]s{between}es"), Site.of("en", names={}))
+    (link,) = article.links
+    assert article.text[link.start : link.end] == link.anchor == anchor
+    assert article.text.replace(" ", "") == "catses"
+
+
+def test_an_entity_is_no_letter_of_a_trail():
+    article = parse("[[caf]]&eacute;s [[caf]]é", Site.of("fr", names={}))
+    assert (article.text, [link.anchor for link in article.links]) == ("cafés café", ["caf", "café"])

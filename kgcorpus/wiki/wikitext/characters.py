@@ -20,6 +20,8 @@ _MARKS = (*_HIDING.values(), CELL, CAPTION, LINK_END, HOLE, SOFT_BAR, SOFT_EQUAL
 _SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in "[]{}|'<>=*#:;_!-"} | {ord("\n"): " "}
 
+_LONGEST_TRAIL = 32
+
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SPACE_ENTITY = re.compile(
     r"&(?:nbsp|ensp|emsp|emsp1[34]|thinsp|hairsp|numsp|puncsp|Tab|NewLine"
@@ -49,6 +51,15 @@ def leaves_hole(before: str, after: str) -> bool:
     if last == "'":
         return after == "'"  # two runs of apostrophes stay two
     return last in _OPENERS
+
+
+def ends_link(text: str) -> bool:
+    """Whether `text` ends in a link, or in letters behind one."""
+    last = text[-1:]
+    if not last.isalpha():
+        return last == "]" and text.endswith("]]")
+    link = text.rfind("]]", max(0, len(text) - _LONGEST_TRAIL))
+    return link >= 0 and text[link + 2 :].isalpha()
 
 
 def as_entities(text: str) -> str:

@@ -52,7 +52,7 @@ def _pattern(lang: str) -> re.Pattern[str]:
     trail = f"({letter}*)" if letter else "()"
     label = rf"[^\[\]\n]*+(?>(?:(?:{BRACKET}|\](?!\]))[^\[\]\n]*+)*)"
     # A pattern that begins with one character is found faster than with two.
-    return re.compile(rf"\[(?=\[)\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}{LINK_END}?+")
+    return re.compile(rf"\[(?=\[)\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}{LINK_END}*+")
 
 
 def link_up(peeled: Peeled, site: Site) -> Article:
@@ -64,6 +64,8 @@ def link_up(peeled: Peeled, site: Site) -> Article:
         (text, kinds), balanced = _without_strays(text, kinds, pattern), False
         parts = pattern.split(text)
     leads, targets, labels, trails = (parts[k::4] for k in range(4))
+    if LINK_END in "".join(leads):
+        leads = [lead.replace(LINK_END, "") for lead in leads]  # it ended letters that belong to no link
     written = [target if label is None else label for target, label in zip(targets, labels, strict=True)]
     anchors = list(map(str.__add__, written, trails))
     for i in [i for i, text in enumerate(written) if text.strip(" :") != text or not text]:

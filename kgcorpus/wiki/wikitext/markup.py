@@ -6,6 +6,7 @@ however unbalanced, takes more than linear time a pass; the passes are capped.
 
 import re
 from collections.abc import Callable, Set
+from itertools import chain
 from typing import NamedTuple
 
 from kgcorpus.wiki.site import LANGUAGE_CODES, Site
@@ -71,7 +72,8 @@ _BRACKETED = re.compile(
     r"((?>(?:[^\[\]\n]++|\[\[[^\[\]\n]*+\]\])*))\]|(?<!\[\[)\s*+\](?!\]))"
 )
 _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
-_LOOSE_END = re.compile(rf"{LINK_END}(?<!\]\]{LINK_END})")
+# The letters behind a link end where markup or an entity follows; a mark that ends no letters is loose.
+_ENDED_TRAIL = re.compile(r"\](?<=\]\])(?:[^\W\d_]++(?=''|[<{}|&])|(?=&))")
 
 
 class Peeled(NamedTuple):
@@ -100,6 +102,7 @@ def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
             files then follow the rest.
     """
     text, comments = shield(characters.cleaned(wikitext))
+    text = _ENDED_TRAIL.sub(rf"\g<0>{LINK_END}", text)
     text, elements = _inside_out(_ELEMENT, _element_shown, text, mark="<")
     convert = bool(variants_of(site.lang))
     templates = expand(text, renderer(site), variants=convert)
@@ -199,7 +202,14 @@ def _without_inline_markup(text: str) -> str:
     if "_" in text:
         text = _SWITCH.sub("", text)
     text = without_holes(characters.space_entities_decoded(text))
-    return _LOOSE_END.sub("", text) if LINK_END in text else text
+    return _without_loose_ends(text) if LINK_END in text else text
+
+
+def _without_loose_ends(text: str) -> str:
+    """Remove the marks that end neither a link nor the letters behind one."""
+    pieces = text.split(LINK_END)
+    ends = [LINK_END if characters.ends_link(piece) else "" for piece in pieces[:-1]]
+    return "".join(chain.from_iterable(zip(pieces, [*ends, ""], strict=True)))
 
 
 def _tag_shown(tag: re.Match[str]) -> str:

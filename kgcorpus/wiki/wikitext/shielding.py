@@ -68,7 +68,7 @@ def shield(text: str) -> tuple[str, bool]:
         before = text[at:opened]
         kept.append(before)
         last = before[-1:]
-        if last == "]" and before.endswith("]]"):
+        if characters.ends_link(before):
             kept.append(LINK_END)
         if name == "nowiki":
             inside = text[opened:stop].partition(">")[2].rpartition("<")[0]
