@@ -68,6 +68,13 @@ class Name(TypedDict):
     aliases: list[str]
 
 
+class Statement(TypedDict):
+    """Relation and object of a fact whose subject is the row's entity."""
+
+    r: str
+    t: str
+
+
 class Fact(TypedDict):
     """A fact of a mentioned entity."""
 
@@ -136,6 +143,21 @@ class TitleRow(TypedDict):
     title: str
     qid: str
     via: TitleSource
+
+
+class WikidataRow(TypedDict):
+    """A row of `wikidata`."""
+
+    dump: int
+    block: int
+    offset: int
+    id: str
+    facts: list[Statement]
+    names: list[Name]
+    names_rank: int | None
+    description: str | None
+    description_rank: int | None
+    types: list[str]
 
 
 class EntityRow(TypedDict):
@@ -347,6 +369,7 @@ class JaketEdgeRow(PublishedRow):
 ROW_TYPES: dict[str, type] = {
     "pages": PageRow,
     "titles": TitleRow,
+    "wikidata": WikidataRow,
     "entities": EntityRow,
     "relations": RelationRow,
     "triples": TripleRow,

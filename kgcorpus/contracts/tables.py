@@ -1,86 +1,19 @@
 """Every table of a build: its columns, what each means, and the order of its rows. Read this first.
 
-Spans are `[start, end)` in Unicode code points of the row's `text`.
+Spans are `[start, end)` in Unicode code points of the row's `text`. The shard configs, which a trainer reads,
+are in `published_tables.py`, the nested types (NAME, MENTION, ...) in `schema.py`.
 """
-
-from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from kgcorpus.contracts.published_tables import PUBLISHED_TABLES
 from kgcorpus.contracts.registry import Registry
+from kgcorpus.contracts.schema import FACT, LINK, MENTION, NAME, SLOT, SPAN, STATEMENT, TARGET, TRIPLE, Table
+
+__all__ = ["FACT", "NAME", "SLOT", "SPAN", "TABLES", "TRIPLE", "Table", "table"]
 
 _string, _bool = pa.string(), pa.bool_()
 _i32, _i64, _f32, _f64 = pa.int32(), pa.int64(), pa.float32(), pa.float64()
-
-
-def _struct(**fields: pa.DataType) -> pa.DataType:
-    return pa.struct(list(fields.items()))
-
-
-SPAN = _struct(start=_i32, end=_i32)
-LINK = _struct(start=_i32, end=_i32, anchor=_string, target=_string)
-MENTION = _struct(start=_i32, end=_i32, qid=_string, source=_string, confidence=_f32)
-TARGET = _struct(target=_string, links=_i64)
-TRIPLE = _struct(h=_string, r=_string, t=_string)
-SLOT = _struct(start=_i32, end=_i32, sentence=_i32, slot=pa.int8(), qid=_string, lang=_string)
-NAME = _struct(lang=_string, label=_string, aliases=pa.list_(_string))
-FACT = _struct(r=_string, other=_string, direction=_string, label=_string)
-PAIR = _struct(h=_string, t=_string, h_label=_string, t_label=_string)
-CHOICE = _struct(pid=_string, label=_string)
-ENDS = _struct(h=_string, t=_string)
-STATEMENT = _struct(r=_string, t=_string)
-TRELM_MENTION = _struct(
-    start=_i32,
-    end=_i32,
-    qid=_string,
-    confidence=_f32,
-    cos=_f32,
-    si=_f32,
-    long_tail=_bool,
-    frequency=_i64,
-    triples=pa.list_(FACT),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table: name, columns with their meaning, sort key.
-
-    Attributes:
-        columns: column name -> (Arrow type, meaning).
-        key: columns that order the rows; their values are unique a row.
-        shard_by: the columns whose hash chooses a row's shard (default: the key).
-        published: a shard config under `data/`, split into train, validation and test; its rows lie in
-            the order of a hash of the key, so that any prefix is a random sample.
-        key_of_input: the key comes with the input, so that a repeated one is a fault of the input.
-        rows_per_shard: the shard count is the input rows over this.
-    """
-
-    name: str
-    meaning: str
-    columns: dict[str, tuple[pa.DataType, str]]
-    key: tuple[str, ...]
-    shard_by: tuple[str, ...] = ()
-    published: bool = False
-    key_of_input: bool = False
-    rows_per_shard: int = 500_000
-    schema: pa.Schema = field(init=False)
-
-    def __post_init__(self) -> None:
-        schema = pa.schema([pa.field(name, kind) for name, (kind, _) in self.columns.items()])
-        object.__setattr__(self, "schema", schema)
-        if not self.shard_by:
-            object.__setattr__(self, "shard_by", self.key)
-
-
-_SLOTTED = {
-    "id": (_string, "unique"),
-    "lang": (_string, "the language mixed with English, or that of all the labels"),
-    "kind": (_string, "code_switched | alias | cycle3 | cycle4"),
-    "text": (_string, "sentences `h [mask] r [mask] t.`, joined by a space"),
-    "triples": (pa.list_(TRIPLE), "one a sentence, in the sentences' order"),
-    "slots": (pa.list_(SLOT), "spans of head (1), relation (2) and tail (3); `qid` is a PID for a relation"),
-}
 
 TABLES: Registry[Table] = Registry(
     "table",
@@ -323,133 +256,7 @@ TABLES: Registry[Table] = Registry(
             },
             key=("rule",),
         ),
-        Table(
-            name="code_switched",
-            meaning="a triple as a sentence whose items are in the base or another language (KMLM, 3.1)",
-            columns=_SLOTTED,
-            key=("id",),
-            published=True,
-        ),
-        Table(
-            name="reasoning",
-            meaning="a cycle as sentences of one language (KMLM, 3.1)",
-            columns=_SLOTTED,
-            key=("id",),
-            published=True,
-        ),
-        Table(
-            name="xlr",
-            meaning="a multiple-choice question about the relation left out of a cycle (KMLM, 4.5); silver",
-            columns={
-                "id": (_string, "unique"),
-                "lang": (_string, "language of all the labels"),
-                "context": (_string, "the cycle's other triples, as a record of `reasoning`"),
-                "question": (PAIR, "the entities whose relation is asked for, and their labels"),
-                "choices": (
-                    pa.list_(CHOICE),
-                    "six relations, one of which holds; the same order in every language",
-                ),
-                "answer": (_i32, "position of the relation that holds"),
-                "triples": (
-                    pa.list_(TRIPLE),
-                    "the context's in the order of its sentences, then the left-out one",
-                ),
-                "unseen_combination": (_bool, "no cycle that training may read has these relations"),
-                "held_out": (
-                    pa.list_(ENDS),
-                    "the pairs that training states no fact of: the question's, and those named alike",
-                ),
-            },
-            key=("id",),
-            published=True,
-        ),
-        Table(
-            name="plain_text",
-            meaning="a passage of running text for masked-language modelling",
-            columns={
-                "id": (_string, "unique"),
-                "lang": (_string, "language code"),
-                "text": (_string, "the passage"),
-                "length": (_i32, "the N of `passages.plain` that it was cut for"),
-            },
-            key=("id",),
-            published=True,
-            rows_per_shard=200_000,
-        ),
-        Table(
-            name="trelm",
-            meaning="a passage with its mentions, their importance and facts (TRELM)",
-            columns={
-                "id": (_string, "unique"),
-                "lang": (_string, "language code"),
-                "text": (_string, "the passage"),
-                "sentences": (pa.list_(SPAN), "the sentences' spans"),
-                "mentions": (
-                    pa.list_(TRELM_MENTION),
-                    "each with confidence, cos, SI, long-tail flag, corpus frequency, and facts: relation, "
-                    "other end, direction (tail: the other end is the fact's tail) and the other end's label",
-                ),
-            },
-            key=("id",),
-            published=True,
-            rows_per_shard=100_000,
-        ),
-        Table(
-            name="jaket_text",
-            meaning="a passage with its mentions (JAKET)",
-            columns={
-                "id": (_string, "unique"),
-                "lang": (_string, "language code"),
-                "text": (_string, "the passage"),
-                "mentions": (pa.list_(MENTION), "rebased to the passage"),
-            },
-            key=("id",),
-            published=True,
-            rows_per_shard=100_000,
-        ),
-        Table(
-            name="sources",
-            meaning="a page that published text is from; a row's `id` names it as `kind:lang:page:ordinal`",
-            columns={
-                "page": (_i64, "page id, unique a language"),
-                "lang": (_string, "language code"),
-                "title": (_string, "title of the page; null: unknown"),
-                "revision": (_i64, "id of the revision whose text is used; null: unknown"),
-                "time": (_string, "when it was saved, `YYYY-MM-DDThh:mm:ssZ`; null: unknown"),
-                "url": (_string, "permanent URL of the revision, which lists its authors; null: unknown"),
-            },
-            key=("lang", "page"),
-            published=True,
-        ),
-        Table(
-            name="jaket_entities",
-            meaning="an entity with its description and category (JAKET, 4.1)",
-            columns={
-                "qid": (_string, "entity"),
-                "text": (_string, "description"),
-                "start": (_i32, "the entity's own mention in the description; null if it has none"),
-                "end": (_i32, "end of that mention"),
-                "category": (_string, "QID of its class, or null"),
-                "page": (
-                    _i64,
-                    "page in the base language that `text` is from; null: it is from a file",
-                ),
-            },
-            key=("qid",),
-            published=True,
-        ),
-        Table(
-            name="jaket_edges",
-            meaning="an edge between two described entities; the category's edges are left out",
-            columns={
-                "h": (_string, "head QID"),
-                "r": (_string, "relation PID"),
-                "t": (_string, "tail QID"),
-            },
-            key=("h", "r", "t"),
-            published=True,
-            rows_per_shard=2_000_000,
-        ),
+        *PUBLISHED_TABLES,
     ),
     of=Table,
     group="kgcorpus.tables",

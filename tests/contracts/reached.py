@@ -19,6 +19,8 @@ LEFT_OUT = {
     "kgcorpus.contracts.errors": "texts for a user",
     "kgcorpus.contracts.links": "refuses paths",
     "kgcorpus.contracts.manifest": "describes finished tables",
+    "kgcorpus.contracts.published_tables": "locked table by table: schema, key and shards",
+    "kgcorpus.contracts.schema": "locked table by table: schema, key and shards",
     "kgcorpus.contracts.stages": "makes the fingerprints",
     "kgcorpus.contracts.store": "moves finished files",
     "kgcorpus.contracts.tables": "locked table by table: schema, key and shards",
