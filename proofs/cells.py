@@ -1,16 +1,13 @@
 """One cell of the grid: an arm trained at a learning rate and a seed, and asked the held-out questions."""
 
-import json
-import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_corpora
+from proofs.experiment import train_timed
 from proofs.grid import Cell
-from proofs.world import Size, World
+from proofs.world import World
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.kmlm.config import KmlmConfig
 
@@ -53,15 +50,13 @@ class Training:
     max_length: int = 128
 
 
-def ensure_seed(
-    folder: Path, *, seed: int, size: Size, questions: dict[str, int], training: Training
-) -> None:
-    """Write a seed's corpora and the model that its cells start from; what stands there is kept."""
-    if (folder / "world.json").exists():
-        return
-    made = write_corpora(World(size, seed=seed), folder, sizes=questions, seed=seed)
+def write_world(
+    world: World, folder: Path, *, seed: int, questions: dict[str, int], training: Training
+) -> dict[str, int]:
+    """Write a seed's corpora and the model that its cells start from; return counts of the corpora."""
+    counts = write_corpora(world, folder, sizes=questions, seed=seed)
     _write_start(folder, seed=seed, training=training)
-    write_text(folder / "world.json", json.dumps(made, indent=1) + "\n")
+    return counts
 
 
 def _write_start(folder: Path, *, seed: int, training: Training) -> None:
@@ -80,43 +75,31 @@ def _write_start(folder: Path, *, seed: int, training: Training) -> None:
     load_lm(config, tokenizer, longest=training.max_length).lm.save_pretrained(folder / "start")
 
 
-def run_cell(cell: Cell, folder: Path, out: Path, training: Training) -> None:
-    """Train and ask, and write OUT/<cell>.json; one that stands there is kept.
+def run_cell(cell: Cell, world: Path, run: Path, training: Training) -> dict[str, Any]:
+    """Train a cell and ask it the held-out questions.
 
     Args:
-        cell: which.
-        folder: of its seed, as `ensure_seed` left it.
-        out: the cells' folder.
+        cell: arm, learning rate and seed.
+        world: folder of the seed, written by `write_world`.
+        run: folder of the training.
         training: what every cell has in common.
-    """
-    from trainer.metrics_log import read_metrics
-    from trainer.run import train
 
-    target = out / f"{cell.name}.json"
-    if target.exists():
-        return
-    arm, began = ARMS[cell.arm], time.perf_counter()
+    Returns:
+        What `train_timed` and `_answers` return.
+    """
+    arm = ARMS[cell.arm]
     config = TrainingConfig(
         seed=cell.seed,
         schedule_steps=training.steps,
         lr=cell.lr,
         records_per_step=training.records_per_step,
         max_length=training.max_length,
-        base_model=str(folder / "start"),
+        base_model=str(world / "start"),
         checkpoint_every=training.steps,
         kmlm=KmlmConfig(streams=("reasoning",), reasoning_mask=arm.mask),
     )
-    run = out / cell.name
-    model = train("kmlm", corpus=folder / arm.corpus, out=run, config=config)
-    found = {
-        "arm": cell.arm,
-        "lr": cell.lr,
-        "seed": cell.seed,
-        "train_seconds": round(time.perf_counter() - began, 1),
-        "tokens": sum(line["tokens"] for line in read_metrics(run / "metrics.jsonl")),
-    }
-    write_text(target, json.dumps({**found, **_answers(model, folder / arm.corpus)}) + "\n")
-    shutil.rmtree(run)
+    model, spent = train_timed("kmlm", corpus=world / arm.corpus, run=run, config=config)
+    return {**spent, **_answers(model, world / arm.corpus)}
 
 
 def _answers(model: Path, corpus: Path) -> dict[str, Any]:

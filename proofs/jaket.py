@@ -5,74 +5,41 @@ not run again, so an ended proof goes on. After the last one it writes proofs/re
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from proofs.grid import Cell, read_options, run_grid
-from proofs.jaket_cells import ARMS, Training, ensure_seed, run_cell
-from proofs.jaket_world import Size
+from proofs.experiment import ArmsExperiment
+from proofs.grid import Cell
+from proofs.jaket_cells import ARMS, Training, run_cell, write_world
+from proofs.jaket_world import Size, World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """All that the result depends on; it was written down before the first run.
+class Plan(ArmsExperiment):
+    """All that the result depends on; it was written down before the first run."""
 
-    Attributes:
-        rates: peak learning rates, the same for every arm.
-        seeds: of the worlds, the unseen, the starts and the masks; paired over arms.
-    """
-
+    arms = tuple(ARMS)
     rates: tuple[float, ...] = (2e-3, 4e-3)
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     size: Size = field(default_factory=Size)
     training: Training = field(default_factory=Training)
 
-    @property
-    def cells(self) -> list[Cell]:
-        """The grid, seed by seed."""
-        return [Cell(arm, lr, seed) for seed in self.seeds for lr in self.rates for arm in ARMS]
+    def write_world(self, folder: Path, *, seed: int) -> dict[str, Any]:
+        """Write a seed's corpus."""
+        write_world(World(self.size, seed=seed), folder, seed=seed, training=self.training)
+        return {}
 
-
-def run(plan: Plan, out: Path, *, workers: int) -> list[Path]:
-    """Run the cells that are missing.
-
-    Args:
-        plan: of the proof.
-        out: a folder for the corpora and the cells; one of another plan is refused.
-        workers: processes.
-
-    Returns:
-        The cells' files, in the grid's order.
-
-    Raises:
-        UsageError: the folder holds another plan's cells.
-    """
-    corpora = {seed: out / f"seed{seed}" for seed in plan.seeds}
-    run_grid(
-        asdict(plan),
-        out,
-        prepare=[
-            partial(ensure_seed, corpus, seed=seed, size=plan.size, training=plan.training)
-            for seed, corpus in corpora.items()
-        ],
-        cells={
-            cell.name: partial(run_cell, cell, corpora[cell.seed], out / "cells", plan.training)
-            for cell in plan.cells
-        },
-        workers=workers,
-    )
-    return [out / "cells" / f"{cell.name}.json" for cell in plan.cells]
+    def run_cell(self, cell: Cell, world: Path, run: Path) -> dict[str, Any]:
+        """Train a cell and ask it about the unseen entities."""
+        return run_cell(cell, world, run, self.training)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, run the grid, write the result."""
-    from proofs.jaket_report import write_report
+    from proofs.jaket_report import result, tables
 
-    options = read_options("jaket", __doc__.splitlines()[0], arguments)
-    plan = Plan()
-    files = run(plan, options.out, workers=options.workers)
-    write_report(files, options.results / "jaket", plan=asdict(plan))
+    Plan().prove("jaket", __doc__.splitlines()[0], arguments, analyse=result, show=tables)
 
 
 if __name__ == "__main__":

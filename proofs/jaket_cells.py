@@ -1,15 +1,13 @@
 """One cell of the grid: an arm trained at a learning rate and a seed, and asked about the unseen entities."""
 
-import json
-import shutil
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_build
+from proofs.experiment import train_timed
 from proofs.grid import Cell
-from proofs.jaket_world import Size, World
+from proofs.jaket_world import World
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.jaket.config import JaketConfig
 
@@ -70,13 +68,10 @@ def configure(cell: Cell, training: Training) -> TrainingConfig:
     )
 
 
-def ensure_seed(folder: Path, *, seed: int, size: Size, training: Training) -> None:
-    """Write a seed's corpus, the same for all its cells; what stands there is kept."""
+def write_world(world: World, folder: Path, *, seed: int, training: Training) -> None:
+    """Write a seed's corpus, the same for all its cells."""
     from trainer.jaket.entities import is_unseen
 
-    if (folder / "manifest.json").exists():
-        return
-    world = World(size, seed=seed)
     entities = world.entities()
     qids = [row["qid"] for row in entities]
     aside = is_unseen(qids, share=training.unseen_share, seed=seed)
@@ -88,28 +83,20 @@ def ensure_seed(folder: Path, *, seed: int, size: Size, training: Training) -> N
     write_build(folder, tables, seed=seed)
 
 
-def run_cell(cell: Cell, corpus: Path, out: Path, training: Training) -> None:
-    """Train and ask, and write OUT/<cell>.json; one that stands there is kept.
+def run_cell(cell: Cell, world: Path, run: Path, training: Training) -> dict[str, Any]:
+    """Train a cell and ask it about the unseen entities.
 
     Args:
-        cell: which.
-        corpus: of its seed, as `ensure_seed` left it.
-        out: the cells' folder.
+        cell: arm, learning rate and seed.
+        world: folder of the seed, written by `write_world`.
+        run: folder of the training.
         training: what every cell has in common.
+
+    Returns:
+        What `train_timed` returns, and by task `about` and `right` of the memory's evaluation.
     """
     from trainer.jaket.evaluate.memory import answers
-    from trainer.metrics_log import read_metrics
-    from trainer.run import train
 
-    target = out / f"{cell.name}.json"
-    if target.exists():
-        return
-    began, run = time.perf_counter(), out / cell.name
-    model = train("jaket", corpus=corpus, out=run, config=configure(cell, training))
-    seconds = round(time.perf_counter() - began, 1)
-    tokens = sum(line["tokens"] for line in read_metrics(run / "metrics.jsonl") if "tokens" in line)
-    asked = answers(model, corpus, seed=cell.seed, limit=None)
-    found = {**asdict(cell), "train_seconds": seconds, "tokens": tokens}
-    found |= {task: {"about": of_task.about, "right": of_task.right} for task, of_task in asked.items()}
-    write_text(target, json.dumps(found) + "\n")
-    shutil.rmtree(run)
+    model, spent = train_timed("jaket", corpus=world, run=run, config=configure(cell, training))
+    asked = answers(model, world, seed=cell.seed, limit=None)
+    return spent | {task: {"about": found.about, "right": found.right} for task, found in asked.items()}

@@ -1,7 +1,6 @@
-"""The JAKET proof's result from its cells, as JSON and as tables."""
+"""JAKET's comparisons and tables from the cells."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -11,18 +10,13 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.report.markdown import markdown_table
 from proofs.jaket_cells import ARMS
-from proofs.report import bounds, gain, percent, write_cells
+from proofs.report import DIFFERENCE, NOT_COMPARABLE, bounds, difference, gain, percent
 from proofs.statistics import Found, gains, interval, of_arm
 
 TASKS = ("category", "masked_entity")
 # Arms of `evaluate jaket-memory` beside the joint one: the trained model with another memory or no edges.
 ABLATIONS = ("stale_memory", "random_memory", "no_graph")
 _SEED = 0
-
-
-def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]) -> None:
-    """Write JAKET's TARGET.json and TARGET.md; see `proofs.report.write_cells`."""
-    write_cells(files, target, plan=plan, analyse=result, show=tables)
 
 
 def is_validation(qid: str) -> bool:
@@ -97,13 +91,7 @@ def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
     names |= {arm: f"joint, asked with {arm.replace('_', ' ')}" for arm in ABLATIONS}
     arms = [[name, *(percent(found["accuracy"][task][arm]) for task in TASKS)] for arm, name in names.items()]
     differences = [
-        [
-            task.replace("_", " "),
-            name.replace("_", " "),
-            gain(one["difference"]),
-            bounds(one),
-            " ".join(map(gain, one["by_seed"])),
-        ]
+        [task.replace("_", " "), name.replace("_", " "), *difference(one)]
         for task, compared in found["secondary"].items()
         for name, one in {"joint - no graph": primary[task], **compared}.items()
     ]
@@ -118,10 +106,10 @@ def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
             "# JAKET: does the graph tell of entities never seen?",
             "`make proof-jaket`; the world, the arms, the metric and the stopping rule: "
             "[README](../README.md). Accuracy on entities that training neither linked, sampled nor "
-            "predicted. The models are made here from scratch and are not comparable with the paper's.",
+            f"predicted. {NOT_COMPARABLE}",
             f"**Primary: joint - no graph: {gained}. The claim {holds}.**",
             markdown_table(["arm", *tasks], arms),
-            markdown_table(["task", "difference on test", "mean", "95 % interval", "by seed"], differences),
+            markdown_table(["task", "difference on test", *DIFFERENCE], differences),
             "Every cell:",
             markdown_table(
                 ["arm", "learning rate", "seed", "tokens"]

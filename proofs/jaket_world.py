@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from kgcorpus.contracts.draws import Draw, hash64
+from proofs.made_up_names import SYLLABLES
 
 Row = dict[str, Any]
 TRADES = (
@@ -34,7 +35,6 @@ _TEMPLATES = (
     "In {town} there lives {person} , paid by {house} .",
     "The town {town} is where {person} of {house} was seen .",
 )
-_ONSETS, _VOWELS, _CODAS = "bdfgklmnprstvz", "aeiou", ("", "n", "r", "s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +121,7 @@ class World:
     @cached_property
     def names(self) -> dict[str, str]:
         """QID -> two made-up words, of which each stands in the names of all kinds."""
-        syllables = [o + v + c for o in _ONSETS for v in _VOWELS for c in _CODAS]
-        words = Draw(self._seed, "words").sample(syllables, self._size.words)
+        words = Draw(self._seed, "words").sample(SYLLABLES, self._size.words)
         names = [f"{a} {b}".title() for a in words for b in words]
         qids = [*(person.qid for person in self.people), *self._towns, *self._houses]
         return dict(zip(qids, Draw(self._seed, "names").sample(names, len(qids)), strict=True))

@@ -5,25 +5,25 @@ not run again, so an ended proof goes on. After the last one it writes proofs/re
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from proofs.cells import ARMS, Training, ensure_seed, run_cell
-from proofs.grid import Cell, read_options, run_grid
-from proofs.world import Size
+from proofs.cells import ARMS, Training, run_cell, write_world
+from proofs.experiment import ArmsExperiment
+from proofs.grid import Cell
+from proofs.world import Size, World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(ArmsExperiment):
     """All that the result depends on; it was written down before the first run.
 
     Attributes:
-        rates: peak learning rates, the same for every arm.
-        seeds: of the worlds, the starts and the masks; paired over arms.
         validation, test: questions asked for, each in every language of the world.
     """
 
+    arms = tuple(ARMS)
     rates: tuple[float, ...] = (1e-3, 2e-3, 4e-3)
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     validation: int = 100
@@ -31,55 +31,22 @@ class Plan:
     size: Size = field(default_factory=Size)
     training: Training = field(default_factory=Training)
 
-    @property
-    def cells(self) -> list[Cell]:
-        """The grid, seed by seed."""
-        return [Cell(arm, lr, seed) for seed in self.seeds for lr in self.rates for arm in ARMS]
+    def write_world(self, folder: Path, *, seed: int) -> dict[str, Any]:
+        """Write a seed's corpora and the model that its cells start from."""
+        questions = {"validation": self.validation, "test": self.test}
+        world = World(self.size, seed=seed)
+        return write_world(world, folder, seed=seed, questions=questions, training=self.training)
 
-
-def run(plan: Plan, out: Path, *, workers: int) -> Path:
-    """Run the cells that are missing.
-
-    Args:
-        plan: of the proof.
-        out: a folder for the corpora and the cells; one of another plan is refused.
-        workers: processes.
-
-    Returns:
-        The folder of the cells' files.
-
-    Raises:
-        UsageError: the folder holds another plan's cells.
-    """
-    corpora = {seed: out / f"seed{seed}" for seed in plan.seeds}
-    questions = {"validation": plan.validation, "test": plan.test}
-    run_grid(
-        asdict(plan),
-        out,
-        prepare=[
-            partial(
-                ensure_seed, corpus, seed=seed, size=plan.size, questions=questions, training=plan.training
-            )
-            for seed, corpus in corpora.items()
-        ],
-        cells={
-            cell.name: partial(run_cell, cell, corpora[cell.seed], out / "cells", plan.training)
-            for cell in plan.cells
-        },
-        workers=workers,
-    )
-    return out / "cells"
+    def run_cell(self, cell: Cell, world: Path, run: Path) -> dict[str, Any]:
+        """Train a cell and ask it the held-out questions."""
+        return run_cell(cell, world, run, self.training)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, run the grid, write the result."""
-    from proofs.report import write_report
+    from proofs.report import result, tables
 
-    options = read_options("kmlm", __doc__.splitlines()[0], arguments)
-    plan = Plan()
-    cells = run(plan, options.out, workers=options.workers)
-    files = [cells / f"{cell.name}.json" for cell in plan.cells]
-    write_report(files, options.results / "kmlm", plan=asdict(plan))
+    Plan().prove("kmlm", __doc__.splitlines()[0], arguments, analyse=result, show=tables)
 
 
 if __name__ == "__main__":

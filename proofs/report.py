@@ -1,54 +1,17 @@
-"""The proof's result from its cells, as JSON and as tables."""
+"""KMLM's comparisons and tables from the cells, and how every proof prints shares and differences."""
 
-import json
-import platform
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from kgcorpus.contracts.store import write_text
 from kgcorpus.report.markdown import markdown_table
 from proofs.statistics import Found, accuracies, best_rates, gains, interval, of_arm
 
 _SEED = 0
+NOT_COMPARABLE = "The models are made here from scratch and are not comparable with the paper's."
+# Heads of the columns of `difference`.
+DIFFERENCE = ("mean", "95 % interval", "by seed")
 _ASKED = ("validation", "test", "question_only", "shuffled_context")
-
-
-def write_report(files: Sequence[Path], target: Path, *, plan: Mapping[str, Any]) -> None:
-    """Write KMLM's TARGET.json and TARGET.md; see `write_cells`."""
-    write_cells(files, target, plan=plan, analyse=result, show=tables)
-
-
-def write_cells(
-    files: Sequence[Path],
-    target: Path,
-    *,
-    plan: Mapping[str, Any],
-    analyse: Callable[[Sequence[Found]], dict[str, Any]],
-    show: Callable[[Mapping[str, Any], Sequence[Found]], str],
-) -> None:
-    """Write the result of a proof's cells to TARGET.json and TARGET.md.
-
-    Args:
-        files: of all the cells.
-        target: path without a suffix.
-        plan: what was run.
-        analyse: cells -> the comparisons.
-        show: (comparisons, cells) -> tables in Markdown.
-    """
-    cells = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    found = analyse(cells)
-    write_result(target, {"plan": plan, **found}, {"cells": cells}, text=show(found, cells))
-
-
-def write_result(target: Path, found: Mapping[str, Any], cells: Mapping[str, Any], *, text: str) -> None:
-    """Write what was found, the machine and the cells to TARGET.json, and `text` to TARGET.md."""
-    versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "versions": versions}
-    write_text(target.with_suffix(".json"), json.dumps({**found, **machine, **cells}) + "\n")
-    write_text(target.with_suffix(".md"), text)
 
 
 def result(cells: Sequence[Found]) -> dict[str, Any]:
@@ -90,8 +53,7 @@ def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
         for arm, lr in found["rates"].items()
     ]
     differences = [
-        [name, gain(one["difference"]), bounds(one), " ".join(map(gain, one["by_seed"]))]
-        for name, one in {"R - C": found["primary"], **found["secondary"]}.items()
+        [name, *difference(one)] for name, one in {"R - C": found["primary"], **found["secondary"]}.items()
     ]
     every = [
         [cell["arm"], f"{cell['lr']:g}", str(cell["seed"]), f"{cell['tokens']:,}"]
@@ -105,12 +67,11 @@ def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
             "# KMLM: do cycles teach reasoning?",
             "`make proof-kmlm`; the arms, the metric and the stopping rule: [README](../README.md). Accuracy "
             "on held-out XLR questions, zero-shot; chance 16.7 %, the most frequent answer "
-            f"{percent(found['majority'])}. The models are made here from scratch and are not comparable "
-            "with the paper's.",
+            f"{percent(found['majority'])}. {NOT_COMPARABLE}",
             f"**Primary: R - C = {gain(found['primary']['difference'])} {bounds(found['primary'])}. "
             f"The claim {holds}.**",
             markdown_table(["arm", "learning rate", *asked], arms),
-            markdown_table(["difference on test", "mean", "95 % interval", "by seed"], differences),
+            markdown_table(["difference on test", *DIFFERENCE], differences),
             "Every cell:",
             markdown_table(["arm", "learning rate", "seed", "tokens", *asked], every) + "\n",
         ]
@@ -130,3 +91,8 @@ def gain(share: float) -> str:
 def bounds(one: Mapping[str, Any]) -> str:
     """The interval of `proofs.statistics.interval`, in points."""
     return f"[{', '.join(map(gain, one['interval']))}]"
+
+
+def difference(one: Mapping[str, Any]) -> list[str]:
+    """Cells of a table's row, in points: mean, interval, and the difference of each seed."""
+    return [gain(one["difference"]), bounds(one), " ".join(map(gain, one["by_seed"]))]

@@ -5,28 +5,29 @@ learning rate, then those that are compared. Cells that stand in the folder are 
 proof goes on. After the last one it writes proofs/results/trelm.{json,md}; then the same for the remedies.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from proofs.grid import read_options, run_grid
+from proofs.experiment import Experiment, write_result
+from proofs.grid import read_options
 from proofs.statistics import Found
-from proofs.trelm_cells import ARMS, CORPORA, REMEDIES, Cell, Training, ensure_seed, run_cell
+from proofs.trelm_cells import ARMS, CORPORA, REMEDIES, Cell, Training, run_cell, write_world
 from proofs.trelm_report import (
     PRIMARY,
     REMEDIES_PRIMARY,
     REMEDIES_TITLE,
     TITLE,
     best_rates,
-    write_report,
+    result,
+    tables,
 )
-from proofs.trelm_world import Size
+from proofs.trelm_world import Size, World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Experiment[Cell]):
     """All that the result depends on; it was written down before the first run.
 
     Attributes:
@@ -64,50 +65,35 @@ class Plan:
             for arm in self.arms
         ]
 
+    def write_world(self, folder: Path, *, seed: int) -> dict[str, Any]:
+        """Write a seed's corpora, its vectors and the model that its cells start from."""
+        return write_world(World(self.size, seed=seed), folder, seed=seed, training=self.training)
+
+    def run_cell(self, cell: Cell, world: Path, run: Path) -> dict[str, Any]:
+        """Train a cell and ask for the facts at each probe."""
+        return run_cell(cell, World(self.size, seed=cell.seed), world, run, self.training)
+
+    def run_both(self, out: Path, *, workers: int) -> tuple[list[Found], list[Found]]:
+        """Run the missing cells of the sweep, then those compared at the rates that the sweep chose.
+
+        Args:
+            out: folder of the worlds and the cells; one of another plan is refused.
+            workers: processes, each on one core.
+
+        Returns:
+            The sweep's cells and those compared.
+
+        Raises:
+            UsageError: the folder has another plan's cells.
+        """
+        sweep = self.run(self.sweep, out, workers=workers)
+        return sweep, self.run(self.compared(best_rates(sweep)), out, workers=workers)
+
 
 # The remedies of README.md, in the same world and on the same seeds.
 REMEDIES_PLAN = Plan(
     arms=("dense", *(arm for arm in ARMS if arm.endswith(tuple(REMEDIES)))), corpora=("mixed",)
 )
-
-
-def run(plan: Plan, out: Path, *, workers: int) -> tuple[list[Found], list[Found]]:
-    """Run the cells that are missing.
-
-    Args:
-        plan: of the proof.
-        out: a folder for the corpora and the cells; one of another plan is refused.
-        workers: processes.
-
-    Returns:
-        The sweep's cells and those compared.
-
-    Raises:
-        UsageError: the folder holds another plan's cells.
-    """
-    sweep = _run_cells(plan, plan.sweep, out, workers)
-    return sweep, _run_cells(plan, plan.compared(best_rates(sweep)), out, workers)
-
-
-def _run_cells(plan: Plan, cells: Sequence[Cell], out: Path, workers: int) -> list[Found]:
-    done, folders = out / "cells", {cell.seed: out / f"seed{cell.seed}" for cell in cells}
-    done.mkdir(parents=True, exist_ok=True)
-    run_grid(
-        asdict(plan),
-        out,
-        prepare=[
-            partial(ensure_seed, folder, seed=seed, size=plan.size, training=plan.training)
-            for seed, folder in folders.items()
-        ],
-        cells={
-            cell.name: partial(
-                run_cell, cell, folders[cell.seed], done, size=plan.size, training=plan.training
-            )
-            for cell in cells
-        },
-        workers=workers,
-    )
-    return [json.loads((done / f"{cell.name}.json").read_text(encoding="utf-8")) for cell in cells]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -117,9 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ("trelm", Plan(), PRIMARY, TITLE),
         ("trelm-remedies", REMEDIES_PLAN, REMEDIES_PRIMARY, REMEDIES_TITLE),
     ):
-        sweep, compared = run(plan, options.out / name, workers=options.workers)
-        target = options.results / name
-        write_report(sweep, compared, target, plan=asdict(plan), primary=primary, title=title)
+        sweep, compared = plan.run_both(options.out / name, workers=options.workers)
+        found, cells = result(compared, primary), {"sweep": sweep, "compared": compared}
+        text = tables(found, sweep, compared, title=title)
+        write_result(options.results / name, plan, found, cells, text=text)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """One cell of the grid: a model that knows some facts is taught new ones by one of the arms."""
 
 import json
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import yaml
 
-from kgcorpus.contracts.store import write_text
 from proofs.corpus import write_build
-from proofs.trelm_world import Fact, Size, World, question
+from proofs.experiment import WORLD
+from proofs.trelm_world import Fact, World, question
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.transe.config import TranseConfig
 from trainer.trelm.config import MemoryConfig, RoutingConfig, TrelmConfig
@@ -107,13 +106,14 @@ class Cell:
         return f"{arm}-{self.corpus}-lr{self.lr:g}-seed{self.seed}"
 
 
-def ensure_seed(folder: Path, *, seed: int, size: Size, training: Training) -> None:
-    """Write a seed's corpora, its vectors and the model that its cells start from; what stands is kept."""
+def write_world(world: World, folder: Path, *, seed: int, training: Training) -> dict[str, Any]:
+    """Write a seed's corpora, its vectors and the model that its cells start from.
+
+    Returns:
+        What that model knows; see `_probe`.
+    """
     from trainer.run import train
 
-    if (folder / "world.json").exists():
-        return
-    world = World(size, seed=seed)
     known, new = world.passages("known"), world.passages("new")
     corpora = {"known": known, "new": new, "mixed": [*new, *known[: len(new) // _NEW_TO_KNOWN]]}
     for name, rows in corpora.items():
@@ -151,7 +151,7 @@ def ensure_seed(folder: Path, *, seed: int, size: Size, training: Training) -> N
             ),
         ),
     )
-    write_text(folder / "world.json", json.dumps(_probe(base, world)) + "\n")
+    return _probe(base, world)
 
 
 def _write_start(folder: Path, texts: Sequence[str], *, seed: int, training: Training) -> None:
@@ -197,24 +197,22 @@ def configure(cell: Cell, folder: Path, training: Training) -> TrainingConfig:
     )
 
 
-def run_cell(cell: Cell, folder: Path, out: Path, *, size: Size, training: Training) -> None:
-    """Train and ask, and write OUT/<cell>.json; one that stands there is kept.
+def run_cell(cell: Cell, world: World, folder: Path, run: Path, training: Training) -> dict[str, Any]:
+    """Train a cell and ask for the facts at each probe.
 
     Args:
-        cell: which.
-        folder: of its seed, as `ensure_seed` left it.
-        out: the cells' folder.
-        size: of the world.
+        cell: arm, corpus, learning rate and seed.
+        world: of the seed.
+        folder: of the seed, written by `write_world`.
+        run: folder of the training.
         training: what every cell has in common.
+
+    Returns:
+        `tokens`; `series`, by probe the step, CPU seconds, mean losses and what `_probe` returns; `events`.
     """
     from trainer.metrics_log import read_metrics
     from trainer.run import train
 
-    target, run = out / f"{cell.name}.json", out / cell.name
-    if target.exists():
-        return
-    # A stopped cell begins anew: its clock is the process's.
-    shutil.rmtree(run, ignore_errors=True)
     train(
         "trelm",
         corpus=folder / cell.corpus,
@@ -223,9 +221,9 @@ def run_cell(cell: Cell, folder: Path, out: Path, *, size: Size, training: Train
         max_steps=training.steps,
     )
     lines = [line for line in read_metrics(run / "metrics.jsonl") if "event" not in line]
-    clock, world = np.cumsum([line["cpu_seconds"] for line in lines]), World(size, seed=cell.seed)
+    clock = np.cumsum([line["cpu_seconds"] for line in lines])
     every = training.steps // training.probes
-    before = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+    before = json.loads((folder / WORLD).read_text(encoding="utf-8"))
     series = [{"step": 0, "seconds": 0.0, **before}]
     for end in range(every, training.steps + 1, every):
         part = lines[end - every : end]
@@ -233,11 +231,7 @@ def run_cell(cell: Cell, folder: Path, out: Path, *, size: Size, training: Train
         losses = {name: float(np.mean([line[name] for line in part])) for name in ("loss", "loss_cka")}
         series.append({"step": end, "seconds": float(clock[end - 1]), **losses, **probed})
     events = [line for line in read_metrics(run / "metrics.jsonl") if "event" in line]
-    tokens = sum(line["tokens"] for line in lines)
-    write_text(
-        target, json.dumps({**asdict(cell), "tokens": tokens, "series": series, "events": events}) + "\n"
-    )
-    shutil.rmtree(run)
+    return {"tokens": sum(line["tokens"] for line in lines), "series": series, "events": events}
 
 
 def _probe(model: Path, world: World) -> dict[str, Any]:

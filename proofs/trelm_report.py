@@ -1,14 +1,13 @@
-"""The proof's result from its cells: what each arm knows, when, and what that took."""
+"""TRELM's comparisons and tables from the cells: what each arm knows, when, and what that took."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import numpy as np
 
 from kgcorpus.report.markdown import markdown_table
-from proofs.report import bounds, gain, percent, write_result
+from proofs.report import DIFFERENCE, NOT_COMPARABLE, bounds, difference, gain, percent
 from proofs.statistics import Found, interval
 from proofs.trelm_cells import REMEDIES
 
@@ -60,30 +59,6 @@ def time_to(cell: Found, values: Sequence[float], target: float) -> float | None
             share = (target - values[i - 1]) / (value - values[i - 1])
             return clock[i - 1] + share * (clock[i] - clock[i - 1])
     return None
-
-
-def write_report(
-    sweep: Sequence[Found],
-    compared: Sequence[Found],
-    target: Path,
-    *,
-    plan: Mapping[str, Any],
-    primary: Sequence[Pair] = PRIMARY,
-    title: str = TITLE,
-) -> None:
-    """Write TARGET.json and TARGET.md.
-
-    Args:
-        sweep: cells that chose the rates.
-        compared: cells of the comparison.
-        target: path without a suffix.
-        plan: what was run.
-        primary: the comparisons that it was run for.
-        title: of the document.
-    """
-    found = result(compared, primary)
-    cells = {"sweep": sweep, "compared": compared}
-    write_result(target, {"plan": plan, **found}, cells, text=tables(found, sweep, compared, title=title))
 
 
 def result(compared: Sequence[Found], primary: Sequence[Pair] = PRIMARY) -> dict[str, Any]:
@@ -149,8 +124,8 @@ def tables(
     """The result in Markdown."""
     parts = [
         f"# {title}",
-        "`make proof-trelm`; the arms, the metric and the stopping rule: [README](../README.md). The models "
-        "are made here from scratch and are not comparable with the paper's.",
+        "`make proof-trelm`; the arms, the metric and the stopping rule: [README](../README.md). "
+        f"{NOT_COMPARABLE}",
         *(_headline(primary) for primary in found["primary"]),
     ]
     weak = sorted({cell["seed"] for cell in compared if known(cell, "known")[0] < _BASE_KNOWS})
@@ -198,11 +173,8 @@ def _arms(arms: Mapping[str, Any]) -> str:
 
 
 def _differences(secondary: Mapping[str, Any]) -> str:
-    rows = [
-        [name, gain(one["difference"]), bounds(one), " ".join(map(gain, one["by_seed"]))]
-        for name, one in secondary.items()
-    ]
-    return markdown_table(["new facts known at equal time", "mean", "95 % interval", "by seed"], rows)
+    rows = [[name, *difference(one)] for name, one in secondary.items()]
+    return markdown_table(["new facts known at equal time", *DIFFERENCE], rows)
 
 
 def _reached(shares: Sequence[float | None]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.trelm import facts_of
+from proofs.made_up_names import WORDS
 
 Row = dict[str, Any]
 # Of each relation, the first is asked for, with the tail hidden.
@@ -20,7 +21,6 @@ TEMPLATES = {
     "P3": ("{head} was taught by {tail} .", "the pupils of {tail} are led by {head} ."),
     "P4": ("{head} sails on the {tail} .", "aboard the {tail} we saw {head} ."),
 }
-_ONSETS, _VOWELS, _CODAS = "bdfgklmnprstvz", "aeiou", ("", "n", "r", "s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +116,7 @@ class World:
             yield Fact(qid, relation, draw.choice(self._tails[relation]), rounds // 4 if rare else rounds)
 
     def _name(self, qids: Sequence[str]) -> dict[str, str]:
-        syllables = [o + v + c for o in _ONSETS for v in _VOWELS for c in _CODAS]
-        words = [a + b for a in syllables for b in syllables[::7]]
-        return dict(zip(qids, Draw(self._seed, "names").sample(words, len(qids)), strict=True))
+        return dict(zip(qids, Draw(self._seed, "names").sample(WORDS, len(qids)), strict=True))
 
     def _passage(
         self, ident: str, group: Sequence[Fact], of_head: dict[str, list[tuple[str, str, str]]]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.kg.names import Names
 from kgcorpus.kg.readers import TripleRow
+from proofs.made_up_names import WORDS
 
 RELATIONS = {
     "en": (
@@ -22,7 +23,6 @@ RELATIONS = {
     ),
 }
 LANGUAGES = tuple(RELATIONS)
-_ONSETS, _VOWELS, _CODAS = "bdfgklmnprstvz", "aeiou", ("", "n", "r", "s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +70,7 @@ class World:
 
     def entities(self) -> Names:
         """Each entity's name, the same in every language."""
-        syllables = [o + v + c for o in _ONSETS for v in _VOWELS for c in _CODAS]
-        draw = Draw(self._seed, "entity-names")
-        words = [a + b for a in syllables for b in syllables[::7]]
-        names = draw.sample(words, self._size.entities)
+        names = Draw(self._seed, "entity-names").sample(WORDS, self._size.entities)
         return _book("qid", {_entity(i): dict.fromkeys(LANGUAGES, n.title()) for i, n in enumerate(names)})
 
     def relations(self) -> Names:

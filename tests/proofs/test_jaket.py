@@ -3,9 +3,10 @@ import json
 import pytest
 
 from kgcorpus.contracts.errors import UsageError
-from proofs.jaket import Plan, run
+from proofs.experiment import write_result
+from proofs.jaket import Plan
 from proofs.jaket_cells import Training
-from proofs.jaket_report import is_validation, result, tables, write_report
+from proofs.jaket_report import is_validation, result, tables
 from proofs.jaket_world import Size
 
 
@@ -18,11 +19,12 @@ def small(**changed):
 @pytest.mark.slow
 def test_a_stopped_proof_goes_on_and_another_plan_is_refused(tmp_path):
     plan = small()
-    files = run(plan, tmp_path / "work", workers=1)
+    found = plan.run(plan.cells, tmp_path / "work", workers=1)
+    files = sorted((tmp_path / "work" / "cells").iterdir())
     assert [file.name for file in files] == ["joint-lr0.001-seed7.json", "no-graph-lr0.001-seed7.json"]
     first = [file.read_bytes() for file in files]
     files[0].unlink()
-    run(plan, tmp_path / "work", workers=1)
+    plan.run(plan.cells, tmp_path / "work", workers=1)
     again, before = json.loads(files[0].read_text()), json.loads(first[0])
     assert again["category"] == before["category"]
     assert again["masked_entity"] == before["masked_entity"]
@@ -31,10 +33,11 @@ def test_a_stopped_proof_goes_on_and_another_plan_is_refused(tmp_path):
     alone = json.loads(first[1])["category"]["right"]
     assert alone["joint"] == alone["no_graph"]
 
-    write_report(files, tmp_path / "jaket", plan={})
+    write_result(tmp_path / "jaket", plan, result(found), {"cells": found}, text=tables(result(found), found))
     assert json.loads((tmp_path / "jaket.json").read_text())["rates"] == {"joint": 1e-3, "no graph": 1e-3}
+    other = small(rates=(2e-3,))
     with pytest.raises(UsageError):
-        run(small(rates=(2e-3,)), tmp_path / "work", workers=1)
+        other.run(other.cells, tmp_path / "work", workers=1)
 
 
 ABOUT = [f"Q{i}" for i in range(60)]

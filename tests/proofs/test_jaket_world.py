@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from proofs.jaket_cells import Training, ensure_seed
+from proofs.jaket_cells import Training, write_world
 from proofs.jaket_world import TRADES, Size, World
 from trainer.jaket.entities import is_unseen
 
@@ -61,6 +61,6 @@ def test_no_training_passage_names_an_unseen_entity(world):
 
 def test_a_seed_s_corpus_is_the_same_each_time(tmp_path):
     for name in "ab":
-        ensure_seed(tmp_path / name, seed=1, size=SIZE, training=Training())
+        write_world(World(SIZE, seed=1), tmp_path / name, seed=1, training=Training())
     one, other = ((tmp_path / name / "manifest.json").read_bytes() for name in "ab")
     assert one == other

@@ -4,8 +4,9 @@ import pytest
 
 from kgcorpus.contracts.errors import UsageError
 from proofs.cells import Training
-from proofs.kmlm import Plan, run
-from proofs.report import write_report
+from proofs.experiment import write_result
+from proofs.kmlm import Plan
+from proofs.report import result, tables
 from proofs.world import Size
 
 
@@ -22,20 +23,23 @@ def small(**changed):
 @pytest.mark.slow
 def test_a_stopped_proof_goes_on_and_another_plan_is_refused(tmp_path):
     plan = small()
-    cells = run(plan, tmp_path / "work", workers=1)
+    cells = tmp_path / "work" / "cells"
+    found = plan.run(plan.cells, tmp_path / "work", workers=1)
     files = [cells / f"{cell.name}.json" for cell in plan.cells]
+    assert found == [json.loads(file.read_text()) for file in files]
     first = {file.name: file.read_bytes() for file in files}
     assert sorted(first) == ["C-lr0.001-seed7.json", "M-lr0.001-seed7.json", "R-lr0.001-seed7.json"]
     assert sorted(path.name for path in cells.iterdir()) == sorted(first)
 
     files[0].unlink()
-    run(plan, tmp_path / "work", workers=1)
+    plan.run(plan.cells, tmp_path / "work", workers=1)
     again, before = json.loads(files[0].read_text()), json.loads(first[files[0].name])
     assert again["right"] == before["right"]
     assert again["tokens"] == before["tokens"]
     assert all(file.read_bytes() == first[file.name] for file in files[1:])
 
-    write_report(files, tmp_path / "kmlm", plan={})
+    write_result(tmp_path / "kmlm", plan, result(found), {"cells": found}, text=tables(result(found), found))
     assert json.loads((tmp_path / "kmlm.json").read_text())["rates"] == {"C": 1e-3, "M": 1e-3, "R": 1e-3}
+    other = small(rates=(2e-3,))
     with pytest.raises(UsageError):
-        run(small(rates=(2e-3,)), tmp_path / "work", workers=1)
+        other.run(other.cells, tmp_path / "work", workers=1)

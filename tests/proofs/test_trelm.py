@@ -1,9 +1,10 @@
 import pytest
 
 from kgcorpus.contracts.errors import UsageError
-from proofs.trelm import Plan, run
+from proofs.experiment import write_result
+from proofs.trelm import Plan
 from proofs.trelm_cells import ARMS, Cell, Training, configure
-from proofs.trelm_report import write_report
+from proofs.trelm_report import result, tables
 from proofs.trelm_world import Size
 from trainer.trelm.memory import memory_weight
 
@@ -47,15 +48,16 @@ def test_rate_and_lambda_reach_0_within_a_run(tmp_path):
 @pytest.mark.slow
 def test_a_stopped_proof_goes_on_and_another_plan_is_refused(tmp_path):
     plan = small()
-    sweep, compared = run(plan, tmp_path / "work", workers=1)
+    sweep, compared = plan.run_both(tmp_path / "work", workers=1)
     assert len(sweep) == len(compared) == 2 * len(plan.arms)
     one = tmp_path / "work" / "cells" / f"{plan.sweep[0].name}.json"
     kept = {path: path.stat().st_mtime_ns for path in one.parent.iterdir() if path != one}
     one.unlink()
-    again, _ = run(plan, tmp_path / "work", workers=1)
+    again, _ = plan.run_both(tmp_path / "work", workers=1)
     assert [probe["right"] for probe in again[0]["series"]] == [x["right"] for x in sweep[0]["series"]]
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    write_report(again, compared, tmp_path / "trelm", plan={})
+    found, cells = result(compared), {"sweep": again, "compared": compared}
+    write_result(tmp_path / "trelm", plan, found, cells, text=tables(found, again, compared))
     assert "| LoRA of 30% |" in (tmp_path / "trelm.md").read_text()
     with pytest.raises(UsageError):
-        run(small(rates=(2e-3,)), tmp_path / "work", workers=1)
+        small(rates=(2e-3,)).run_both(tmp_path / "work", workers=1)
