@@ -12,6 +12,7 @@ from trainer.packing import pack
 from trainer.trelm.examples import Example, Question, Spot
 from trainer.trelm.graph import ranges
 from trainer.trelm.injection import Knowledge, signs
+from trainer.trelm.inputs import Read, TrelmInputs, Write
 from trainer.trelm.memory import MemoryBank, printed_terms, window
 from trainer.trelm.negatives import NegativeSampler
 
@@ -22,16 +23,25 @@ class Pending(NamedTuple):
     """A batch before the memory is read.
 
     Attributes:
-        batch: all but what is read.
+        inputs: everything but `read`.
+        counts, records, tokens: of the batch.
         slots: [spots] of the memory, of the spots that are read.
         at: [tokens] places in the flattened rows where they are read.
         spot: [tokens] which spot each of them belongs to.
     """
 
-    batch: Batch
+    inputs: TrelmInputs[NDArray[Any]]
+    counts: NDArray[np.int64]
+    records: list[str]
+    tokens: int
     slots: NDArray[np.int64]
     at: NDArray[np.int64]
     spot: NDArray[np.int64]
+
+    def batch(self, read: Read[NDArray[Any]] | None) -> Batch:
+        """The batch with what was read from the memory."""
+        inputs = dataclasses.replace(self.inputs, read=read)
+        return Batch(inputs.as_dict(), self.counts, self.records, self.tokens)
 
 
 class Packer:
@@ -94,26 +104,31 @@ class Packer:
             closed = np.ones(packed.ids[rows].size, bool)
             for example, offset in members:
                 closed[offset : offset + len(example.ids)] = example.closed
-            inputs: Arrays = {
-                "ids": packed.ids[rows],
-                "segments": packed.segments[rows],
-                "positions": packed.positions[rows],
+            inputs: TrelmInputs[NDArray[Any]] = TrelmInputs(
+                ids=packed.ids[rows],
+                segments=packed.segments[rows],
+                positions=packed.positions[rows],
                 **_predicted(members),
                 **self._injected(members, closed, share),
                 **self._asked(members, step),
-                **self._written(members),
-            }
-            batch = Batch(
-                inputs=inputs,
-                counts=np.array([len(inputs["labels"]), len(inputs["asked_labels"])]),
-                records=[example.name for example, _ in members],
-                tokens=int(sizes[here].sum()),
+                write=self._written(members),
+                read=None,
             )
             read = [(spot, offset) for example, offset in members for spot in example.spots if spot.read]
             at, spot = _spread([(offset + spot.start, offset + spot.end) for spot, offset in read])
             open_ = ~closed[at]
             slots = np.array([spot.slot for spot, _ in read], np.int64)
-            found.append(Pending(batch, slots, at[open_], spot[open_]))
+            found.append(
+                Pending(
+                    inputs=inputs,
+                    counts=np.array([len(inputs.labels), len(inputs.asked_labels)]),
+                    records=[example.name for example, _ in members],
+                    tokens=int(sizes[here].sum()),
+                    slots=slots,
+                    at=at[open_],
+                    spot=spot[open_],
+                )
+            )
         return found
 
     def read(self, pending: Sequence[Pending], *, weight: float) -> list[Batch]:
@@ -124,16 +139,15 @@ class Packer:
             weight: lambda; 0: nothing is read.
         """
         if self._memory is None or weight <= 0:
-            return [part.batch for part in pending]
+            return [part.batch(None) for part in pending]
         rows, readable = self._memory.read(np.concatenate([part.slots for part in pending]))
         ends = np.cumsum([len(part.slots) for part in pending])[:-1]
         batches = []
         for part, own, has in zip(pending, np.split(rows, ends), np.split(readable, ends), strict=True):
             kept = has[part.spot]
             at, row = _once(part.at[kept], (np.cumsum(has) - 1)[part.spot[kept]])
-            read: Arrays = {"read_at": at, "read_row": row, "read": own[has]}
-            read["read_weight"] = np.full(int(has.sum()), weight, np.float32)
-            batches.append(dataclasses.replace(part.batch, inputs={**part.batch.inputs, **read}))
+            weights = np.full(int(has.sum()), weight, np.float32)
+            batches.append(part.batch(Read(at=at, row=row, rows=own[has], weight=weights)))
         return batches
 
     def _injected(
@@ -186,23 +200,21 @@ class Packer:
             **correction,
         }
 
-    def _written(self, members: Sequence[tuple[Example, int]]) -> Arrays:
-        """Of which states what is written is made; nothing without a memory."""
+    def _written(self, members: Sequence[tuple[Example, int]]) -> Write[NDArray[Any]] | None:
+        """Of which states what is written is made; None without a memory."""
         if self._memory is None:
-            return {}
+            return None
         spots = [(spot, example, offset) for example, offset in members for spot in example.spots]
         around = [self._around(spot, example, offset) for spot, example, offset in spots]
-        arrays: Arrays = {
-            "write_at": _spread(around)[0],
-            "write_starts": _starts(around),
-            "write_first": np.array([offset for _, _, offset in spots], np.int64),
-            "write_slots": np.array([spot.slot for spot, _, _ in spots], np.int64),
-            "write_new_text": _first_of_each([(offset, spot.slot) for spot, _, offset in spots]),
-        }
-        if self._literal:
-            divisors = [printed_terms(spot.start, spot.end, k=self._window) for spot, _, _ in spots]
-            arrays["write_divisor"] = np.array(divisors, np.float32)
-        return arrays
+        divisors = [printed_terms(spot.start, spot.end, k=self._window) for spot, _, _ in spots]
+        return Write(
+            at=_spread(around)[0],
+            starts=_starts(around),
+            first=np.array([offset for _, _, offset in spots], np.int64),
+            slots=np.array([spot.slot for spot, _, _ in spots], np.int64),
+            new_text=_first_of_each([(offset, spot.slot) for spot, _, offset in spots]),
+            divisor=np.array(divisors, np.float32) if self._literal else None,
+        )
 
     def _around(self, spot: Spot, example: Example, offset: int) -> tuple[int, int]:
         first, last = window(spot.start, spot.end, k=self._window, tokens=len(example.ids))

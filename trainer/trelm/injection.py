@@ -1,6 +1,6 @@
 """Knowledge injection: a fact's vectors become the embedding of a mention."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -85,16 +85,19 @@ class LabelKnowledge:
         return _bags(name, [self._relations.of(fact["r"]) for fact in facts])
 
 
-def vectors(name: str, inputs: Mapping[str, Tensor], table: Tensor) -> Tensor:
-    """What a `Knowledge` gave under `name`, as [facts, width].
+def vectors(rows: Tensor | None, ids: Tensor | None, starts: Tensor | None, *, table: Tensor) -> Tensor:
+    """The vectors of facts that a `Knowledge` gave, as [facts, width].
 
     Args:
+        rows: [facts, width]; None: labels stand for the facts.
+        ids, starts: the labels' tokens, and the position at which each label starts.
         table: [vocabulary, hidden], the word embeddings; labels are read from it and scaled to a root mean
             square near 1, as the graph's vectors are.
     """
-    if name in inputs:
-        return inputs[name]
-    mean = nn.functional.embedding_bag(inputs[f"{name}_ids"], table, inputs[f"{name}_starts"], mode="mean")
+    if rows is not None:
+        return rows
+    assert ids is not None
+    mean = nn.functional.embedding_bag(ids, table, starts, mode="mean")
     return mean / table.detach().std()
 
 

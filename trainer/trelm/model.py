@@ -1,6 +1,6 @@
 """TRELM's model: a masked language model, injected facts and contrastive knowledge assessing (CKA)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from trainer.masked_lm import PackedMaskedLM
+from trainer.objectives import Batch
 from trainer.trelm.injection import Injection, vectors
+from trainer.trelm.inputs import TrelmInputs, Write
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Inputs = Mapping[str, Tensor]
+Inputs = TrelmInputs[Tensor]
+
+
+def tensors_of(batch: Batch, device: torch.device) -> Inputs:
+    """The inputs of a batch, on a device."""
+    return TrelmInputs.of(
+        {name: torch.as_tensor(array, device=device) for name, array in batch.inputs.items()}
+    )
 
 
 class LabelDecoder(nn.Module):
@@ -155,13 +164,14 @@ class TrelmModel(nn.Module):
         """The summed losses [2]: masked-language modelling and CKA.
 
         Args:
-            inputs: of `trainer.trelm.batches.Packer`.
+            inputs: of `TrelmInputs.as_dict`.
         """
-        states = self.states(inputs)
-        mlm = self.packed.losses(states.index_select(0, inputs["where"]), inputs["labels"]).sum()
-        if self.training and "write_slots" in inputs:
-            self.seen.append(_seen(states.detach().float(), inputs))
-        return torch.stack([mlm, -self._log_probability(states, inputs).sum()])
+        read: Inputs = TrelmInputs.of(inputs)
+        states = self.states(read)
+        mlm = self.packed.losses(states.index_select(0, read.where), read.labels).sum()
+        if self.training and read.write is not None:
+            self.seen.append(_seen(states.detach().float(), read.write))
+        return torch.stack([mlm, -self._log_probability(states, read).sum()])
 
     def cka_log_probability(self, inputs: Inputs) -> Tensor:
         """log P of each token asked for among its negatives, [tokens]; leaves nothing for the memory."""
@@ -169,20 +179,27 @@ class TrelmModel(nn.Module):
 
     def states(self, inputs: Inputs) -> Tensor:
         """The final states of the flattened rows [rows * length, hidden]."""
-        ids, segments, positions = (inputs[name] for name in ("ids", "segments", "positions"))
+        ids = inputs.ids
         words = self._remember(self._inject(self.packed.words(ids).flatten(0, 1), inputs), inputs)
-        states = self.packed.states(ids, segments, positions, words=words.unflatten(0, ids.shape))
+        unflat = words.unflatten(0, ids.shape)
+        states = self.packed.states(ids, inputs.segments, inputs.positions, words=unflat)
         return states.flatten(0, 1)
 
     def asked_states(self, states: Tensor, inputs: Inputs) -> Tensor:
         """What is compared with the word embeddings, [tokens, hidden], one a token asked for."""
-        relation = inputs["asked_sign"][:, None] * vectors("asked_relation", inputs, self.packed.table)
-        query, place = inputs["asked_query"], inputs["asked_place"]
+        relation = vectors(
+            inputs.asked_relation,
+            inputs.asked_relation_ids,
+            inputs.asked_relation_starts,
+            table=self.packed.table,
+        )
+        relation = inputs.asked_sign[:, None] * relation
+        query, place = inputs.asked_query, inputs.asked_place
         if not isinstance(self.decoder, LabelDecoder):
             # in_text: z_i + W_r v_r through the head's own transform.
-            hidden = states.index_select(0, inputs["asked_at"])
+            hidden = states.index_select(0, inputs.asked_at)
             return self.packed.transform(hidden + self.decoder(relation).index_select(0, query))
-        mentions = _mean(states, inputs["query_at"], inputs["query_starts"])
+        mentions = _mean(states, inputs.query_at, inputs.query_starts)
         steps = int(place.max()) + 1 if len(place) else 1
         decoded = self.decoder(mentions, relation, steps=steps).flatten(0, 1)
         return decoded.index_select(0, query * steps + place)
@@ -191,27 +208,31 @@ class TrelmModel(nn.Module):
         if self.injection is None:
             return words
         other, relation = (
-            vectors(name, inputs, self.packed.table) for name in ("injected_other", "injected_relation")
+            vectors(*found, table=self.packed.table)
+            for found in (
+                (inputs.injected_other, inputs.injected_other_ids, inputs.injected_other_starts),
+                (inputs.injected_relation, inputs.injected_relation_ids, inputs.injected_relation_starts),
+            )
         )
-        embedded = self.injection(other, relation, inputs["injected_sign"])
+        embedded = self.injection(other, relation, inputs.injected_sign)
         if len(embedded):
             lengths = embedded.detach().norm(dim=1)
             self.norms = {"norm_injected": lengths.mean(), "norm_words": self._length()}
-        at = inputs["injected_at"]
-        entering = embedded.index_select(0, inputs["injected_row"]).to(words.dtype)
-        if "injected_share" in inputs:
-            entering = torch.lerp(words.index_select(0, at), entering, inputs["injected_share"])
+        at = inputs.injected_at
+        entering = embedded.index_select(0, inputs.injected_row).to(words.dtype)
+        if inputs.injected_share is not None:
+            entering = torch.lerp(words.index_select(0, at), entering, inputs.injected_share)
         return words.index_copy(0, at, entering)
 
     def _remember(self, words: Tensor, inputs: Inputs) -> Tensor:
         """(1 - lambda) h_e + lambda (local + global) / 2 (eq. 7); of a word E_p in the place of h_e."""
-        if "read" not in inputs:
+        read = inputs.read
+        if read is None:
             return words
-        at, row = inputs["read_at"], inputs["read_row"]
-        remembered = inputs["read"] if self._literal else inputs["read"] * self._length()
-        weight = inputs["read_weight"][row][:, None]
-        mixed = (1 - weight) * words.index_select(0, at) + weight * remembered[row]
-        return words.index_copy(0, at, mixed)
+        remembered = read.rows if self._literal else read.rows * self._length()
+        weight = read.weight[read.row][:, None]
+        mixed = (1 - weight) * words.index_select(0, read.at) + weight * remembered[read.row]
+        return words.index_copy(0, read.at, mixed)
 
     def _length(self) -> Tensor:
         """The mean length of a word embedding."""
@@ -219,27 +240,26 @@ class TrelmModel(nn.Module):
 
     def _log_probability(self, states: Tensor, inputs: Inputs) -> Tensor:
         expected = None
-        if "log_expected" in inputs:
-            expected = inputs["log_expected"], inputs["log_expected_labels"]
+        if inputs.log_expected is not None and inputs.log_expected_labels is not None:
+            expected = inputs.log_expected, inputs.log_expected_labels
         return sampled_log_probability(
             self.asked_states(states, inputs),
-            inputs["asked_labels"],
-            inputs["pool"],
-            inputs["allowed"],
+            inputs.asked_labels,
+            inputs.pool,
+            inputs.allowed,
             table=self.packed.table,
             bias=self.packed.bias,
             log_expected=expected,
         )
 
 
-def _seen(states: Tensor, inputs: Inputs) -> Seen:
-    at, starts = inputs["write_at"], inputs["write_starts"]
-    if "write_divisor" in inputs:
-        local = nn.functional.embedding_bag(at, states, starts, mode="sum") / inputs["write_divisor"][:, None]
+def _seen(states: Tensor, write: Write[Tensor]) -> Seen:
+    if write.divisor is not None:
+        total = nn.functional.embedding_bag(write.at, states, write.starts, mode="sum")
+        local = total / write.divisor[:, None]
     else:
-        local = _mean(states, at, starts)
-    summary = states.index_select(0, inputs["write_first"])
-    return Seen(inputs["write_slots"], local, summary, inputs["write_new_text"])
+        local = _mean(states, write.at, write.starts)
+    return Seen(write.slots, local, states.index_select(0, write.first), write.new_text)
 
 
 def _mean(states: Tensor, at: Tensor, starts: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from trainer.trelm.examples import Example, Slots
 from trainer.trelm.graph import Graph, open_graph
 from trainer.trelm.inventory import WordFinder, take_inventory
 from trainer.trelm.memory import MemoryBank, decayed, memory_weight, pretrained_embeddings, tokens_of_words
-from trainer.trelm.model import TrelmModel, join_seen
+from trainer.trelm.model import TrelmModel, join_seen, tensors_of
 from trainer.trelm.routing.low_rank import LowRank
 from trainer.trelm.routing.router import Routable, Router, resolve_mode
 from trainer.trelm.run_files import embeddings_of, load_extras, report_missing, save_extras
@@ -162,8 +162,7 @@ class Trelm(Objective):
         pending = self._packer.pending(enough, step=step, share=self._injected_share(step))
         batches = self._packer.read(pending, weight=self._memory_weight(step))
         device = self.model.packed.table.device
-        inputs = [{n: torch.from_numpy(a).to(device) for n, a in batch.inputs.items()} for batch in batches]
-        return [partial(self.model.cka_log_probability, part) for part in inputs]
+        return [partial(self.model.cka_log_probability, tensors_of(batch, device)) for batch in batches]
 
     def before_step(
         self, step: int, optimizer: torch.optim.Optimizer, accelerator: "Accelerator"

@@ -15,6 +15,7 @@ from trainer.objectives import Batch
 from trainer.tokenizer import make_tokenizer
 from trainer.trelm.config import MemoryConfig, RoutingConfig, TrelmConfig
 from trainer.trelm.graph import open_graph
+from trainer.trelm.inputs import TrelmInputs
 from trainer.trelm.objective import Trelm
 
 SMALL = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=340)
@@ -60,14 +61,14 @@ def sums_of(objective: Trelm, batches: list[Batch]) -> Tensor:
     return torch.stack([objective.model(**tensors_of(batch)) for batch in batches])
 
 
-def words_read(objective: Trelm, inputs: dict[str, Tensor]) -> Tensor:
+def words_read(objective: Trelm, arrays: dict[str, Tensor]) -> Tensor:
     """What stands in the place of the word embeddings, as the language model is given it."""
     found: list[Tensor] = []
     layer = objective.model.packed.lm.base_model.get_submodule("embeddings")
     hook = layer.register_forward_pre_hook(
         lambda _, args, kwargs: found.append(kwargs["inputs_embeds"]), with_kwargs=True
     )
-    objective.model.states(inputs)
+    objective.model.states(TrelmInputs.of(arrays))
     hook.remove()
     return found[0].flatten(0, 1)
 

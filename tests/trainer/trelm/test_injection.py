@@ -18,7 +18,10 @@ def normed(x):
 def embedded(knowledge, injection, facts, table):
     inputs = {**knowledge.others("other", facts), **knowledge.relations("relation", facts)}
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
-    other, relation = (vectors(name, tensors, table) for name in ("other", "relation"))
+    other, relation = (
+        vectors(*(tensors.get(f"{name}{part}") for part in ("", "_ids", "_starts")), table=table)
+        for name in ("other", "relation")
+    )
     return injection(other, relation, torch.from_numpy(signs(facts))).detach().numpy()
 
 

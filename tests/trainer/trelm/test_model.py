@@ -16,6 +16,7 @@ from tests.trainer.trelm.made import (
     words_read,
 )
 from trainer.trelm.config import MemoryConfig
+from trainer.trelm.inputs import TrelmInputs
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_with_lambda_0_and_nothing_injected_it_is_the_plain_model_bit_for_bit(ma
     inputs = tensors_of(batch)
     plain = objective.model.packed
     states = plain.states(inputs["ids"], inputs["segments"], inputs["positions"]).flatten(0, 1)
-    assert torch.equal(objective.model.states(inputs), states)
+    assert torch.equal(objective.model.states(TrelmInputs.of(inputs)), states)
     mlm = torch.nn.functional.cross_entropy(
         plain.logits(states[inputs["where"]]), inputs["labels"], reduction="sum"
     )
@@ -85,7 +86,7 @@ def test_memory_is_mixed_in_by_lambda_and_never_at_predicted_tokens(made, weight
     changed = (injected != mixed).any(dim=1)
     assert not changed[inputs["where"]].any()
     at, row = inputs["read_at"], inputs["read_row"]
-    expected = (1 - weight) * injected[at] + weight * inputs["read"][row]
+    expected = (1 - weight) * injected[at] + weight * inputs["read_rows"][row]
     torch.testing.assert_close(mixed[at], expected)
     assert changed.sum() == len(at) > 20
     # Targets and long-tail words are read.
@@ -127,7 +128,7 @@ def test_shuffled_knowledge_and_an_empty_memory_change_both_losses(made):
     whole = objective.model(**inputs)
     shuffled = {**inputs, "injected_other": inputs["injected_other"].roll(1, 0)}
     assert (objective.model(**shuffled) != whole).all()
-    assert (objective.model(**{**inputs, "read": torch.zeros_like(inputs["read"])}) != whole).all()
+    assert (objective.model(**{**inputs, "read_rows": torch.zeros_like(inputs["read_rows"])}) != whole).all()
 
 
 def test_a_window_s_mean_is_that_of_the_record_alone(made):
@@ -171,7 +172,7 @@ def test_packed_questions_are_answered_as_those_of_records_alone(made, family, t
     packed = objective._packer.batches(examples, step=0, memory_weight=0.0)
     alone = [objective._packer.batches([example], step=0, memory_weight=0.0)[0] for example in examples]
     found = [
-        torch.cat([objective.model.cka_log_probability(tensors_of(b)) for b in part])
+        torch.cat([objective.model.cka_log_probability(TrelmInputs.of(tensors_of(b))) for b in part])
         for part in (packed, alone)
     ]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)

@@ -41,7 +41,7 @@ def test_batches_made_ahead_are_those_made_when_asked(made, rows):
         weight = plain._memory_weight(step)
         assert weight > 0
         expected = plain._packer.batches(examples, step=step, memory_weight=weight)
-        assert sum(len(batch.inputs["read"]) for batch in expected)
+        assert sum(len(batch.inputs["read_rows"]) for batch in expected)
         ahead._prefetcher.peek(step)
         assert_equal(ahead.next_step(step), expected)
 

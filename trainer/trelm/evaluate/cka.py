@@ -30,7 +30,7 @@ from trainer.trelm.evaluate.cka_baselines import Guesses
 from trainer.trelm.examples import Example, Question
 from trainer.trelm.graph import open_graph
 from trainer.trelm.inventory import WordFinder, take_inventory
-from trainer.trelm.model import TrelmModel
+from trainer.trelm.model import TrelmModel, tensors_of
 from trainer.trelm.negatives import Asked, NegativeSampler
 from trainer.trelm.run_files import load_extras, read_options
 from trainer.trelm.targets import TargetChooser
@@ -169,7 +169,7 @@ def _score(
         # No more passages than rows: one batch, whose tokens stand in the examples' order.
         chunk = examples[first : first + _PASSAGES_PER_FORWARD]
         (batch,) = packer.batches(chunk, step=0, memory_weight=0.0)
-        inputs = {name: torch.from_numpy(array).to(device) for name, array in batch.inputs.items()}
+        inputs = tensors_of(batch, device)
         states = model.asked_states(model.states(inputs), inputs)
         scores = (states @ model.packed.table.T + model.packed.bias).float().cpu().numpy()
         found.append(_judge(scores, _asked(chunk), negatives, guesses))

@@ -24,6 +24,7 @@ from trainer.trelm.evaluate import cka
 from trainer.trelm.evaluate.cka import make_arms
 from trainer.trelm.evaluate.cka_baselines import Guesses
 from trainer.trelm.graph import open_graph
+from trainer.trelm.inputs import TrelmInputs
 from trainer.trelm.negatives import NegativeSampler
 from trainer.trelm.run_files import load_extras, read_options
 
@@ -234,7 +235,7 @@ def scores(run, asked):
     rows = []
     for example in arms.not_injected:
         for batch in packer.batches([example], step=0, memory_weight=0.0):
-            inputs = tensors_of(batch)
+            inputs = TrelmInputs.of(tensors_of(batch))
             with torch.no_grad():
                 states = model.asked_states(model.states(inputs), inputs)
             rows.append((states @ packed.table.T + packed.bias).detach().numpy())
