@@ -1,4 +1,4 @@
-"""Arrays in files: opened without pickles, and caches of them that are compared with their hashes."""
+"""Arrays in files: opened without pickles; caches of arrays are verified by their digests."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, and enough to go on bit for bit."""
+"""Checkpoints: written atomically, and complete enough to resume bit for bit."""
 
 import logging
 import os

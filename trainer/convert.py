@@ -1,4 +1,4 @@
-"""Published checkpoints in `.bin` as safetensors: a pickle can run code, and is read without running any."""
+"""Conversion of published `.bin` checkpoints to safetensors, without running their pickles' code."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Models of transformers, loaded whole and without code of their own, or refused in one line."""
+"""Loading of transformers models: every weight is present and no code of the model's own runs."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Processes of a run that wait for each other for as long as the preparation of a corpus takes.
+"""A barrier for the ranks of a run that waits as long as the preparation of a corpus takes.
 
 The barriers of `accelerate` end after the process group's timeout, 10 minutes with NCCL. These belong to a
 process group of their own.

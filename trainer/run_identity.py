@@ -1,4 +1,4 @@
-"""RUN/run.json: what a run was started with, so that a folder never holds two different ones."""
+"""RUN/run.json: the settings that a run was started with, so that a folder never contains two runs."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A grid of runs, each trained, scored and set beside the others: `kgcorpus sweep`."""
+"""`kgcorpus sweep`: trains and scores a grid of runs, and tabulates the results."""
 
 import copy
 import itertools

@@ -1,4 +1,4 @@
-"""A fast tokenizer made from the corpus, for models that start from scratch."""
+"""Training of a fast tokenizer on the corpus, for models that start from scratch."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Commands about the machines that builds run on."""
+"""The commands `doctor` (checks of this machine) and `package` (files for a cluster)."""
 
 from pathlib import Path
 from typing import Annotated

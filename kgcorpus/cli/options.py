@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have, and what a shell completes them with."""
+"""Options and arguments that several commands share, and their shell completion."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,4 @@
-"""One typed tree for a build's configuration (`build`, `inputs`), and how it is read (`loading`)."""
+"""Typed configuration of a build: its sections (`build`, `inputs`) and how it is loaded (`loading`)."""
 
 from kgcorpus.config.build import (
     BuildConfig,

@@ -1,4 +1,4 @@
-"""What all configurations are made of: frozen sections, and the types of their fields."""
+"""Building blocks of every configuration: the frozen base class `Section`, and checked field types."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args

@@ -1,4 +1,4 @@
-"""From YAML, `${VAR:-default}` and `--set a.b=c` to a validated configuration, and back to YAML."""
+"""Loading of YAML, `${VAR:-default}` and `--set a.b=c` into a validated configuration; writing it as YAML."""
 
 import copy
 import difflib

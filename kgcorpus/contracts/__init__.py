@@ -1,1 +1,1 @@
-"""The bottom floor: what a table, a stage, a manifest and an error are. Imports nothing of ours."""
+"""Definitions that all packages share: tables, stages, manifest, errors. Imports no other package of ours."""

@@ -1,4 +1,4 @@
-"""The fields of a configuration that a stage declares: as typed sections, and as JSON."""
+"""Access to the configuration fields that a stage declares, as typed sections and as JSON."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

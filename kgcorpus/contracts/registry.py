@@ -1,4 +1,4 @@
-"""Values that commands find by name: the built-in ones, those of installed packages, those of a program.
+"""Registries of named values: built-in, from entry points of packages, and registered by a program.
 
 A package registers a value by an entry point of the registry's group. Its object is the value itself; nothing
 else of the package is called.

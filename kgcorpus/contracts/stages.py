@@ -1,4 +1,4 @@
-"""A stage: how one table comes to be, declared as data that plan, skip, resume and the docs read."""
+"""Declaration of a stage as data: its table, inputs, parameters and version, and their fingerprint."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Files from outside: opened on any file system, unpacked within limits, read line by line.
+"""Input files: opened on any file system, decompressed within limits, read line by line.
 
 Nothing here trusts a file: what is damaged, packed without end, in another encoding or an archive is refused
 with its place, or handed to the caller's `on_bad` as a `BadRecord`.

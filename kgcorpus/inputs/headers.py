@@ -1,4 +1,4 @@
-"""Header lines of tab-separated files: no layout has one, so reading one as data gives a false row."""
+"""Detection of header lines in tab-separated files, which would otherwise be read as false rows."""
 
 from collections.abc import Sequence
 from itertools import permutations

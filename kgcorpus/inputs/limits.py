@@ -1,4 +1,4 @@
-"""What an input may ask for, and what becomes of a bad part of it."""
+"""Resource limits of inputs, and what happens to malformed parts: fail, or quarantine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Lines of text files, and records that a parser makes of them."""
+"""Reading of text files line by line, and parsing of the lines into records."""
 
 from collections.abc import Callable, Iterator
 from io import BufferedReader

@@ -1,4 +1,4 @@
-"""Files opened on any file system; archives and other packings are refused by name, never unpacked."""
+"""Opening of input files on any file system; archives and unsupported compressions are refused by name."""
 
 import io
 from typing import BinaryIO, cast

@@ -1,4 +1,4 @@
-"""bzip2, gzip, xz and zstd without trust: errors name the byte, a bomb is refused before it fills memory."""
+"""Decompression of bzip2, gzip, xz and zstd in bounded memory; errors name the position in the file."""
 
 import bz2
 import io

@@ -1,4 +1,4 @@
-"""Compiled counts behind rules: all the pairs that a body of two atoms joins."""
+"""Compiled counts for rule mining: the pairs (x, y) that the two atoms of a rule body join."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Compiled counts behind rules: the pairs that a body of two atoms joins and a third relation closes."""
+"""Compiled counts for rule mining: the pairs that a rule body joins and its head relation holds for."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The graph's edges cut into blocks by the colours of their ends, so that a task needs three blocks alone.
+"""Partition of the edges into blocks by the colours of their ends, so that a task needs three blocks only.
 
 Suri and Vassilvitskii (2011), section 4, with ordered triples of colours: every edge points from the entity
 of lower (degree, index) to the other, so a triangle has one order of its corners and is found by one task.

@@ -1,4 +1,4 @@
-"""numba's compiler, its cache in a folder that no one else can write (`kgcorpus.contracts.caches`).
+"""numba's compiler with its cache in a folder that only the user can write (`kgcorpus.contracts.caches`).
 
 Every kernel takes `njit` from here: the folder must be set before the first function asks for its cache.
 """

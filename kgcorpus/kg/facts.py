@@ -1,4 +1,4 @@
-"""Distinct triples, by entity and by atom, as the measures of rules read them.
+"""Distinct triples, grouped by entity and by relation, for the measures of rules.
 
 An atom, seen from one of its entities, is 2 * relation where that entity is the head and one more where it
 is the tail.

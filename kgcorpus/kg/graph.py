@@ -1,4 +1,4 @@
-"""The graph: a table of connected pairs with their triples, and a simple undirected adjacency."""
+"""The knowledge graph in arrays: connected pairs with their triples, and an undirected adjacency."""
 
 from dataclasses import dataclass
 from functools import cached_property

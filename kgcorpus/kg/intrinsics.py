@@ -1,4 +1,4 @@
-"""Two instructions that numba does not offer: copying bytes from an address, and prefetching.
+"""LLVM instructions that numba does not offer: copying bytes from an address, and prefetching.
 
 They are the only code of the project that uses internal interfaces of numba and llvmlite (`cgutils`, `ir`).
 If a version of numba changes those, `tests/kg/test_intrinsics.py` fails. Then adapt the two `build`

@@ -1,4 +1,4 @@
-"""Compiled passes that make the graph's tables: pairs, adjacency, two-hop counts, blocks of edges by colour.
+"""Compiled loops that build the graph's arrays: pairs, adjacency, two-hop counts, blocks of edges.
 
 The kernels take many positional arguments, for numba has no keyword-only ones.
 """

@@ -1,4 +1,4 @@
-"""The passes of the cycle miner, each over units of work that need a few blocks of the graph.
+"""The passes of cycle mining (count, sample, label), each in units of work on a few blocks of the graph.
 
 One unit of `triangles` is an ordered triple of colours, of `diamonds` a block. A pass leaves in `Arrays` what
 the next needs, so that in one process they follow each other in memory, and on a cluster they meet in files.

@@ -1,4 +1,4 @@
-"""Tab-separated rows of a graph; further columns are ignored.
+"""Parsers of the graph's tab-separated files: triples, names, types, descriptions, titles.
 
 A parser takes one line and raises `BadRecord` if it is malformed; `inputs.read_records` runs it over a file.
 """

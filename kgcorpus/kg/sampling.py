@@ -1,4 +1,4 @@
-"""Compiled selection of diamonds and of labelled versions, by the smallest hash of a key made of stable ids.
+"""Compiled sampling of diamonds and their labelled versions: those with the smallest hash of a stable key.
 
 An edge's key, a wing's and a diamond's are mixed from the hashes of the entities' own ids, so that what is
 kept depends on no order of rows, no numbering and no partitioning. The sample is not uniform: the cap on

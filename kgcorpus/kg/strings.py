@@ -1,4 +1,4 @@
-"""Compiled passes over Arrow's own string buffers: stable hashes, lookup of ids, sentences out of names.
+"""Compiled string operations on Arrow's buffers: stable hashes, lookup of ids, sentences from names.
 
 A column of n strings is its offsets [n + 1] into its UTF-8 bytes.
 """

@@ -1,4 +1,4 @@
-"""What merges across tasks in any order: the wings of the smallest keys, and how often a value occurs."""
+"""Partial results that tasks merge in any order: the smallest keys of each edge, and counts of values."""
 
 import numpy as np
 from numpy.typing import NDArray

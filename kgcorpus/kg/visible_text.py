@@ -1,4 +1,4 @@
-"""Names and descriptions as one line of visible text."""
+"""Normalisation of names and descriptions to one line of visible text."""
 
 import re
 

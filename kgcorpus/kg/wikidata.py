@@ -1,4 +1,4 @@
-"""Wikidata's JSON dump: an entity a line between `[` and `]`, drawn into the rows that the TSV readers give.
+"""Reader of Wikidata's JSON dump: an entity's line becomes the rows that the TSV readers return.
 
 Of an entity's statements those of the best rank count (the preferred ones, or else the normal ones), as in
 Wikidata's own "truthy" dumps; values that are no items are left out.

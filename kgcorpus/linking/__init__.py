@@ -1,1 +1,1 @@
-"""From text to entities: the page's own hyperlinks, and names that stand for one entity."""
+"""Entity linking: mentions from a page's own hyperlinks, and from a dictionary of names."""

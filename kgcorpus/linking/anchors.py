@@ -1,4 +1,4 @@
-"""Mentions from a page's own hyperlinks, and from the same names again on the same page.
+"""Mentions from a page's own hyperlinks, and from repetitions of the linked names on the same page.
 
 Wikipedia links a name once, at its first use; the later uses are most of the mentions, and within one page
 a name nearly always keeps its meaning (one sense per discourse: Gale, Church and Yarowsky, 1992).

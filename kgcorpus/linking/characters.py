@@ -1,4 +1,4 @@
-"""What each Unicode character is to the spotter: part of a word, a token of its own, a space, or nothing.
+"""Character classes for the spotter: part of a word, token of its own, space, or ignored.
 
 One table by code point serves the names and the texts, so both are read by the same rules. It is saved beside
 the dictionary, for a later Python may know more characters than the one that built it.

@@ -1,4 +1,4 @@
-"""How likely a mention is right: a logistic model of what is known of it.
+"""Confidence of a mention: the probability that it is right, by logistic regression on its features.
 
 `benchmarks/linking_weights.py` learns the weights from places of running text that are labelled by hand. They
 are not among those of any evaluation; docs/linking.md has the reliability of the result on held-out places.

@@ -1,4 +1,4 @@
-"""Words of grammar: also names of films, genes and languages, but hardly ever meant so unless linked."""
+"""Function words by language: as names of films or genes they are rarely meant unless they are linked."""
 
 _WORDS = {
     "en": """a about after all also an and any are as at be been before being both but by can could did

@@ -1,4 +1,4 @@
-"""How well the linker finds back the hyperlinks of held-out pages, beside two simpler answers.
+"""Evaluation of the linker on the hidden hyperlinks of held-out pages, with two baselines.
 
 The prior is the target that the training pages link most from the same text; the commonest is the first
 meaning in the linker's dictionary, which knows labels and titles too. The links are hidden, and their spans

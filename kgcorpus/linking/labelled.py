@@ -1,4 +1,4 @@
-"""Places of a build's own pages that are labelled by hand, and how well the linker's confidence fits them.
+"""Evaluation of the linker's confidence on places of a build's pages that are labelled by hand.
 
 A file has a line for each place, tab-separated: `lang page_id digest start end band qid`. `digest` is the
 beginning of the SHA-256 of the page's text, so that no other revision is scored. The span is `[start, end)`

@@ -1,4 +1,4 @@
-"""All that linking one language needs, as arrays in mapped files: spotter, senses, entities."""
+"""The linker's data for one language in memory-mapped arrays: spotter, senses, entities."""
 
 from dataclasses import dataclass
 from functools import cached_property

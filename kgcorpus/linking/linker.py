@@ -1,4 +1,4 @@
-"""Marks the entities in a text by a build's tables: `Linker.open(OUT).link(text, "en")`."""
+"""The entity linker: `Linker.open(OUT).link(text, "en")` returns the entities mentioned in a text."""
 
 import hashlib
 import json

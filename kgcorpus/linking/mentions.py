@@ -1,4 +1,4 @@
-"""Mentions that a linker finds in a text, and the part of a linker that pages are linked with."""
+"""Interface of the linker for pages: the type `Mention`, and the protocol `GraphLinker`."""
 
 from typing import NamedTuple, Protocol
 

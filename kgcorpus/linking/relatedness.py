@@ -1,4 +1,4 @@
-"""How related two entities are: from the pages that link to both, and from the graph's neighbours of both."""
+"""Relatedness of two entities: common in-links (Milne and Witten, 2008) and common graph neighbours."""
 
 from typing import NamedTuple
 

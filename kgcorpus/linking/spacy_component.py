@@ -1,4 +1,4 @@
-"""The linker as a part of a spaCy pipeline: `nlp.add_pipe("kgcorpus_linker", config={"corpus": OUT})`."""
+"""The linker as a spaCy component: `nlp.add_pipe("kgcorpus_linker", config={"corpus": OUT})`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every place of a text where a known name stands: a hash dictionary of token prefixes, in mapped files.
+"""Spotting: finds every known name in a text, with a memory-mapped hash table of token prefixes.
 
 A text is a row of tokens; a name stands where its tokens do, with spaces where it has spaces. The hash of a
 row of tokens is made from that of the row without the last, so that a text is read once: from each token the

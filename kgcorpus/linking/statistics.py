@@ -1,4 +1,4 @@
-"""What the training pages say of surfaces: what they link to, and how often they stand there at all."""
+"""Statistics of surface forms on training pages: what they link to, and how often they occur."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

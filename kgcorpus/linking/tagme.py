@@ -1,4 +1,4 @@
-"""Which entity each spot stands for, and how sure that is: TAGME (Ferragina and Scaiella, 2010).
+"""Disambiguation: chooses the entity of each spot, by TAGME (Ferragina and Scaiella, 2010).
 
 Each spot votes for the candidates of the spots around it, by relatedness times commonness; of the candidates
 with almost the highest vote the commonest wins. Its confidence rho is the mean of the spot's link probability

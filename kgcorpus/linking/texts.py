@@ -1,4 +1,4 @@
-"""What `kgcorpus link` reads and writes: a text, a text file or JSON lines; mentions as rows."""
+"""Input and output of `kgcorpus link`: reads a text, a text file or JSON lines; writes mentions as rows."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,1 +1,1 @@
-"""What one training record is: a file for each system."""
+"""Training records, one module for each method: KMLM, TRELM, JAKET."""

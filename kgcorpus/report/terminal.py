@@ -1,4 +1,4 @@
-"""The one place that prints: text from outside reaches a terminal with its control characters escaped."""
+"""Printing for all commands; control characters in text from outside are escaped."""
 
 import io
 import json

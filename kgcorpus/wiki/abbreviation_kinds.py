@@ -1,4 +1,4 @@
-"""What the full stop of an abbreviation says about the end of a sentence."""
+"""Kinds of abbreviations: whether a sentence can end at their full stop."""
 
 import re
 from collections.abc import Iterator

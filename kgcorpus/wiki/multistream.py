@@ -1,4 +1,4 @@
-"""Multistream dumps: the index says where each bz2 stream of some 100 pages begins, so any part reads alone.
+"""Multistream dumps: the index gives the offset of each bz2 stream, so that tasks read parts in parallel.
 
 A file is a header stream, streams of whole pages, and a footer, on end. A part `[start, stop)` of the file's
 bytes owns the streams that begin in it: whatever the borders, every page is read exactly once.

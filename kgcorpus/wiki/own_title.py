@@ -1,4 +1,4 @@
-"""Where a document names its own subject: the first place at which its title stands in its text."""
+"""A document's mention of its own subject: the first place at which its title occurs in its text."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What goes on with a sentence behind a quotation that ends in `.`, `?` or `!`, in scripts without case.
+"""Sentences that continue after a quotation ending in `.`, `?` or `!`, in scripts without case.
 
 With case, a small letter shows it: `"Why?" said he.` Elsewhere a particle or a verb of speech does, behind
 the few words of a clause that ends in its verb.

@@ -1,4 +1,4 @@
-"""A sample of a text file's documents by hash: KMLM (section 4.1) reads 260 million sentences of CC100."""
+"""Sampling of a text file's documents by hash; KMLM (section 4.1) samples CC100 to 260 million sentences."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sentence borders by rule; one compiled pattern finds the candidates."""
+"""Sentence segmentation by rules; one compiled pattern finds the candidate boundaries."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a wiki's titles look like: namespaces and case from `<siteinfo>`, the rest from its language."""
+"""Rules for the titles of a wiki: namespaces and case from `<siteinfo>`, the rest from its language."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""XML in an encoding that expat cannot read, such as GBK or Shift_JIS, as UTF-8."""
+"""Conversion of XML in encodings that expat cannot read, such as GBK or Shift_JIS, to UTF-8."""
 
 import codecs
 import re

@@ -1,4 +1,4 @@
-"""A plain language model out of JAKET: `python -m trainer.jaket.export RUN/model --corpus OUT --out LM`.
+"""Export of JAKET as a plain masked LM: `python -m trainer.jaket.export RUN/model --corpus OUT --out LM`.
 
 The export is approximate. In JAKET a LayerNorm stands between the two halves, for every token (section 3.4:
 Z' = LN(Z + E^KM at mentions)), and LM2 has learned to read what it gives; a plain model has no place for it.

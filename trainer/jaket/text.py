@@ -1,4 +1,4 @@
-"""JAKET's side of the text: which mentions are linked, which are removed, and where E^KM is merged."""
+"""JAKET's mentions in a passage: which are linked, which are removed, and where E^KM is merged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

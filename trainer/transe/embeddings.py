@@ -1,4 +1,4 @@
-"""The folder of embeddings that a TransE run leaves, and how it is opened."""
+"""Folder of the embeddings that a TransE run writes: writing and opening."""
 
 import json
 from collections.abc import Sequence

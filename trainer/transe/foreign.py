@@ -1,4 +1,4 @@
-"""Vectors of a graph that another library trained, as the folder that `train transe` leaves.
+"""Import of graph embeddings that another library trained, as a run of `train transe`.
 
 PyKEEN, OpenKE and GraphVite are read as they save; the first file of a layout that is found names it. Nothing
 is unpickled: state dicts go through `torch.load(weights_only=True)`, GraphVite's pickle through a reader that

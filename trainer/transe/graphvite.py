@@ -1,4 +1,4 @@
-"""GraphVite's saved models: a pickle, read by an unpickler that knows arrays and dictionaries alone."""
+"""Reader of GraphVite's pickled models; the unpickler allows only arrays and dictionaries."""
 
 import pickle
 from pathlib import Path

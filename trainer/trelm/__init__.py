@@ -1,1 +1,1 @@
-"""TRELM (arXiv 2403.11203): injected knowledge, its decoding task, and a memory of what is rare."""
+"""TRELM (arXiv 2403.11203): knowledge injection, decoding of facts, memory bank and dynamic routing."""

@@ -1,4 +1,4 @@
-"""Examples packed into rows: the arrays of one forward pass."""
+"""Packing of examples into rows: makes the arrays of one forward pass."""
 
 import dataclasses
 from collections.abc import Sequence

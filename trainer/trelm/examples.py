@@ -1,4 +1,4 @@
-"""A passage made ready: what is hidden in it, what it asks, where knowledge and memory enter."""
+"""Examples from passages: hidden tokens, questions, and the places that injection and memory replace."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

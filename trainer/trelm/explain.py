@@ -1,4 +1,4 @@
-"""Which feed-forward neurons make a masked language model give an answer; text, HTML and pictures of it."""
+"""Attribution of a masked language model's answer to feed-forward neurons, as text, HTML and pictures."""
 
 import dataclasses
 import json

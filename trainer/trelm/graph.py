@@ -1,4 +1,4 @@
-"""The corpus's graph as sorted arrays, and the tokens of its labels as they stand inside a sentence."""
+"""The graph of a build as sorted arrays, and the tokens of its labels inside a sentence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a forward pass of TRELM reads: made by the packer as arrays, read by the model as tensors."""
+"""Arrays that a forward pass of TRELM reads, with their shapes: the packer's output, the model's input."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""TRELM's files in a run: the graph's frozen vectors (RUN/kge); heads, memory and options by the model."""
+"""TRELM's files in a run: frozen vectors of the graph (RUN/kge); heads, memory and options (RUN/model)."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Which mentions of a passage carry knowledge, and which fact each carries (eq. 1 and 2)."""
+"""Selection of the mentions that carry knowledge, and of the fact that each carries (eq. 1 and 2)."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The arguments of a template."""
+"""Parsing of the arguments of a template."""
 
 import re
 from collections.abc import Callable

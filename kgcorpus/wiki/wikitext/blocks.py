@@ -1,4 +1,4 @@
-"""The lines of an article's text, and what each is: paragraph, list item, heading, table cell or caption."""
+"""Classification of an article's lines: paragraph, list item, heading, table cell or caption."""
 
 import re
 

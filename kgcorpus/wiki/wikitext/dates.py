@@ -1,4 +1,4 @@
-"""How templates of dates, times, ages and centuries turn into text."""
+"""Rendering of templates of dates, times, ages and centuries as text."""
 
 import re
 from collections.abc import Mapping

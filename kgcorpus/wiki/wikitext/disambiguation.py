@@ -1,4 +1,4 @@
-"""Disambiguation pages, known by their templates."""
+"""Detection of disambiguation pages by their templates."""
 
 import re
 

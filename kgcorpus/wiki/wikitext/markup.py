@@ -1,4 +1,4 @@
-"""All markup but links, peeled off in passes of `re.sub`, which loops in C.
+"""Removal of all markup except internal links, in passes of `re.sub`.
 
 Every pattern stops at the next opening mark (possessive quantifiers never go back), so that no input,
 however unbalanced, takes more than linear time a pass; the passes are capped.

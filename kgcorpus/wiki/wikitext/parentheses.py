@@ -1,4 +1,4 @@
-"""What removed templates and elements leave of parentheses and lists: `(; born 1950)`, `(, )`, `a, , b`."""
+"""Cleanup of parentheses and lists after templates were removed: `(; born 1950)`, `(, )`, `a, , b`."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How templates of numbers, units and money turn into text; exponents are `<sup>`, as in MediaWiki's HTML."""
+"""Rendering of templates of numbers, units and money as text; exponents are `<sup>`, as in MediaWiki."""
 
 import re
 from collections.abc import Mapping

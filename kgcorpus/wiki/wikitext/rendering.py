@@ -1,4 +1,4 @@
-"""How templates that carry words turn into text."""
+"""Rendering of templates as text: the functions that the tables of templates name."""
 
 import re
 

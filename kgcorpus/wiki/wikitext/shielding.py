@@ -1,4 +1,4 @@
-"""The first pass: comments go, and elements whose content is no wikitext are removed or become plain text.
+"""First pass: removes comments, and elements whose content is not wikitext or makes them plain text.
 
 As MediaWiki's preprocessor, it reads from left to right, and what opens first wins: a comment mark inside
 `<syntaxhighlight>` is code, and `<ref>` inside a comment opens nothing.

@@ -1,4 +1,4 @@
-"""Templates that carry text in one language's wiki, as data: as in `template_tables`."""
+"""Templates that contain text in one language's wiki, as data in the form of `template_tables`."""
 
 from functools import partial
 

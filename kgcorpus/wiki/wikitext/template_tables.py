@@ -1,4 +1,4 @@
-"""Templates that carry text, as data: names in lower case, divided by bars, and what renders them.
+"""Templates that contain text, as data: names in lower case, separated by bars, and their renderer.
 
 `nothing` is for templates known to carry no text of the sentence, which no report needs to name.
 """

@@ -1,4 +1,4 @@
-"""Templates that carry text of the sentence they stand in; all others are removed.
+"""Expansion of templates that contain text of their sentence; all others are removed.
 
 A user adds to them by a file (`read_templates`); the built-in ones are data in `template_tables` and
 `template_languages`.

@@ -1,4 +1,4 @@
-"""Texts of a task with linked mentions, as an arm reads them: one state for each text."""
+"""Encoding of a task's texts with linked mentions, for JAKET and its baselines: one state for each text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What JAKET's memory and graph are worth on entities that training never linked, sampled or predicted.
+"""Ablation of JAKET's memory and graph on entities that training never linked, sampled or predicted.
 
 Two tasks: the category of such an entity, and which entity a removed mention of one stands for, among its
 neighbours and random entities. `joint` is the model with the run's memory, or on another build with one that

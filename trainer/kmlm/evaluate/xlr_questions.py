@@ -1,4 +1,4 @@
-"""XLR's questions (KMLM, arXiv 2111.10962, section 4.5) as a corpus holds them, and as texts."""
+"""XLR's questions (KMLM, arXiv 2111.10962, section 4.5): read from a build, and rendered as texts."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
