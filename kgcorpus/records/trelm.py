@@ -13,7 +13,7 @@ from kgcorpus.contracts.arrays import Int64s, UInt64s
 from kgcorpus.contracts.columns import places_in, sums
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.rows import Direction, Fact
-from kgcorpus.contracts.tables import TRELM_MENTION
+from kgcorpus.contracts.schema import TRELM_MENTION
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.importance.formula import COSINE_FLOOR
 from kgcorpus.kg.names import Names
