@@ -122,7 +122,7 @@ def test_a_build_shows_one_bar_that_fits_the_terminal(builds: Builds, name: str,
     assert shown.having("1/1 triples: starting Spark")
     busy = [frame for frame in bars if re.search(r"\d+/\d+ tasks", frame)]
     assert busy
-    # The last run tells how long it takes.
+    # The last run's time is known, so the time left is that of the build.
     assert all(re.search(r"\d:\d\d left *$", frame) and "stage" not in frame for frame in busy)
     assert any(re.search(r"[\d.]+/21 kB", frame) for frame in busy)
     # The lines of the build stand alone, and no bar stays behind.
@@ -131,7 +131,7 @@ def test_a_build_shows_one_bar_that_fits_the_terminal(builds: Builds, name: str,
     assert re.fullmatch(r"report: \S+report\.json", [frame for frame in shown.frames if frame][-1])
 
 
-def test_without_a_terminal_lines_tell_the_same(builds: Builds) -> None:
+def test_without_a_terminal_lines_say_the_same(builds: Builds) -> None:
     # A line every 30 seconds would not appear in a build of seconds: --verbose logs one every 5 seconds.
     assert "\x1b" not in builds.lines
     first = re.search(r"1/1 triples: Spark started in ([\d.]+) s", builds.lines)

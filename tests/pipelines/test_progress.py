@@ -105,7 +105,7 @@ def test_a_worker_leaves_its_rows_and_bytes_until_the_stage_is_over(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_spark_tells_the_tasks_of_its_stages(spark: Any) -> None:
+def test_the_tasks_of_sparks_stages_are_counted(spark: Any) -> None:
     count = count_tasks(spark, "numbers")
     assert count().total is None
     schema = pa.schema([("id", pa.int64())])
@@ -117,7 +117,7 @@ def test_spark_tells_the_tasks_of_its_stages(spark: Any) -> None:
     assert count_tasks(spark, "numbers")().total is None
 
 
-def test_spark_connect_tells_them_to_a_handler() -> None:
+def test_spark_connect_passes_them_to_a_handler() -> None:
     handlers: list[Any] = []
     session = SimpleNamespace(clearProgressHandlers=handlers.clear, registerProgressHandler=handlers.append)
     count = count_tasks(session, "numbers")  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ class Rate:
 def share_done(counts: Counts, *, bytes_total: int | None, tasks_before: int | None) -> float:
     """The finished share of a stage, 0 to 1.
 
-    A task may take hours, so bytes refine it: they tell how far the tasks at work are that read input.
+    A task may take hours, so bytes refine it: they measure the tasks at work that read input.
 
     Args:
         bytes_total: bytes of the input; None if it is not counted.
@@ -74,7 +74,7 @@ def share_done(counts: Counts, *, bytes_total: int | None, tasks_before: int | N
 
 
 def stage_seconds_left(seconds: float, share: float, expected: float | None) -> float | None:
-    """Seconds until a stage ends; None if nothing tells.
+    """Seconds until a stage ends; None if neither estimate exists.
 
     The measured estimate is `seconds * (1 - share) / share`, the one of the last run `expected - seconds`.
     The measured one's weight grows with the share, and is 1 from a quarter of the stage on.

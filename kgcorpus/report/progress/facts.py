@@ -41,7 +41,8 @@ class Facts:
         seconds, seconds_left: of the whole command; the latter is null if a coming stage was never timed.
         stage_seconds, stage_seconds_left: of the stage, without Spark's start.
         fraction: share of the command's work that is finished, 0 to 1; never decreases.
-        host, process, process_start: where it runs; the start in the kernel's ticks tells a reused id.
+        host, process, process_start: where it runs; the start, in the kernel's ticks, differs if
+            the id was reused.
         started, updated: UTC.
         error, exit_code: how it ended.
     """

@@ -73,7 +73,7 @@ def test_without_a_terminal_a_line_is_logged_when_it_is_due(
     assert not any("0.0 s" in message for message in caplog.messages)
 
 
-def test_the_file_follows_the_work_and_tells_how_it_ended(tmp_path: Path) -> None:
+def test_the_file_follows_the_work_and_says_how_it_ended(tmp_path: Path) -> None:
     done = 0
     with Progress("build-corpus", folder=tmp_path, has_stages=True) as progress:
         assert read_facts(tmp_path).state == "running"
