@@ -191,7 +191,7 @@ class Progress:
         finally:
             with self._lock:
                 self._sample()
-                if self._facts.stage and not doing and unit == "tasks":
+                if self._facts.stage and not doing and self._facts.unit == "tasks":
                     self.tasks[self._facts.stage] = self._facts.total or 0
                 self._counts = self._bytes_total = None
                 self._facts = replace(self._facts, doing="", rows_per_second=None, bytes_per_second=None)
