@@ -188,9 +188,10 @@ class Progress:
             self._rows, self._bytes = Rate(), Rate()
         try:
             yield
+            # After an error, or a signal amid a call to Spark, its counts are not asked for.
+            self._sample()
         finally:
             with self._lock:
-                self._sample()
                 if self._facts.stage and not doing and self._facts.unit == "tasks":
                     self.tasks[self._facts.stage] = self._facts.total or 0
                 self._counts = self._bytes_total = None
