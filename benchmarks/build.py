@@ -338,15 +338,15 @@ def table(result: Row, before: Row | None) -> str:
         f"{sizes['label_lines']:,} lines of labels. CPU seconds of all processes; kernels alone, same run."
         + (f" {result['note']}" if result["note"] else ""),
         "",
-        "| stage | rows | CPU s before | CPU s | wall s | µs a row | kernels alone, CPU s "
+        f"| stage | rows |{' CPU s before |' * bool(old)} CPU s | wall s | µs a row | kernels alone, CPU s "
         "| times its kernels | shuffled MB | peak MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"|---|---|{'---|' * bool(old)}---|---|---|---|---|---|---|",
     ]
     for row in stages:
         cells = [
             row["stage"],
             f"{row['rows']:,}" if row["rows"] else "",
-            old.get(row["stage"], ""),
+            *([old.get(row["stage"], "")] if old else []),
             row["cpu_seconds"],
             row["wall_seconds"],
             row.get("us_a_row", ""),
@@ -360,8 +360,8 @@ def table(result: Row, before: Row | None) -> str:
         sum(row[name] for row in stages) for name in ("cpu_seconds", "wall_seconds", "shuffled_bytes")
     )
     peak = max(row["peak_mib"] for row in stages)
-    past = f"{sum(old.values()):.1f}" if old else ""
-    lines.append(f"| all | | {past} | {cpu:.1f} | {wall:.1f} | | | | {moved / 1e6:,.1f} | {peak:,} |")
+    past = f" {sum(old.values()):.1f} |" if old else ""
+    lines.append(f"| all | |{past} {cpu:.1f} | {wall:.1f} | | | | {moved / 1e6:,.1f} | {peak:,} |")
     return "\n".join([*lines, ""])
 
 
