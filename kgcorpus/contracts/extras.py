@@ -3,7 +3,7 @@
 import traceback
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "spark": ("msgspec", "pyspark", "pandas", "numba", "spacy", "networkx", "tokenizers", "packaging"),
+    "spark": ("msgspec", "pyspark", "pandas", "numba", "tokenizers", "packaging"),
     "link": ("numba", "spacy"),
     "importance": ("torch", "transformers", "safetensors"),
     "train": ("torch", "transformers", "safetensors", "accelerate", "tokenizers", "numba"),
