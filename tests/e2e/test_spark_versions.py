@@ -14,7 +14,7 @@ from tests.second_environment import second_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # With what they need, they call every function of Spark that a stage calls.
-TARGETS = ("trelm", "jaket_edges", "sources")
+TARGETS = ("surfaces", "jaket_edges", "sources")
 _BUILD = """
 from kgcorpus.cli import build_app
 code = build_app()
