@@ -72,13 +72,19 @@ def make_package(folder: Path) -> Package:
     made = Package(*(folder / name for name in _NAMES))
     # main.py marks a package and is written first, so an interrupted one is recognised and redone.
     write_text(made.main, _MAIN)
-    with replacing(made.code) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in sorted(_sources()):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    with replacing(made.code) as temporary:
+        write_code(temporary)
     write_text(made.logging, (files("pipelines") / made.logging.name).read_text(encoding="utf-8"))
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(requirements().items()))
     write_text(made.requirements, pins)
     return made
+
+
+def write_code(file: Path) -> None:
+    """Write a zip of our packages that Python imports from; equal installations give equal bytes."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in sorted(_sources()):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -82,13 +82,11 @@ class Context:
 
         A task reads the whole row group for its part of it.
         """
+        from pipelines.session import cores_of
+
         groups = sum(map(row_groups_of, self.inputs[name]))
-        try:
-            cores = self.spark.sparkContext.defaultParallelism
-        except (AttributeError, NotImplementedError):
-            # Spark Connect has no context.
-            cores = 1
-        return -(-min(self.partitions, cores) // max(1, groups))
+        cores = min(self.partitions, cores_of(self.spark) or self.partitions)
+        return -(-cores // max(1, groups))
 
     def empty(self, name: str) -> DataFrame:
         """A table without rows, in the place of an optional one that is n/a."""
@@ -117,6 +115,19 @@ class Context:
         return self.spark.range(0, len(units), 1, numPartitions=max(1, tasks)).select(
             F.element_at(paths, place).alias("path"), F.element_at(numbers, place).alias(number)
         )
+
+    def stored(self, frame: DataFrame, name: str) -> DataFrame:
+        """Write a frame to disk, where all executors see it, and read it back.
+
+        Several jobs can read it, and an executor that dies takes none of it away. Spark Connect on serverless
+        compute has no `persist`.
+
+        Args:
+            name: of its folder; unique in the stage.
+        """
+        folder = str(self.scratch / name)
+        frame.write.mode("overwrite").parquet(folder)
+        return self.spark.read.schema(frame.schema).parquet(as_pattern(folder))
 
 
 def located(source: Source) -> Source:

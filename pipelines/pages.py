@@ -24,7 +24,7 @@ from kgcorpus.wiki.sampling import Sample
 from kgcorpus.wiki.site import Site, is_same_language, language_of_dbname
 from kgcorpus.wiki.wikitext.templates import read_templates
 from kgcorpus.wiki.xml_encoding import HEAD_BYTES, is_utf8
-from pipelines.context import Context, as_pattern, on_bad
+from pipelines.context import Context, on_bad
 from pipelines.kernels import BatchFunction, Row, batches_of
 from pipelines.packed import Rendered, rows_of
 
@@ -263,11 +263,9 @@ def _read_then_parse(
             yield from page_rows([page], site=site, tally=tally, keep=keep)
 
     raw = context.map_files([part.source.path for part in parts], read, _RAW)
-    # On disk for all executors: one that dies takes no part of a dump with it that is hours to unpack.
-    split = str(context.scratch / "raw-pages")
-    raw.repartition(context.partitions, "lang", "page_id").write.parquet(split)
-    read_back = context.spark.read.schema(raw.schema).parquet(as_pattern(split))
-    return read_back, batches_of(parse, table("pages").schema)
+    # It may take hours to unpack a dump: this is done once.
+    spread = raw.repartition(context.partitions, "lang", "page_id")
+    return context.stored(spread, "raw-pages"), batches_of(parse, table("pages").schema)
 
 
 STAGE = Stage(

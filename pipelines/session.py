@@ -1,4 +1,7 @@
-"""The Spark session of a build. A submitted master and conf win over the configuration's `spark` section."""
+"""The Spark session of a build. A submitted master and conf win over the configuration's `spark` section.
+
+No other module uses a SparkContext, which sessions of Spark Connect lack.
+"""
 
 import contextlib
 import logging
@@ -24,6 +27,7 @@ from kgcorpus.contracts.secrets import is_secret
 from kgcorpus.contracts.signals import killing_children
 from kgcorpus.java import find_java
 from kgcorpus.report.progress import Counts
+from pipelines.connect import connect, server_url
 
 _log = logging.getLogger(__name__)
 _LOCAL = {
@@ -55,7 +59,7 @@ _ALWAYS = {
 
 
 def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSession:
-    """Start Spark, or take the session that spark-submit prepared.
+    """Start Spark, take the session that spark-submit prepared, or connect to a server of Spark Connect.
 
     Args:
         log: where the JVM's and its workers' own words go; a terminal is for the build's.
@@ -63,10 +67,12 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
     Raises:
         EnvironmentLacksError: there is no Java that this Spark can use, or Spark does not start.
     """
+    settings = {**_ALWAYS, "spark.sql.shuffle.partitions": str(config.partitions)}
+    if url := server_url(config.master):
+        return connect(url, settings, config.conf)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     _allow_open_files()
     builder = SparkSession.builder.appName("kgcorpus")
-    settings = {**_ALWAYS, "spark.sql.shuffle.partitions": str(config.partitions)}
     if not submitted:
         os.environ["JAVA_HOME"] = str(find_java().home)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -177,6 +183,14 @@ def _start_java(settings: Mapping[str, str], *, log: Path | None) -> None:
 
 def _logged(request: object, address: object) -> None:
     _log.debug("the JVM's connection from %s broke", address, exc_info=True)
+
+
+def cores_of(session: SparkSession) -> int | None:
+    """Return how many tasks run at once; None where Spark does not say, as through Spark Connect."""
+    try:
+        return session.sparkContext.defaultParallelism
+    except (AttributeError, NotImplementedError, PySparkException):
+        return None
 
 
 def count_tasks(session: SparkSession, name: str) -> Callable[[], Counts | None]:

@@ -12,7 +12,7 @@ from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking import statistics
 from kgcorpus.linking.targets import page_target
-from pipelines.context import Context, as_pattern
+from pipelines.context import Context
 from pipelines.kernels import Row, map_rows
 from pipelines.redirects import MAX_HOPS
 
@@ -32,9 +32,7 @@ def run_surfaces(context: Context) -> DataFrame:
         .groupBy("lang", "surface", "target")
         .agg(F.count("*").alias("links"))
     )
-    counted = str(context.scratch / "links")
-    links.write.parquet(counted)
-    links = context.spark.read.parquet(as_pattern(counted))
+    links = context.stored(links, "links")
     known = links.select("lang", "surface")
     for names in _names(context):
         known = known.unionByName(names.select("lang", "surface"))

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.storagelevel import StorageLevel
 
 from kgcorpus.contracts.arrays import Bools
 from kgcorpus.contracts.shards import read_batches
@@ -229,12 +228,11 @@ def _given(context: Context, sites: Mapping[str, Site]) -> DataFrame:
                     yield from _of_article({"lang": lang, **row._asdict()}, sites[lang], tally)
 
     facts = context.map_files(list(languages), parse, _FACT)
-    given = facts.where("page_id is null").drop("page_id")
-    if any(is_sql(source.path) for source in sources):
-        facts.persist(StorageLevel.DISK_ONLY)
-        joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, PART)
-        given = given.unionByName(joined)
-    return given.select(*_COUNTED.names)
+    if not any(is_sql(source.path) for source in sources):
+        return facts.select(*_COUNTED.names)
+    facts = context.stored(facts, "facts")
+    joined = group_rows(facts.where("page_id is not null"), ["lang", "page_id"], join_facts, PART)
+    return facts.where("page_id is null").select(*_COUNTED.names).unionByName(joined)
 
 
 def _of_article(row: Row, site: Site, tally: Tally) -> Iterator[Row]:
