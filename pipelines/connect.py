@@ -44,7 +44,8 @@ def connect(url: str, settings: Mapping[str, str], conf: Mapping[str, str]) -> S
             f"Spark Connect needs Spark 4, here is {spark_version}", where=url, hint="Install pyspark 4"
         )
     _require_open_port(url)
-    builder = SparkSession.builder.appName("kgcorpus")
+    # A server refuses a name.
+    builder = SparkSession.builder
     if "SPARK_REMOTE" not in os.environ:
         builder = builder.remote(url)
     runtime = {key: value for key, value in conf.items() if key.startswith("spark.sql.")}

@@ -203,21 +203,23 @@ def count_tasks(session: SparkSession, name: str) -> Callable[[], Counts | None]
         A function that returns the tasks of the Spark stages started so far, which may grow: Spark plans the
         next stage when one has ended. It returns None where Spark offers no counts.
     """
-    stages: dict[int, Counts] = {}
+    known: dict[int, Counts] = {}
 
     def total() -> Counts:
-        found = list(stages.values())
+        found = list(known.values())
         return Counts(
             done=sum(one.done for one in found),
             active=sum(one.active for one in found),
             total=sum(one.total or 0 for one in found) or None,
         )
 
-    def update(infos: Iterable[Any] | None, inflight: int, operation: str | None, done: bool) -> None:
-        """Spark Connect calls it during each action."""
-        for info in infos or ():
-            active = 0 if info.done else min(inflight, info.num_tasks - info.num_completed_tasks)
-            stages[info.stage_id] = Counts(done=info.num_completed_tasks, active=active, total=info.num_tasks)
+    def update(
+        stages: Iterable[Any] | None, inflight_tasks: int, operation_id: str | None, done: bool
+    ) -> None:
+        """Spark Connect calls it during each action, with these names."""
+        for info in stages or ():
+            active = 0 if info.done else min(inflight_tasks, info.num_tasks - info.num_completed_tasks)
+            known[info.stage_id] = Counts(done=info.num_completed_tasks, active=active, total=info.num_tasks)
 
     try:
         # Spark Connect from 4.0 on; it has no context.
@@ -244,7 +246,7 @@ def count_tasks(session: SparkSession, name: str) -> Callable[[], Counts | None]
                 info = tracker.getStageInfo(stage)
                 # A stage whose output is there already never starts, and stays in its job's list.
                 if info and (info.numActiveTasks or info.numCompletedTasks):
-                    stages[stage] = Counts(
+                    known[stage] = Counts(
                         done=info.numCompletedTasks, active=info.numActiveTasks, total=info.numTasks
                     )
             if found.status in ("SUCCEEDED", "FAILED"):

@@ -128,11 +128,16 @@ def test_spark_connect_passes_them_to_a_handler() -> None:
         )
 
     (handler,) = handlers
+
+    def tell(stages: list[SimpleNamespace] | None, running: int, *, done: bool = False) -> None:
+        # Spark calls a handler by these names.
+        handler(stages=stages, inflight_tasks=running, operation_id="operation", done=done)
+
     assert count().total is None
-    handler([stage(1, 1, 3)], 2, "operation", False)
+    tell([stage(1, 1, 3)], 2)
     assert (count().done, count().active, count().total) == (1, 2, 3)
-    handler([stage(1, 3, 3), stage(2, 1, 4)], 1, "operation", False)
-    handler(None, 0, "operation", True)
+    tell([stage(1, 3, 3), stage(2, 1, 4)], 1)
+    tell(None, 0, done=True)
     assert (count().done, count().active, count().total) == (4, 1, 7)
 
 
