@@ -38,7 +38,7 @@ def test_what_can_be_installed_can_be_checked():
     assert {extra: set(packages) for extra, packages in EXTRAS.items()} == {
         extra: names(extra) for extra in EXTRAS
     }
-    assert set(extras) - set(EXTRAS) == {"java", "dev", "all"}
+    assert set(extras) - set(EXTRAS) == {"java", "dev", "all", "proofs"}
 
 
 def test_a_whole_machine_lacks_nothing_required(tmp_path):
