@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("JAVA_TOOL_OPTIONS", short_lived_java())
+# The models of the tests are tiny: with two threads, torch spends most of the time in the threads' barriers,
+# above all with two test processes on two cores. Commands that tests start inherit the setting.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # That the machine is busy is no fault of the code.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
