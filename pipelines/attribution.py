@@ -1,4 +1,4 @@
-"""The pages that published text is from, to the table `sources`."""
+"""The stage `sources`: the pages that published text is from, for attribution."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Every stage with what a configuration decides about it, resolved once: plan and runner read the result."""
+"""Stages bound to a configuration (inputs, parameters, fingerprints, shard counts), resolved once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Why a stage runs again: the parameters, inputs and versions that differ from the last finished build."""
+"""Reasons why a stage runs again: parameters, inputs and versions that differ from the last build."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a stage is given: its declared config fields, inputs and sources, and nothing else."""
+"""Arguments of a stage: its declared config fields, inputs and sources, and nothing else."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a failed Spark job was about, out of Spark's wrapping: one error that a user can act on."""
+"""Conversion of a failed Spark job's exception into one error that a user can act on."""
 
 import contextlib
 import logging

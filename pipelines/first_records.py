@@ -1,4 +1,4 @@
-"""The first records of a source, read by the parsers of the stage that will read it all."""
+"""Checks the first records of each source before a build, with the parsers of the stage that reads it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""From Spark's Arrow batches to the library's row functions and back.
+"""Adapters between Spark's Arrow batches and the library's row functions.
 
 Counters travel with the records: a row whose `_counter` is set is no record but a sum (`_n`) or a piece of
 quarantined input (`_note`). They go through every kernel of a stage, sums untouched and notes sampled, and

@@ -1,4 +1,4 @@
-"""Read-only structures that a Python worker opens once and keeps: names, tokenizers, encoders."""
+"""Read-only resources that a Python worker opens once and keeps: names, tokenizers, encoders."""
 
 import re
 from collections import defaultdict

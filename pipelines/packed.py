@@ -1,4 +1,4 @@
-"""Rows that are made by the task that writes their shard, from keys that are smaller.
+"""Rendering of rows in the task that writes their shard, from keys that are smaller than the rows.
 
 Only the keys are shuffled, and packed: a task sends each shard its keys as a few binary values in Arrow's IPC
 format, so that Spark moves and sorts some hundred rows a task whatever the number of keys.

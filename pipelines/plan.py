@@ -1,4 +1,4 @@
-"""What a build would do: run, skip or leave each stage. Needs no JVM."""
+"""Plan of a build: whether each stage runs, is skipped or is not configured. Needs no JVM."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

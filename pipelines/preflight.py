@@ -1,4 +1,4 @@
-"""What is checked before the first stage starts: that inputs and models can be read, and fit each other."""
+"""Checks before the first stage starts: inputs and models can be read, and fit each other."""
 
 import re
 from collections import defaultdict

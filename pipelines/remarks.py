@@ -1,4 +1,4 @@
-"""What a finished build warns of: what is configured and came out empty, or nearly so, and why."""
+"""Warnings about a finished build: tables that are configured but empty or nearly so, and why."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Inputs that a configuration names twice: their rows would count twice."""
+"""Detection of inputs that a configuration names twice: their rows would count twice."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What sources are now: that they can be read, their content digests and their sizes."""
+"""Digests and sizes of the sources as they are now; checks that they can be read."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""What a build's inputs are: how each file is read."""
+"""Sources of a build: its input files, each with the way in which it is read."""
 
 import logging
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Table of contents: every stage of a build, in order; and how a stage of yours is added."""
+"""All stages of a build in order, and `register_stage` for stages of your own. The table of contents."""
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.registry import Registry

@@ -1,4 +1,4 @@
-"""What a finished build removes, so that OUT holds what its manifest names and nothing else.
+"""Cleanup after a build: removes what the manifest does not name from OUT.
 
 Therefore a folder is looked at first: nothing of the user's may lie where it would go.
 """

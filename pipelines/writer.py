@@ -1,4 +1,4 @@
-"""Rows to shards, the same bytes whatever the partitioning.
+"""Writing of rows to shards, with the same bytes for any partitioning.
 
 A row's shard is a hash of its key; within a shard the order is total; pyarrow writes (Spark's own writer is
 not byte-stable); each shard is renamed into place when whole, so a killed stage redoes only what is missing.
