@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.draws import hash64, mix64_array
+from kgcorpus.contracts.rows import Direction
 from kgcorpus.contracts.store import write_text
 from kgcorpus.tokens import ensure_tokens
 from trainer.config import ModelConfig, TrainingConfig
@@ -71,7 +72,7 @@ class Before:
             self._known |= {e: tuple(encoding.ids) for e, encoding in zip(named, encodings, strict=True)}
         return [self._known[entity] for entity in entities]
 
-    def _draw_hard(self, relation: str, direction: str, place: int, step: int) -> NDArray[np.int64]:
+    def _draw_hard(self, relation: str, direction: Direction, place: int, step: int) -> NDArray[np.int64]:
         rows = self._facts.range_of(relation, direction).rows
         bits = self._bits("hard", relation, direction, place, step)
         if len(rows) <= len(bits):
@@ -81,7 +82,7 @@ class Before:
         labels = self._labels([self._entities[row] for row in dict.fromkeys(chosen.tolist())])
         return self._distinct([label[place] for label in labels if len(label) > place])
 
-    def _other_tokens(self, qid: str, relation: str, direction: str, other: str) -> NDArray[np.int64]:
+    def _other_tokens(self, qid: str, relation: str, direction: Direction, other: str) -> NDArray[np.int64]:
         ends = [self._entities[row] for row in self._facts.ends(qid, relation, direction)]
         labels = self._labels([end for end in ends if end != other])
         return np.unique([token for label in labels for token in label]).astype(np.int64)

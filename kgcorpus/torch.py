@@ -31,6 +31,7 @@ from trainer.kmlm.config import STREAM_TABLES
 from trainer.kmlm.masking import mask_cycles
 from trainer.masking import Masked, Vocabulary, mask_share
 from trainer.shards import MentionRecord, Record, ShardStream
+from trainer.trelm.config import Inject
 from trainer.trelm.targets import Target, TargetChooser
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ class TrelmCollator:
         entities: Mapping[str, int],
         relations: Mapping[str, int],
         mlm_probability: float = 0.15,
-        inject: str = "longtail",
+        inject: Inject = "longtail",
         min_si: float = 0.0,
         seed: int = 0,
         pad_to_multiple_of: int = 1,

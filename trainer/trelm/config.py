@@ -6,6 +6,10 @@ from pydantic import Field
 
 from kgcorpus.config import LocalPlace, Section
 
+# Classes of the entities that are injected, and the mentions that are asked about.
+Inject = Literal["longtail", "frequent", "both", "none"]
+MentionChoice = Literal["important", "random", "all"]
+
 
 class MemoryConfig(Section):
     """TRELM's memory bank (arXiv 2403.11203, section 3.2, eq. 4-8)."""
@@ -72,16 +76,14 @@ class TrelmConfig(Section):
         0.5, ge=0, le=1, description="weight of masked-language modelling; 1 - theta: of CKA"
     )
     mlm_probability: float = Field(0.15, gt=0, le=1, description="share of the tokens predicted")
-    inject: Literal["longtail", "frequent", "both", "none"] = Field(
-        "longtail", description="class of the entities that knowledge is injected for"
-    )
+    inject: Inject = Field("longtail", description="class of the entities that knowledge is injected for")
     inject_decay: float = Field(
         1.0,
         ge=1,
         description="what the injected embedding's share is divided by each quarter, the word's own taking "
         "the rest: a model is used without; 1: no decay",
     )
-    mentions: Literal["important", "random", "all"] = Field(
+    mentions: MentionChoice = Field(
         "important",
         description="which mentions are asked about: the upper half of a text's by semantic importance, or "
         "(ablations) as many at random, or all",

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import Manifest, load_manifest
+from kgcorpus.contracts.rows import Direction
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
 from kgcorpus.kg.names import Names
@@ -147,12 +148,12 @@ class Facts:
         """An entity's number, -1 for one without a fact."""
         return self._entity_row.get(qid, -1)
 
-    def ends(self, qid: str, relation: str, direction: str) -> NDArray[np.int64]:
+    def ends(self, qid: str, relation: str, direction: Direction) -> NDArray[np.int64]:
         """The numbers of all ends that the graph gives an entity; `tail`: the entity is the head."""
         first, last = self.bounds([(qid, relation)], direction)[0].tolist()
         return self._by_direction[direction].other[first:last]
 
-    def bounds(self, asked: Sequence[tuple[str, str]], direction: str) -> NDArray[np.int64]:
+    def bounds(self, asked: Sequence[tuple[str, str]], direction: Direction) -> NDArray[np.int64]:
         """[asked, 2] where the other ends of (entity, relation) begin and end in `others(direction)`."""
         entities = np.array([self._entity_row.get(qid, -1) for qid, _ in asked], np.int64)
         relations = np.array([self._relation_row.get(r, -1) for _, r in asked], np.int64)
@@ -161,11 +162,11 @@ class Facts:
         bounds[(entities < 0) | (relations < 0)] = 0
         return bounds
 
-    def others(self, direction: str) -> NDArray[np.int64]:
+    def others(self, direction: Direction) -> NDArray[np.int64]:
         """[facts] the other ends, in the order that `bounds` speaks of."""
         return self._by_direction[direction].other
 
-    def range_of(self, relation: str, direction: str) -> "Range":
+    def range_of(self, relation: str, direction: Direction) -> "Range":
         """The entities that stand at a relation's other end, one a fact."""
         r = self._relation_row.get(relation)
         rows = np.empty(0, np.int64) if r is None else self._by_direction[direction].of_relation(r)

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.arrays import Int64s
 from kgcorpus.contracts.draws import hash64, mix64_array
-from kgcorpus.contracts.rows import Fact
+from kgcorpus.contracts.rows import Direction, Fact
 from trainer.trelm.graph import Facts, LabelTokens, ranges
 
 # From so many ends on the counts of their tokens are kept: of a country's inhabitants, say.
 _MANY = 2_000
 _KEPT_BYTES = 64 << 20
-Question = tuple[str, str, str, str]
+Question = tuple[str, str, Direction, str]
 POWER = 0.75
 # Drawn for each one that is needed: some are drawn twice, and some are true.
 SPARE = 4
 # Bytes of the truths' table, of one byte a question and token of the vocabulary.
 _TABLE = 32 << 20
-Group = tuple[str, str, int]
+Group = tuple[str, Direction, int]
 KeyT = TypeVar("KeyT")
 
 
@@ -69,7 +69,7 @@ class Truths:
         self._table.reshape(-1)[self._written] = True
         return self._table[: len(questions)]
 
-    def _places(self, questions: Sequence[Question], rows: Int64s, direction: str) -> Iterator[Int64s]:
+    def _places(self, questions: Sequence[Question], rows: Int64s, direction: Direction) -> Iterator[Int64s]:
         """Places in the flattened table of these rows' tokens; all questions with few ends at once."""
         bounds = self._facts.bounds([(qid, relation) for qid, relation, *_ in questions], direction)
         numbers = np.array([self._facts.number(other) for *_, other in questions], np.int64)
@@ -274,7 +274,7 @@ def _group(token: Asked) -> Group:
     return token.fact["r"], token.fact["direction"], token.place
 
 
-def _question(token: Asked) -> tuple[str, str, str, str]:
+def _question(token: Asked) -> Question:
     fact = token.fact
     return token.qid, fact["r"], fact["direction"], fact["other"]
 

@@ -7,6 +7,7 @@ from typing import Any
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.rows import Fact
 from trainer.shards import MentionRecord
+from trainer.trelm.config import Inject, MentionChoice
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,12 @@ class TargetChooser:
     def __init__(
         self,
         *,
-        inject: str,
+        inject: Inject,
         min_si: float,
         known: Callable[[Fact], bool],
         seed: int,
         in_text: bool = False,
-        mentions: str = "important",
+        mentions: MentionChoice = "important",
     ) -> None:
         self._inject, self._min_si, self._seed, self._in_text = inject, min_si, seed, in_text
         self._known, self._mentions = known, mentions
@@ -145,6 +146,6 @@ class TargetChooser:
         ]
 
 
-def is_of_class(long_tail: bool, inject: str) -> bool:
+def is_of_class(long_tail: bool, inject: Inject) -> bool:
     """Whether an entity belongs to the class that `inject` names."""
     return inject == "both" or long_tail == (inject != "frequent")

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.rows import Direction
 from trainer.trelm.graph import Facts, LabelTokens
 from trainer.trelm.negatives import POWER, SPARE, Asked, NegativeSampler
 
@@ -79,7 +80,7 @@ class Guesses:
             logarithms: NDArray[np.float64] = np.log(chances)
         return logarithms
 
-    def _count_place(self, relation: str, direction: str, place: int) -> tuple[NDArray[np.int64], int]:
+    def _count_place(self, relation: str, direction: Direction, place: int) -> tuple[NDArray[np.int64], int]:
         """[vocabulary] facts by the token at the place, and how many facts there are."""
         ends = self._facts.range_of(relation, direction)
         counts = np.zeros(len(self._weights), np.int64)
