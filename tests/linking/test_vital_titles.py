@@ -16,14 +16,14 @@ EVERY = 20
 PLAINER = str.maketrans({**PLAIN, "\u00a0": " ", "\u202f": " "})
 
 
-def first_place(title: str, text: str) -> tuple[int, int] | None:
+def first_place(title: str, written: str) -> tuple[int, int] | None:
     """The first whole mention, found without regular expressions."""
-    name, text = title.split(" (", maxsplit=1)[0].translate(PLAINER), text.translate(PLAINER)
+    name, text = title.split(" (", maxsplit=1)[0].translate(PLAINER), written.translate(PLAINER)
     for start in range(len(text)):
         end = start + len(name)
         if text[start:end] in (name, name[0].lower() + name[1:]):
-            before, after = text[start - 1 : start], text[end : end + 1]
-            compound = before == "-" or after == "-"
+            before, after = written[start - 1 : start], written[end : end + 1]
+            compound = {before, after} & {"-", "\u2010", "\u2011"}
             if not (compound or before.isalnum() or after.isalnum()):
                 return start, end
     return None
