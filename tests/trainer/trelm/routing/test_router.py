@@ -22,7 +22,7 @@ from trainer.objectives import Batch, Objective
 from trainer.trelm.config import RoutingConfig, TrelmConfig
 from trainer.trelm.routing.router import Routable, Router
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 LAYERS, NEURONS, WARMUP, EVERY = 3, 80, 3, 4
 
 
