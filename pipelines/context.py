@@ -110,7 +110,8 @@ class Context:
         A path contains no NUL, so one literal carries them all.
         """
         paths = F.split(F.lit("\0".join(path for path, _ in units)), "\0")
-        numbers = F.split(F.lit(" ".join(str(n) for _, n in units)), " ").cast("array<int>")
+        # Without units there are no rows, but Spark casts the literal.
+        numbers = F.split(F.lit(" ".join(str(n) for _, n in units) or "0"), " ").cast("array<int>")
         place = (F.col("id") + 1).cast("int")
         return self.spark.range(0, len(units), 1, numPartitions=max(1, tasks)).select(
             F.element_at(paths, place).alias("path"), F.element_at(numbers, place).alias(number)
