@@ -78,7 +78,9 @@ def lexicon(n: int, *, links_of_first: int) -> Lexicon:
     return build_lexicon(
         "en",
         surfaces=pa.table({**surfaces, "targets": [targets, [{"target": "Q1", "links": 5}]]}),
-        names=pa.table({"surface": ["Mercury"] * n, "target": qids, "titled": [False] * n}),
+        names=pa.table(
+            {"surface": ["Mercury"] * n, "target": qids, "titled": [False] * n, "main": [False] * n}
+        ),
         in_links=pa.table({"target": qids, "pages": [[i % 1000, 1000 + i % 7] for i in range(n)]}),
         triples=pa.table({"h": qids[:-1], "t": qids[1:]}),
         config=LinkingConfig(),
