@@ -16,6 +16,7 @@ from kgcorpus.kg.names import Names
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.statistics import is_name
+from kgcorpus.records.kmlm import with_split
 from tests import opaque
 from tests.linking.conftest import write_build
 
@@ -67,7 +68,7 @@ def test_records_spell_the_names_of_their_ids(entities, relations, languages, dr
     ]
     facts = {(row["h"], row["r"], row["t"]) for row in triples}
     batches = code_switched_batches(
-        pa.RecordBatch.from_pylist(triples, schema=table("triples").schema),
+        with_split(pa.RecordBatch.from_pylist(triples, schema=table("triples").schema), seed=0),
         names=Names.from_rows(rows_of(entities, languages, "qid"), "qid"),
         relations=Names.from_rows(rows_of(relations, languages, "pid"), "pid"),
         languages=languages,

@@ -63,6 +63,6 @@ def test_a_process_that_is_gone_is_not_running() -> None:
 
 
 def test_a_process_of_another_host_is_judged_by_its_last_sign() -> None:
-    assert is_running(replace(OWN, host="elsewhere"))
+    assert is_running(replace(OWN, host="elsewhere", updated=now()))
     assert not is_running(replace(OWN, host="elsewhere", updated="2020-01-01T00:00:00+00:00"))
     assert not is_running(replace(OWN, host="elsewhere", updated="yesterday"))
