@@ -110,7 +110,7 @@ def sites_of(dumps: Sequence[Source], limits: Limits) -> dict[str, Site]:
     for dump in dumps:
         if dump.lang not in sites:
             with open_input(dump.path, limits=limits) as stream:
-                sites[dump.lang] = read_site(stream, lang=dump.lang)
+                sites[dump.lang] = read_site(stream, lang=dump.lang, where=dump.path)
     return sites
 
 
@@ -130,7 +130,7 @@ def check_language(dump: Source, limits: Limits, *, accepted: Collection[str]) -
         InputError: the dump is of a wiki in another language, or its head cannot be read.
     """
     with open_input(dump.path, limits=limits) as stream:
-        dbname = read_site(stream, lang=dump.lang).dbname
+        dbname = read_site(stream, lang=dump.lang, where=dump.path).dbname
     code = language_of_dbname(dbname)
     if dump.lang not in accepted and code is not None and not is_same_language(code, dump.lang):
         raise InputError(

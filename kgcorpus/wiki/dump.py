@@ -275,16 +275,18 @@ def _number(text: str) -> int:
         return 0
 
 
-def read_site(stream: BinaryIO, *, lang: str) -> Site:
+def read_site(stream: BinaryIO, *, lang: str, where: str = "dump") -> Site:
     """The wiki that a dump is of, from the `<siteinfo>` at its head; reads no further than needed.
 
     An export of an English wiki may lack it, as the names that every wiki understands are English.
+
+    Args:
+        where: the dump's path, for errors.
 
     Raises:
         InputError: broken XML, another root than `<mediawiki>`, or no `<siteinfo>` in a dump of another
             language.
     """
-    where = str(getattr(stream, "name", "") or "dump")
     values: dict[str, str] = {}
     names: dict[str, int] = {}
     text: list[str] = []

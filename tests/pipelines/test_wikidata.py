@@ -12,6 +12,7 @@ import pytest
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.rows import WikidataRow
 from kgcorpus.inputs import BadRecord, decoded
 from kgcorpus.kg.wikidata import facts_in, is_item, parse_entity, rows_in
 from pipelines import names, triples, wikidata
@@ -19,6 +20,7 @@ from pipelines.failures import SPARK_FAILURES
 from tests.kg.test_wikidata import ENTITY
 from tests.kg.test_wikidata_decoding import sample_lines
 from tests.pipelines.test_formats import run
+from tests.row_types import misfits
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -81,6 +83,7 @@ def test_the_rows_of_all_samples(
     if suffix == ".bz2":
         assert len({row["block"] for row in rows}) > 3
         assert run(spark, wikidata.STAGE, config, tmp_path, partitions=7) == rows
+    assert {fault for row in rows for fault in misfits(row, WikidataRow, "wikidata")} == set()
     inputs = {"wikidata": rows}
     facts = run(spark, triples.STAGE, config, tmp_path, inputs)
     assert {tuple(fact.values()) for fact in facts} == expected_facts(lines)

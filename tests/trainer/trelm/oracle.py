@@ -32,10 +32,16 @@ def layer_norm(x: Tensor) -> Tensor:
 
 
 class Oracle:
-    """The objective's sums for a model that is not trained; only draws are asked of the objective."""
+    """The objective's sums for a model that is not trained.
 
-    def __init__(self, made: SimpleNamespace, objective: Trelm, *, literal: bool) -> None:
-        self.objective, self.literal = objective, literal
+    Args:
+        objective: gives the weights.
+        draws: an objective of the same configuration, of which only draws are asked; another one, because
+            `objective` prepares its next step in a thread.
+    """
+
+    def __init__(self, made: SimpleNamespace, objective: Trelm, *, draws: Trelm, literal: bool) -> None:
+        self.draws, self.literal = draws, literal
         self.tokenizer: PreTrainedTokenizerFast = made.tokenizer
         self.lm = cast(Any, copy.deepcopy(objective.model.packed.lm).double())
         self.table = self.lm.get_input_embeddings().weight.detach()
@@ -103,7 +109,7 @@ class Oracle:
         for _ in range(token.place + 1):
             h = torch.nn.functional.gelu(self.heads["decoder.step.weight"] @ torch.cat([h, relation]))
             h = self.heads["decoder.norm.weight"] * layer_norm(h) + self.heads["decoder.norm.bias"]
-        pool, allowed = self.objective._packer._negatives.draw([token], step=step)
+        pool, allowed = self.draws._packer._negatives.draw([token], step=step)
         assert allowed.sum() > 20
         assert token.label not in pool[allowed[0]]
         candidates = torch.tensor([token.label, *pool[allowed[0]]])

@@ -33,7 +33,7 @@ def test_the_losses_and_the_memory_are_those_of_the_equations(made, literal, see
     memory = MEMORY.model_copy(update={"literal": literal})
     config = config_of(seed=seed, schedule_steps=STEPS, trelm=options_of(memory=memory, inject="both"))
     objective, drawn = objective_of(made, config), objective_of(made, config)
-    oracle = Oracle(made, objective, literal=literal)
+    oracle = Oracle(made, objective, draws=drawn, literal=literal)
     for step in range(STEPS):
         records = drawn._stream.take(RECORDS)
         expected = oracle.step(records, drawn._maker.make(records), step)
@@ -63,7 +63,7 @@ def test_the_paths_are_those_of_the_equations(made, attribution, groups):
         for layer in objective.model.packed.layers:
             layer.intermediate.dense.weight.mul_(20)
             layer.output.dense.weight.mul_(20)
-    oracle = Oracle(made, objective, literal=False)
+    oracle = Oracle(made, objective, draws=drawn, literal=False)
     optimizer, accelerator = torch.optim.AdamW(objective.parameter_groups(0.0)), Accelerator(cpu=True)
     expected = None
     for step in range(3):
