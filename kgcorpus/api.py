@@ -123,7 +123,7 @@ def build_config(config: Source, out: Path, overrides: Sequence[str] = ()) -> Bu
     from kgcorpus.demo.embedded import demo_config
 
     require_own_package("pipelines")
-    from pipelines.sweep import check_folder
+    from pipelines.cleanup import check_folder
 
     # Before the world's dumps are written there.
     check_folder(out, ())

@@ -85,6 +85,6 @@ def translated(error: Exception, stage: str, *, out: Path, inputs: Sequence[File
 
 
 def _said(text: str) -> str:
-    """The first line that is no frame of a trace and no heading of one."""
+    """The first line that is not part of a stack trace."""
     lines = [line for line in text.strip().splitlines() if line and not _FRAME.match(line)]
     return lines[0].lstrip(": ") if lines else text.split("\n", 1)[0]

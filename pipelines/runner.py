@@ -25,6 +25,7 @@ from kgcorpus.report.progress import Progress, meter_counts
 from kgcorpus.report.terminal import detail
 from kgcorpus.report.write import write_report
 from pipelines.bound import BoundStage, bind
+from pipelines.cleanup import check_folder, remove_superseded, remove_unpublished
 from pipelines.context import require_readable_by_spark
 from pipelines.execute import Outcome, run_stage
 from pipelines.plan import Step, plan, selected, unavailable_targets
@@ -32,7 +33,6 @@ from pipelines.preflight import check, left_out
 from pipelines.source_digests import SourceDigests
 from pipelines.sources import read_as, tell
 from pipelines.stage_times import RUN, StageTime, expected_seconds, read_times, source_bytes
-from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 
 log = logging.getLogger(__name__)
 # Pending until what stands beside the tables (config.yaml, report.json, the card) goes with them.
@@ -135,9 +135,9 @@ def _check(config: BuildConfig, stages: Collection[BoundStage]) -> None:
 
 
 def _pending(manifest: Manifest, steps: Sequence[Step], *, complete: bool) -> frozenset[str]:
-    """The tables that do not go with the others until the build has come to them.
+    """The tables to mark as pending until this build has committed them.
 
-    They reach the disk before a file of the former build goes: until then it stands whole.
+    The mark is on disk before a file of the former build is removed: until then that build is complete.
     """
     run, current, left_out = (
         {step.stage for step in steps if step.action == action} for action in ("run", "skip", "n/a")

@@ -44,7 +44,7 @@ class DistributedRows:
         return here, ids[here] // self._world
 
     def read(self, ids: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
-        """What is said of some rows by the ranks that hold them.
+        """Gather the rows `ids` from the ranks that own them.
 
         Args:
             ids: [n], the rows; of every rank its own.

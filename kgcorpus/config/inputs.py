@@ -145,7 +145,7 @@ class ExtractionConfig(Section):
 
 
 class LimitsConfig(Section):
-    """What an input may ask for before it is taken for an attack or a fault."""
+    """Resource limits of inputs; larger ones are rejected."""
 
     decompression_ratio: Count = Field(
         100, gt=0, description="unpacked bytes a packed byte, past the first 64 MiB of a file"

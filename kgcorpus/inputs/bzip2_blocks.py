@@ -212,7 +212,7 @@ def _end_of_stream(magics: _Magics, ends: Int64s, known: dict[int, int], size: i
 
 
 def _true_blocks(magics: _Magics, first: int, end: int) -> Int64s | None:
-    """[B] the blocks of a stream, of which at most one number was data; None if its CRC fits in no way."""
+    """[B] the blocks of a stream without at most one false magic number; None if no choice fits the CRC."""
     of_stream = np.arange(first, end)[~magics.is_end[first:end]]
     starts, crcs = magics.starts[of_stream], magics.crcs[of_stream]
     expected = int(magics.crcs[end])

@@ -9,7 +9,7 @@ from kgcorpus.contracts.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an input may ask for before it is taken for an attack; config section `limits`.
+    """Resource limits of inputs; larger ones are rejected. Config section `limits`.
 
     Attributes:
         decompression_ratio: unpacked bytes a packed byte, past the first 64 MiB.

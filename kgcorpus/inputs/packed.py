@@ -76,7 +76,7 @@ def _unzstd() -> _Decompressor:
 
 
 class _Format(NamedTuple):
-    """How a suffix is unpacked; zero bytes may stand behind a stream in multiples of `padding`, 0: none."""
+    """The decompressor of a suffix, and the block size of the zeros that may follow a stream; 0: none."""
 
     new: Callable[[], _Decompressor]
     padding: int

@@ -7,13 +7,10 @@ one colour to another, entities numbered within their colour: see `kgcorpus.kg.c
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kgcorpus.contracts.arrays import Int32s, Int64s
+from kgcorpus.contracts.arrays import Bools, Int32s, Int64s
 from kgcorpus.kg.compiled import njit
 from kgcorpus.kg.kernels import BlockArrays
-
-Marks = NDArray[np.bool_]
 
 
 @njit(cache=True)
@@ -64,7 +61,7 @@ def count_triangles(
 
 
 @njit(cache=True)
-def count_simple_triangles(ab: BlockArrays, bc: BlockArrays, ac: BlockArrays, marked: Marks) -> int:
+def count_simple_triangles(ab: BlockArrays, bc: BlockArrays, ac: BlockArrays, marked: Bools) -> int:
     """The number alone of the triangles whose corners have the three blocks' colours.
 
     Args:

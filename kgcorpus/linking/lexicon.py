@@ -195,7 +195,9 @@ def _capitalised(pairs: pa.Table) -> pa.Table:
 
 
 def _probability(texts: pa.Array, counts: pa.Table, lang: str, config: LinkingConfig) -> NDArray[np.float32]:
-    """[F] links over occurrences; a name that is never linked is the less one the oftener it stands.
+    """[F] link probabilities: links over occurrences.
+
+    Of a name that is never linked it is the lower, the more often the name occurs.
 
     Words of grammar and single characters are no names unless they are linked.
     """

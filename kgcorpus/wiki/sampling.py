@@ -53,7 +53,7 @@ class Sample:
         return mix64(self.seed ^ -row["page_id"])
 
     def _limit(self, rows: Iterator[Row]) -> int:
-        """The largest limit, in steps of 2^-20 of all keys, under which at most `sentences` lie."""
+        """The largest limit of keys, in steps of 2^-20 of all, that selects at most `sentences` sentences."""
         lines = np.zeros(1 << _BIN_BITS, np.int64)
         for row in rows:
             lines[self._key(row) >> (64 - _BIN_BITS)] += _lines(row)

@@ -11,7 +11,7 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import sha256_of
 from kgcorpus.linking.linker import Linker
-from pipelines.sweep import remove_superseded
+from pipelines.cleanup import remove_superseded
 from tests.linking.conftest import ROWS, write_build
 
 TEXT = "Both Mercury and Venus are hot. "

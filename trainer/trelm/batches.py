@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.columns import ranges
 from trainer.objectives import Batch
 from trainer.packing import pack
 from trainer.trelm.examples import Example, Question, Spot
-from trainer.trelm.graph import ranges
 from trainer.trelm.injection import Knowledge, signs
 from trainer.trelm.inputs import Read, TrelmInputs, Write
 from trainer.trelm.memory import MemoryBank, printed_terms, window
@@ -201,7 +201,7 @@ class Packer:
         }
 
     def _written(self, members: Sequence[tuple[Example, int]]) -> Write[NDArray[Any]] | None:
-        """Of which states what is written is made; None without a memory."""
+        """The indices of the states that each memory write averages; None without a memory."""
         if self._memory is None:
             return None
         spots = [(spot, example, offset) for example, offset in members for spot in example.spots]

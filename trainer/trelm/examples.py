@@ -195,7 +195,7 @@ def _mentions_of(record: MentionRecord, qid: str) -> list[Mapping[str, Any]]:
 
 
 def _occurrences(record: MentionRecord, qid: str) -> NDArray[np.bool_]:
-    """[tokens] the entity's mentions, and wherever else their tokens stand: unlinked, they would tell it."""
+    """[tokens] mask of the entity's mentions and of unlinked repetitions of them, which would give it."""
     found = np.zeros(len(record.ids), bool)
     for mention in _mentions_of(record, qid):
         name = record.ids[mention["start"] : mention["end"]]

@@ -108,12 +108,6 @@ def joined(lists: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[n
     return np.array([x for part in lists for x in part], np.int64), np.array(starts, np.int64)
 
 
-def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers from each start on, as many as its size, one range after the other."""
-    before = np.cumsum(sizes) - sizes
-    return np.repeat(starts - before, sizes) + np.arange(int(sizes.sum()))
-
-
 class Facts:
     """Facts by number, sorted once by each of the keys that are asked for.
 

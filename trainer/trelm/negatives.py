@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.arrays import Int64s
+from kgcorpus.contracts.columns import ranges
 from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.rows import Direction, Fact
-from trainer.trelm.graph import Facts, LabelTokens, ranges
+from trainer.trelm.graph import Facts, LabelTokens
 
 # From so many ends on the counts of their tokens are kept: of a country's inhabitants, say.
 _MANY = 2_000
@@ -31,7 +32,7 @@ KeyT = TypeVar("KeyT")
 
 
 class Truths:
-    """Looks up the tokens of the labels of all true ends of a question but the one that is asked for.
+    """Looks up the label tokens of the other true answers to a question.
 
     Memory: a table of one byte a question and token of the vocabulary, which is used again, and at most
     64 MB of counts.

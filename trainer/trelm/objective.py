@@ -297,7 +297,7 @@ def _count(examples: Sequence[Example]) -> Counter[str]:
 
 
 def _first(examples: Sequence[Example], tokens: int) -> Sequence[Example]:
-    """As many of the examples as ask for so many tokens."""
+    """The shortest prefix of the examples that asks for at least `tokens` tokens; if none does, all."""
     asked = 0
     for i, example in enumerate(examples, start=1):
         asked += sum(len(question.tokens) for question in example.questions)

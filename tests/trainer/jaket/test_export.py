@@ -10,7 +10,7 @@ from tests.trainer.toy import write_corpus
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.fine_tuning.finetune import open_base
 from trainer.jaket.config import JaketConfig
-from trainer.jaket.evaluate.adaptation import open_arm
+from trainer.jaket.evaluate.arms import open_arm
 from trainer.jaket.evaluate.memory import evaluate_memory
 from trainer.jaket.export import export
 from trainer.jaket.model import open_jaket

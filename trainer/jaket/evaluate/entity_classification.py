@@ -21,7 +21,7 @@ from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.statistics import over_seeds, selection
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
-from trainer.jaket.evaluate.adaptation import memories_of, open_arm, relation_labels, unread
+from trainer.jaket.evaluate.arms import memories_of, open_arm, relation_labels, unread
 from trainer.jaket.evaluate.fine_tuning import Held, Task, Tuned, batches, fine_tune
 from trainer.jaket.evaluate.linked_texts import Linked, Reader
 

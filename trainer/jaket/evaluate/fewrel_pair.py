@@ -22,7 +22,7 @@ from trainer.evaluate.fine_tuning.fewrel import Sentence, read_sentences
 from trainer.evaluate.statistics import over_seeds, selection
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
-from trainer.jaket.evaluate.adaptation import Memories, memories_of, open_arm
+from trainer.jaket.evaluate.arms import Memories, memories_of, open_arm
 from trainer.jaket.evaluate.fine_tuning import Held, Task, Tuned, fine_tune
 from trainer.jaket.evaluate.linked_texts import Linked, Reader, link_spans
 from trainer.jaket.graph import Graph

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgcorpus.special_tokens import plain_ids
-from trainer.jaket.evaluate.adaptation import Arm, Memories
+from trainer.jaket.evaluate.arms import Arm, Memories
 from trainer.jaket.graph import Graph
 from trainer.jaket.model import JaketModel
 from trainer.jaket.tasks import hops_of, neighbourhood
@@ -84,8 +84,8 @@ class Reader(nn.Module):
     """What an arm makes of texts.
 
     Args:
-        jaket: of `trainer.jaket.evaluate.adaptation.open_arm`; trained.
-        memories: of `trainer.jaket.evaluate.adaptation.memories_of`; not trained. None for the arm `lm`.
+        jaket: of `trainer.jaket.evaluate.arms.open_arm`; trained.
+        memories: of `trainer.jaket.evaluate.arms.memories_of`; not trained. None for the arm `lm`.
         graph: the new one, likewise.
         arm: which. `gnn` reads no text: the mean E^KM of the entities that it mentions stands for it.
         told: what stands for a text: the last state of its opening token; or the mean of those at both ends

@@ -24,7 +24,7 @@ from trainer.evaluate.fine_tuning.inputs import drawn
 from trainer.evaluate.statistics import over_seeds, selection
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities
-from trainer.jaket.evaluate.adaptation import Memories, memories_of, open_arm
+from trainer.jaket.evaluate.arms import Memories, memories_of, open_arm
 from trainer.jaket.evaluate.fine_tuning import Held, Task, Tuned, batches, fine_tune
 from trainer.jaket.evaluate.linked_texts import Linked, Reader, link_spans
 from trainer.jaket.evaluate.metaqa_questions import (

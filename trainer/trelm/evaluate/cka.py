@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kgcorpus.contracts.arrays import Bools
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.manifest import load_manifest
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 SPLITS = ("validation", "test")
 _PASSAGES_PER_FORWARD = 32
 # [tokens, 2]: whether each was told from its negatives, and from the whole vocabulary.
-Right = NDArray[np.bool_]
 _PASSAGES_AT_ONCE = 1024
 
 
@@ -124,9 +124,7 @@ def score_cka(
     }
 
 
-def _summary(
-    right: dict[str, Right], passages: NDArray[Any], seen: NDArray[np.bool_], *, seed: int
-) -> dict[str, Any]:
+def _summary(right: dict[str, Bools], passages: NDArray[Any], seen: Bools, *, seed: int) -> dict[str, Any]:
     return {
         **_shares(right, passages, np.ones_like(seen), seed=seed),
         "another_fact": {
@@ -138,9 +136,7 @@ def _summary(
     }
 
 
-def _shares(
-    right: dict[str, Right], passages: NDArray[Any], chosen: NDArray[np.bool_], *, seed: int
-) -> dict[str, Any]:
+def _shares(right: dict[str, Bools], passages: NDArray[Any], chosen: Bools, *, seed: int) -> dict[str, Any]:
     """Of the chosen tokens; nothing of none."""
     if not chosen.any():
         return {}
@@ -161,7 +157,7 @@ def _score(
     negatives: NegativeSampler,
     examples: Sequence[Example],
     guesses: Guesses | None,
-) -> Right:
+) -> Bools:
     """Whether the model is right about each token; `guesses`: their log q is added over the vocabulary."""
     device = model.packed.table.device
     found = [np.empty((0, 2), bool)]
@@ -181,7 +177,7 @@ def _judge(
     tokens: Sequence[Asked],
     negatives: NegativeSampler,
     guesses: Guesses | None = None,
-) -> Right:
+) -> Bools:
     """Whether the best-scored candidate is the true one; of equals the first by id is chosen.
 
     Args:
@@ -261,7 +257,7 @@ def _inject(question: Question, fact: Fact | None) -> Question:
 
 def drawn_in_training(
     tokens: Sequence[Asked], builder: Builder, files: Sequence[Path], *, length: int, min_si: float
-) -> NDArray[np.bool_]:
+) -> Bools:
     """[tokens] whether some training passage has a target that the same fact could be drawn for.
 
     Args:

@@ -13,7 +13,7 @@ from trainer.evaluate import evaluate
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
-from trainer.jaket.evaluate.adaptation import memories_of, open_arm, relation_labels
+from trainer.jaket.evaluate.arms import memories_of, open_arm, relation_labels
 from trainer.jaket.evaluate.entity_classification import split
 from trainer.run import train
 

@@ -4,7 +4,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tests.tokenizers import unigram_tokenizer
-from trainer.jaket.evaluate.adaptation import Memories
+from trainer.jaket.evaluate.arms import Memories
 from trainer.jaket.evaluate.linked_texts import Linked, Reader, link_spans
 from trainer.jaket.graph import keys_of, sample_neighbours
 

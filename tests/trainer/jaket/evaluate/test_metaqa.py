@@ -13,7 +13,7 @@ from trainer.config import ModelConfig, TrainingConfig
 from trainer.evaluate import evaluate
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 from trainer.jaket.config import JaketConfig
-from trainer.jaket.evaluate.adaptation import open_arm
+from trainer.jaket.evaluate.arms import open_arm
 from trainer.jaket.evaluate.metaqa import describe
 from trainer.jaket.evaluate.metaqa_questions import adjacency, reached, read_knowledge, read_questions
 from trainer.run import train

@@ -1,6 +1,6 @@
-"""Cleanup after a build: removes what the manifest does not name from OUT.
+"""Removes files from OUT that the manifest does not name, and refuses an OUT that contains the user's files.
 
-Therefore a folder is looked at first: nothing of the user's may lie where it would go.
+A build checks its folder before it starts, so that the cleanup at its end removes only files of builds.
 """
 
 import os

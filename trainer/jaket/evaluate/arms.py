@@ -1,4 +1,4 @@
-"""JAKET on a graph that pre-training never saw (arXiv 2010.00796, section 3.7), and the paper's baselines."""
+"""Opens JAKET or a baseline for a graph unseen in pretraining, with its memories (JAKET, section 3.7)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -8,8 +8,8 @@ import pytest
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import File, Manifest, TableEntry
+from pipelines.cleanup import check_folder, remove_superseded, remove_unpublished
 from pipelines.runner import build
-from pipelines.sweep import check_folder, remove_superseded, remove_unpublished
 
 OLD, NEW = "a" * 12, "b" * 12
 
