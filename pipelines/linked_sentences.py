@@ -102,7 +102,7 @@ def tally_drop(tally: Tally, reason: str, n: int) -> None:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=11,
+    version=12,
     run=run,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.contracts.panics import is_panic
+from kgcorpus.contracts.scripts import KATAKANA, UNSPACED_SCRIPTS, character_class
 from kgcorpus.contracts.shards import damage_named, read_shard
 from kgcorpus.kg.names import Names
 from kgcorpus.wiki.passages import TokenCounter
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from kgcorpus.importance.encoder import Device, Dtype, Encoder
     from kgcorpus.linking.linker import Linker
 
-# A character of Han or kana, a word, or a mark.
-_WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s]")
+# A character of a script without spaces, a word, or a mark.
+_UNSPACED = character_class(*UNSPACED_SCRIPTS, KATAKANA)
+_WORDS = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 
 
 def read_shards(paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
@@ -103,7 +105,8 @@ def token_counter(tokenizer: str | None) -> TokenCounter:
     """Return the counter of a tokenizer.
 
     Args:
-        tokenizer: folder or hub id; None counts words, punctuation marks and ideographs.
+        tokenizer: folder or hub id; None counts words, punctuation marks and characters of scripts
+            without spaces.
 
     Raises:
         InputError: the folder holds no tokenizer.json, or a damaged one.

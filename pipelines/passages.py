@@ -99,7 +99,7 @@ def run_jaket_text(context: Context) -> Rendered:
 
 STAGE = Stage(
     table="passages",
-    version=4,
+    version=5,
     run=run,
     inputs=("linked_sentences",),
     sources=("passages.tokenizer", "importance.encoder"),

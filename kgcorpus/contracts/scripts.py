@@ -12,6 +12,7 @@ _SPACED_VARIANTS = frozenset({"zh-min-nan"})
 HAN = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 HIRAGANA = (0x3041, 0x309F)
 KATAKANA = (0x30A0, 0x30FF)
+HANGUL = (0xAC00, 0xD7A3)
 # Scripts in which each character counts as a token of its own. A run of katakana is a word.
 UNSPACED_SCRIPTS = (
     (0x0E00, 0x0EFF),  # Thai, Lao

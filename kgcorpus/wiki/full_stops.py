@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kgcorpus.contracts.scripts import HAN, HANGUL, HIRAGANA, KATAKANA, character_class
 from kgcorpus.wiki.abbreviation_kinds import Abbreviations, Kind
 
 _TOKEN = re.compile(r"[^\s([{\"“„«‘'’/–—-]*$")  # what stands before a full stop, back to a separator
@@ -12,7 +13,8 @@ _IRREGULAR = ("str", "al")  # read in `_derived_kind`
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 _ROMAN = re.compile(r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 # Korean and Japanese write particles behind a numeral without a space: `II는`.
-_NUMERAL_BEFORE_PARTICLE = re.compile(r"(?:[IVXLCDM]+|[A-Z])(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])")
+_PARTICLE_BEGINS = character_class(HIRAGANA, KATAKANA, *HAN, HANGUL)
+_NUMERAL_BEFORE_PARTICLE = re.compile(rf"(?:[IVXLCDM]+|[A-Z])(?=[{_PARTICLE_BEGINS}])")
 _SMALL_ROMAN = re.compile(r"[IVX]{1,5}")
 _NUMBER_REACH = 6
 _NUMBER_BEFORE = re.compile(r"(?:[\d½¼¾IVXLCDM][)%]?|\d(?:-?[а-я]{1,2}|[a-z]{1,2}|[.,]))\s?$")
