@@ -189,7 +189,7 @@ def report(
             "",
             f"{of_two:.2f}x with two by wall time (load of the machine: {os.getloadavg()[2]:.1f}), "
             f"{cpu:.2f}x by CPU time. Goal {GOAL_OF_TWO}x: "
-            f"{'reached' if cpu >= GOAL_OF_TWO else 'not reached'} by CPU time.",
+            f"{'reached' if of_two >= GOAL_OF_TWO else 'not reached'} by wall time.",
             "",
         ]
     )

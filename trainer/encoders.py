@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
 
 
 class Encoder:
@@ -193,6 +193,18 @@ class ModernBert(Encoder):
     """ModernBERT and mmBERT: rotary positions, and in most layers a window of attention."""
 
     BACKBONE, HEADS, HAS_BLOCKS = "model", ("head", "decoder"), False
+
+    def __init__(self, lm: Any) -> None:
+        import transformers
+
+        super().__init__(lm)
+        # Before 5 the model makes its masks from padding alone.
+        if int(transformers.__version__.partition(".")[0]) < 5:
+            raise EnvironmentLacksError(
+                f"ModernBERT needs transformers 5 or newer, not {transformers.__version__}",
+                where="base_model",
+                hint="Run: pip install 'transformers>=5,<6'",
+            )
 
     @property
     def layers(self) -> list[nn.Module]:

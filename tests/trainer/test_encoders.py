@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
-from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
 from tests.trainer.trelm.world import write_vectors, write_world
@@ -202,22 +202,49 @@ def test_jaket_refuses_a_family_whose_layers_it_cannot_split(base: Path, tmp_pat
         train("jaket", corpus=corpus, out=tmp_path / "run", config=config, max_steps=1)
 
 
-@pytest.mark.parametrize("base", ["modernbert", "deberta-v3", "xlm-roberta-xl"], indirect=True)
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", ["none", "exact"])
-def test_trelm_trains_other_families_without_routing(base: Path, tmp_path: Path, mode: str) -> None:
-    config = TrainingConfig.model_validate(
+def trelm_settings(base: Path, vectors: Path, mode: str) -> TrainingConfig:
+    return TrainingConfig.model_validate(
         {
             "base_model": str(base),
             "records_per_step": 6,
             "max_length": 96,
             "trelm": {
-                "kge": str(write_vectors(tmp_path / "vectors")),
+                "kge": str(write_vectors(vectors)),
                 "memory": {"word_quantiles": [0.0, 0.8]},
                 "routing": {"mode": mode},
             },
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("deberta-v2 with a convolution", "trelm packs several records into a row"),
+        ("electra", "trelm needs word embeddings as wide as the states"),
+    ],
+    indirect=["base"],
+)
+def test_trelm_refuses_models_that_it_cannot_train(base: Path, tmp_path: Path, said: str) -> None:
+    config = trelm_settings(base, tmp_path / "vectors", "none")
+    with pytest.raises(UsageError, match=said):
+        train(
+            "trelm", corpus=write_world(tmp_path / "world"), out=tmp_path / "run", config=config, max_steps=1
+        )
+
+
+def test_modernbert_names_the_transformers_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = small("modernbert")
+    monkeypatch.setattr(transformers, "__version__", "4.57.1")
+    with pytest.raises(EnvironmentLacksError, match=r"needs transformers 5 or newer, not 4\.57\.1"):
+        PackedMaskedLM(lm)
+
+
+@pytest.mark.parametrize("base", ["modernbert", "deberta-v3", "xlm-roberta-xl"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["none", "exact"])
+def test_trelm_trains_other_families_without_routing(base: Path, tmp_path: Path, mode: str) -> None:
+    config = trelm_settings(base, tmp_path / "vectors", mode)
     corpus, out = write_world(tmp_path / "world"), tmp_path / "run"
     if mode == "none":
         train("trelm", corpus=corpus, out=out, config=config, max_steps=2)
