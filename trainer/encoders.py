@@ -5,6 +5,7 @@ block-diagonal mask and nothing else crosses the border of two records; elsewher
 own.
 """
 
+from importlib.metadata import version
 from typing import Any
 
 from torch import Tensor, nn
@@ -195,13 +196,12 @@ class ModernBert(Encoder):
     BACKBONE, HEADS, HAS_BLOCKS = "model", ("head", "decoder"), False
 
     def __init__(self, lm: Any) -> None:
-        import transformers
-
         super().__init__(lm)
+        installed = version("transformers")
         # Before 5 the model makes its masks from padding alone.
-        if int(transformers.__version__.partition(".")[0]) < 5:
+        if int(installed.partition(".")[0]) < 5:
             raise EnvironmentLacksError(
-                f"ModernBERT needs transformers 5 or newer, not {transformers.__version__}",
+                f"ModernBERT needs transformers 5 or newer, not {installed}",
                 where="base_model",
                 hint="Run: pip install 'transformers>=5,<6'",
             )

@@ -235,7 +235,7 @@ def test_trelm_refuses_models_that_it_cannot_train(base: Path, tmp_path: Path, s
 
 def test_modernbert_names_the_transformers_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     lm = small("modernbert")
-    monkeypatch.setattr(transformers, "__version__", "4.57.1")
+    monkeypatch.setattr("trainer.encoders.version", lambda package: "4.57.1")
     with pytest.raises(EnvironmentLacksError, match=r"needs transformers 5 or newer, not 4\.57\.1"):
         PackedMaskedLM(lm)
 
