@@ -1,29 +1,33 @@
-"""A whole build, stage by stage, beside the kernels alone: `python benchmarks/build.py --megabytes 40`.
+"""A whole build, stage by stage, beside its kernels: `python benchmarks/build.py --megabytes 40`.
 
 The inputs are grown by `corpus_generator.py`. CPU seconds are those of the JVM, its Python workers and this
 process together, those that have ended included (/proc). Peak memory is the sum of the proportional set
 sizes; both are read twice a second. Shuffled bytes are Spark's own, from its event log. After the build,
-the kernels of each stage run alone in this process, on the build's own tables: the library's functions
+the kernels of each stage run in this process, on the build's own tables: the library's functions
 that the stage cannot do without, and writing its rows to Parquet. `--before FILE` shows an older result
-beside.
+beside. `--costs` also writes the costs from which `kgcorpus plan --estimate` computes.
 """
 
 import argparse
+import bz2
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from build_kernels import Kernels
 from contenders import tree
 from corpus_generator import LANGUAGES, Corpus, grow
 from mining import memory_mib
@@ -31,7 +35,6 @@ from mining import memory_mib
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 _TICKS = os.sysconf("SC_CLK_TCK")
-_BATCH = 10_000
 Row = dict[str, Any]
 
 
@@ -73,7 +76,7 @@ class Peak(threading.Thread):
             return sum(self._ticks.values()) / _TICKS
 
     def reset(self) -> int:
-        """Start anew; returns the peak so far."""
+        """Reset; returns the peak so far."""
         peak, self.mib = self.mib, 0
         return peak
 
@@ -176,147 +179,6 @@ def shuffled(events: Path, stages: list[Row]) -> list[int]:
     return found
 
 
-class Kernels:
-    """What each stage cannot do without, on the tables of a finished build."""
-
-    def __init__(self, inputs: Path, out: Path) -> None:
-        from kgcorpus.contracts.manifest import load_manifest
-        from pipelines.lookup import names_of
-
-        self._inputs, self._out = inputs, out
-        self._manifest = load_manifest(out)
-        self._names = tuple(
-            names_of(tuple(self._manifest.files(out, name)), key)
-            for name, key in (("entities", "qid"), ("relations", "pid"))
-            if name in self._manifest.tables
-        )
-
-    def seconds(self, stage: str) -> tuple[str, float] | None:
-        """(what was run, CPU seconds); None: no kernel is named for the stage."""
-        work = getattr(self, f"_{stage}", None)
-        if work is None:
-            return None
-        if stage in ("code_switched", "reasoning"):
-            # Compiled code is loaded once a process.
-            work(limit=1)
-        tables = self._read(stage)
-        started = time.process_time()
-        work()
-        self._write(tables)
-        return f"{work.__doc__.split('.')[0]}; Parquet", time.process_time() - started
-
-    def _read(self, name: str) -> Iterator[pa.RecordBatch]:
-        for path in self._manifest.files(self._out, name):
-            with pq.ParquetFile(path, memory_map=True) as file:
-                yield from file.iter_batches(_BATCH)
-
-    def _write(self, batches: Iterator[pa.RecordBatch]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            writer = None
-            for batch in batches:
-                path = Path(folder) / "all.parquet"
-                writer = writer or pq.ParquetWriter(
-                    path, batch.schema, compression="zstd", compression_level=3
-                )
-                writer.write_batch(batch)
-            if writer:
-                writer.close()
-
-    def _triples(self) -> None:
-        """Reader of lines."""
-        from kgcorpus.kg.readers import parse_triple
-
-        self._lines("triples.txt", parse_triple)
-
-    def _entities(self) -> None:
-        """Reader of lines."""
-        from kgcorpus.kg.readers import parse_names
-
-        self._lines("labels.tsv", parse_names)
-
-    def _lines(self, file: str, parse: Callable[[str], Any]) -> None:
-        from kgcorpus.contracts.tally import Tally
-        from kgcorpus.inputs import read_records, refuse
-
-        for _ in read_records(str(self._inputs / file), parse, tally=Tally(), on_bad=refuse):
-            pass
-
-    def _code_switched(self, limit: int | None = None) -> None:
-        """Rendering."""
-        from kgcorpus.codeswitch import code_switched_batches
-
-        self._render("triples", code_switched_batches, limit)
-
-    def _reasoning(self, limit: int | None = None) -> None:
-        """Rendering."""
-        from kgcorpus.records.kmlm import reasoning_batches
-
-        self._render("cycles", reasoning_batches, limit)
-
-    def _render(self, name: str, render: Callable[..., Iterator[pa.RecordBatch]], limit: int | None) -> None:
-        from kgcorpus.contracts.tally import Tally
-        from kgcorpus.records.kmlm import with_split
-
-        names, relations = self._names
-        for number, batch in enumerate(self._read(name)):
-            if number == limit:
-                return
-            for _ in render(
-                with_split(batch, seed=0),
-                names=names,
-                relations=relations,
-                languages=LANGUAGES,
-                seed=0,
-                tally=Tally(),
-            ):
-                pass
-
-    def _pages(self) -> None:
-        """Unpacking, XML, parser."""
-        from kgcorpus.contracts.tally import Tally
-        from kgcorpus.inputs import DEFAULT_LIMITS, open_input, refuse
-        from kgcorpus.wiki.dump import read_site
-        from kgcorpus.wiki.multistream import read_index, read_streams
-        from kgcorpus.wiki.pages import page_rows
-
-        dump = str(self._inputs / "wiki.xml.bz2")
-        with open_input(dump, limits=DEFAULT_LIMITS) as stream:
-            site = read_site(stream, lang="en")
-        streams = read_index(str(self._inputs / "index.txt.bz2"), dump)
-        tally = Tally()
-        pages = read_streams(dump, streams, tally=tally, limits=DEFAULT_LIMITS, on_bad=refuse)
-        for _ in page_rows(pages, site=site, tally=tally):
-            pass
-
-    def _linked_sentences(self) -> None:
-        """Sentences and links."""
-        from kgcorpus.contracts.tally import Tally
-        from kgcorpus.linking.anchors import link_page
-
-        titles = {row["title"]: row["qid"] for batch in self._read("titles") for row in batch.to_pylist()}
-        for batch in self._read("pages"):
-            for page in batch.to_pylist():
-                for link in page["links"]:
-                    link["qid"] = titles.get(link["target"])
-                for _ in link_page(page, tally=Tally()):
-                    pass
-
-    def _passages(self) -> None:
-        """Sentences, tokenizer."""
-        from pipelines.lookup import token_counter
-
-        count = token_counter(str(HERE.parent / "kgcorpus" / "demo" / "world" / "encoder")).count
-        for batch in self._read("linked_sentences"):
-            count(batch.column("text").to_pylist())
-
-    def _plain_text(self) -> None:
-        """Columns."""
-        for _ in self._read("passages"):
-            pass
-
-    _jaket_text = _trelm = _plain_text
-
-
 def compare(stages: list[Row], kernels: Kernels | None) -> None:
     """Add the kernels' seconds and the costs a row."""
     for row in stages:
@@ -325,6 +187,45 @@ def compare(stages: list[Row], kernels: Kernels | None) -> None:
         if kernels and row["rows"] and (found := kernels.seconds(row["stage"])):
             row["kernels"], row["kernel_seconds"] = found[0], round(found[1], 2)
             row["times_its_kernels"] = round(row["cpu_seconds"] / max(found[1], 0.01), 2)
+
+
+def add_bytes(stages: list[Row], out: Path) -> None:
+    """Add the size of each stage's table on disk."""
+    from kgcorpus.contracts.manifest import load_manifest
+
+    tables = load_manifest(out).tables
+    for row in stages:
+        if row["stage"] in tables:
+            row["bytes"] = sum(file.bytes for file in tables[row["stage"]].files)
+
+
+def costs(result: Row, inputs: Path, out: Path) -> Row:
+    """What `pipelines/costs.json` holds: sizes of the unpacked inputs, and what each stage cost for them."""
+    from kgcorpus.contracts.manifest import load_manifest
+
+    sizes = {name: (inputs / file).stat().st_size for name, file in _GRAPH.items()}
+    texts = (
+        pc.sum(pc.binary_length(pq.read_table(file, columns=["text"]).column("text"))).as_py() or 0
+        for file in load_manifest(out).files(out, "pages")
+    )
+    packed = (inputs / "wiki.xml.bz2").read_bytes()
+    started = time.process_time()
+    plain = len(bz2.decompress(packed))
+    unpacking = time.process_time() - started
+    decoding = json.loads((HERE / "results" / "wikidata.json").read_text())["mb_per_cpu_second"]["now"]
+    stages = {row["stage"]: row for row in result["stages"]}
+    start, report = stages.pop("Spark's start"), stages.pop("report")
+    names = ("rows", "cpu_seconds", "bytes", "shuffled_bytes")
+    return {
+        "command": result["command"],
+        "machine": f"{result['machine']}, {result['cores']} cores",
+        "inputs": {**sizes, "articles": plain, "text": sum(texts), "languages": len(LANGUAGES)},
+        "start_seconds": round(start["cpu_seconds"] + report["cpu_seconds"], 1),
+        "peak_mib_per_core": round(max(row["peak_mib"] for row in result["stages"]) / result["tasks"]),
+        "bz2_plain_bytes_per_packed_byte": round(plain / len(packed), 2),
+        "wikidata_cpu_seconds_per_byte": 1 / (1e6 * decoding) + unpacking / plain,
+        "stages": {name: {key: row[key] for key in names} for name, row in stages.items()},
+    }
 
 
 def table(result: Row, before: Row | None) -> str:
@@ -381,10 +282,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder that keeps the inputs; default: a temporary one")
     parser.add_argument("--before", type=Path, help="JSON of an older run")
     parser.add_argument("--note", default="", help="a sentence on the conditions of the run")
+    parser.add_argument("--costs", action="store_true", help="write pipelines/costs.json; needs all targets")
     parser.add_argument("--out", type=Path, help="stem of the results; default: results/build-SIZEm")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name --data, or set KGCORPUS_TEST_DATA")
+    if arguments.costs and arguments.targets:
+        parser.error("--costs is of all stages: name no targets")
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or Path(temporary)
         inputs, out, events = work / "inputs", work / "out", work / "events"
@@ -395,16 +299,21 @@ def main() -> None:
         stages = build(inputs, out, events, arguments)
         kernels = Kernels(inputs, out)
         compare(stages, kernels)
+        add_bytes(stages, out)
         result = {
             "command": shlex.join(["python", "benchmarks/build.py", *sys.argv[1:]]),
             "note": arguments.note,
             "machine": platform.machine(),
             "cores": os.cpu_count(),
+            "tasks": int(re.sub(r"\D", "", arguments.master) or 1),
             "python": platform.python_version(),
             "pyarrow": pa.__version__,
             "sizes": json.loads((inputs / "sizes.json").read_text()),
             "stages": [{name: value for name, value in row.items() if name != "ended"} for row in stages],
         }
+        if arguments.costs:
+            text = json.dumps(costs(result, inputs, out), indent=1) + "\n"
+            (HERE.parent / "pipelines" / "costs.json").write_text(text, encoding="utf-8")
     stem = arguments.out or HERE / "results" / f"build-{arguments.megabytes:g}m"
     before = json.loads(arguments.before.read_text()) if arguments.before else None
     text = table(result, before)

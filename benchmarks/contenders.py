@@ -53,9 +53,9 @@ def c_kernel(folder: Path) -> Callable[[Int32s, Int32s, int], int]:
 
 def kgcorpus_kernel(colours: int) -> Callable[[Int32s, Int32s, int], int]:
     """Ours, in this process."""
-    from kgcorpus.kg.colours import count_triangles
+    from kgcorpus.kg.partition import count_triangles
 
-    return lambda h, t, n: count_triangles(h, t, entities=n, colours=colours)
+    return lambda h, t, n: count_triangles(h, t, entities=n, parts=colours)
 
 
 def mining(folder: Path) -> Callable[[Int32s, Int32s, int], int]:
@@ -146,7 +146,7 @@ def through_spark(folder: Path, h: Int32s, t: Int32s, n: int) -> dict[str, Any]:
 
     def count(size: int) -> int:
         def work(batches: Any) -> Any:
-            from kgcorpus.kg.colours import count_triangles
+            from kgcorpus.kg.partition import count_triangles
 
             for _ in batches:
                 heads, tails = (np.load(folder / f"{name}.npy", mmap_mode="c")[:size] for name in "ht")

@@ -1,6 +1,6 @@
 """Whether the miners find in a generated graph what is there: `python benchmarks/graph_checks.py CHECK`.
 
-    triangles  every triangle, and how many lie on each edge, are those that igraph lists
+    triangles  every triangle, and the number of triangles on each edge, are those that igraph lists
     rules      the planted rules have the support and the standard confidence they were planted with
 
 igraph runs in benchmarks/.venv-peers, made by `python -m venv` with igraph and numpy in it. The result is
@@ -35,7 +35,7 @@ def whole(generator: Generator) -> Chunk:
     return Chunk(*(np.concatenate(parts) for parts in zip(*generator.chunks(), strict=True)))
 
 
-def mined_triangles(triples: Chunk, *, colours: int) -> tuple[Int64s, Tally]:
+def mined_triangles(triples: Chunk, *, parts: int) -> tuple[Int64s, Tally]:
     """[D, 3] the corners of the triangles in the miner's rows, each once, ascending; and its tally."""
     from kgcorpus.kg.arrays import Memory
     from kgcorpus.kg.cycles import mine_batches
@@ -50,7 +50,7 @@ def mined_triangles(triples: Chunk, *, colours: int) -> tuple[Int64s, Tally]:
     graph = Graph.from_indices(h, r, t, entities, relations, tally=Tally())
     # One wing an edge makes no diamond, and one version a cycle makes one row of each triangle.
     caps = {"wings_per_edge": 1, "pairs_per_edge": 1, "per_pair": 1, "per_combination": 1 << 60}
-    settings, tally = Settings(seed=0, dedup="diamond", colours=colours, **caps), Tally()
+    settings, tally = Settings(seed=0, dedup="diamond", parts=parts, **caps), Tally()
     batches = mine_batches(graph, Memory(), settings, tally=tally)
     corners = [pc.list_flatten(batch["entities"]) for batch in batches]
     numbers = [pc.utf8_slice_codeunits(part, 1).cast(pa.int64()).to_numpy() - 1 for part in corners]
@@ -64,7 +64,7 @@ def in_order(triangles: Int64s) -> Int64s:
 
 
 def on_edges(triangles: Int64s) -> tuple[Int64s, Int64s]:
-    """The edges [E, 2] that lie in any of the triangles [D, 3], ascending, and in how many [E] each lies."""
+    """The edges [E, 2] of the triangles [D, 3], ascending, and the number of triangles [E] of each."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]])
     return np.unique(edges, axis=0, return_counts=True)
 
@@ -87,9 +87,9 @@ def check_triangles(generator: Generator) -> dict[str, Any]:
         "diamonds": int((sizes * (sizes - 1) // 2).sum()),
     }
     same = {}
-    for colours in (1, 3):
-        found, tally = mined_triangles(triples, colours=colours)
-        same[str(colours)] = {
+    for parts in (1, 3):
+        found, tally = mined_triangles(triples, parts=parts)
+        same[str(parts)] = {
             "count": tally.counts["length3"] == len(expected),
             "diamonds": tally.counts["length4_diamonds"] == result["diamonds"],
             "on_each_edge": all(map(np.array_equal, on_edges(found), (edges, sizes))),

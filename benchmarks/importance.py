@@ -94,7 +94,7 @@ def naive(sentences: Rows, encoder: Encoder) -> list[float | None]:
 
 
 def prefilter(sentences: Rows, encoder: Encoder) -> list[float | None]:
-    """The cosines of the means with and without the mention's tokens, from the original's pass alone."""
+    """The cosines of the means with and without the mention's tokens, of the original's pass only."""
     cosines: list[float | None] = []
     for row in sentences:
         tokens = encoder.tokenize([row["text"]])[0]
@@ -128,8 +128,8 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
-def told(cosines: Sequence[float | None], guesses: Sequence[float | None]) -> float:
-    """The share of the quarter with the lowest cosines that the half with the lowest guesses holds."""
+def recall_of_quarter(cosines: Sequence[float | None], guesses: Sequence[float | None]) -> float:
+    """The share of the quarter with the lowest cosines that is in the half with the lowest guesses."""
     pairs = [pair for pair in zip(cosines, guesses, strict=True) if None not in pair]
     exact, guessed = (np.argsort(column, kind="stable") for column in np.array(pairs).T)
     quarter = exact[: len(pairs) // 4]
@@ -137,7 +137,7 @@ def told(cosines: Sequence[float | None], guesses: Sequence[float | None]) -> fl
 
 
 def processor() -> str:
-    """The processor's name, and what it has for bf16."""
+    """The processor's name, and its instructions for bf16."""
     known = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     name = re.search(r"model name\s*: (.*)", known)
     bf16 = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in known] or ["none for bf16"]
@@ -170,7 +170,7 @@ def write_results(
         f"--sentences {arguments.sentences} --rounds {arguments.rounds}",
         "machine": {"cpu": processor(), "torch": torch.__version__, "load": os.getloadavg()[1]},
         "mentions": len(cosines[NAIVE]),
-        "prefilter_told": told(cosines[NAIVE], guesses),
+        "prefilter_told": recall_of_quarter(cosines[NAIVE], guesses),
         "rows": rows,
     }
     RESULTS.mkdir(exist_ok=True)

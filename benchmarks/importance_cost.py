@@ -45,7 +45,7 @@ def matrix_flops(dtype: torch.dtype, size: int = 1024) -> float:
     return 2 * size**3 / statistics.median(seconds)
 
 
-def run(sentences: Rows, encoder: Encoder) -> tuple[float, int]:
+def time_scores(sentences: Rows, encoder: Encoder) -> tuple[float, int]:
     """CPU seconds, and the tokens that the model read."""
     tally = Tally()
     began = time.process_time()
@@ -76,12 +76,12 @@ def main() -> None:
         base = base_shaped(load_encoder(arguments.encoder), Path(folder))
         for name, dtype in DTYPES.items():
             small, large = (load_encoder(path, dtype=name) for path in (arguments.encoder, base))
-            run(first[:20], small)
+            time_scores(first[:20], small)
             rate = matrix_flops(dtype)
-            seconds, tokens = run(first, small)
+            seconds, tokens = time_scores(first, small)
             utilisation = tokens * flop_per_token(small) / seconds / rate
             for kind, encoder in ((Path(arguments.encoder).name, small), ("base-sized", large)):
-                seconds, tokens = run(second, encoder)
+                seconds, tokens = time_scores(second, encoder)
                 flop = tokens * flop_per_token(encoder)
                 rows.append(
                     {

@@ -81,7 +81,7 @@ def make_piece(scale: float, *, hidden: int, layers: int) -> Piece:
     roots = draws(ROOTS, graph.nodes, key=1)
     model = make_model(entities, options, hidden=hidden, layers=layers)
     batch = make_batch(tasks, roots[: ROOTS // PASSAGES])
-    # Rows for the nodes of the piece alone: a memory of all takes 11 GB.
+    # Rows for the nodes of the piece only: a memory of all nodes takes 11 GB.
     rows: dict[str, Any] = {"nodes": np.arange(len(batch.inputs["nodes"]))}
     rows["candidates"] = batch.inputs["candidates"] % len(rows["nodes"])
     rows["memory"] = torch.randn(len(rows["nodes"]), hidden)
@@ -199,7 +199,7 @@ def described(model: JaketModel, entities: Entities, which: NDArray[np.int64]) -
 
 
 def measure(piece: Piece, *, rounds: int) -> dict[str, float]:
-    """Seconds, the median of interleaved rounds; descriptions are told by one."""
+    """Seconds, the median of interleaved rounds; descriptions are measured by one."""
     timed: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         for name, way in ways(piece).items():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kgcorpus.report.markdown import markdown_table
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 
 RESULTS = Path(__file__).parent / "results"
@@ -49,7 +49,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     columns = list(columns_of(arguments))
     found = {
-        column.name: {arm: run(column, arm, arguments.model, seeds=arguments.seeds) for arm in ARMS}
+        column.name: {arm: score_column(column, arm, arguments.model, seeds=arguments.seeds) for arm in ARMS}
         for column in columns
     }
     report(found, columns, seeds=arguments.seeds)
@@ -87,7 +87,7 @@ def columns_of(arguments: argparse.Namespace) -> Iterator[Column]:
         )
 
 
-def run(column: Column, arm: str, model: str, *, seeds: int) -> dict[str, Any]:
+def score_column(column: Column, arm: str, model: str, *, seeds: int) -> dict[str, Any]:
     config = EvaluationConfig(
         seeds=tuple(range(seeds)),
         jaket=AdaptationConfig.model_validate({"arm": arm, **column.jaket}),
@@ -95,7 +95,7 @@ def run(column: Column, arm: str, model: str, *, seeds: int) -> dict[str, Any]:
     )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
-        evaluate(column.benchmark, model=model, data=str(column.data), out=out, config=config)
+        run_benchmark(column.benchmark, model=model, data=str(column.data), out=out, config=config)
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     print(column.name, arm, found[column.score]["values"], flush=True)
     return {key: value for key, value in found.items() if key != "config"}

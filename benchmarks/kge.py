@@ -91,7 +91,7 @@ def train_ours(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
 
 
 def _corpus(source: Path, out: Path) -> int:
-    """Write a build that holds the table `triples` alone; return its rows."""
+    """Write a build with only the table `triples`; return its rows."""
     import pyarrow.parquet as pq
 
     from kgcorpus.contracts.manifest import File, Manifest, TableEntry

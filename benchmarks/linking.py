@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from kgcorpus.contracts.manifest import load_manifest
-from kgcorpus.linking.evaluate import evaluate
+from kgcorpus.linking.evaluate import evaluate_linking
 from kgcorpus.linking.linker import Linker
 
 RESULTS = Path(__file__).parent / "results"
@@ -54,7 +54,7 @@ def evaluated(corpus: Path, **options: Any) -> dict[str, Any]:
     """The result of one evaluation."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
-        evaluate(corpus, out=out, lang=LANG, **options)
+        evaluate_linking(corpus, out=out, lang=LANG, **options)
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
 

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def case_of(linker: Linker, without: Linker, row: dict[str, Any]) -> Case | None:
-    """The answers for one snippet; None if the name does not stand in it."""
+    """The answers for one snippet; None if it does not contain the name."""
     text, name = row["text"], row["string"]
     start = text.lower().find(name.lower())
     if start < 0:

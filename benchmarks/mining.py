@@ -62,7 +62,9 @@ def mine(session: Any, shards: list[str], folder: Path, colours: int) -> dict[st
     from kgcorpus.contracts.tables import table
     from pipelines.context import Context
     from pipelines.cycles import STAGE
-    from pipelines.writer import read_counters, write_shards
+    from pipelines.scratch import LocalScratch
+    from pipelines.shard_folders import read_counters
+    from pipelines.writer import write_shards
 
     context = Context(
         spark=session,
@@ -71,8 +73,8 @@ def mine(session: Any, shards: list[str], folder: Path, colours: int) -> dict[st
         inputs={"triples": shards},
         sources=(),
         partitions=2,
-        colours=colours,
-        scratch=folder / "scratch",
+        graph_parts=colours,
+        scratch=LocalScratch(folder / "scratch"),
         on_bad_input="fail",
     )
     folder.mkdir()

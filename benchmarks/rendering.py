@@ -24,7 +24,7 @@ from kgcorpus.codeswitch import code_switched_batches
 from kgcorpus.contracts.draws import hash64, mix64
 from kgcorpus.contracts.splits import split_of_pair
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.records.kmlm import LINK, Item, render_sentences, with_split
 
 RESULTS = Path(__file__).parent / "results"
@@ -44,20 +44,20 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     tables = made_up_names("Q", arguments.entities, rng), made_up_names("P", RELATIONS, rng)
-    names, relations = (Names.from_arrow(table, "id") for table in tables)
+    names, relations = (LabelIndex.from_arrow(table, "id") for table in tables)
     batches = [
         made_up_triples(arguments.entities, min(BATCH, arguments.triples - first), rng)
         for first in range(0, arguments.triples, BATCH)
     ]
     # Plain Python is given its dictionaries ready made, and a tenth of the triples.
-    books = [{row["id"]: {n["lang"]: n for n in row["names"]} for row in t.to_pylist()} for t in tables]
+    columns = [{row["id"]: {n["lang"]: n for n in row["names"]} for row in t.to_pylist()} for t in tables]
     few = [batches[0].slice(0, max(1, arguments.triples // 10))]
 
     ways: dict[str, tuple[Callable[..., int], tuple[Any, ...]]] = {
         "kgcorpus, whole records": (ours, (batches, names, relations)),
         "pyarrow take and join, text alone": (pyarrow_join, (batches, names, relations)),
-        "plain Python, text alone": (plain_text, (few, *books)),
-        "plain Python, whole records": (plain_records, (few, *books)),
+        "plain Python, text alone": (plain_text, (few, *columns)),
+        "plain Python, whole records": (plain_records, (few, *columns)),
     }
     for way, given in ways.values():
         way(*given)  # compiles, and warms the caches
@@ -96,7 +96,7 @@ def made_up_triples(entities: int, n: int, rng: np.random.Generator) -> pa.Recor
     return with_split(batch, seed=0)
 
 
-def ours(batches: list[pa.RecordBatch], names: Names, relations: Names) -> int:
+def ours(batches: list[pa.RecordBatch], names: LabelIndex, relations: LabelIndex) -> int:
     """All the columns of the table `code_switched`, and the split."""
     return sum(
         rows.num_rows
@@ -107,18 +107,20 @@ def ours(batches: list[pa.RecordBatch], names: Names, relations: Names) -> int:
     )
 
 
-def pyarrow_join(batches: list[pa.RecordBatch], names: Names, relations: Names) -> int:
+def pyarrow_join(batches: list[pa.RecordBatch], names: LabelIndex, relations: LabelIndex) -> int:
     """Texts of labels by pyarrow's kernels; flips by numpy; no aliases, slots, ids or splits."""
     written = 0
     rng = np.random.default_rng(0)
     link, period, nothing = (pa.scalar(text, pa.large_string()) for text in (LINK, ".", ""))
     for batch in batches:
-        rows = [book.rows(batch.column(k)) for k, book in enumerate((names, relations, names))]
+        rows = [index.rows(batch.column(k)) for k, index in enumerate((names, relations, names))]
         for lang in LANGUAGES[1:]:
             for _ in range(2):
                 items = []
-                for row, book in zip(rows, (names, relations, names), strict=True):
-                    in_base, in_lang = (book.book(x).labels.take(pa.array(row)) for x in (LANGUAGES[0], lang))
+                for row, index in zip(rows, (names, relations, names), strict=True):
+                    in_base, in_lang = (
+                        index.column(x).labels.take(pa.array(row)) for x in (LANGUAGES[0], lang)
+                    )
                     heads = pa.array(rng.integers(0, 2, len(row)).astype(np.bool_))
                     items.append(pc.if_else(heads, pc.coalesce(in_lang, in_base), in_base))
                 text = pc.binary_join_element_wise(*items, link)

@@ -4,7 +4,7 @@
 
 Records are rendered as in `rendering.py`, and written to one Parquet file as the stage writes them, which is
 mixed, for shards are sorted by hash. CPU seconds of both, the bytes on disk and the process's peak of memory
-are told for each size, each in a process of its own. The projection is linear in sentences.
+are measured for each size, each in its own process. The projection is linear in sentences.
 Writes benchmarks/results/rendering-scale.{json,md}.
 """
 
@@ -24,18 +24,18 @@ from rendering import BATCH, LANGUAGES, RELATIONS, RESULTS, made_up_names, made_
 
 from kgcorpus.codeswitch import code_switched_batches
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from pipelines.writer import ROW_GROUP
 
 PAPER = 247_000_000
 MEASURES = ("render_cpu_seconds", "write_cpu_seconds", "bytes")
 
 
-def run(sentences: int, entities: int) -> dict[str, Any]:
+def render_sentences(sentences: int, entities: int) -> dict[str, Any]:
     """Render and write about so many sentences."""
     rng = np.random.default_rng(0)
     tables = made_up_names("Q", entities, rng), made_up_names("P", RELATIONS, rng)
-    names, relations = (Names.from_arrow(table, "id") for table in tables)
+    names, relations = (LabelIndex.from_arrow(table, "id") for table in tables)
     del tables
     given: dict[str, Any] = {
         "names": names,
@@ -79,9 +79,11 @@ def main() -> None:
     parser.add_argument("--entities", type=int, default=100_000)
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000_000, 20_000_000])
     args = parser.parse_args()
-    run(1, 100)  # compiles, so that the children need not
+    render_sentences(1, 100)  # compiles, so that the children need not
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        small, large = pool.starmap(run, [(size, args.entities) for size in args.sizes], chunksize=1)
+        small, large = pool.starmap(
+            render_sentences, [(size, args.entities) for size in args.sizes], chunksize=1
+        )
     scaled = {name: small[name] * large["sentences"] / small["sentences"] for name in MEASURES}
     error = {name: large[name] / scaled[name] - 1 for name in MEASURES}
     whole = {name: large[name] * PAPER / large["sentences"] for name in MEASURES}

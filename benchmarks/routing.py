@@ -6,7 +6,7 @@ The model has roberta-base's shapes and random weights, so that nothing is downl
 attribution keeps of these says nothing, so the depth cut that follows from it is printed apart. A step is
 forward, backward, clipping, AdamW and, where there is one, the write-back. In each round every way has one
 step untimed and one timed; the rounds are interleaved and the median is kept. All ways but LoRA share one
-model. The loss is masked-language modelling with logits at the predicted tokens alone. Writes
+model. The loss is masked-language modelling with logits at the predicted tokens only. Writes
 benchmarks/results/routing.{json,md}.
 """
 
@@ -157,7 +157,7 @@ def attribution(model: Model, batch: Batch) -> Tensor:
         packed = model.packed
         states = packed.transform(model.states(few))
         return sampled_log_probability(
-            states, few.labels, pool, allowed, table=packed.table, bias=packed.bias
+            states, few.labels, pool, allowed, words=packed.words, bias=packed.bias
         )
 
     model.eval()

@@ -6,7 +6,7 @@ Gold sentences, twenty joined to a paragraph: RELX's (en, de, es, fr), WikiANN's
 end in a full stop, their tokens joined (nl), and for the others the examples that spaCy ships: few, but
 written by others. Under `LANG-kinds`: sentences
 written for the kinds of borders that reports of other tools are about (benchmarks/gold/sentences), their
-borders marked by `|`. A border is right if it stands at the same character. Peers run in
+borders marked by `|`. A border is right if it is at the same character. Peers run in
 benchmarks/.venv-peers, with spacy, pysbd and sentencex in it. Writes benchmarks/results/sentences.{json,md}.
 """
 

@@ -21,7 +21,7 @@ def kgcorpus(names: list[str], folder: Path) -> Spotter:
 
 
 def ahocorasick_rs(names: list[str], folder: Path) -> Spotter:
-    """Leftmost longest, then only what stands between borders of words."""
+    """Leftmost longest, then only matches between borders of words."""
     import ahocorasick_rs as engine
 
     matcher = engine.AhoCorasick(names, matchkind=engine.MatchKind.LeftmostLongest, store_patterns=False)
@@ -73,7 +73,7 @@ CONTENDERS: dict[str, Callable[[list[str], Path], Spotter]] = {
 
 
 def bounded(text: str, start: int, end: int) -> bool:
-    """Whether no word goes on at either end."""
+    """Whether no word continues at either end."""
     return not (
         (start and WORD(text[start - 1]) and WORD(text[start]))
         or (end < len(text) and WORD(text[end]) and WORD(text[end - 1]))
@@ -101,7 +101,7 @@ def main() -> None:
     found = sum(map(spot, texts))
     cpu = time.process_time() - started
     run = {"build_cpu": built, "cpu": cpu, "mchar": sum(map(len, texts)) / cpu / 1e6, "found": found}
-    # Ours lies in files, whose pages count as they are touched.
+    # Our dictionary is memory-mapped; its pages count when they are first read.
     mapped = sum(path.stat().st_size for path in folder.glob("spotter/**/*.npy")) if name == "kgcorpus" else 0
     print(json.dumps(run | {"mib": max(mapped / 2**20, grown)}))
 

@@ -1,6 +1,6 @@
 """Write every result into docs/benchmarks.md: `python benchmarks/tables.py`.
 
-What stands between the page's two marks is results/*.md, in the order of their names. A result whose JSON
+Between its two marks the page has results/*.md, in the order of their names. A result whose JSON
 names the hash of a trainer, since it needs a GPU to be measured again, is marked if the trainer changed.
 """
 

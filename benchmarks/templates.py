@@ -42,7 +42,7 @@ FURTHER_SILENT = HERE / "gold" / "silent-templates.tsv"
 # Their text is computed from data on other pages; counted apart.
 ELSEWHERE = re.compile(r".*(?:自治体人口|自治体面積|郡データ換算|inflation|un population|#expr:|#invoke:).*")
 DATA = "(data on other pages)"
-# These show a space, so that nothing stands between x and y.
+# These show a space, so that nothing is between x and y.
 SPACES = frozenset({"nbsp", "0", "space", "thinsp", "hair space"})
 _WORD = re.compile(r"\w")
 

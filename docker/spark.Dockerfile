@@ -15,7 +15,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY kgcorpus kgcorpus
 COPY pipelines pipelines
 COPY trainer trainer
-RUN pip install -c constraints.txt '.[spark,importance,report]'
+RUN pip install -c constraints.txt '.[spark,importance,report,store,s3]'
 ENV SPARK_HOME=/usr/local/lib/python3.11/site-packages/pyspark \
     SPARK_WORKER_DIR=/tmp/spark-work \
     PYSPARK_PYTHON=/usr/local/bin/python3

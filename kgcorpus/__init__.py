@@ -38,7 +38,7 @@ __all__ = [
     "register_stage",
     "train",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Corpus": "kgcorpus.corpus",

@@ -7,7 +7,7 @@ from typing import Any
 
 from kgcorpus.config import BuildConfig, Source, load
 from kgcorpus.contracts.own_packages import require_own_package
-from kgcorpus.contracts.remote import given, given_path, local_folder
+from kgcorpus.contracts.remote import build_place, require_local_path, require_nonempty
 from kgcorpus.corpus import Corpus
 
 
@@ -23,7 +23,7 @@ def build(
 
     Args:
         config: a YAML file, a mapping with the same keys, or a `BuildConfig`; None for the embedded world.
-        out: folder of the build.
+        out: folder of the build, or a URL of an object store.
         targets: tables or shard configs to build, including everything they need; default: all tables whose
             inputs are configured.
         overrides: `a.b=value` settings that replace those of `config`; values are YAML.
@@ -35,11 +35,12 @@ def build(
         EnvironmentLacksError: a package or Java is missing.
     """
     require_own_package("pipelines")
+    from pipelines.build_folders import build_folder
     from pipelines.runner import build as run
 
-    folder = local_folder(out)
-    run(build_config(config, folder, overrides), folder, targets=targets, force=force)
-    return Corpus.open(folder)
+    folder = build_folder(build_place(out))
+    run(build_config(config, folder.path, overrides), folder, targets=targets, force=force)
+    return Corpus.open(folder.place)
 
 
 def train(
@@ -56,7 +57,7 @@ def train(
     Args:
         objective: its name, as `kgcorpus train --help` lists them.
         corpus: a build, its folder, or the URL of a published build.
-        out: folder of the run.
+        out: folder of the run, or a URL of an object store.
         config: a YAML file, a mapping with the same keys, or a `trainer.config.TrainingConfig`.
         overrides: `a.b=value` settings that replace those of `config`.
         max_steps: stop after exactly this step.
@@ -72,9 +73,9 @@ def train(
     from trainer.config import TrainingConfig
     from trainer.run import train as run
 
-    source = corpus.path if isinstance(corpus, Corpus) else given(str(corpus))
+    source = corpus.path if isinstance(corpus, Corpus) else require_nonempty(str(corpus))
     resolved = load(TrainingConfig, config, overrides=overrides)
-    return run(objective, corpus=str(source), out=local_folder(out), config=resolved, max_steps=max_steps)
+    return run(objective, corpus=str(source), out=build_place(out), config=resolved, max_steps=max_steps)
 
 
 def evaluate(
@@ -101,13 +102,13 @@ def evaluate(
         InputError: the data or the model cannot be read.
     """
     require_own_package("trainer")
-    from trainer.evaluate import evaluate as run
+    from trainer.evaluate import run_benchmark
     from trainer.evaluate.config import EvaluationConfig
 
-    source = data.path if isinstance(data, Corpus) else given_path(data)
+    source = data.path if isinstance(data, Corpus) else require_local_path(data)
     resolved = load(EvaluationConfig, config, overrides=overrides)
-    file = given_path(out)
-    run(benchmark, model=str(model), data=str(source), out=file, config=resolved)
+    file = require_local_path(out)
+    run_benchmark(benchmark, model=str(model), data=str(source), out=file, config=resolved)
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.tables import TRIPLE
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.records.kmlm import BATCH, SCHEMA, Pieces, in_turn, spread, triple_keys
 
 _ROLES = ("head", "relation", "tail")
@@ -24,8 +24,8 @@ _FIELD = np.uint64((1 << _FIELD_BITS) - 1)
 def code_switched_batches(
     triples: pa.RecordBatch,
     *,
-    names: Names,
-    relations: Names,
+    names: LabelIndex,
+    relations: LabelIndex,
     languages: Sequence[str],
     seed: int,
     tally: Tally,
@@ -39,7 +39,7 @@ def code_switched_batches(
     `records.kmlm.spread`.
 
     Args:
-        triples: columns h, r, t and split.
+        triples: indexes h, r, t and split.
         languages: the base language first.
         tally: counts, by language, `records`, `sentences`, `switched` (at least one item replaced) and
             `untranslated` (items without a label). Drops `<role>_without_name.<base>` (triples) and
@@ -93,18 +93,18 @@ class _Facts:
     Attributes:
         structs: [n] (h, r, t).
         splits: [n].
-        rows: [n, 3] the items' rows in `books`.
-        books: of h, r and t.
+        rows: [n, 3] the items' rows in `indexes`.
+        indexes: of h, r and t.
         keys: [n] hashes.
     """
 
     def __init__(
-        self, triples: pa.RecordBatch, *, names: Names, relations: Names, base: str, tally: Tally
+        self, triples: pa.RecordBatch, *, names: LabelIndex, relations: LabelIndex, base: str, tally: Tally
     ) -> None:
         structs = pa.StructArray.from_arrays([triples.column(name) for name in "hrt"], fields=list(TRIPLE))
-        self.books = names, relations, names
-        rows = np.stack([book.rows(structs.field(k)) for k, book in enumerate(self.books)], axis=1)
-        in_base = [book.book(base).has_label(rows[:, k]) for k, book in enumerate(self.books)]
+        self.indexes = names, relations, names
+        rows = np.stack([index.rows(structs.field(k)) for k, index in enumerate(self.indexes)], axis=1)
+        in_base = [index.column(base).has_label(rows[:, k]) for k, index in enumerate(self.indexes)]
         kept = np.ones(len(rows), np.bool_)
         for role, named in zip(_ROLES, in_base, strict=True):
             if missing := int((kept & ~named).sum()):
@@ -118,7 +118,7 @@ class _Facts:
     def named(self, lang: str, own: NDArray[np.int64]) -> NDArray[np.bool_]:
         """[k, 3] which items of these triples have a label in the language."""
         return np.stack(
-            [book.book(lang).has_label(self.rows[own, k]) for k, book in enumerate(self.books)], axis=1
+            [index.column(lang).has_label(self.rows[own, k]) for k, index in enumerate(self.indexes)], axis=1
         )
 
 
@@ -169,12 +169,12 @@ def _place(
     languages: tuple[str, str],
 ) -> None:
     """Take the names of the records of one language: `at` among the batch's, of the triples `own`."""
-    for k, book in enumerate(facts.books):
+    for k, index in enumerate(facts.indexes):
         draws = bits >> np.uint64(3 + k * _FIELD_BITS) & _FIELD
         for in_lang, lang in enumerate(languages):
             chosen = np.flatnonzero(flipped[:, k] == bool(in_lang))
             pieces.place(
-                book.book(lang),
+                index.column(lang),
                 facts.rows[own[chosen], k],
                 3 * at[chosen] + k,
                 as_alias=is_alias[chosen],

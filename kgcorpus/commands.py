@@ -19,17 +19,17 @@ from kgcorpus.report.visible import visible
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
-class _Careful:
+class _ErrorsAsLines:
     """Escapes control characters in click's errors, and reports EOFError as an ordinary error."""
 
     def make_context(self, *args: Any, **keywords: Any) -> Any:
         """Parse the arguments."""
-        with _careful():
+        with _errors_as_lines():
             return super().make_context(*args, **keywords)  # type: ignore[misc]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        with _careful():
+        with _errors_as_lines():
             return super().invoke(ctx)  # type: ignore[misc]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -42,16 +42,16 @@ class _Careful:
                 raise
 
 
-class Commands(_Careful, typer.core.TyperGroup):
+class Commands(_ErrorsAsLines, typer.core.TyperGroup):
     """The commands of `kgcorpus`."""
 
 
-class Command(_Careful, typer.core.TyperCommand):
+class Command(_ErrorsAsLines, typer.core.TyperCommand):
     """A program with a single command."""
 
 
 @contextmanager
-def _careful() -> Iterator[None]:
+def _errors_as_lines() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:

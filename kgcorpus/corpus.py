@@ -13,10 +13,11 @@ from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageEr
 from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.contracts.languages import base_language_of
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
-from kgcorpus.contracts.remote import local_folder
+from kgcorpus.contracts.remote import require_nonempty
 from kgcorpus.contracts.shards import damage_named, read_batches
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tables import table as declared_table
+from kgcorpus.mirror import local_build
 from kgcorpus.report.html import row_as_html, table_as_html
 from kgcorpus.report.inspect import render_row, sample_rows
 from kgcorpus.report.labels import Labels, labels_of
@@ -89,13 +90,13 @@ class Corpus:
 
     @classmethod
     def open(cls, path: str | Path) -> "Corpus":
-        """Open the build in a folder.
+        """Open the build in a folder, or at a URL: its tables are copied to this machine first.
 
         Raises:
             InputError: the folder does not contain a finished build.
-            UsageError: `path` is a URL.
+            UsageError: the URL's scheme is unknown.
         """
-        folder = local_folder(path)
+        folder = local_build(require_nonempty(str(path)))
         return cls(folder, load_manifest(folder, required=True))
 
     @property

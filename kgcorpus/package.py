@@ -14,13 +14,14 @@ from typing import Literal, get_args
 from packaging.requirements import Requirement
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
+from kgcorpus.contracts.extras import install_command
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import replacing, write_text
 
 Environment = Literal["image", "pex", "conda-pack", "py-files"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 _EXECUTOR_PACKAGES = ("kgcorpus", "pipelines")
-_EXECUTOR_EXTRAS = ("spark", "importance")
+_EXECUTOR_EXTRAS = ("spark", "importance", "store", "s3")
 # Paths in the image of docker/spark.Dockerfile.
 IMAGE_MAIN = "local:///opt/kgcorpus/pipelines/__main__.py"
 IMAGE_LOGGING = "/opt/kgcorpus/pipelines/log4j2.properties"
@@ -102,8 +103,9 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def requirements() -> dict[str, str]:
-    """Return distribution -> installed version for everything that executors import, recursively.
+    """Return distribution -> installed version for all that executors and `main.py` import, recursively.
 
+    Only `main.py` imports typer and rich: on some platforms the driver has no other libraries.
     Distributions that are not installed are left out: without `importance`, the other stages still run.
     """
     found: dict[str, str] = {}
@@ -119,7 +121,7 @@ def requirements() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             if name == "kgcorpus":
                 raise EnvironmentLacksError(
-                    "kgcorpus is not installed", hint="pip install kgcorpus"
+                    "kgcorpus is not installed", hint=f"Run: {install_command()}"
                 ) from None
             continue
         if name != "kgcorpus":

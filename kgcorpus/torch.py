@@ -3,7 +3,7 @@
     records = RecordDataset("OUT", ("plain_text", "code_switched", "reasoning"), tokenizer)
     loader = DataLoader(records, batch_size=96, collate_fn=KmlmCollator(tokenizer))
 
-Every draw (order, masks, removed mentions) depends on the seed, the epoch and the record alone, so that a run
+Every draw (order, masks, removed mentions) depends only on the seed, the epoch and the record, so that a run
 gives the same batches again, and the same as `kgcorpus train`.
 """
 
@@ -26,7 +26,7 @@ from kgcorpus.contracts.remote import local_folder
 from kgcorpus.contracts.tables import table
 from kgcorpus.corpus import Corpus
 from kgcorpus.tokens import ensure_tokens
-from trainer.jaket.text import blot, draw_removed, link
+from trainer.jaket.text import draw_removed, link, mask_mentions
 from trainer.kmlm.config import STREAM_TABLES
 from trainer.kmlm.masking import mask_cycles
 from trainer.masking import Masked, Vocabulary, mask_share
@@ -62,7 +62,8 @@ class RecordDataset(IterableDataset[Record | MentionRecord]):
         split: train, validation or test.
         max_length: a longer record of slots is left out, a longer text is cut, special tokens counted.
         seed: of the order.
-        rank, world: which share of the records this process reads.
+        rank: which share of the records this process reads, from 0.
+        world: the number of shares.
         language_exponent: share of a language with n records: n^exponent (XLM-R, section 3.1), in the texts.
 
     Raises:
@@ -143,7 +144,7 @@ class RecordDataset(IterableDataset[Record | MentionRecord]):
             yield record
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the records stand. It holds for any number of ranks that have read equally many."""
+        """Return the position in the records; valid for any number of ranks that have read equally many."""
         return {"next": self._next, "streams": [stream.state() for stream in self._streams]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -246,7 +247,8 @@ class TrelmCollator:
 
     Args:
         tokenizer: the one of the records.
-        entities, relations: ids of the graph -> rows of the embeddings; facts of others are not drawn.
+        entities: id of the graph -> row of the embeddings; facts of others are not drawn.
+        relations: likewise.
         mlm_probability: share of the tokens that are predicted.
         inject: `longtail`, `frequent` or `both`.
         min_si: a mention of lower semantic importance (eq. 1) is no target.
@@ -332,7 +334,7 @@ class JaketCollator:
         )
         mentions = link(records, self._entities, seed=self._seed)
         removed = draw_removed(mentions, self._removed)
-        masked = blot(masked, records, mentions, removed, mask=self._vocabulary.mask)
+        masked = mask_mentions(masked, records, mentions, removed, mask=self._vocabulary.mask)
         spans = np.stack([mentions.record, mentions.first, mentions.last + 1], axis=1)
         return {
             **_padded(_split(masked, records), self._vocabulary.pad, self._multiple),

@@ -10,11 +10,11 @@ from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import batches_of, with_split
 from pipelines.packed import Rendered, rows_of
+from pipelines.spark_functions import batches_of, with_split
 
 
-def run(context: Context) -> Rendered:
+def run_attribution(context: Context) -> Rendered:
     """Keep the pages with a passage or a description; their split is that of their text."""
     seed, base = context.seed, context.config.languages[0]
 
@@ -43,7 +43,7 @@ def run(context: Context) -> Rendered:
 STAGE = Stage(
     table="sources",
     version=2,
-    run=run,
+    run=run_attribution,
     inputs=("pages", "passages"),
     optional=("jaket_entities",),
     params=("languages",),

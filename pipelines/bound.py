@@ -101,7 +101,7 @@ def bind(config: BuildConfig) -> dict[str, BoundStage]:
 
 
 def shard_counts(stage: Stage, made: Table, size: int) -> dict[str, int]:
-    """Shards of each split, from committed input alone, so that no run-time setting changes a byte.
+    """Shards of each split, from committed input only, so that no run-time setting changes a byte.
 
     Args:
         size: rows of the stage's first input, or bytes of the sources it needs.

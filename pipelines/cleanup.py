@@ -23,11 +23,11 @@ _WRITTEN = ("cache/names", "cache/linker", "world")
 
 
 def check_folder(out: Path, sources: Iterable[Source]) -> None:
-    """See that nothing of the user's lies where a build removes files.
+    """Check that no file of the user's is where a build removes files.
 
     Raises:
-        UsageError: OUT holds such things that no build made, a link where a build writes, or an input lies
-            in a build's folders; or OUT is a copy of a build, or lies where another build or a run deletes.
+        UsageError: OUT contains files under a build's names that no build made, a link where a build writes,
+            or an input; or OUT is a copy of a build, or is where another build or a run deletes.
     """
     refuse_replaced(out)
     if (out / COPY_SIGN).exists():

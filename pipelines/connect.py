@@ -1,5 +1,7 @@
 """Spark Connect: our code and the libraries travel to a server in whose processes the stages run."""
 
+import atexit
+import contextlib
 import os
 import socket
 import tempfile
@@ -56,6 +58,8 @@ def connect(url: str, settings: Mapping[str, str], conf: Mapping[str, str]) -> S
             builder = builder.config(key, value)
         session = builder.getOrCreate()
         if session not in _supplied:
+            # From now on the server keeps our files and the results of plans for it.
+            atexit.register(close, session, url)
             _send(session, conf.get("spark.archives", ""))
             _supplied.add(session)
     except ImportError as error:
@@ -71,6 +75,13 @@ def connect(url: str, settings: Mapping[str, str], conf: Mapping[str, str]) -> S
             hint="Correct spark.master or SPARK_REMOTE, and start the server",
         ) from error
     return session
+
+
+def close(session: SparkSession, url: str) -> None:
+    """End a session on its server, which frees what it holds there; nothing if the server is gone."""
+    with contextlib.suppress(EnvironmentLacksError, PySparkException):
+        _require_open_port(url)
+        session.stop()
 
 
 def _require_open_port(url: str) -> None:

@@ -1,28 +1,36 @@
 """Arguments of a stage: its declared config fields, inputs and sources, and nothing else."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
+from kgcorpus.contracts.object_store import is_object_store
 from kgcorpus.contracts.shards import row_groups_of
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import Limits, OnBad, refuse
-from pipelines.kernels import RowFunction, map_rows
+from pipelines.lookup import names_cache, names_of, read_row_groups
+from pipelines.scratch import Scratch
+from pipelines.spark_functions import RowFunction, map_rows, without_secrets
 
 if TYPE_CHECKING:
     # Every Spark worker imports this module; pydantic would cost each a tenth of a second.
     from kgcorpus.config import BuildConfig
 
+# The file of a task in `Context.stored`, and the rows of a batch that is read from it.
+_ROWS, _STORED_ROWS = "rows.parquet", 10_000
 _WILD = re.compile(r"[\[\]{}*?\\]")
 
 
@@ -32,11 +40,11 @@ class Context:
 
     Attributes:
         config: the fields that the stage declares in `params`; reading another one raises.
-        inputs: table -> absolute paths of its shards; an optional table that is n/a is absent.
+        inputs: table -> absolute paths or URLs of its shards; an optional table that is n/a is absent.
         sources: the configured files and folders, `located`.
         partitions: how finely to spread work; never changes a result.
-        colours: into how many parts the graph is cut for its cycles; likewise.
-        scratch: a folder that all executors see, emptied before the stage and removed after it.
+        graph_parts: into how many parts the graph is cut for its cycles; likewise.
+        scratch: files that the driver and the tasks leave for each other; removed after the stage.
         on_bad_input: fail | quarantine.
     """
 
@@ -46,8 +54,8 @@ class Context:
     inputs: Mapping[str, Sequence[str]]
     sources: Sequence[Source]
     partitions: int
-    colours: int
-    scratch: Path
+    graph_parts: int
+    scratch: Scratch
     on_bad_input: str
 
     @property
@@ -63,9 +71,22 @@ class Context:
         """An input table."""
         if name not in self.inputs:
             raise KgcorpusError(f"the stage reads {name}, which it does not declare")
+        if is_object_store(self.inputs[name][0]):
+            return self._read_objects(name, columns or tuple(table(name).columns))
         schema = from_arrow_schema(table(name).schema)
         frame = self.spark.read.schema(schema).parquet(*map(as_pattern, self.inputs[name]))
         return frame.select(*columns) if columns else frame
+
+    def _read_objects(self, name: str, columns: Sequence[str]) -> DataFrame:
+        """Read a table in tasks: the cluster needs no connector for the store."""
+        chosen = pa.schema([table(name).schema.field(column) for column in columns])
+
+        @without_secrets
+        def read(units: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in read_row_groups(units, columns):
+                yield pa.record_batch([batch.column(column) for column in columns], schema=chosen)
+
+        return self.row_groups(name).mapInArrow(read, from_arrow_schema(chosen))
 
     def row_groups(self, name: str, *, parts: int = 1) -> DataFrame:
         """The row groups of an input table, for `lookup.read_row_groups`: columns `path` and `group`.
@@ -118,17 +139,49 @@ class Context:
         )
 
     def stored(self, frame: DataFrame, name: str) -> DataFrame:
-        """Write a frame to disk, where all executors see it, and read it back.
+        """Write a frame to the scratch space, and read it back.
 
-        Several jobs can read it, and an executor that dies takes none of it away. Spark Connect on serverless
-        compute has no `persist`.
+        Several jobs can read it, and it does not depend on the executors that made it. Spark Connect on
+        serverless compute has no `persist`.
 
         Args:
             name: of its folder; unique in the stage.
         """
-        folder = str(self.scratch / name)
-        frame.write.mode("overwrite").parquet(folder)
-        return self.spark.read.schema(frame.schema).parquet(as_pattern(folder))
+        schema, scratch = to_arrow_schema(frame.schema), self.scratch
+
+        @without_secrets
+        def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            task = TaskContext.get()
+            part = f"{name}/{task.partitionId() if task else 0:06d}"
+            filled = (batch for batch in batches if batch.num_rows)
+            if (first := next(filled, None)) is None:
+                return
+            with (
+                scratch.writing(part) as folder,
+                pq.ParquetWriter(folder / _ROWS, schema, compression="zstd") as file,
+            ):
+                for batch in chain([first], filled):
+                    file.write_table(pa.Table.from_batches([batch]).cast(schema))
+            yield pa.record_batch({"part": [part]})
+
+        @without_secrets
+        def read(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for part in (part for batch in parts for part in batch.column("path").to_pylist()):
+                with scratch.reading(part) as folder, pq.ParquetFile(folder / _ROWS) as file:
+                    yield from file.iter_batches(_STORED_ROWS)
+
+        written = sorted(row.part for row in frame.mapInArrow(write, "part string").collect())
+        return self.files(written).mapInArrow(read, frame.schema)
+
+    def share_names(self, *tables: str) -> None:
+        """Make the names of `entities` or `relations`, before the tasks need them.
+
+        Otherwise all workers would write the same files at once.
+        """
+        for name in tables:
+            paths = tuple(self.inputs[name])
+            names_of(paths, table(name).key[0])
+            self.scratch.share_cache(names_cache(paths))
 
 
 def located(source: Source) -> Source:
@@ -141,7 +194,7 @@ def located(source: Source) -> Source:
 
 
 def as_pattern(path: str) -> str:
-    """The pattern that fits this path alone: Spark writes to paths, but reads from patterns."""
+    """Escape a path so that it is a pattern that matches only this path: Spark reads from patterns."""
     return _WILD.sub(r"\\\g<0>", path)
 
 

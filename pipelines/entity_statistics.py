@@ -20,7 +20,7 @@ _MENTIONED = "mentions.list.element.qid"
 _PENDING = 200
 
 
-def run(context: Context) -> Rendered:
+def run_entity_statistics(context: Context) -> Rendered:
     """Long-tail: mentioned less often than the mean mentioned entity, and connected (TRELM).
 
     With `trelm.long_tail_quantile` q: not more often than the q-quantile of the mentioned entities. Most are
@@ -100,7 +100,7 @@ def quantile_of(counts: Int64s, q: float) -> float:
 STAGE = Stage(
     table="entity_statistics",
     version=2,
-    run=run,
+    run=run_entity_statistics,
     inputs=("triples", "linked_sentences"),
     params=("trelm.long_tail_quantile",),
 )

@@ -3,29 +3,29 @@
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from kgcorpus.config import BuildConfig
-from kgcorpus.contracts.digests import FileDigests
+from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.links import entries_of, remove
-from kgcorpus.contracts.manifest import File, Manifest, TableEntry
+from kgcorpus.contracts.links import remove
+from kgcorpus.contracts.manifest import File, Manifest, TableEntry, table_folder
+from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.stages import content_digest
-from kgcorpus.contracts.store import publish, sha256_of
 from kgcorpus.contracts.tally import most_frequent_names
 from kgcorpus.report.progress import Counts, Progress, meter_counts
 from pipelines.bound import BoundStage, Output
+from pipelines.build_folders import BuildFolder
 from pipelines.context import Context, located
 from pipelines.failures import SPARK_FAILURES, translated
-from pipelines.plan import Step, is_refused, is_whole
+from pipelines.plan import Step, is_refused
+from pipelines.shard_folders import ShardFolder
 from pipelines.source_digests import MODEL_ROLES, SourceDigests
 from pipelines.worker_counts import collecting
-from pipelines.writer import read_counters, shard_names, write_shards
+from pipelines.writer import shard_names, write_shards
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Outcome:
 def run_stage(
     step: Step,
     config: BuildConfig,
-    out: Path,
+    out: BuildFolder,
     *,
     manifest: Manifest,
     digests: SourceDigests,
@@ -67,116 +67,135 @@ def run_stage(
         digests.require_unchanged(bound.sources)
     # If this build is killed, the next one must know what its shards were made from.
     digests.files.save()
+    out.send(MEMORY)
     entry = manifest.tables.get(bound.name)
     committed = entry if entry and entry.fingerprint == output.fingerprint else None
     redo = step.forced or (entry is not None and is_refused(entry.drops, config))
-    if committed and is_whole(out, committed, digests) and not redo:
+    if committed and out.is_whole(committed, digests.files) and not redo:
         manifest.pending -= {bound.name}
         return Outcome(bound.name, "unchanged", "its inputs came out the same", committed.rows)
-    folder = out / "tables" / bound.name / output.fingerprint[:12]
+    shards, names = out.shards(bound.name, output.fingerprint), shard_names(made, output.shards)
     if redo:
         # Its files go now.
-        manifest.save(out)
+        out.commit(manifest)
     if step.forced:
-        remove(folder)
-    _remove_damaged(folder, committed)
+        shards.remove()
+    shards.remove_damaged(
+        {Path(file.path).name: file.sha256 for file in committed.files} if committed else {}
+    )
     if committed is None and not digests.were_known(bound.sources):
         # Shards of a build that was killed: their sources may have been other ones while it read them.
-        remove(folder)
+        shards.remove()
     # The policy is in no fingerprint: these may be of a build that set bad input aside, and was killed.
-    if is_refused(_named(_counters(folder), "drop."), config):
-        remove(folder)
+    if is_refused(_named(shards.counters(), "drop."), config):
+        shards.remove()
     try:
-        if any(not (folder / name).exists() for name in shard_names(made, output.shards)):
+        if not shards.whole().issuperset(names):
             _write(
-                bound,
-                config,
-                out,
-                manifest,
-                output=output,
-                folder=folder,
-                digests=digests,
-                progress=progress,
+                bound, config, out, manifest, output=output, shards=shards, digests=digests, progress=progress
             )
-            _require_unchanged(bound, digests, made=folder)
-        shards = [folder / name for name in shard_names(made, output.shards)]
+            _require_unchanged(bound, digests, made=shards)
         with progress.work(
-            "hashing shards", counts=meter_counts(), bytes_total=digests.files.bytes_to_hash(shards)
+            "hashing shards",
+            counts=meter_counts(),
+            bytes_total=shards.bytes_to_hash(names, digests.files),
         ):
-            entry = _entry(bound, folder, output, digests.files)
+            entry = _entry(bound, shards, names, output, digests.files)
         _validate(entry, config)
     except SPARK_FAILURES as error:
-        read = [file for name in bound.inputs for file in manifest.tables[name].files]
-        raise translated(error, bound.name, out=out, inputs=read) from None
+        # A worker that reads a damaged object names it.
+        tables = () if is_remote(out.place) else bound.inputs
+        read = [file for name in tables for file in manifest.tables[name].files]
+        raise translated(error, bound.name, out=out.path, inputs=read) from None
     if made.published:
         # The former build's files go now.
-        manifest.save(out)
-    for file in entry.files if made.published else ():
-        publish(folder / Path(file.path).name, out / file.path)
-        _remember_published(folder / Path(file.path).name, out / file.path, file.sha256, digests.files)
+        out.commit(manifest)
+        out.publish(entry, digests.files)
     manifest.tables[bound.name] = entry
     manifest.pending -= {bound.name}
-    manifest.save(out)
+    out.commit(manifest)
     return Outcome(bound.name, "built", "", entry.rows, progress.stage_seconds)
 
 
 def _write(
     bound: BoundStage,
     config: BuildConfig,
-    out: Path,
+    out: BuildFolder,
     manifest: Manifest,
     *,
     output: Output,
-    folder: Path,
+    shards: ShardFolder,
     digests: SourceDigests,
     progress: Progress,
 ) -> None:
-    """Run the stage and write its missing shards into `folder`."""
-    from pipelines.session import count_tasks, create_session
+    """Run the stage and write its missing shards."""
+    from pipelines.session import count_tasks, create_session, is_on_one_machine
 
     started = time.monotonic()
     with progress.work("starting Spark", timed=False):
-        spark = create_session(config.spark, log=out / "spark.log")
+        spark = create_session(config.spark, log=out.path / "spark.log")
     progress.announce(f"Spark started in {time.monotonic() - started:.1f} s")
+    scratch = out.scratch(bound.name, on_one_machine=is_on_one_machine(spark))
     context = Context(
         spark=spark,
         seed=bound.seed,
         config=bound.config,
-        inputs={name: manifest.files(out, name) for name in bound.inputs},
+        inputs={name: manifest.files(out.place, name) for name in bound.inputs},
         sources=[located(source) for source in bound.sources],
         partitions=config.spark.partitions,
-        colours=config.spark.colours,
-        scratch=out / "scratch" / bound.name,
+        graph_parts=config.spark.colours,
+        scratch=scratch,
         on_bad_input=config.on_bad_input,
     )
-    remove(context.scratch)
-    shards = [folder / name for name in shard_names(bound.table, output.shards)]
-    tasks_of, driver = count_tasks(spark, bound.name), meter_counts()
+    names = shard_names(bound.table, output.shards)
+    tasks_of = count_tasks(spark, bound.name)
     read = sum(digests.size(source) for source in bound.sources if source.role not in MODEL_ROLES)
-    with collecting(context.scratch / ".counts") as workers:
+    counted = out.path / "scratch" / bound.name / ".counts"
+    remove(counted)
+    with collecting(counted) as workers:
 
-        def counts() -> Counts:
-            rows, size = workers()
-            tasks = tasks_of()
-            if tasks is None:
-                tasks = Counts(done=sum(shard.exists() for shard in shards), total=len(shards), unit="shards")
-            # Before the workers read a file, the driver may look for the places where it can be divided.
-            return replace(tasks, rows=rows, bytes=size or driver().bytes)
+        def shards_written() -> Counts:
+            return Counts(done=len(shards.whole().intersection(names)), total=len(names), unit="shards")
 
+        counts = stage_counts(lambda: tasks_of() or shards_written(), workers)
         with progress.work(counts=counts, bytes_total=read or None):
             write_shards(
                 bound.stage.run(context),
                 bound.table,
-                folder,
+                shards,
                 shards=output.shards,
                 seed=bound.seed,
                 partitions=config.spark.partitions,
-                quarantine=out / "quarantine" / bound.name / f"{output.fingerprint[:12]}.jsonl",
+                quarantine=out.quarantine(bound.name, output.fingerprint),
             )
-    remove(context.scratch)
+    scratch.remove()
+    remove(counted.parent)
 
 
-def _require_unchanged(bound: BoundStage, digests: SourceDigests, *, made: Path) -> None:
+def stage_counts(
+    tasks_of: Callable[[], Counts], workers: Callable[[], tuple[int, int]]
+) -> Callable[[], Counts]:
+    """Count the tasks, rows and input bytes of a stage from now on.
+
+    The driver reads a big .bz2 file to find its blocks. The workers then read the same bytes, so only theirs
+    are input that was processed. Until a task runs, the driver's are shown as `preparing`.
+
+    Args:
+        tasks_of: the tasks up to now.
+        workers: of `collecting`.
+    """
+    driver = meter_counts()
+
+    def counts() -> Counts:
+        tasks, (rows, size) = tasks_of(), workers()
+        if not (rows or size or tasks.total) and (scanned := driver().bytes):
+            return replace(tasks, bytes=scanned, doing="preparing")
+        return replace(tasks, rows=rows, bytes=size)
+
+    return counts
+
+
+def _require_unchanged(bound: BoundStage, digests: SourceDigests, *, made: ShardFolder) -> None:
     """Remove what a stage made if a source is not what its fingerprint names.
 
     Raises:
@@ -185,25 +204,20 @@ def _require_unchanged(bound: BoundStage, digests: SourceDigests, *, made: Path)
     try:
         digests.require_unchanged(bound.sources)
     except InputError:
-        remove(made)
+        made.remove()
         raise
 
 
-def _remember_published(shard: Path, published: Path, digest: str, digests: FileDigests) -> None:
-    """Remember the digest of a link to a shard; a copy is hashed when it is first read."""
-    if shard.samefile(published):
-        digests.record(published, digest)
-
-
-def _entry(bound: BoundStage, folder: Path, output: Output, digests: FileDigests) -> TableEntry:
+def _entry(
+    bound: BoundStage, shards: ShardFolder, names: Sequence[str], output: Output, digests: FileDigests
+) -> TableEntry:
+    folder = f"data/{bound.name}" if bound.table.published else table_folder(bound.name, output.fingerprint)
     files: list[File] = []
     sums: Counter[str] = Counter()
-    for name in shard_names(bound.table, output.shards):
-        path = folder / name
-        place = f"data/{bound.name}" if bound.table.published else f"tables/{bound.name}/{folder.name}"
-        rows = pq.read_metadata(path).num_rows
-        files.append(File(f"{place}/{name}", rows, path.stat().st_size, digests.of(path)))
-        sums += read_counters(path)
+    for name in names:
+        facts = shards.facts(name, digests)
+        files.append(File(f"{folder}/{name}", facts.rows, facts.bytes, facts.sha256))
+        sums += facts.counters
     return TableEntry(
         stage=bound.name,
         fingerprint=output.fingerprint,
@@ -213,11 +227,6 @@ def _entry(bound: BoundStage, folder: Path, output: Output, digests: FileDigests
         counts=most_frequent_names(_named(sums, "count.")),
         files=tuple(files),
     )
-
-
-def _counters(folder: Path) -> Counter[str]:
-    """The sums of the shards that are there."""
-    return sum((read_counters(path) for path in entries_of(folder) if path.suffix == ".parquet"), Counter())
 
 
 def _named(sums: Counter[str], prefix: str) -> dict[str, int]:
@@ -233,17 +242,3 @@ def _validate(entry: TableEntry, config: BuildConfig) -> None:
             where=entry.stage,
             hint=f"See quarantine/{entry.stage}/, or raise max_bad_share ({config.max_bad_share})",
         )
-
-
-def _remove_damaged(folder: Path, entry: TableEntry | None) -> None:
-    """A shard that cannot be read, or is not the one that the manifest names, is written again."""
-    named = {Path(file.path).name: file.sha256 for file in entry.files} if entry else {}
-    for path in (path for path in entries_of(folder) if path.suffix == ".parquet"):
-        try:
-            pq.read_metadata(path)
-            whole = path.name not in named or sha256_of(path) == named[path.name]
-        except (pa.ArrowInvalid, OSError):
-            whole = False
-        if not whole:
-            log.warning("%s is damaged and is written again", path)
-            path.unlink()

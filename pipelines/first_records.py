@@ -151,7 +151,7 @@ def _read_documents(
     if is_parquet(source.path):
         read = partial(read_parquet_documents, columns=text.columns, sites={}, tally=Tally())
     elif is_json_lines(source.path):
-        read = partial(read_linked_documents, sites={}, tally=Tally())
+        read = partial(read_linked_documents, columns=text.columns, sites={}, tally=Tally())
     else:
         read = partial(read_documents, documents=text.documents)
     rows = read(source.path, lang=source.lang, ordinal=0, on_bad=on_bad, limits=limits)

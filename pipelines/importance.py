@@ -1,4 +1,4 @@
-"""Linked sentences to the table `importance`, one shard a task: batches follow shard and order alone."""
+"""Linked sentences to the table `importance`, one shard a task: batches depend only on shard and order."""
 
 from collections.abc import Iterator
 
@@ -7,18 +7,20 @@ from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import Row, batches_of
 from pipelines.lookup import encoder_of, peer_names, read_shards
 from pipelines.packed import Rendered, rows_of
+from pipelines.spark_functions import Row, batches_of
 
 
-def run(context: Context) -> Rendered:
+def run_importance(context: Context) -> Rendered:
     """Score each shard's mentions; the model is loaded once a worker."""
     seed, settings = context.seed, context.config.importance
     replacement, pooling = settings.replacement, settings.pooling
     dtype, device = settings.dtype, settings.device
     folder = context.of_role("importance.encoder")[0].path
     entities = tuple(context.inputs.get("entities", ()))
+    if entities:
+        context.share_names("entities")
 
     def score(files: Iterator[Row], tally: Tally) -> Iterator[ImportanceRow]:
         from kgcorpus.importance.score import score_sentences
@@ -42,7 +44,7 @@ def run(context: Context) -> Rendered:
 STAGE = Stage(
     table="importance",
     version=7,
-    run=run,
+    run=run_importance,
     inputs=("linked_sentences",),
     optional=("entities",),
     only_if={"entities": ("importance.replacement", "entity")},

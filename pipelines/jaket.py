@@ -12,9 +12,9 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.jaket import category, describe, is_category_edge, keep_entity
 from pipelines.context import Context
-from pipelines.kernels import Row, batches_of, with_split
 from pipelines.lookup import token_counter
 from pipelines.packed import Rendered, rows_of
+from pipelines.spark_functions import Row, batches_of, with_split
 from pipelines.xlr import training_triples
 
 
@@ -97,7 +97,7 @@ def run_edges(context: Context) -> Rendered:
 def _first_mentions(sentences: DataFrame) -> DataFrame:
     """QID -> the first sentence, by page and position, that mentions it by hyperlink and says more.
 
-    A list's entry may be the name alone, which describes nothing: it is taken where there is no other.
+    A list's entry may be only the name, which describes nothing; it is used if there is no other.
     """
     linked = sentences.select(
         "page_id", "ordinal", "text", "mentions", F.explode("mentions").alias("mention")

@@ -10,9 +10,9 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.kmlm import reasoning_batches, with_split
 from pipelines.context import Context
-from pipelines.kernels import with_split as split_of
 from pipelines.lookup import names_of, read_row_groups
 from pipelines.packed import Rendered
+from pipelines.spark_functions import with_split as split_of
 from pipelines.xlr import held_out, without_held_out
 
 
@@ -43,8 +43,7 @@ def _rendered(
             keys, names=names, relations=labels, languages=languages, seed=seed, tally=tally
         )
 
-    # Open the names here too: otherwise all workers write the files of names at once.
-    names_of(entities, "qid"), names_of(relations, "pid")
+    context.share_names("entities", "relations")
     schema = pa.schema([table(facts).schema.field(name) for name in columns])
     return Rendered(
         sources=[(context.row_groups(facts), keys)],

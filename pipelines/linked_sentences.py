@@ -12,9 +12,9 @@ from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking.anchors import link_page
 from pipelines.context import Context
-from pipelines.kernels import Row, batches_of
 from pipelines.lookup import linker_of, read_row_groups
 from pipelines.packed import Rendered, rows_of
+from pipelines.spark_functions import Row, batches_of
 from pipelines.title_items import TitleItems
 
 if TYPE_CHECKING:
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 
 _PAGE = ["page_id", "title", "lang", "qid", "text", "links", "blocks", "redirect"]
 _PAGES_AT_ONCE = 100
-# Read for names without a hyperlink alone.
+_ITEMS = "items"
+# Read only for mentions without a hyperlink.
 _DICTIONARY = ("surfaces", "in_links", "entities")
 
 
-def run(context: Context) -> Rendered:
+def run_linked_sentences(context: Context) -> Rendered:
     """Resolve the links by a memory-mapped lookup, then cut and link page by page."""
-    linker, folder = _linker(context), None
-    if context.has("titles"):
-        folder = context.scratch
+    linker, scratch = _linker(context), context.scratch
+    has_titles = context.has("titles")
+    if has_titles:
         triples = context.inputs["triples"] if context.has("triples") else None
-        TitleItems.write(
-            folder, titles=context.inputs["titles"], pages=context.inputs["pages"], triples=triples
-        )
+        with scratch.writing(_ITEMS) as folder:
+            TitleItems.write(
+                folder, titles=context.inputs["titles"], pages=context.inputs["pages"], triples=triples
+            )
     parts = context.parts_of_row_groups("pages")
 
     def link(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -44,7 +46,10 @@ def run(context: Context) -> Rendered:
     link_batches = batches_of(link, table("linked_sentences").schema)
 
     def keys(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
-        items = TitleItems.open(folder) if folder else None
+        items = None
+        if has_titles:
+            with scratch.reading(_ITEMS) as folder:
+                items = TitleItems.open(folder)
         pages = read_row_groups(units, _PAGE, rows=_PAGES_AT_ONCE, parts=parts)
         yield from link_batches((_resolved(batch, items, tally) for batch in pages), tally)
 
@@ -53,13 +58,17 @@ def run(context: Context) -> Rendered:
 
 def _linker(context: Context) -> Callable[[str], "Linker | None"]:
     """From a language to its linker; to None unless the configuration asks for names by dictionary."""
+    from kgcorpus.linking.linker import lexicon_cache
+
     if not context.config.linking.dictionary:
         return lambda lang: None
     tables = (*_DICTIONARY, "titles", "triples")
     paths = tuple((name, tuple(context.inputs[name])) for name in tables if context.has(name))
     settings = context.config.linking
     for row in context.read("pages", "lang").distinct().collect():
-        linker_of(paths, row.lang, settings)  # written once, before the workers ask
+        # Made once here: otherwise all workers would write the same files at once.
+        linker_of(paths, row.lang, settings)
+        context.scratch.share_cache(lexicon_cache(dict(paths), row.lang, config=settings))
     return lambda lang: linker_of(paths, lang, settings)
 
 
@@ -103,7 +112,7 @@ def tally_drop(tally: Tally, reason: str, n: int) -> None:
 STAGE = Stage(
     table="linked_sentences",
     version=12,
-    run=run,
+    run=run_linked_sentences,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),
     only_if=dict.fromkeys(_DICTIONARY, ("linking.dictionary", True)),

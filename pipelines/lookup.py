@@ -12,11 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.hub_ids import split_revision
 from kgcorpus.contracts.model_files import verify_model
+from kgcorpus.contracts.object_store import ObjectStore, is_object_store
 from kgcorpus.contracts.panics import is_panic
 from kgcorpus.contracts.scripts import KATAKANA, UNSPACED_SCRIPTS, character_class
-from kgcorpus.contracts.shards import damage_named, read_shard
-from kgcorpus.kg.names import Names
+from kgcorpus.contracts.shards import damage_named, open_shard, read_shard
+from kgcorpus.contracts.store_folders import open_kept
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.wiki.passages import TokenCounter
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ def read_row_groups(
     for batch in units:
         for path, number in zip(*(column.to_pylist() for column in batch.columns[:2]), strict=True):
             group, part = divmod(number, parts)
-            with damage_named(path), pq.ParquetFile(path) as file:
+            with damage_named(path), open_shard(path) as opened, pq.ParquetFile(opened) as file:
                 if not rows:
                     yield from file.read_row_group(group, columns=list(columns)).combine_chunks().to_batches()
                     continue
@@ -55,19 +58,32 @@ def read_row_groups(
 
 
 @lru_cache(maxsize=4)
-def names_of(paths: tuple[str, ...], key: str) -> Names:
+def names_of(paths: tuple[str, ...], key: str) -> LabelIndex:
     """The names of the table `entities` (key qid) or `relations` (key pid).
 
-    They are mapped into memory from OUT/cache, written by the first to ask; who asks before the workers do
-    spares them from writing it at once.
+    They are mapped into memory from OUT/cache, where the first process that needs them writes them. If OUT is
+    a URL, each machine has a copy (`store_folders.open_kept`). `Context.share_names` writes them before the
+    workers need them.
     """
-    shards = Path(paths[0]).parent
-    folder = shards.parents[2] / "cache" / "names" / f"{shards.parent.name}-{shards.name}"
+    out, name = _out_of(paths[0]), names_cache(paths)
+
+    def make(folder: Path) -> None:
+        LabelIndex.from_arrow(read_shards(paths, [key, "names"]), key).save(folder)
+
+    if is_object_store(out):
+        return open_kept(ObjectStore(out), f"cache/{name}", opened=LabelIndex.open, make=make)
+    folder = Path(out) / "cache" / name
     try:
-        return Names.open(folder)
+        return LabelIndex.open(folder)
     except FileNotFoundError:
-        Names.from_arrow(read_shards(paths, [key, "names"]), key).save(folder)
-        return Names.open(folder)
+        make(folder)
+        return LabelIndex.open(folder)
+
+
+def names_cache(paths: Sequence[str]) -> str:
+    """The folder of a table's names below OUT/cache."""
+    *_, table, fingerprint, _ = paths[0].split("/")
+    return f"names/{table}-{fingerprint}"
 
 
 @lru_cache(maxsize=2)
@@ -134,7 +150,10 @@ def token_counter(tokenizer: str | None) -> TokenCounter:
         )
     verify_model(tokenizer, ("tokenizer.json",))
     try:
-        loaded = Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(tokenizer)
+        name, pinned = split_revision(tokenizer)
+        loaded = (
+            Tokenizer.from_file(str(file)) if file.exists() else Tokenizer.from_pretrained(name, **pinned)
+        )
         check_tokenizer(loaded)
     except BaseException as error:  # The library raises nothing narrower, and panics with this.
         if not (isinstance(error, Exception) or is_panic(error)):
@@ -158,7 +177,7 @@ def token_counter(tokenizer: str | None) -> TokenCounter:
 
 @lru_cache(maxsize=16)
 def linker_of(paths: tuple[tuple[str, tuple[str, ...]], ...], lang: str, config: "LinkingConfig") -> "Linker":
-    """The linker of one language; its arrays are mapped from OUT/cache, as those of `names_of`.
+    """The linker of one language; its arrays are mapped from OUT/cache, like those of `names_of`.
 
     Args:
         paths: (table, its shards) of the linker's tables.
@@ -166,5 +185,9 @@ def linker_of(paths: tuple[tuple[str, tuple[str, ...]], ...], lang: str, config:
     """
     from kgcorpus.linking.linker import Linker
 
-    cache = Path(paths[0][1][0]).parents[3] / "cache" / "linker"
-    return Linker.of_tables(dict(paths), cache, lang, config=config)
+    return Linker.of_tables(dict(paths), _out_of(paths[0][1][0]), lang, config=config)
+
+
+def _out_of(shard: str) -> str:
+    """The folder or URL of the build that a shard OUT/tables/TABLE/FINGERPRINT/NAME belongs to."""
+    return shard.rsplit("/", 4)[0]

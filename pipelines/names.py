@@ -21,9 +21,9 @@ from kgcorpus.kg import readers
 from kgcorpus.kg.visible_text import one_line
 from kgcorpus.kg.wikidata import is_wikidata_dump
 from pipelines.context import Context, on_bad
-from pipelines.kernels import BatchFunction, Row
 from pipelines.lookup import read_row_groups
 from pipelines.packed import Rendered
+from pipelines.spark_functions import BatchFunction, Row
 from pipelines.wikidata import TABLE as WIKIDATA
 from pipelines.wikidata import name_places, read_name_parts
 
@@ -165,7 +165,7 @@ def _sources(context: Context, *, kind: str) -> list[tuple[DataFrame, BatchFunct
 
 
 def _parse_lists(context: Context, places: list[int]) -> tuple[DataFrame, BatchFunction]:
-    """The tab-separated ones of the sources, which lie at these places."""
+    """Return the tab-separated sources at these paths."""
     policy, limits = context.on_bad_input, context.limits
     languages = context.config.languages
     sources = list(context.sources)

@@ -19,10 +19,11 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from kgcorpus.contracts.columns import runs
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import KgcorpusError
+from kgcorpus.contracts.meter import meter
 from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.tables import Table
 from kgcorpus.contracts.tally import Tally
-from pipelines.kernels import (
+from pipelines.spark_functions import (
     COUNTERS,
     BatchFunction,
     Row,
@@ -95,13 +96,13 @@ def in_order(
         yield rows.take(pa.array(order[start:end]))
 
 
-def counters_of(session: SparkSession, tally: Tally) -> tuple[DataFrame, BatchFunction]:
+def tally_source(session: SparkSession, tally: Tally) -> tuple[DataFrame, BatchFunction]:
     """The source of a stage that counted before its job."""
-    return told(session, [{"_counter": name, "_n": n, "_note": None} for name, n in tally.rows()])
+    return counter_source(session, [{"_counter": name, "_n": n, "_note": None} for name, n in tally.rows()])
 
 
-def told(session: SparkSession, counters: Sequence[Row]) -> tuple[DataFrame, BatchFunction]:
-    """A source of counters alone: rows of `COUNTERS`."""
+def counter_source(session: SparkSession, counters: Sequence[Row]) -> tuple[DataFrame, BatchFunction]:
+    """A source that gives only counters: rows of `COUNTERS`."""
 
     def nothing(batches: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
         for _ in batches:
@@ -167,6 +168,7 @@ def packing(
         pending: dict[int, list[pa.RecordBatch]] = {}
         size = 0
         for found in keys(records_of(batches, sums, tally), tally):
+            meter.add(rows=found.num_rows)
             columns = [found.column(field.name).cast(field.type) for field in schema]
             batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             for shard, piece in _by_shard(batch, shards_of(batch, by, shards, seed=seed)):

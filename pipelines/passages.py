@@ -16,7 +16,7 @@ from pipelines.packed import Rendered, page_splits, rows_of
 _SENTENCE = ["sentence_id", "page_id", "lang", "ordinal", "text", "mentions"]
 
 
-def run(context: Context) -> Rendered:
+def run_passages(context: Context) -> Rendered:
     """Cut every page once for each kind of passage, in the task that writes the page's shard."""
     config = context.config.passages
     folders = [*context.of_role("passages.tokenizer"), *context.of_role("importance.encoder")]
@@ -100,7 +100,7 @@ def run_jaket_text(context: Context) -> Rendered:
 STAGE = Stage(
     table="passages",
     version=5,
-    run=run,
+    run=run_passages,
     inputs=("linked_sentences",),
     sources=("passages.tokenizer", "importance.encoder"),
     params=("passages",),

@@ -7,9 +7,10 @@ from typing import Literal
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import UsageError
-from kgcorpus.contracts.manifest import Manifest, TableEntry, file_fault
+from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.tables import table
 from pipelines.bound import BoundStage, Output
+from pipelines.build_folders import BuildFolder, build_folder
 from pipelines.changes import reason_of_change
 from pipelines.repeated import refuse_repeated
 from pipelines.source_digests import SourceDigests, require_input
@@ -69,15 +70,10 @@ def is_refused(drops: Mapping[str, int], config: BuildConfig) -> bool:
     return config.on_bad_input == "fail" and bool(drops.get("bad_input"))
 
 
-def is_whole(out: Path, entry: TableEntry, digests: SourceDigests) -> bool:
-    """Whether all of the table's files are there with the bytes that the manifest names."""
-    return all(file_fault(out, file, digests.files) is None for file in entry.files)
-
-
 def plan(
     config: BuildConfig,
     bound: Mapping[str, BoundStage],
-    out: Path,
+    out: Path | BuildFolder,
     *,
     manifest: Manifest,
     digests: SourceDigests,
@@ -90,6 +86,7 @@ def plan(
         UsageError: nothing named can be built.
         InputError: an input is missing, or named twice (`refuse_repeated`).
     """
+    out = build_folder(out)
     steps: list[Step] = []
     to_run: set[str] = set()
     chosen = selected(bound, targets)
@@ -111,8 +108,8 @@ def plan(
         elif entry is None:
             step = Step(one, "run", "not built yet", output)
         elif entry.fingerprint != output.fingerprint:
-            step = Step(one, "run", reason_of_change(one, out, manifest, digests), output)
-        elif not is_whole(out, entry, digests):
+            step = Step(one, "run", reason_of_change(one, out.path, manifest, digests), output)
+        elif not out.is_whole(entry, digests.files):
             step = Step(one, "run", "files are missing, cut short or damaged", output)
         elif is_refused(entry.drops, config):
             reason = "bad input was set aside, and on_bad_input is fail now"

@@ -17,7 +17,7 @@ from kgcorpus.contracts.arrays import Int32s, UInt64s
 from kgcorpus.contracts.columns import places_in, ranges
 from kgcorpus.kg.arrays import Folder
 
-MAX_HOPS = 5  # redirects to redirects; a longer chain, or a circle, stands for no entity
+MAX_HOPS = 5  # redirects to redirects; a longer chain, or a circle, leads to no entity
 _GROUP = "redirects"
 
 

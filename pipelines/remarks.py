@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 from kgcorpus.config import BuildConfig
+from kgcorpus.contracts.drops import meaning_of
 from kgcorpus.contracts.manifest import Manifest, TableEntry
 from kgcorpus.contracts.tables import TABLES
 from pipelines.stages import stages
@@ -124,7 +125,9 @@ def _no_rows(config: BuildConfig, made: Mapping[str, TableEntry]) -> Iterator[st
         others = [name for name in names if name != origin]
         verb = "has" if len(others) == 1 else "have"
         follows = f", so {', '.join(others)} {verb} none either" if others else ""
-        yield f"{origin}: no row{_because(made[origin]) or _cause(config, origin)}{follows}"
+        reason = next(iter(_frequent_drops(made[origin])), "")
+        meaning = f". {reason}: {found}" if (found := meaning_of(reason)) else ""
+        yield f"{origin}: no row{_because(made[origin]) or _cause(config, origin)}{follows}{meaning}"
 
 
 def _cause(config: BuildConfig, table: str) -> str:
@@ -145,14 +148,19 @@ def _where_rows_end(name: str, made: Mapping[str, TableEntry]) -> str:
 
 
 def _because(entry: TableEntry, *languages: str) -> str:
-    """The commonest reasons of a table's drops; given languages, the reasons that end in them only."""
+    reasons = _frequent_drops(entry, *languages)
+    shown = ", ".join(f"{reason} {entry.drops[reason]:,}" for reason in reasons)
+    return f" (dropped: {shown})" if shown else ""
+
+
+def _frequent_drops(entry: TableEntry, *languages: str) -> list[str]:
+    """The most frequent reasons of a table's drops; given languages, only reasons that end in one of them."""
     drops = {
         reason: n
         for reason, n in entry.drops.items()
         if n and (not languages or reason.rpartition(".")[2] in languages)
     }
-    reasons = sorted(drops, key=lambda reason: (-drops[reason], reason))[:_MOST]
-    return f" (dropped: {', '.join(f'{reason} {drops[reason]:,}' for reason in reasons)})" if reasons else ""
+    return sorted(drops, key=lambda reason: (-drops[reason], reason))[:_MOST]
 
 
 def _few_sentences(config: BuildConfig, made: Mapping[str, TableEntry]) -> Iterator[str]:

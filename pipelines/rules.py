@@ -8,11 +8,11 @@ from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from pipelines.context import Context
-from pipelines.kernels import Row
 from pipelines.lookup import read_shards
+from pipelines.spark_functions import Row
 
 
-def run(context: Context) -> DataFrame:
+def run_rules(context: Context) -> DataFrame:
     """Mine the whole graph in one task, in memory."""
     paths, min_support = context.inputs["triples"], context.config.rules.min_support
 
@@ -28,7 +28,7 @@ def run(context: Context) -> DataFrame:
 STAGE = Stage(
     table="rules",
     version=4,
-    run=run,
+    run=run_rules,
     inputs=("triples",),
     params=("rules.min_support",),
     growth=1 / 100,

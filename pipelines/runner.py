@@ -14,28 +14,30 @@ from typing import Any
 
 from kgcorpus import config as configuration
 from kgcorpus.config import BuildConfig
-from kgcorpus.contracts.manifest import Manifest, load_manifest
+from kgcorpus.contracts.digests import MEMORY
+from kgcorpus.contracts.manifest import Manifest
 from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.secrets import redact_command
 from kgcorpus.contracts.signals import forget_progress, note_progress
 from kgcorpus.contracts.stages import Source, library_versions
-from kgcorpus.contracts.store import folder_lock, sweep_temporaries, write_text
+from kgcorpus.contracts.store import sweep_temporaries, write_text
 from kgcorpus.contracts.tables import TABLES
+from kgcorpus.report.page.build_page import PAGE, write_page
 from kgcorpus.report.progress import Progress, meter_counts
 from kgcorpus.report.terminal import detail
 from kgcorpus.report.write import write_report
 from pipelines.bound import BoundStage, bind
-from pipelines.cleanup import check_folder, remove_superseded, remove_unpublished
+from pipelines.build_folders import BuildFolder, build_folder
 from pipelines.context import require_readable_by_spark
 from pipelines.execute import Outcome, run_stage
 from pipelines.plan import Step, plan, selected, unavailable_targets
 from pipelines.preflight import check, left_out
 from pipelines.source_digests import SourceDigests
-from pipelines.sources import read_as, tell
+from pipelines.sources import log_formats, read_as
 from pipelines.stage_times import RUN, StageTime, expected_seconds, read_times, source_bytes
 
 log = logging.getLogger(__name__)
-# Pending until what stands beside the tables (config.yaml, report.json, the card) goes with them.
+# Pending until config.yaml, report.json and the card match the tables.
 _REPORT = "report"
 
 Listener = Callable[[Outcome], None]
@@ -43,7 +45,7 @@ Listener = Callable[[Outcome], None]
 
 def build(
     config: BuildConfig,
-    out: Path,
+    out: str | Path | BuildFolder,
     *,
     targets: Sequence[str] = (),
     force: bool = False,
@@ -54,21 +56,20 @@ def build(
     Args:
         targets: tables to build with all they need; default: all that the inputs allow.
         force: run the targets again though they are up to date.
-        on_stage: told of each stage as it ends.
+        on_stage: called when a stage ends.
 
     Raises:
         KgcorpusError: with the stage's name in `where`.
     """
-    # Executors have working directories of their own.
-    out = out.absolute()
-    require_readable_by_spark(out)
+    out = build_folder(out)
+    require_readable_by_spark(out.path)
     stages = bind(config)
-    check_folder(out, _sources(stages.values()))
+    out.check(_sources(stages.values()))
     forget_progress()
-    with folder_lock(out, "build"), Progress("build-corpus", folder=out, has_stages=True) as progress:
-        sweep_temporaries(out)
-        manifest = load_manifest(out)
-        digests = SourceDigests(out)
+    with out.lock(), Progress("build-corpus", folder=out.path, has_stages=True) as progress:
+        sweep_temporaries(out.path)
+        manifest = out.load_manifest()
+        digests = SourceDigests(out.path)
         with progress.work(
             "hashing inputs",
             counts=meter_counts(),
@@ -78,8 +79,9 @@ def build(
                 config, stages, out, manifest=manifest, digests=digests, targets=targets, force=force
             )
             digests.files.save()
+            out.send(MEMORY)
         run = [step.bound for step in steps if step.action == "run"]
-        tell(config, (source for stage in run for source in stage.sources))
+        log_formats(config, (source for stage in run for source in stage.sources))
         with progress.work("checking inputs"):
             _check(config, run)
         missing = [name for name, bound in stages.items() if bound.is_left_out]
@@ -89,7 +91,7 @@ def build(
         started = time.time()
         outcomes: list[Outcome] = []
         wanted = sum(step.action != "n/a" for step in steps)
-        times, sizes = read_times(out), source_bytes(stages, digests)
+        times, sizes = read_times(out.path), source_bytes(stages, digests)
         progress.expect(
             {bound.name: expected_seconds(times.get(bound.name), sizes[bound.name]) for bound in run},
             tasks={name: time.tasks for name, time in times.items()},
@@ -112,9 +114,12 @@ def build(
             on_stage(outcome)
         note_progress(wanted, wanted, "stages")
         with progress.work("writing the report"):
-            _finish(config, stages, out, manifest, digests, complete=not targets)
+            report = _finish(config, stages, out, manifest, digests, complete=not targets)
             digests.files.save()
-        _write_run(out, started, outcomes, times)
+        _write_run(out.path, started, outcomes, times)
+        with progress.work("writing the page"):
+            write_page(out.path, manifest, report, place=out.place)
+        out.send(RUN, PAGE, MEMORY)
         forget_progress()
         return outcomes
 
@@ -151,13 +156,17 @@ def _pending(manifest: Manifest, steps: Sequence[Step], *, complete: bool) -> fr
 def _finish(
     config: BuildConfig,
     stages: Mapping[str, BoundStage],
-    out: Path,
+    out: BuildFolder,
     manifest: Manifest,
     digests: SourceDigests,
     *,
     complete: bool,
-) -> None:
-    """Write what stands beside the tables; a full build forgets tables that its config makes no more."""
+) -> dict[str, Any]:
+    """Write config.yaml, report.json and the card; a full build drops tables that its config no longer makes.
+
+    Returns:
+        The contents of report.json.
+    """
     if complete:
         manifest.tables = {
             name: entry
@@ -174,17 +183,15 @@ def _finish(
     manifest.versions = library_versions(sorted({"kgcorpus", "pyarrow", *libraries}))
     text = configuration.to_yaml(config)
     stands = {"manifest.json": manifest.to_text(), "config.yaml": text}
-    if changed := not all(_holds(out / name, content) for name, content in stands.items()):
-        replace(manifest, pending=manifest.pending | {_REPORT}).save(out)
-    # A worker that died while others went on left its own.
-    sweep_temporaries(out)
-    remove_unpublished(out, manifest)
-    if complete:
-        remove_superseded(out, manifest)
-    write_text(out / "config.yaml", text)
-    write_report(out, manifest)
+    if changed := not all(_holds(out.path / name, content) for name, content in stands.items()):
+        out.commit(replace(manifest, pending=manifest.pending | {_REPORT}))
+    out.clean(manifest, complete=complete)
+    write_text(out.path / "config.yaml", text)
+    report = write_report(out.path, manifest, place=out.place)
+    out.send("config.yaml", "report.json", "README.md")
     if changed:
-        manifest.save(out)
+        out.commit(manifest)
+    return report
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -217,7 +224,7 @@ def _described(source: Source, config: BuildConfig, digests: SourceDigests) -> d
         "file": file_name(source.path),
         "bytes": digests.size(source),
         "sha256": digests.digest(source),
-        "read_as": read_as(source, config)[0],
+        "read_as": read_as(source, config),
     }
 
 

@@ -36,7 +36,7 @@ _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-# Its libraries alone are some 300 files.
+# Its libraries are about 300 files.
 _FEWEST_OPEN_FILES = 512
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _QUIET = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
@@ -65,7 +65,7 @@ def create_session(config: SparkConfig, *, log: Path | None = None) -> SparkSess
         log: where the JVM's and its workers' own words go; a terminal is for the build's.
 
     Raises:
-        EnvironmentLacksError: there is no Java that this Spark can use, or Spark does not start.
+        EnvironmentLacksError: this Spark finds no Java that it supports, or Spark does not start.
     """
     settings = {**_ALWAYS, "spark.sql.shuffle.partitions": str(config.partitions)}
     if url := server_url(config.master):
@@ -191,6 +191,16 @@ def cores_of(session: SparkSession) -> int | None:
         return session.sparkContext.defaultParallelism
     except (AttributeError, NotImplementedError, PySparkException):
         return None
+
+
+def is_on_one_machine(session: SparkSession) -> bool:
+    """Whether the workers are processes of this machine that see its disk (master `local` or `local[N]`)."""
+    try:
+        master = str(session.sparkContext.master)
+    except (AttributeError, NotImplementedError, PySparkException):
+        # Spark Connect.
+        return False
+    return master.partition("[")[0] == "local"
 
 
 def count_tasks(session: SparkSession, name: str) -> Callable[[], Counts | None]:

@@ -1,13 +1,13 @@
 """Digests and sizes of the sources as they are now; checks that they can be read."""
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kgcorpus.contracts.digests import MEMORY, FileDigests, Stamp, stamp_of
 from kgcorpus.contracts.errors import InputError, KgcorpusError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.hub_ids import is_model_id
 from kgcorpus.contracts.remote import describe, is_remote, sha256_of_url
 from kgcorpus.contracts.secrets import redact
 from kgcorpus.contracts.stages import Source, content_digest
@@ -15,7 +15,6 @@ from kgcorpus.contracts.store import sha256_of
 
 # These may name a model of the hub instead of a folder.
 MODEL_ROLES = ("importance.encoder", "passages.tokenizer")
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def require_input(source: Source) -> None:
@@ -28,7 +27,7 @@ def require_input(source: Source) -> None:
     if is_remote(source.path):
         return
     if not path.exists():
-        if source.role in MODEL_ROLES and _HUB_ID.fullmatch(source.path):
+        if source.role in MODEL_ROLES and is_model_id(source.path):
             return
         raise InputError(
             "no such file", where=source.path, hint=f"Correct {source.role} in the configuration"
@@ -114,7 +113,7 @@ class SourceDigests:
     def _unchanged(self, key: str, stamp: Stamp, hash_file: Callable[[], str]) -> str:
         digest = self.files.remembered(key, stamp, hash_file)
         first = self._first.setdefault(key, (stamp, digest))
-        # A new link to a file, or new rights, change the last part of its stamp alone.
+        # A new link to a file, or new rights, change only the last part of its stamp.
         if first[0][:-1] != stamp[:-1] or first[1] != digest:
             raise InputError(
                 "changed while it was read",

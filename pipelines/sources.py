@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.errors import KgcorpusError
@@ -12,6 +13,7 @@ from kgcorpus.contracts.remote import file_name
 from kgcorpus.contracts.stages import Source, format_of
 from kgcorpus.inputs import Limits, read_lines
 from kgcorpus.kg.readers import SAMPLED_LINES, sniff_names
+from kgcorpus.report.terminal import verbosity
 from kgcorpus.wiki.plaintext import infer_form
 from pipelines.source_digests import MODEL_ROLES
 
@@ -19,8 +21,8 @@ log = logging.getLogger(__name__)
 _BY_NAME = {
     ("graph", ".json"): "Wikidata's JSON dump",
     ("wikipedia", ".sql"): "an SQL dump",
-    ("text", ".parquet"): "Parquet, a document in each row",
-    **{("text", end): "JSON lines, a document on each" for end in (".json", ".jsonl", ".ndjson")},
+    ("text", ".parquet"): "Parquet, a document a row",
+    **{("text", end): "JSON lines, a document a line" for end in (".json", ".jsonl", ".ndjson")},
 }
 _COLUMNS = {
     "graph.triples": "h r t",
@@ -37,54 +39,77 @@ _FIXED = {
 _NAMES = ("graph.labels", "graph.relations")
 # Where more of the sampled lines than this disagree with the others, the layout is in doubt.
 _CLEAR_SHARE = 0.95
-_NAMED_AT_ONCE = 3
+_BY_SUFFIX = "by the file's name"
+# Columns of a line of the log on a terminal, with the level and the logger's name, and of a name in it.
+_LINE, _PREFIX, _SHORTEST_NAME = 80, len(f"INFO {__name__}: "), 9
 
 
-def read_as(source: Source, config: BuildConfig) -> tuple[str, bool]:
-    """How a file is read as far as this is inferred, and whether that is in doubt.
+class _Reading(NamedTuple):
+    """How a file is read.
 
-    It depends on the file's name, its bytes and the configuration alone. ("", False) if the file cannot be
-    read: the stage that reads it reports that.
+    Attributes:
+        form: its format or layout; empty if the file cannot be read.
+        evidence: what this follows from; empty if a file of this field has one layout.
+        doubtful: the file fits no form well.
     """
+
+    form: str
+    evidence: str = ""
+    doubtful: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.form} ({self.evidence})" if self.evidence else self.form
+
+
+def read_as(source: Source, config: BuildConfig) -> str:
+    """How a file is read, with the evidence where this is inferred.
+
+    It depends only on the file's name, its bytes and the configuration. Empty if the file cannot be read:
+    the stage that reads it reports that.
+    """
+    return str(_reading(source, config))
+
+
+def _reading(source: Source, config: BuildConfig) -> _Reading:
     try:
         return _inferred(source, config)
     except (KgcorpusError, OSError):
-        return "", False
+        return _Reading("")
 
 
-def _inferred(source: Source, config: BuildConfig) -> tuple[str, bool]:
+def _inferred(source: Source, config: BuildConfig) -> _Reading:
     limits = Limits(**config.limits.model_dump())
     if source.role in MODEL_ROLES:
-        return ("a folder" if Path(source.path).exists() else "a model of the hub: no such folder"), False
+        return _Reading("a folder" if Path(source.path).exists() else "a model of the hub: no such folder")
     if by_name := _BY_NAME.get((source.role.split(".")[0], format_of(source.path))):
-        return f"{by_name} (by the file's name)", False
+        return _Reading(by_name, _BY_SUFFIX)
     if source.role == "text.path":
         return _text(source, config, limits)
     if source.role in _NAMES:
         return _names(source, config, limits)
     if source.role in _COLUMNS:
-        return f"`{_COLUMNS[source.role]}` ({_columns(source.path, limits)})", False
-    return _FIXED[source.role], False
+        return _Reading(f"`{_COLUMNS[source.role]}`", _columns(source.path, limits))
+    return _Reading(_FIXED[source.role])
 
 
-def _text(source: Source, config: BuildConfig, limits: Limits) -> tuple[str, bool]:
+def _text(source: Source, config: BuildConfig, limits: Limits) -> _Reading:
     documents = next((text.documents for text in config.text if text.path == source.path), None)
     form = infer_form(source.path, documents=documents, limits=limits)
-    how = "a document on each line" if form.documents == "lines" else "documents between blank lines"
-    text = (
-        f"{how} ({'as configured' if documents else 'inferred'}; the first {form.lines:,} lines that are not "
+    evidence = (
+        f"{'as configured' if documents else 'inferred'}; the first {form.lines:,} lines that are not "
         f"blank are {form.blocks:,} blocks between blank lines: {form.found:,} documents of "
-        f"{form.mean_characters:,.0f} characters on average)"
+        f"{form.mean_characters:,.0f} characters on average"
     )
-    return text, form.doubtful
+    how = "a document on each line" if form.documents == "lines" else "documents between blank lines"
+    return _Reading(how, evidence, form.doubtful)
 
 
-def _names(source: Source, config: BuildConfig, limits: Limits) -> tuple[str, bool]:
+def _names(source: Source, config: BuildConfig, limits: Limits) -> _Reading:
     found = sniff_names(source.path, config.languages, limits=limits)
-    layout = "id lang label..." if found.layout == "names" else "id label..., English (Wikidata5M)"
-    counted = f"{found.with_language:,} of {found.rows:,} sampled lines have a language in column 2"
+    form = "`id lang label...`" if found.layout == "names" else "`id label...`, English"
+    evidence = f"{found.with_language:,} of {found.rows:,} sampled lines have a language in column 2"
     share = found.with_language / max(1, found.rows)
-    return f"`{layout}` ({counted})", 1 - _CLEAR_SHARE < share < _CLEAR_SHARE
+    return _Reading(form, evidence, 1 - _CLEAR_SHARE < share < _CLEAR_SHARE)
 
 
 def _columns(path: str, limits: Limits) -> str:
@@ -98,18 +123,34 @@ def _columns(path: str, limits: Limits) -> str:
     return f"{columns} in {len(counts):,} sampled lines"
 
 
-def tell(config: BuildConfig, sources: Iterable[Source]) -> None:
-    """Log how each file is read, one line for files of one field that are read alike; doubts are warnings."""
-    alike: defaultdict[tuple[str, str, str, bool], list[str]] = defaultdict(list)
+def log_formats(config: BuildConfig, sources: Iterable[Source]) -> None:
+    """Log how each file is read of which this is inferred; doubts are warnings, with the evidence.
+
+    Files of one field that are read alike share a line, of at most 80 columns unless `--verbose` adds the
+    evidence.
+    """
+    alike: defaultdict[tuple[str, str, _Reading], list[str]] = defaultdict(list)
     for source in dict.fromkeys(sources):
-        text, doubtful = read_as(source, config)
-        if text:
-            alike[source.role, source.lang, text, doubtful].append(file_name(source.path))
-    for (role, lang, text, doubtful), names in alike.items():
-        more = f" and {len(names) - _NAMED_AT_ONCE} more" if len(names) > _NAMED_AT_ONCE else ""
-        where = f"{role}{f' ({lang})' if lang else ''}: {', '.join(names[:_NAMED_AT_ONCE])}{more}"
-        if doubtful:
+        reading = _reading(source, config)
+        if reading.evidence:
+            alike[source.role, source.lang, reading].append(file_name(source.path))
+    for (role, lang, reading), names in alike.items():
+        field = f"{role.removesuffix('.path')}{f' ({lang})' if lang else ''}"
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        if reading.doubtful:
             setting = "set `documents:` of this entry" if role == "text.path" else "see whether it is right"
-            log.warning("%s: read as %s. It fits neither form well: %s", where, text, setting)
+            where = f"{field}: {names[0]}{more}"
+            log.warning("%s: read as %s. It fits neither form well: %s", where, reading, setting)
+        elif verbosity() == "verbose":
+            log.info("%s: %s%s: %s", field, names[0], more, reading)
         else:
-            log.info("%s: read as %s", where, text)
+            room = _LINE - _PREFIX - len(f"{field}: {more}: {reading.form}")
+            log.info("%s: %s%s: %s", field, _cropped(names[0], room), more, reading.form)
+
+
+def _cropped(name: str, width: int) -> str:
+    """The name, without its middle if it is longer than `width`."""
+    width = max(width, _SHORTEST_NAME)
+    if len(name) <= width:
+        return name
+    return f"{name[: (width - 1) // 2]}…{name[-(width // 2) :]}"

@@ -1,9 +1,9 @@
 """Links of the training pages to the tables `surfaces` and `in_links`, which the linker reads."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,19 +13,21 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.linking import statistics
 from kgcorpus.linking.targets import page_target
 from pipelines.context import Context
-from pipelines.kernels import Row, map_rows
 from pipelines.redirects import MAX_HOPS
+from pipelines.spark_functions import Row, map_rows, without_secrets
 
 _LINK = pa.schema(
     [("lang", pa.string()), ("page_id", pa.int64()), ("surface", pa.string()), ("title", pa.string())]
 )
 _NAME = pa.schema([("lang", pa.string()), ("surface", pa.string()), ("target", pa.string())])
+_KNOWN = pa.schema([("lang", pa.string()), ("surface", pa.string())])
+# Names in the scratch space.
+_INDEX, _SURFACES = "index", "surfaces.parquet"
 _COUNT = pa.schema([("lang", pa.string()), ("surface", pa.string()), ("occurrences", pa.int64())])
 
 
 def run_surfaces(context: Context) -> DataFrame:
     """Count the links of each surface by target, then spot all surfaces and names in the same pages."""
-    folder = context.scratch / "surfaces"
     links = (
         _links(context)
         .where("surface <> ''")
@@ -37,15 +39,14 @@ def run_surfaces(context: Context) -> DataFrame:
     for names in _names(context):
         known = known.unionByName(names.select("lang", "surface"))
     languages = [row.lang for row in context.read("pages", "lang").distinct().sort("lang").collect()]
-    known.where(F.col("lang").isin(languages)).distinct().write.partitionBy("lang").parquet(str(folder))
-    _index(context, folder, languages)
+    indexed = _index(context, known.where(F.col("lang").isin(languages)).distinct())
     linked = links.groupBy("lang", "surface").agg(
         F.sum("links").alias("links"),
         F.sort_array(F.collect_list(F.struct((-F.col("links")).alias("less"), "target", "links"))).alias("t"),
     )
     targets = F.transform(F.coalesce("t", F.array()), lambda x: F.struct(x["target"], x["links"]))
     return (
-        _occurrences(context, folder)
+        _occurrences(context, indexed)
         .join(linked, ["lang", "surface"], "full")
         .select(
             "lang",
@@ -112,27 +113,40 @@ def _names(context: Context) -> Iterator[DataFrame]:
         yield map_rows(context.read("titles"), of_titles, _NAME)
 
 
-def _index(context: Context, folder: Path, languages: list[str]) -> None:
-    """Leave each language's spotter and its surfaces in the scratch folder."""
+def _index(context: Context, known: DataFrame) -> frozenset[str]:
+    """Write each language's spotter and its surfaces to the scratch space.
 
-    def build(files: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    Args:
+        known: distinct rows {lang, surface}.
+
+    Returns:
+        The languages that have a surface.
+    """
+    scratch = context.scratch
+
+    @without_secrets
+    def build(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from kgcorpus.linking.spotter import Spotter
 
-        for file in files:
-            place = folder / f"lang={file['path']}"
-            surfaces = (
-                pq.read_table(place, columns=["surface"])["surface"].to_pylist() if place.exists() else []
-            )
-            Spotter.build(surfaces).save(place / "index")
-            pq.write_table(pa.table({"surface": surfaces}), place / "index" / "surfaces.parquet")
-            yield {"lang": file["path"], "surface": "", "occurrences": len(surfaces)}
+        rows = pa.Table.from_batches(batches, schema=_KNOWN)
+        for lang in pc.unique(rows["lang"]).to_pylist():
+            surfaces = rows["surface"].filter(pc.equal(rows["lang"], lang)).to_pylist()
+            with scratch.writing(f"{_INDEX}/{lang}") as folder:
+                Spotter.build(surfaces).save(folder)
+                pq.write_table(pa.table({"surface": surfaces}), folder / _SURFACES)
+            yield pa.record_batch({"lang": [lang]})
 
-    context.map_files(languages, build, _COUNT).collect()
+    rows = known.repartition("lang").select(*_KNOWN.names).mapInArrow(build, "lang string").collect()
+    return frozenset(row.lang for row in rows)
 
 
-def _occurrences(context: Context, folder: Path) -> DataFrame:
-    """Rows {lang, surface, occurrences} of the surfaces that stand on training pages with links."""
-    seed = context.seed
+def _occurrences(context: Context, indexed: frozenset[str]) -> DataFrame:
+    """Rows {lang, surface, occurrences} of the surface forms on training pages with links.
+
+    Args:
+        indexed: as `_index` returns them.
+    """
+    seed, scratch = context.seed, context.scratch
 
     def count(pages: Iterator[Row], tally: Tally) -> Iterator[Row]:
         import numpy as np
@@ -144,9 +158,12 @@ def _occurrences(context: Context, folder: Path) -> DataFrame:
             if statistics.is_training_page(page, seed):
                 texts.setdefault(page["lang"], []).append(page["text"])
         for lang, of_lang in sorted(texts.items()):
-            index = folder / f"lang={lang}" / "index"
-            surfaces = pq.read_table(index / "surfaces.parquet", memory_map=True)["surface"]
-            counts = statistics.count_occurrences(of_lang, Spotter.open(index), len(surfaces))
+            if lang not in indexed:
+                continue
+            with scratch.reading(f"{_INDEX}/{lang}") as folder:
+                surfaces = pq.read_table(folder / _SURFACES, memory_map=True)["surface"]
+                spotter = Spotter.open(folder)
+            counts = statistics.count_occurrences(of_lang, spotter, len(surfaces))
             for name in np.flatnonzero(counts).tolist():
                 yield {"lang": lang, "surface": surfaces[name].as_py(), "occurrences": int(counts[name])}
 

@@ -1,4 +1,4 @@
-"""What titles and items stand for, in memory-mapped arrays: a lookup instead of a join.
+"""Entities of titles and items, in memory-mapped arrays: a lookup instead of a join.
 
 Titles are found by a 64-bit hash of language and title.
 """

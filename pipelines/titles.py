@@ -1,8 +1,8 @@
 """Titles files, SQL dumps and the pages' own redirects to the table `titles`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
-from pathlib import Path
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,6 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from kgcorpus.contracts.arrays import Bools
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.stages import Stage
-from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_title
@@ -23,11 +22,12 @@ from kgcorpus.wiki.parquet_documents import is_parquet
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.title_dumps import is_sql, join_facts, read_title_facts
 from pipelines.context import Context, on_bad
-from pipelines.kernels import COUNTERS, BatchFunction, Row, group_rows
 from pipelines.lookup import read_row_groups
-from pipelines.packed import Rendered, told
+from pipelines.packed import Rendered, counter_source
 from pipelines.pages import sites_of
 from pipelines.redirects import Redirects
+from pipelines.scratch import Scratch
+from pipelines.spark_functions import COUNTERS, BatchFunction, Row, group_rows, without_secrets
 
 PART = pa.schema(
     [
@@ -42,31 +42,35 @@ PART = pa.schema(
 _FACT = PART.append(pa.field("page_id", pa.int64()))
 _KEYS = pa.schema([field for field in PART if field.name != "target"])
 _COUNTED = pa.schema([*PART, *COUNTERS])
+_WRITTEN = COUNTERS.append(pa.field("part", pa.string()))
+# Names in the scratch space: of the redirects, and of the file in each part of `_writing`.
+_REDIRECTS, _ROWS = "redirects", "rows.arrow"
 _PAGE = ["lang", "title", "redirect", "disambiguation"]
 _DOCUMENT = [*_PAGE, "page_id", "qid", "links"]
 
 
-def run(context: Context) -> Rendered:
-    """A title's own item wins over a redirect; a disambiguation page stands for no entity."""
-    folder = context.scratch
+def run_titles(context: Context) -> Rendered:
+    """A title's own item wins over a redirect; a disambiguation page has no entity."""
+    scratch = context.scratch
     sites = sites_of(context.of_role("wikipedia.dump"), context.limits)
-    written = _given(context, sites).mapInArrow(_writing(folder / "given"), from_arrow_schema(COUNTERS))
-    counters = [row.asDict() for row in written.collect()]
-    given = sorted(map(str, (folder / "given").glob("*.arrow")))
+    written = _given(context, sites).mapInArrow(_writing(scratch), from_arrow_schema(_WRITTEN)).collect()
+    given = sorted(row.part for row in written if row.part)
+    counters = [{name: row[name] for name in COUNTERS.names} for row in written if not row.part]
     texts = [text.path for text in context.of_role("text.path")]
     columns = _DOCUMENT if any(is_json_lines(path) or is_parquet(path) for path in texts) else _PAGE
     pages = (page for path in context.inputs["pages"] for page in read_batches(path, columns))
-    Redirects.write(folder, _parts(given, pages, sites, Tally()))
+    with scratch.writing(_REDIRECTS) as folder:
+        Redirects.write(folder, chain(_read(scratch, given), _parts(pages, sites, Tally())))
 
     def of_files(files: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
-        redirects = Redirects.open(folder)
+        redirects = _redirects(scratch)
         for file in files:
-            for part in _parts(file.column("path").to_pylist(), (), sites, tally):
+            for part in _read(scratch, file.column("path").to_pylist()):
                 yield followed(part, redirects)
 
     def of_pages(units: Iterator[pa.RecordBatch], tally: Tally) -> Iterator[pa.RecordBatch]:
-        redirects = Redirects.open(folder)
-        for part in _parts((), read_row_groups(units, columns), sites, tally):
+        redirects = _redirects(scratch)
+        for part in _parts(read_row_groups(units, columns), sites, tally):
             yield followed(part, redirects)
 
     sources: list[tuple[DataFrame, BatchFunction]] = [
@@ -74,34 +78,49 @@ def run(context: Context) -> Rendered:
         (context.row_groups("pages"), of_pages),
     ]
     if counters:
-        sources.append(told(context.spark, counters))
+        sources.append(counter_source(context.spark, counters))
     return Rendered(sources=sources, schema=_KEYS, by=["lang", "title"], render=choose_titles)
 
 
-def _writing(folder: Path) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that leaves rows of `PART` in files, one a task, and passes their counters on."""
+def _writing(scratch: Scratch) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return the function that writes rows of `PART` to the scratch space, a part for each task.
 
+    Its rows are those of `_WRITTEN`: the counters, and the name of the part.
+    """
+
+    @without_secrets
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         task = TaskContext.get()
-        path = folder / f"{task.partitionId() if task else 0:06d}.arrow"
-        with replacing(path) as temporary, pa.ipc.new_file(str(temporary), PART) as file:
+        part = f"given/{task.partitionId() if task else 0:06d}"
+        with scratch.writing(part) as folder, pa.ipc.new_file(str(folder / _ROWS), PART) as file:
             for batch in batches:
                 is_row = pc.is_null(batch.column("_counter"))
                 file.write_batch(batch.filter(is_row).select(PART.names))
-                yield batch.filter(pc.invert(is_row)).select(COUNTERS.names)
+                counters = batch.filter(pc.invert(is_row)).select(COUNTERS.names)
+                yield counters.append_column("part", pa.nulls(len(counters), pa.string()))
+        yield pa.RecordBatch.from_pylist([{"part": part}], schema=_WRITTEN)
 
     return write
 
 
-def _parts(
-    files: Sequence[str], pages: Iterable[pa.RecordBatch], sites: Mapping[str, Site], tally: Tally
-) -> Iterator[pa.RecordBatch]:
-    """What files of `_writing`, and pages, say of titles: rows of `PART`."""
-    for path in files:
-        with pa.memory_map(path) as mapped:
+def _read(scratch: Scratch, parts: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Rows of `PART` in parts of `_writing`."""
+    for part in parts:
+        with scratch.reading(part) as folder, pa.memory_map(str(folder / _ROWS)) as mapped:
             found = pa.ipc.open_file(mapped)
             for number in range(found.num_record_batches):
                 yield found.get_batch(number)
+
+
+def _redirects(scratch: Scratch) -> Redirects:
+    with scratch.reading(_REDIRECTS) as folder:
+        return Redirects.open(folder)
+
+
+def _parts(
+    pages: Iterable[pa.RecordBatch], sites: Mapping[str, Site], tally: Tally
+) -> Iterator[pa.RecordBatch]:
+    """What pages say of titles: rows of `PART`."""
     for batch in pages:
         ambiguous = batch.filter(batch.column("disambiguation"))
         yield _rows(ambiguous, via="page", disambiguation=True)
@@ -247,7 +266,7 @@ def _of_article(row: Row, site: Site, tally: Tally) -> Iterator[Row]:
 STAGE = Stage(
     table="titles",
     version=8,
-    run=run,
+    run=run_titles,
     inputs=("pages",),
     sources=("wikipedia.titles", "wikipedia.dump", "text.path"),
     needs=("wikipedia.titles", "text.path"),

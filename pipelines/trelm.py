@@ -1,6 +1,7 @@
 """Passages, importance, statistics and facts to the table `trelm`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,22 +14,25 @@ from kgcorpus.records.mention_facts import MentionFacts
 from kgcorpus.records.trelm import Cosines, trelm_batch
 from pipelines.context import Context
 from pipelines.lookup import names_of, read_row_groups
-from pipelines.packed import Rendered, counters_of, in_order, page_splits
+from pipelines.packed import Rendered, in_order, page_splits, tally_source
 from pipelines.xlr import held_out, without_held_out
 
 _PASSAGE = ["passage_id", "lang", "page_id", "text", "sentences", "sentence_ids", "mentions"]
 _COSINE = ["sentence_id", "start", "end", "cos"]
+_FACTS = "facts"
 # A passage's mentions carry up to 16 facts each, with their labels.
 _PASSAGES_AT_ONCE = 2_000
 _PAGE_OF_SENTENCE = r"^(?P<lang>.*):(?P<page>-?\d+):\d+$"
 
 
-def run(context: Context) -> Rendered:
+def run_trelm(context: Context) -> Rendered:
     """Bring passages and cosines together by page; look statistics and facts up in mapped arrays."""
-    seed, base, folder = context.seed, context.config.languages[0], context.scratch
+    seed, base, scratch = context.seed, context.config.languages[0], context.scratch
     entities = tuple(context.inputs["entities"])
     tally = Tally()
-    _write_facts(context, tally)
+    context.share_names("entities")
+    with scratch.writing(_FACTS) as folder:
+        _write_facts(context, folder, tally)
     schema = pa.schema(
         [
             *(_field("passages", name) for name in _PASSAGE),
@@ -52,7 +56,9 @@ def run(context: Context) -> Rendered:
             yield _filled(pa.record_batch({**columns, "split": split}), schema)
 
     def render(keys: pa.RecordBatch, tally: Tally) -> Iterator[pa.RecordBatch]:
-        facts, names = MentionFacts.open(folder), names_of(entities, "qid")
+        names = names_of(entities, "qid")
+        with scratch.reading(_FACTS) as folder:
+            facts = MentionFacts.open(folder)
         is_passage = pc.is_valid(keys.column("passage_id"))
         found = Cosines.of(keys.filter(pc.invert(is_passage)).select(_COSINE))
         rows = keys.filter(is_passage).select(_PASSAGE)
@@ -63,7 +69,7 @@ def run(context: Context) -> Rendered:
         sources=[
             (context.row_groups("passages"), passages),
             (context.row_groups("importance"), cosines),
-            counters_of(context.spark, tally),
+            tally_source(context.spark, tally),
         ],
         schema=schema,
         by=["lang", "page_id"],
@@ -71,8 +77,8 @@ def run(context: Context) -> Rendered:
     )
 
 
-def _write_facts(context: Context, tally: Tally) -> None:
-    """Leave statistics and facts in the scratch folder, for the tasks to map."""
+def _write_facts(context: Context, folder: Path, tally: Tally) -> None:
+    """Write statistics and facts, for the tasks to map."""
     pairs = held_out(context)
     MentionFacts.of(
         (
@@ -90,7 +96,7 @@ def _write_facts(context: Context, tally: Tally) -> None:
         seed=context.seed,
         limit=context.config.trelm.facts_per_entity,
         tally=tally,
-    ).save(context.scratch)
+    ).save(folder)
 
 
 def _field(name: str, column: str) -> pa.Field:
@@ -114,7 +120,7 @@ def _filled(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 STAGE = Stage(
     table="trelm",
     version=5,
-    run=run,
+    run=run_trelm,
     inputs=("passages", "importance", "entity_statistics", "triples", "entities"),
     optional=("xlr",),
     params=("trelm.facts_per_entity", "languages"),

@@ -15,15 +15,15 @@ from kgcorpus.inputs import read_records
 from kgcorpus.kg.readers import parse_triple
 from kgcorpus.kg.wikidata import is_wikidata_dump
 from pipelines.context import Context, on_bad
-from pipelines.kernels import BatchFunction
 from pipelines.packed import Rendered
+from pipelines.spark_functions import BatchFunction
 from pipelines.wikidata import TABLE as WIKIDATA
 from pipelines.wikidata import read_facts
 
 _AT_ONCE = 20_000
 
 
-def run(context: Context) -> Rendered:
+def run_triples(context: Context) -> Rendered:
     """Parse, and keep one of equal triples."""
     policy, limits = context.on_bad_input, context.limits
     schema = table("triples").schema
@@ -58,7 +58,7 @@ def run(context: Context) -> Rendered:
 STAGE = Stage(
     table="triples",
     version=5,
-    run=run,
+    run=run_triples,
     optional=(WIKIDATA,),
     sources=("graph.triples",),
     needs=("graph.triples",),

@@ -18,9 +18,9 @@ from kgcorpus.inputs import BadRecord, FilePart, split_file
 from kgcorpus.kg.wikidata import DUMP_FORMAT, entity_lines, is_wikidata_dump, require_whole_list
 from kgcorpus.kg.wikidata_decoding import Decoded, EntityDecoder
 from pipelines.context import Context, on_bad
-from pipelines.kernels import Row, batches_of
 from pipelines.lookup import read_row_groups
 from pipelines.packed import Rendered, rows_of
+from pipelines.spark_functions import Row, batches_of
 
 TABLE = "wikidata"
 _FIELDS = ("triples", "labels", "relations", "descriptions", "types")
@@ -45,7 +45,7 @@ class NamePlaces(NamedTuple):
     descriptions: Sequence[int]
 
 
-def run(context: Context) -> Rendered:
+def run_wikidata(context: Context) -> Rendered:
     """Decode each dump once."""
     languages = tuple(context.config.languages)
     class_relation = context.config.jaket.category_relation
@@ -68,7 +68,8 @@ def run(context: Context) -> Rendered:
                     found = decoder.decode(line.text)
                     fault = found.fault
                 except BadRecord as error:
-                    found, fault = Decoded(""), error
+                    # The tolerant reader refuses what it cannot read either.
+                    found, fault = Decoded("", is_typed=False), error
                 if fault is not None:
                     text = line.text.decode("utf-8", "backslashreplace")
                     bad(BadRecord(fault.reason, where=line.where(file), text=text))
@@ -165,7 +166,7 @@ def _flattened(batch: pa.RecordBatch, column: str) -> tuple[pa.Array, pa.StructA
 STAGE = Stage(
     table=TABLE,
     version=1,
-    run=run,
+    run=run_wikidata,
     sources=tuple(f"graph.{field}" for field in _FIELDS),
     formats=(DUMP_FORMAT,),
     needs=tuple(f"graph.{field}" for field in _FIELDS),

@@ -70,7 +70,7 @@ def _passing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _report_to(folder: str) -> None:
-    """Start from 0 where this process comes to another stage."""
+    """Start from 0 when this process begins another stage."""
     if _reported != [folder]:
         _reported[:] = [folder]
         meter.report_to(functools.partial(_write, folder))

@@ -11,7 +11,9 @@ import functools
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError
-from kgcorpus.contracts.files import parse_json
 from kgcorpus.contracts.meter import meter
 from kgcorpus.contracts.store import replacing
 from kgcorpus.contracts.tables import Table
 from kgcorpus.contracts.tally import Notes, Tally
-from pipelines.kernels import COUNTERS, QUARANTINE, collect_rarely
 from pipelines.packed import PACKED, Rendered, RenderFunction, pack, rows_of, unchanged, unpack
+from pipelines.shard_folders import METADATA_KEY, LocalShards, ShardFolder
+from pipelines.spark_functions import COUNTERS, QUARANTINE, collect_rarely
 from pipelines.worker_counts import counted
 
+FileOpener = Callable[[], AbstractContextManager[Path]]
 ROW_GROUP = 20_000
-METADATA_KEY = b"kgcorpus"
 # Columns whose values do not repeat.
 _DISTINCT = frozenset({"id", "text", "passage_id", "sentence_id", "cycle_id", "start", "end", "cos", "si"})
 _DONE = pa.schema([("_shard", pa.int32())])
@@ -47,22 +49,25 @@ def shard_names(table: Table, shards: Mapping[str, int]) -> list[str]:
 def write_shards(
     rows: DataFrame | Rendered,
     table: Table,
-    folder: Path,
+    folder: Path | ShardFolder,
     *,
     shards: Mapping[str, int],
     seed: int,
     partitions: int,
-    quarantine: Path,
+    quarantine: Path | FileOpener,
 ) -> None:
     """Write the missing shards of a table into `folder`.
 
     Args:
         rows: the table's columns, `split` where it is published, and optionally the counter columns; or keys
             that are rendered to such rows.
-        quarantine: the file for pieces of bad input, written only where there are any.
+        quarantine: the file for pieces of bad input, or a function that opens it; written only where there
+            are any.
     """
     names = shard_names(table, shards)
-    missing = [i for i, name in enumerate(names) if not (folder / name).exists()]
+    target = LocalShards(folder) if isinstance(folder, Path) else folder
+    whole = target.whole()
+    missing = [i for i, name in enumerate(names) if name not in whole]
     if not missing:
         return
     if not isinstance(rows, Rendered):
@@ -86,7 +91,7 @@ def write_shards(
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         collect_rarely()
         written = write_batches(
-            batches, table, folder, names=names, quarantine=quarantine, schema=schema, render=render
+            batches, table, target, names=names, quarantine=quarantine, schema=schema, render=render
         )
         yield pa.RecordBatch.from_pylist([{"_shard": shard} for shard in written], schema=_DONE)
 
@@ -96,10 +101,10 @@ def write_shards(
 def write_batches(
     batches: Iterator[pa.RecordBatch],
     table: Table,
-    folder: Path,
+    folder: Path | ShardFolder,
     *,
     names: Sequence[str],
-    quarantine: Path,
+    quarantine: Path | FileOpener,
     schema: pa.Schema,
     render: RenderFunction,
 ) -> list[int]:
@@ -116,27 +121,13 @@ def write_batches(
     Raises:
         EnvironmentLacksError: the batches end within a shard; it is left out.
     """
-    return [
-        _write_shard(folder / names[shard], table, _Shard(pieces, schema, render), shard, quarantine)
-        for shard, pieces in _by_shard(batches)
-    ]
-
-
-def read_counters(path: Path) -> Counter[str]:
-    """The sums that a shard carries.
-
-    Raises:
-        InputError: they are damaged.
-    """
-    metadata = pq.read_metadata(path).metadata or {}
-    try:
-        return Counter(
-            {str(name): int(n) for name, n in parse_json(metadata.get(METADATA_KEY, b"{}")).items()}
-        )
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"its counters cannot be read ({error})", where=str(path), hint="Delete it and build again"
-        ) from None
+    target = LocalShards(folder) if isinstance(folder, Path) else folder
+    set_aside = partial(replacing, quarantine) if isinstance(quarantine, Path) else quarantine
+    written = []
+    for shard, pieces in _by_shard(batches):
+        _write_shard(target, names[shard], table, _Shard(pieces, schema, render), set_aside)
+        written.append(shard)
+    return written
 
 
 def _by_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
@@ -148,7 +139,7 @@ def _by_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator
 
         def group() -> Iterator[pa.RecordBatch]:
             nonlocal ahead
-            while ahead is not None and ahead[0] == current:  # noqa: B023  read before the loop goes on
+            while ahead is not None and ahead[0] == current:  # noqa: B023  read before the next iteration
                 yield ahead[1]
                 ahead = next(pieces, None)
 
@@ -189,9 +180,15 @@ class _Shard:
         return batch.filter(pc.invert(is_counter))
 
 
-def _write_shard(path: Path, table: Table, made: _Shard, shard: int, quarantine: Path) -> int:
+def _write_shard(
+    folder: ShardFolder,
+    name: str,
+    table: Table,
+    made: _Shard,
+    quarantine: FileOpener,
+) -> None:
     with (
-        replacing(path) as temporary,
+        folder.writing(name) as temporary,
         pq.ParquetWriter(temporary, table.schema, **_options(table)) as writer,
     ):
         buffer = table.schema.empty_table()
@@ -210,13 +207,12 @@ def _write_shard(path: Path, table: Table, made: _Shard, shard: int, quarantine:
             writer.write_table(buffer.combine_chunks(), row_group_size=ROW_GROUP)
         if not made.sums.pop(_END, 0):
             raise EnvironmentLacksError(
-                "the rows end within a shard: Spark's executor died", where=path.name, hint="Run it again"
+                "the rows end within a shard: Spark's executor died", where=name, hint="Run it again"
             )
         writer.add_key_value_metadata({METADATA_KEY: json.dumps(dict(sorted(made.sums.items()))).encode()})
         if kept := made.notes.sorted():
-            with replacing(quarantine) as part:
+            with quarantine() as part:
                 part.write_text("\n".join(kept) + "\n", encoding="utf-8")
-    return shard
 
 
 def _options(table: Table) -> dict[str, Any]:
@@ -246,7 +242,7 @@ def _leaves(path: str, kind: pa.DataType) -> list[str]:
 
 
 def _check_unique(piece: pa.Table, table: Table, before: list[Any] | None) -> list[Any]:
-    """See that no key stands twice in sorted rows that follow the key `before`; returns the last one."""
+    """Check that no key occurs twice in sorted rows after the key `before`; returns the last key."""
     columns = [piece.column(name).combine_chunks() for name in table.key]
 
     def key(row: int) -> list[Any]:

@@ -4,26 +4,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.stages import Stage
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.records.kmlm import bounds_of
 from pipelines.context import Context
-from pipelines.kernels import Row, batches_of, with_split
 from pipelines.lookup import names_of, read_shards
 from pipelines.packed import Rendered, rows_of
+from pipelines.spark_functions import Row, batches_of, with_split
+
+_BATCH = 1 << 16  # triples that are Python objects at a time
 
 
-def run(context: Context) -> Rendered:
+def run_xlr(context: Context) -> Rendered:
     """Choose the questions in one task: each choice depends on those before it."""
     seed, languages = context.seed, context.config.languages
     sizes = context.config.xlr.model_dump()
     inputs = {name: tuple(paths) for name, paths in context.inputs.items()}
+    context.share_names("entities", "relations")
 
     def ask(_: Iterator[Row], tally: Tally) -> Iterator[Row]:
         from kgcorpus.kg.graph import Graph
@@ -31,7 +34,7 @@ def run(context: Context) -> Rendered:
 
         def cycles() -> Iterable[Row]:
             for path in inputs["cycles"]:
-                for batch in pq.ParquetFile(path).iter_batches():
+                for batch in read_batches(path):
                     yield from batch.to_pylist()
 
         names, labels = names_of(inputs["entities"], "qid"), names_of(inputs["relations"], "pid")
@@ -49,7 +52,8 @@ def run(context: Context) -> Rendered:
         pairs = held_out_pairs(questions)
         tally.count("held_out_pairs", len(pairs))
         tally.count("held_out_cycles", sum(is_held_out(cycle["triples"], pairs) for cycle in cycles()))
-        tally.count("held_out_triples", sum(is_held_out([row], pairs) for row in triples.to_pylist()))
+        for batch in triples.to_batches(max_chunksize=_BATCH):
+            tally.count("held_out_triples", sum(is_held_out([row], pairs) for row in batch.to_pylist()))
         for question in questions:
             for lang in languages:
                 if row := render_question(question, names=names, relations=labels, lang=lang):
@@ -115,7 +119,7 @@ def _on_pair(h: str, t: str) -> list[Column]:
 STAGE = Stage(
     table="xlr",
     version=4,
-    run=run,
+    run=run_xlr,
     inputs=("cycles", "triples", "entities", "relations"),
     enabled_by="xlr.asked",
     params=("xlr", "languages"),

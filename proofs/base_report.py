@@ -38,7 +38,11 @@ def floor(lama: Mapping[str, Any], asked: Floor) -> dict[str, Any]:
 def markdown(found: Mapping[str, Any]) -> str:
     """The result of `proofs.base` as a page in Markdown."""
     lama, passed, text, held = found["lama"], found["floor"], found["text"], found["held_out"]
-    verdict = "The floor is met" if passed["met"] else "The floor is not met: no proof may use this base"
+    verdict = (
+        "The floor is met"
+        if passed["met"]
+        else "The floor is not met: proofs refuse this base unless told to take it"
+    )
     losses = [[name, f"{row['loss']:.3f}", f"{row['predicted']:,}"] for name, row in held.items()]
     means = []
     for name in SETS:

@@ -89,9 +89,9 @@ def write_corpora(world: World, out: Path, *, sizes: dict[str, int], seed: int) 
 
 
 def ungroup(records: Sequence[Row], *, seed: int) -> list[Row]:
-    """Deal the sentences out anew among the records of the same language and kind.
+    """Redistribute the sentences among the records of the same language and kind.
 
-    The records lie in a circle in the order of a hash; each takes its first sentence from itself, its second
+    The records form a circle in the order of a hash; each takes its first sentence from itself, its second
     from the next, its third from the one after that. So every sentence stays once, at its place in a record.
     """
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)

@@ -50,13 +50,26 @@ class Experiment(ABC, Generic[C]):
     def run_cell(self, cell: C, world: Path, run: Path) -> dict[str, Any]:
         """Train a cell in the folder `run` on the corpora in `world`; return its measurements."""
 
-    def run(self, cells: Sequence[C], out: Path, *, workers: int) -> list[Found]:
+    def ensure_same_run(self, *folders: Path) -> None:
+        """Write this plan into folders, or check that theirs is the same.
+
+        Raises:
+            UsageError: a folder has the cells of another plan.
+        """
+        from trainer import run_identity
+
+        for folder in folders:
+            # Through JSON, which turns tuples into lists, as the plan is when it is read back.
+            run_identity.ensure_same_run(folder, json.loads(json.dumps({"plan": asdict(self)})))
+
+    def run(self, cells: Sequence[C], out: Path, *, workers: int, done: Path | None = None) -> list[Found]:
         """Run the cells whose files are missing.
 
         Args:
             cells: of this plan.
-            out: folder of the worlds (seed1, ...) and of cells/; one of another plan is refused.
+            out: folder of the worlds (seed1, ...); one of another plan is refused.
             workers: processes, each on one core.
+            done: folder of the cells' files; None: OUT/cells.
 
         Returns:
             The cells' measurements, in the order of `cells`.
@@ -64,7 +77,7 @@ class Experiment(ABC, Generic[C]):
         Raises:
             UsageError: the folder has another plan's cells.
         """
-        done, worlds = out / "cells", {cell.seed: out / f"seed{cell.seed}" for cell in cells}
+        done, worlds = done or out / "cells", {cell.seed: out / f"seed{cell.seed}" for cell in cells}
         run_grid(
             asdict(self),
             out,

@@ -31,12 +31,27 @@ class Cell:
         return f"{self.arm.replace(' ', '-')}-lr{self.lr:g}-seed{self.seed}"
 
 
-def read_options(name: str, description: str, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """A proof's command line: `out`, `results`, `workers`. Progress is told from now on; SIGTERM ends it."""
+def read_options(
+    name: str,
+    description: str,
+    arguments: Sequence[str] | None,
+    *,
+    add: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> argparse.Namespace:
+    """Read a proof's command line; from now on progress is logged and SIGTERM ends the process.
+
+    Args:
+        name: of the proof; its folder in proofs/work.
+        description: first line of the help.
+        arguments: None for the process's.
+        add: adds further arguments to `out`, `results` and `workers`.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=PROOFS / "work" / name, help="corpora and cells")
     parser.add_argument("--results", type=Path, default=PROOFS / "results", help="where the result goes")
     parser.add_argument("--workers", type=int, default=2, help="cells at a time")
+    if add is not None:
+        add(parser)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

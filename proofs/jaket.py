@@ -1,7 +1,7 @@
 """Does JAKET's graph tell of unseen entities? `make proof-jaket`, or `python -m proofs.jaket [--out FOLDER]`.
 
 Runs the cells of the grid in README.md, two at a time, each on one core; those that stand in the folder are
-not run again, so an ended proof goes on. After the last one it writes proofs/results/jaket.{json,md}.
+not run again, so a stopped proof continues. After the last one it writes proofs/results/jaket.{json,md}.
 """
 
 from collections.abc import Sequence

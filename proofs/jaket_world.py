@@ -1,4 +1,4 @@
-"""A small world in which what is asked about stands in the graph alone: people, towns and houses.
+"""A small world in which the answers are in the graph only: people, towns and houses.
 
 A person lives in a town and works in a house, which two edges tell. Descriptions tell a town's region and a
 house's trade, and of a person nothing: the profession, a person's category, is that of the house's trade. A
@@ -104,7 +104,7 @@ class World:
     def passages(self, unseen: set[str]) -> list[Row]:
         """Rows of `jaket_text`, each with its split: those that mention an unseen entity are for the test.
 
-        A person with an unseen neighbour, or who is unseen, is told of once, for the test alone.
+        A person who is unseen or has an unseen neighbour is described once, for the test only.
         """
         size, draw = self._size, Draw(self._seed, "passages")
         known = [p for p in self.people if not unseen & {p.qid, p.town, p.house}]
@@ -120,7 +120,7 @@ class World:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """QID -> two made-up words, of which each stands in the names of all kinds."""
+        """QID -> two made-up words, each of which occurs in the names of all kinds."""
         words = Draw(self._seed, "words").sample(SYLLABLES, self._size.words)
         names = [f"{a} {b}".title() for a in words for b in words]
         qids = [*(person.qid for person in self.people), *self._towns, *self._houses]

@@ -1,7 +1,7 @@
 """Does KMLM's reasoning stream teach reasoning? `make proof-kmlm`, or `python -m proofs.kmlm [--out FOLDER]`.
 
 Runs the cells of the grid in README.md, two at a time, each on one core; those that stand in the folder are
-not run again, so an ended proof goes on. After the last one it writes proofs/results/kmlm.{json,md}.
+not run again, so a stopped proof continues. After the last one it writes proofs/results/kmlm.{json,md}.
 """
 
 from collections.abc import Sequence

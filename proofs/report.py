@@ -15,7 +15,7 @@ _ASKED = ("validation", "test", "question_only", "shuffled_context")
 
 
 def result(cells: Sequence[Found]) -> dict[str, Any]:
-    """The learning rate of each arm, and what the arms at theirs answer.
+    """Select each arm's learning rate, and compare the arms at their rates.
 
     Returns:
         `rates`, `majority` (accuracy of the validation questions' most frequent answer), and by pairs of arms
@@ -79,17 +79,17 @@ def tables(found: Mapping[str, Any], cells: Sequence[Found]) -> str:
 
 
 def percent(share: float) -> str:
-    """Of a share."""
+    """Format a share as a percentage."""
     return f"{100 * share:.1f} %"
 
 
 def gain(share: float) -> str:
-    """A difference of shares, in points."""
+    """Format a difference of shares in percentage points."""
     return f"{100 * share:+.1f}"
 
 
 def bounds(one: Mapping[str, Any]) -> str:
-    """The interval of `proofs.statistics.interval`, in points."""
+    """Format the interval of `proofs.statistics.interval` in percentage points."""
     return f"[{', '.join(map(gain, one['interval']))}]"
 
 

@@ -1,28 +1,42 @@
-"""Does routing save time? `make proof-trelm`, or `python -m proofs.trelm [--out FOLDER]`.
+"""Does TRELM's routing save time? `make proof-trelm`, or `python -m proofs.trelm [PROOF ...] [--out FOLDER]`.
 
-Runs the cells of the grid in README.md, two at a time, each on one core: first those that choose each arm's
-learning rate, then those that are compared. Cells that stand in the folder are not run again, so an ended
-proof goes on. After the last one it writes proofs/results/trelm.{json,md}; then the same for the remedies.
+PROOF is one or more of the proofs in README.md:
+
+- `pretrained` (default): half the time at the same knowledge, on the pretrained base of `proofs.base`;
+- `whole`: TRELM whole against DKPLM whole on real passages, by fine-tuned F1;
+- `table`: what the frozen embedding table costs in the small world;
+- `small`, `remedies`: the small world as it was first proved.
+
+A cell whose file is there is not run again, so a stopped proof continues. After the last cell the result is
+written to proofs/results.
 """
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kgcorpus.contracts.errors import UsageError
 from proofs.experiment import Experiment, write_result
-from proofs.grid import read_options
+from proofs.grid import PROOFS, read_options
 from proofs.statistics import Found
-from proofs.trelm_cells import ARMS, CORPORA, REMEDIES, Cell, Training, run_cell, write_world
+from proofs.trelm_cells import ARMS, CORPORA, REMEDIES, TABLE, Cell, Training, run_cell, write_world
+from proofs.trelm_pretrained import prove
 from proofs.trelm_report import (
     PRIMARY,
     REMEDIES_PRIMARY,
     REMEDIES_TITLE,
+    TABLE_PRIMARY,
+    TABLE_TITLE,
     TITLE,
+    Pair,
     best_rates,
     result,
     tables,
 )
+from proofs.trelm_whole import TASKS
+from proofs.trelm_whole import prove as prove_whole
 from proofs.trelm_world import Size, World
 
 
@@ -40,7 +54,9 @@ class Plan(Experiment[Cell]):
     rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3, 4e-3)
     tuning: tuple[int, ...] = (101,)
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
-    arms: tuple[str, ...] = tuple(arm for arm in ARMS if not arm.endswith(tuple(REMEDIES)))
+    arms: tuple[str, ...] = tuple(
+        arm for arm in ARMS if arm not in TABLE and not arm.endswith(tuple(REMEDIES))
+    )
     corpora: tuple[str, ...] = CORPORA
     size: Size = field(default_factory=Size)
     training: Training = field(default_factory=Training)
@@ -90,23 +106,56 @@ class Plan(Experiment[Cell]):
         return sweep, self.run(self.compared(best_rates(sweep)), out, workers=workers)
 
 
-# The remedies of README.md, in the same world and on the same seeds.
+# In the same world and on the same seeds.
 REMEDIES_PLAN = Plan(
     arms=("dense", *(arm for arm in ARMS if arm.endswith(tuple(REMEDIES)))), corpora=("mixed",)
 )
+TABLE_PLAN = Plan(arms=("dense", "exact, attributed 30%", "exact, random 30%", *TABLE), corpora=("mixed",))
+# Plan, primary comparisons and title of each proof in the small world, by the name of its result.
+SMALL: dict[str, tuple[Plan, tuple[Pair, ...], str]] = {
+    "trelm": (Plan(), PRIMARY, TITLE),
+    "trelm-remedies": (REMEDIES_PLAN, REMEDIES_PRIMARY, REMEDIES_TITLE),
+    "trelm-table": (TABLE_PLAN, TABLE_PRIMARY, TABLE_TITLE),
+}
+_NAMES = {"small": "trelm", "remedies": "trelm-remedies", "table": "trelm-table"}
+PRETRAINED, WHOLE = "pretrained", "whole"
+
+
+def prove_small(name: str, out: Path, results: Path, *, workers: int) -> None:
+    """Run what is missing of a proof in the small world and write RESULTS/NAME.{json,md}."""
+    plan, primary, title = SMALL[name]
+    sweep, compared = plan.run_both(out / name, workers=workers)
+    found, cells = result(compared, primary), {"sweep": sweep, "compared": compared}
+    text = tables(found, sweep, compared, title=title)
+    write_result(results / name, plan, found, cells, text=text)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, run the grid and then the remedies, write the results."""
-    options = read_options("trelm", __doc__.splitlines()[0], arguments)
-    for name, plan, primary, title in (
-        ("trelm", Plan(), PRIMARY, TITLE),
-        ("trelm-remedies", REMEDIES_PLAN, REMEDIES_PRIMARY, REMEDIES_TITLE),
-    ):
-        sweep, compared = plan.run_both(options.out / name, workers=options.workers)
-        found, cells = result(compared, primary), {"sweep": sweep, "compared": compared}
-        text = tables(found, sweep, compared, title=title)
-        write_result(options.results / name, plan, found, cells, text=text)
+    """Read the command line, run the proofs and write their results."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        choices = [PRETRAINED, WHOLE, *_NAMES]
+        parser.add_argument("proofs", nargs="*", metavar="PROOF", help=f"of {', '.join(choices)}")
+        parser.add_argument("--base", type=Path, default=PROOFS / "work" / "base", help="of proofs.base")
+        parser.add_argument("--below-floor", action="store_true", help="take a base below its floor")
+        parser.add_argument("--corpus", type=Path, default=PROOFS / "work" / "vital", help="build for whole")
+        for task in TASKS:
+            parser.add_argument(f"--{task}", type=Path, default=PROOFS / "work" / task, help="data for whole")
+
+    options = read_options("trelm", __doc__.splitlines()[0], arguments, add=add)
+    shared = {"workers": options.workers, "below_floor": options.below_floor}
+    for proof in options.proofs or [PRETRAINED]:
+        if proof == PRETRAINED:
+            prove(options.out / proof, options.results, base=options.base, **shared)
+        elif proof == WHOLE:
+            inputs = {name: getattr(options, name) for name in ("base", "corpus", *TASKS)}
+            prove_whole(options.out / proof, options.results, inputs=inputs, **shared)
+        elif proof in _NAMES:
+            prove_small(_NAMES[proof], options.out, options.results, workers=options.workers)
+        else:
+            raise UsageError(
+                f"there is no proof {proof!r}", hint=f"Name some of {', '.join([PRETRAINED, WHOLE, *_NAMES])}"
+            )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from proofs.experiment import WORLD
 from proofs.trelm_world import Fact, World, question
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.transe.config import TranseConfig
-from trainer.trelm.config import MemoryConfig, RoutingConfig, TrelmConfig
+from trainer.trelm.config import Also, MemoryConfig, RoutingConfig, TrelmConfig
 
 # New facts alone, or with one known passage to three new ones.
 CORPORA = ("new", "mixed")
@@ -32,6 +32,7 @@ class Arm:
     memory: bool = True
     attribution: Literal["joint", "layer"] = "joint"
     lowest_layer: int = 0
+    also: tuple[Also, ...] = ()
     # Of a run's steps, before the first routing.
     dense_share: float = 0.05
 
@@ -60,6 +61,14 @@ ARMS |= {
     for name, changed in REMEDIES.items()
     for choice in ("attributed", "random")
 }
+# What the frozen table costs: rows with the embedding table trained beside them.
+TABLE = {
+    "exact, attributed 30%, table": Arm("exact", 0.3, also=("table",)),
+    "exact, random 30%, table": Arm("exact", 0.3, "random", also=("table",)),
+    "path, attributed 30%, table": Arm("path", 0.3, also=("table",)),
+    "table alone": Arm("exact", 0.0, also=("table",)),
+}
+ARMS |= TABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +201,7 @@ def configure(cell: Cell, folder: Path, training: Training) -> TrainingConfig:
                 choice=arm.choice,
                 attribution=arm.attribution,
                 lowest_layer=arm.lowest_layer,
+                also=arm.also,
             ),
         ),
     )

@@ -14,11 +14,17 @@ from proofs.trelm_cells import REMEDIES
 _SEED = 0
 _BASE_KNOWS = 0.95
 TITLE, REMEDIES_TITLE = "TRELM: does routing save time?", "TRELM: remedies, attributed against random neurons"
+TABLE_TITLE = "TRELM: what the frozen embedding table costs"
 Pair = tuple[str, str, str]
 # The fixed comparisons: of an arm with another on a corpus.
 PRIMARY: tuple[Pair, ...] = (("path, attributed 30%", "dense", "mixed"),)
 REMEDIES_PRIMARY: tuple[Pair, ...] = tuple(
     (f"exact, attributed 30%, {name}", f"exact, random 30%, {name}", "mixed") for name in REMEDIES
+)
+
+TABLE_PRIMARY: tuple[Pair, ...] = (
+    ("exact, attributed 30%, table", "exact, attributed 30%", "mixed"),
+    ("exact, attributed 30%, table", "dense", "mixed"),
 )
 
 
@@ -76,7 +82,11 @@ def result(compared: Sequence[Found], primary: Sequence[Pair] = PRIMARY) -> dict
     arms = list(dict.fromkeys(cell["arm"] for cell in compared))
     corpora = list(dict.fromkeys(cell["corpus"] for cell in compared))
     pairs = [(arm, "dense") for arm in arms if arm != "dense"]
-    pairs += [(arm, arm.replace("attributed", "random")) for arm in arms if "attributed" in arm]
+    pairs += [
+        (arm, random)
+        for arm in arms
+        if "attributed" in arm and (random := arm.replace("attributed", "random")) in arms
+    ]
     return {
         "primary": [{"pair": list(pair), **against(*pair)} for pair in primary],
         "secondary": {

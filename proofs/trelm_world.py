@@ -31,7 +31,7 @@ class Size:
         people: whose facts are known, and as many new ones.
         facts_per_person: each of another relation.
         tails: of each relation.
-        rounds: in which everyone's facts are told once; of every second new person in one of four alone.
+        rounds: in which everyone's facts are stated once; those of every second new person in one of four.
         people_per_passage: of whom a passage tells, a sentence each.
     """
 
@@ -143,7 +143,7 @@ class World:
     def _mention(
         self, ident: str, start: int, fact: Fact, end: str, triples: Sequence[tuple[str, str, str]]
     ) -> Row:
-        """People are long-tail, what they are told of is not; importance is drawn."""
+        """People are long-tail, the other ends of their facts are not; importance is random."""
         qid, person = (fact.head, True) if end == "head" else (fact.tail, False)
         cos = 0.5 + (hash64(self._seed, "importance", ident, qid) % 1000) / 2001
         label_of = self.names.get

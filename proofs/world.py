@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kgcorpus.contracts.draws import Draw
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.readers import TripleRow
 from proofs.made_up_names import WORDS
 
@@ -32,7 +32,7 @@ class Size:
     Attributes:
         entities: of which each fact draws its own.
         bodies: pairs (r1, r2) that imply each of the 12 relations.
-        triangles: closed paths x, y, z that stand alone.
+        triangles: closed paths x, y, z without further edges.
         diamonds: pairs of closed paths x, y, z and x, w, z that share the implied fact.
     """
 
@@ -68,15 +68,15 @@ class World:
         closed += self._closed("diamond", self._size.diamonds, 2)
         return sorted({fact for path in closed for fact in path})
 
-    def entities(self) -> Names:
+    def entities(self) -> LabelIndex:
         """Each entity's name, the same in every language."""
         names = Draw(self._seed, "entity-names").sample(WORDS, self._size.entities)
-        return _book("qid", {_entity(i): dict.fromkeys(LANGUAGES, n.title()) for i, n in enumerate(names)})
+        return _names("qid", {_entity(i): dict.fromkeys(LANGUAGES, n.title()) for i, n in enumerate(names)})
 
-    def relations(self) -> Names:
+    def relations(self) -> LabelIndex:
         """Each relation's name in each language."""
         n = len(RELATIONS["en"])
-        return _book(
+        return _names(
             "pid", {_relation(i): {lang: RELATIONS[lang][i] for lang in LANGUAGES} for i in range(n)}
         )
 
@@ -122,9 +122,9 @@ def _relation(i: int) -> str:
     return f"P{i + 1}"
 
 
-def _book(key: str, names: dict[str, dict[str, str]]) -> Names:
+def _names(key: str, names: dict[str, dict[str, str]]) -> LabelIndex:
     rows = (
         {key: ident, "names": [{"lang": lang, "label": label, "aliases": []} for lang, label in own.items()]}
         for ident, own in names.items()
     )
-    return Names.from_rows(rows, key)
+    return LabelIndex.from_rows(rows, key)

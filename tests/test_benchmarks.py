@@ -18,6 +18,13 @@ def test_the_page_shows_the_results_as_they_are(tables):
     assert page == tables.filled(page, tables.RESULTS), "run `python benchmarks/tables.py`"
 
 
+def test_the_page_of_costs_is_made_from_the_measured_ones(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    scale = importlib.import_module("scale")
+    page = scale.PAGE.read_text(encoding="utf-8")
+    assert page == scale.filled(page), "run `python benchmarks/scale.py`"
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_figures_of_cka_in_the_docs_are_those_of_the_results(tables, seed):
     page = (BENCHMARKS.parent / "docs" / "evaluation.md").read_text(encoding="utf-8")

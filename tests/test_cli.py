@@ -14,6 +14,7 @@ from kgcorpus import __version__
 from kgcorpus.cli import app, build_app, run_app
 from kgcorpus.config import GraphConfig
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.extras import install_command
 from kgcorpus.contracts.manifest import load_manifest
 from tests.made import command, finished_build
 
@@ -87,7 +88,10 @@ def test_a_target_whose_inputs_are_not_configured_is_left_out_with_one_warning(t
         (["package", "--to", ""], 2, "an option's path is empty"),
         (["link", "a text", "--corpus", ""], 2, "an option's path is empty"),
         (["evaluate", "linking", "--corpus", "", "--out", "f"], 2, "an option's path is empty"),
-        (["status", "--out", "s3://bucket/a"], 2, "s3://bucket/a: this must be a folder of a file system"),
+        (["status", "--out", "hdfs://node/a"], 2, "hdfs://node/a: hdfs:// has no conditional writes"),
+        (["build-corpus", "--out", "hdfs://node/a"], 2, "a URL that starts with s3://, gs://, abfs://"),
+        (["build-corpus", "--out", "s3://k:v@bucket/a"], 2, "keys are taken from the environment"),
+        (["plan", "--out", "s3://bucket/a?sig=x"], 2, "contains a key, a query or a fragment"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(
@@ -108,10 +112,10 @@ def test_what_goes_wrong_is_said_in_one_line(
 def test_the_end_of_a_file_is_no_interrupt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def read(out: Path, *, required: bool) -> None:
+    def read(out: str) -> None:
         raise EOFError("no data left in file")
 
-    monkeypatch.setattr("kgcorpus.contracts.manifest.load_manifest", read)
+    monkeypatch.setattr("kgcorpus.mirror.manifest_of", read)
     assert run_app(lambda: app(["status", "--out", str(tmp_path)])) == 1
     said = capsys.readouterr().err
     assert "Abort" not in said
@@ -148,13 +152,28 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
         for name, c in commands.items()
     }
     assert surface == {
-        "build-corpus": ["--config", "--force", "--out", "--quiet", "--set", "--verbose", "-q", "-v"],
-        "plan": ["--check", "--config", "--force", "--json", "--out", "--set"],
+        "demo": ["--max-steps", "--out", "--quiet", "--set", "--verbose", "-q", "-v"],
+        "init": [
+            *("--descriptions", "--encoder", "--force", "--index", "--labels", "--languages", "--relations"),
+            *("--set", "--templates", "--text", "--titles", "--triples", "--types", "--wikipedia"),
+        ],
+        "build-corpus": [
+            "--config",
+            "--force",
+            "--no-lock",
+            "--out",
+            "--quiet",
+            "--set",
+            "--verbose",
+            "-q",
+            "-v",
+        ],
+        "plan": ["--check", "--config", "--estimate", "--force", "--json", "--out", "--set"],
         "status": ["--json", "--out", "--watch"],
         "inspect": ["--json", "--out", "-n"],
-        "report": ["--out"],
+        "report": ["--out", "--run"],
         "doctor": ["--json"],
-        "publish": ["--out", "--quiet", "--to", "--verbose", "-q", "-v"],
+        "publish": ["--model", "--out", "--public", "--quiet", "--to", "--verbose", "-q", "-v"],
         "package": ["--config", "--environment", "--image", "--master", "--out", "--to"],
         "train": [
             "--config",
@@ -162,6 +181,7 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
             "--max-steps",
             "--out",
             "--quiet",
+            "--resume",
             "--set",
             "--verbose",
             "-q",
@@ -185,6 +205,11 @@ def test_the_surface_is_frozen(tmp_path: Path) -> None:
         ],
         "convert": ["--to"],
         "link": ["--corpus", "--json", "--lang", "--set"],
+        "download": ["--mirror", "--plan", "--quiet", "--to", "--verbose", "-q", "-v"],
+        "reproduce": [
+            *("--data", "--figure", "--out", "--plan", "--quiet", "--scale", "--set", "--table"),
+            *("--verbose", "-q", "-v"),
+        ],
         "explain": ["--answer", "--model", "--out", "--points", "--sentence", "--top"],
     }
 
@@ -249,7 +274,7 @@ def test_evaluate_opens_no_pipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("plan",), ("build-corpus",), ("status",), ("train", "kmlm", "--corpus", "c")], ids=" ".join
+    "words", [("demo",), ("reproduce", "kmlm"), ("sweep", "g.yaml", "--corpus", "c")], ids=" ".join
 )
 def test_a_url_is_no_folder_to_write_to(words: tuple[str, ...], tmp_path: Path) -> None:
     done = run(*words, "--out", "s3://bucket/out", cwd=tmp_path)
@@ -365,5 +390,5 @@ def test_a_missing_extra_is_named_with_its_pip_command_by_every_command(tmp_path
     told = done.stderr.split("> ")[1:]
     expected = [extra for extra, group in commands.items() for _ in group]
     for extra, said in zip(expected, told, strict=True):
-        assert f"is not installed. Run: pip install 'kgcorpus[{extra}]'" in said, said
+        assert f"is not installed. Run: {install_command(extra)}" in said, said
     assert set(done.stdout.split()) == {"4"}

@@ -12,7 +12,7 @@ from kgcorpus.contracts.splits import split_of_pair
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import read_records, refuse
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.readers import parse_names, parse_relation, parse_triple
 from kgcorpus.records.kmlm import Item, render_sentences, with_split
 
@@ -23,7 +23,7 @@ def book(key, names):
     rows = defaultdict(list)
     for ident, lang, label, aliases in names:
         rows[ident].append({"lang": lang, "label": label, "aliases": aliases})
-    return Names.from_rows([{key: ident, "names": found} for ident, found in rows.items()], key)
+    return LabelIndex.from_rows([{key: ident, "names": found} for ident, found in rows.items()], key)
 
 
 NAMES = book(
@@ -158,8 +158,8 @@ def test_demo_small(real_data):
     names = book("qid", rows_of("labels_10lang.tsv.gz", parse_names))
     relations = book("pid", rows_of("relations.tsv.gz", parse_relation))
     triples = [tuple(row) for row in rows_of("triples.txt.gz", parse_triple)]
-    books = {"names": names, "relations": relations, "languages": LANGUAGES, "seed": 0}
-    rows = batched(triples, **books, tally=Tally())
+    columns = {"names": names, "relations": relations, "languages": LANGUAGES, "seed": 0}
+    rows = batched(triples, **columns, tally=Tally())
     assert len({row["id"] for row in rows}) == len(rows) > 120_000
     assert Counter(row["kind"] for row in rows)["alias"] == len(rows) / 2
     for row in rows[::7]:
@@ -273,14 +273,14 @@ def test_every_record_is_what_the_rule_says_whatever_the_batches(entities, relat
             part,
             languages=languages,
             seed=seed,
-            names=Names.from_rows(entities, "qid"),
-            relations=Names.from_rows(relations, "pid"),
+            names=LabelIndex.from_rows(entities, "qid"),
+            relations=LabelIndex.from_rows(relations, "pid"),
             tally=tally,
         )
-    books = {"names": lookup(entities, "qid"), "relations": lookup(relations, "pid")}
+    columns = {"names": lookup(entities, "qid"), "relations": lookup(relations, "pid")}
     expected, drops = [], Counter()
     for triple in triples:
-        rows, reasons = written_plainly(triple, **books, languages=languages, seed=seed)
+        rows, reasons = written_plainly(triple, **columns, languages=languages, seed=seed)
         expected += rows
         drops.update(reasons)
     by_id = itemgetter("id", "text")

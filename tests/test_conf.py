@@ -35,6 +35,20 @@ def test_the_summaries_are_linked_by_their_titles_and_by_dictionary():
     assert vital.linking.dictionary
 
 
+@pytest.mark.parametrize("gpus", [1, 8, 64])
+@pytest.mark.parametrize(
+    ("objective", "paper"),
+    [("kmlm", "kmlm-xlmr-base"), ("trelm", "trelm-roberta-base"), ("jaket", "jaket-roberta-base")],
+)
+def test_a_config_for_gpus_trains_as_the_papers(objective, paper, gpus):
+    from trainer.config import TrainingConfig
+
+    own, whole = (load(TrainingConfig, CONF / f"{name}.yaml") for name in (f"{objective}-{gpus}gpu", paper))
+    # The rows of a forward pass change memory and time alone.
+    assert own == whole.model_copy(update={"rows_per_forward": own.rows_per_forward})
+    assert own.rows_per_forward >= 16
+
+
 def test_the_paper_scale_configs_hold_the_papers_figures():
     from trainer.config import TrainingConfig
 

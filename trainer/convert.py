@@ -120,8 +120,8 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
             hint="Do not use this file; take the checkpoint from its authors, or one in safetensors",
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise InputError(f"cannot be read ({told})", where=str(path), hint=again) from None
+        message = " ".join(str(error).split())[:200]
+        raise InputError(f"cannot be read ({message})", where=str(path), hint=again) from None
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise InputError(
             "is not a checkpoint's tensors by name",

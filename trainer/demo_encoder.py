@@ -103,7 +103,7 @@ class _Batch:
 
 
 class Texts:
-    """Tokenised texts, masked anew for each epoch."""
+    """Tokenised texts, with new masks in each epoch."""
 
     def __init__(self, texts: Sequence[str], tokenizer: "PreTrainedTokenizerFast", *, name: str) -> None:
         encoded = tokenizer(list(texts), truncation=True, max_length=ROW_TOKENS)

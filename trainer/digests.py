@@ -14,6 +14,8 @@ from trainer.pretrained import commit_of
 
 # Files of a model's folder that a reader opens; a README or a log beside them changes no result.
 _READ = (".json", ".txt", ".model", ".safetensors", ".npy")
+# The digest of a model of the hub begins so.
+COMMIT = "commit "
 
 
 def digest_of_file(path: str | Path, *, where: str) -> str:
@@ -41,7 +43,7 @@ def digest_of_folder(folder: Path, *, suffixes: tuple[str, ...] = (), pattern: s
 
     Args:
         folder: where.
-        pattern: of the paths; by default the folder's own files alone.
+        pattern: of the paths; by default files of the folder itself.
         suffixes: of the files that count; none: every file whose name does not begin with a dot.
     """
     chosen = (
@@ -63,7 +65,7 @@ def digest_of_model(source: str) -> str:
     """
     if Path(source).is_dir():
         return digest_of_folder(Path(source), suffixes=_READ)
-    return f"commit {commit_of(source, where=f'base_model {source}')}"
+    return f"{COMMIT}{commit_of(source, where=f'base_model {source}')}"
 
 
 def digest_of_data(source: str) -> str:

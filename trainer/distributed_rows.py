@@ -20,7 +20,7 @@ class DistributedRows:
 
     Args:
         count: rows of the table.
-        ranks: the processes; None: this one alone.
+        ranks: the processes; None: only this one.
 
     Attributes:
         rows: places of a rank's part, the same for every rank.
@@ -35,11 +35,11 @@ class DistributedRows:
         self.shared = self._ranks is not None
 
     def ids(self) -> Tensor:
-        """The table's rows that lie here, in the order of their places."""
+        """This rank's rows of the table, in the order of their places."""
         return torch.arange(self._rank, self._count, self._world)
 
     def own(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Which of the ids [n] lie here, and the places of these; an id below 0 lies nowhere."""
+        """Which of the ids [n] this rank owns, and their places; no rank owns an id below 0."""
         here = (ids % self._world == self._rank) & (ids >= 0)
         return here, ids[here] // self._world
 
@@ -51,7 +51,7 @@ class DistributedRows:
             answer: places [m] -> [m, width] in float32, of the part that is held here.
 
         Returns:
-            [n, width], where `answer`'s lies.
+            [n, width], on the device of `answer`.
         """
         if self._ranks is None:
             return answer(ids)
@@ -79,7 +79,7 @@ class DistributedRows:
         return found[self._rank * size :][: len(ids)].to(own.device)
 
     def part(self, whole: Tensor) -> Tensor:
-        """The rows [rows, ...] of a whole table that lie here."""
+        """This rank's rows [rows, ...] of a whole table."""
         own = whole[self._rank :: self._world]
         # The last ranks may have one row fewer, and a place that no id leads to.
         return own if len(own) == self.rows else torch.cat([own, own.new_zeros(1, *own.shape[1:])])

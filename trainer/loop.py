@@ -3,30 +3,27 @@
 import contextlib
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from kgcorpus.contracts.caches import private_folder
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
-from kgcorpus.contracts.secrets import redact_all
-from trainer.checkpoint import Checkpoints, settle, write_model
 from trainer.config import TrainingConfig
 from trainer.determinism import deterministic_on_cpu
-from trainer.metrics_log import MetricsLog
 from trainer.objectives import Batch, Objective
-from trainer.progress import progress
+from trainer.reporting import reporting
 from trainer.schedule import Phase, set_learning_rates
+from trainer.sharding import is_sharded, local_part, whole
 from trainer.stopping import stop_requests
-from trainer.trackers import tracking
+from trainer.throughput import Throughput
+from trainer.trained import Trained
+from trainer.validation import Validation
 
 # After so many steps without a label a term is reported; a run that ends sooner reports it at its end.
 _STEPS_WITHOUT_LABELS = 10
@@ -34,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @deterministic_on_cpu()
-def run(
+def run_training(
     objective: Objective,
     config: TrainingConfig,
     folder: Path,
@@ -45,48 +42,42 @@ def run(
     """Train up to `max_steps`, or over the schedule, from the newest checkpoint in `folder`.
 
     Returns:
-        0; or, if a signal ended the run early, the exit code. Its checkpoint is saved.
+        0, also if validation ended the run early; or the exit code of the signal that did. The checkpoint of
+        the last step is saved.
 
     Raises:
         UsageError: more steps than that are done.
         InputError: the newest checkpoint is damaged.
         KgcorpusError: a loss or gradient that is not finite; the state before that step is saved.
     """
-    if accelerator.is_main_process:
-        settle(folder / "model")
-    checkpoints = Checkpoints(folder / "checkpoints", keep=config.keep)
-    step, moments = checkpoints.restore(objective)
-    if config.compile:
-        _compile(objective.model)
-    # transformers hands out models in evaluation mode, without dropout.
-    model: nn.Module = accelerator.prepare_model(objective.model.train())
-    optimizer, phases = _optimizer(objective, config, moments), objective.phases(config)
+    trained = Trained(objective, config, folder, accelerator)
+    step, optimizer, phases = trained.restored, trained.optimizer, objective.phases(config)
     accelerator.wait_for_everyone()
     end = _last_step(objective, max_steps, phases, done=step, folder=folder)
     main = accelerator.is_main_process
+    validation = Validation(objective, config, folder, accelerator, step=step)
+    throughput = Throughput(objective.model, config, accelerator)
     saved, stopping = time.monotonic(), False
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(stop_requests())
-        report = stack.enter_context(_report(folder, config, main=main, step=step, end=end))
+        report = stack.enter_context(reporting(folder, config, main=main, step=step, end=end))
         count_labels = stack.enter_context(_unlabelled_terms(objective.terms, main=main))
-        while step < end and not stopping:
+        while step < end and not (stopping or validation.exhausted):
             began = time.monotonic()
             # Dropout is drawn from the step too, so no state of the generator has to be kept.
             torch.manual_seed(hash64(config.seed, "step", step, accelerator.process_index))
             prepared = objective.before_step(step, optimizer, accelerator)
             if prepared.rewired:
-                model = accelerator.prepare_model(objective.model)
+                trained.wrap()
             rate = set_learning_rates(optimizer, phases, step)
-            before = objective.state()
-            batches = objective.next_step(step)
-            overdue = main and began - saved >= 60 * config.checkpoint_minutes
-            requests = (request.is_set(), overdue)
-            bf16 = config.precision == "bf16"
+            before, (batches, waited) = objective.state(), _next_step(objective, step)
+            requests = request.is_set(), main and began - saved >= 60 * config.checkpoint_minutes
+            model, bf16 = trained.model, config.precision == "bf16"
             result = gradients(model, batches, objective.terms, accelerator, bf16=bf16, requests=requests)
-            norm = float(accelerator.clip_grad_norm_(model.parameters(), config.grad_clip))
+            norm = _clip(objective, model, accelerator, config.grad_clip)
             if not (math.isfinite(result.loss) and math.isfinite(norm)):
                 objective.load_state(before)
-                _save(checkpoints, step, objective, optimizer, main=main)
+                trained.save(step)
                 raise _not_finite(result, norm, step + 1, objective.model)
             optimizer.step()
             optimizer.zero_grad()
@@ -94,16 +85,28 @@ def run(
             count_labels(result.labelled)
             numbers = objective.after_step(step, accelerator)
             line = {"step": step, "loss": result.loss, **result.means, "lr": rate, "tokens": result.tokens}
-            line |= {"gradient_norm": norm, "seconds": time.monotonic() - began, **numbers}
+            line |= {"gradient_norm": norm, "seconds": (seconds := time.monotonic() - began), **numbers}
+            line |= throughput.numbers(result.tokens, seconds, waited) | validation.after_step(step)
             report([*({"step": step - 1, **event} for event in prepared.events), line])
-            if result.overdue or stopping or step % config.checkpoint_every == 0 or step == end:
-                _save(checkpoints, step, objective, optimizer, main=main)
+            ends = stopping or validation.exhausted or step == end
+            if result.overdue or ends or step % config.checkpoint_every == 0:
+                trained.save(step)
                 saved = time.monotonic()
-    objective.collect()
-    if main:
-        write_model(folder / "model", objective.save, step=step)
+    trained.write_model("model", step)
     accelerator.wait_for_everyone()
-    return 0 if step >= end else request.exit_code
+    return 0 if step >= end or validation.exhausted else request.exit_code
+
+
+def _next_step(objective: Objective, step: int) -> tuple[Sequence[Batch], float]:
+    """The step's batches, and the seconds that they took."""
+    began = time.monotonic()
+    return objective.next_step(step), time.monotonic() - began
+
+
+def _clip(objective: Objective, model: nn.Module, accelerator: Accelerator, most: float) -> float:
+    """Scale the gradients, the same on every rank, to a norm of at most `most`; return it before that."""
+    objective.reduce_gradients(accelerator)
+    return float(whole(accelerator.clip_grad_norm_(model.parameters(), most)))
 
 
 @contextlib.contextmanager
@@ -131,64 +134,9 @@ def _unlabelled_terms(
         warn()
 
 
-def _compile(model: nn.Module) -> None:
-    # torch loads code from its cache, and would keep it under a name in /tmp that anyone could make.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("torchinductor")))
-    # In place, so that the names in checkpoints stay; sizes change from step to step.
-    model.compile(dynamic=True)
-
-
-def _save(
-    checkpoints: Checkpoints,
-    step: int,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    *,
-    main: bool,
-) -> None:
-    objective.collect()
-    if main:
-        checkpoints.save(step, objective, optimizer)
-
-
-def _optimizer(
-    objective: Objective, config: TrainingConfig, moments: dict[str, Any] | None
-) -> torch.optim.Optimizer:
-    groups = objective.parameter_groups(config.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999), fused=True)
-    if moments is not None:
-        optimizer.load_state_dict(moments)
-    return optimizer
-
-
-@contextlib.contextmanager
-def _report(
-    folder: Path, config: TrainingConfig, *, main: bool, step: int, end: int
-) -> Iterator[Callable[[Sequence[dict[str, Any]]], None]]:
-    """Yield what writes a step's lines to metrics and trackers and shows the last; only on the main rank."""
-    if not main:
-        yield lambda lines: None
-        return
-    with (
-        MetricsLog(folder / "metrics.jsonl", step=step) as metrics,
-        tracking(
-            config.trackers, folder, step=step, config=redact_all(config.model_dump(mode="json"))
-        ) as track,
-        progress(step, end, log_every=config.log_every) as show,
-    ):
-
-        def write(lines: Sequence[dict[str, Any]]) -> None:
-            for line in lines:
-                metrics.write(line)
-                track(line)
-            show(lines[-1])
-
-        yield write
-
-
 def _not_finite(result: "StepResult", norm: float, step: int, model: nn.Module) -> KgcorpusError:
     for name, weight in model.state_dict().items():
-        if not weight.isfinite().all():
+        if not local_part(weight).isfinite().all():
             return KgcorpusError(
                 f"the weights {name} held NaN or infinity before the step",
                 where=f"step {step}",
@@ -281,8 +229,15 @@ def gradients(
 def _backward(
     model: nn.Module, batches: Sequence[Batch], scale: Tensor, accelerator: Accelerator, *, bf16: bool
 ) -> Iterator[Tensor]:
-    """Add each batch's gradient of `scale * sums`, yield the sums [terms]; ranks meet at the last one."""
-    device = accelerator.device
+    """Add each batch's gradient of `scale * sums`, yield the sums [terms]; ranks meet at the last one.
+
+    Ranks that share a sharded model meet at each: one with fewer batches computes its last one again, with
+    weight 0.
+    """
+    device, missing = accelerator.device, 0
+    if is_sharded(model):
+        passes = accelerator.gather(torch.tensor([len(batches)], device=device))
+        missing = int(passes.max()) - len(batches)
     for batch in batches:
         inputs = {name: torch.as_tensor(array, device=device) for name, array in batch.inputs.items()}
         with contextlib.nullcontext() if batch is batches[-1] else accelerator.no_sync(model):
@@ -291,6 +246,14 @@ def _backward(
                 sums = model(**inputs)
             accelerator.backward((sums * scale).sum())
         yield sums.detach().double()
+    if missing:
+        # In evaluation mode the model leaves nothing for a memory.
+        model.eval()
+        for _ in range(missing):
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                sums = model(**inputs)
+            accelerator.backward((sums * 0).sum())
+        model.train()
 
 
 def _suspects(batches: Sequence[Batch], sums: Tensor) -> str:

@@ -1,13 +1,11 @@
 """Masked language models on packed rows, with logits at the predicted tokens only."""
 
-import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -16,15 +14,23 @@ from kgcorpus.contracts.errors import UsageError
 from kgcorpus.importance.pretrained import check_embeddings
 from trainer.config import TrainingConfig
 from trainer.encoders import ENCODERS, encoder_class
-from trainer.packing import Packed, one_record_a_row, pack
 from trainer.pretrained import load_model, load_tokenizer, model_type_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_log = logging.getLogger(__name__)
 # 256 MiB in float32. At 250,000 tokens of vocabulary a chunk has 268 predicted tokens.
 LOGITS_AT_ONCE = 2**26
+
+
+class TiedTable(Protocol):
+    """The embedding table at both ends of the model, where not all of its rows are trained."""
+
+    def look_up(self, ids: Tensor) -> Tensor:
+        """The embeddings [..., hidden] of ids [...]."""
+
+    def scores(self, states: Tensor, bias: Tensor) -> Tensor:
+        """The table's products [tokens, vocabulary] with states [tokens, hidden], plus the bias."""
 
 
 class PackedMaskedLM(nn.Module):
@@ -32,6 +38,7 @@ class PackedMaskedLM(nn.Module):
 
     Attributes:
         lm: the transformers model; the parts below are its own.
+        tied_table: what reads the embedding table instead of `lm`; None: `lm` itself.
 
     Raises:
         UsageError: a model of a family that is not known.
@@ -40,6 +47,7 @@ class PackedMaskedLM(nn.Module):
     def __init__(self, lm: "PreTrainedModel") -> None:
         super().__init__()
         self.lm = lm
+        self.tied_table: TiedTable | None = None
         self._encoder = encoder_class(lm.config.model_type)(lm)
 
     @property
@@ -48,48 +56,23 @@ class PackedMaskedLM(nn.Module):
         return self._encoder.longest
 
     @property
-    def packs(self) -> bool:
-        """Whether records may share a row; else each must have a row of its own."""
-        return self._encoder.packs
-
-    @property
     def layers(self) -> list[nn.Module]:
         """The transformer layers, from the lowest."""
         return self._encoder.layers
 
-    def pack(self, ids: NDArray[np.int32], sizes: NDArray[np.int64], *, length: int, pad: int) -> Packed:
-        """Records in rows: `trainer.packing.pack`, or `one_record_a_row` where they may not share one."""
-        place = pack if self.packs else one_record_a_row
-        return place(ids, sizes, length=length, pad=pad)
-
-    def require_packing(self, work: str) -> None:
-        """Check that records may share a row.
+    def require(self, part: Literal["SPLITS", "ROUTES"], work: str, *, otherwise: str = "") -> None:
+        """Check what the model's family offers.
 
         Args:
+            part: an attribute of `trainer.encoders.Encoder`.
             work: what needs it, for the error.
-
-        Raises:
-            UsageError: they may not.
-        """
-        if not self.packs:
-            raise UsageError(
-                f"{work} packs several records into a row, which this model's convolution would mix",
-                where="base_model",
-                hint="Choose a model without conv_kernel_size in its config.json",
-            )
-
-    def require_blocks(self, work: str, *, otherwise: str = "") -> None:
-        """Check that the layers are BERT's, with `embed`, `run_layers` and its feed-forward block.
-
-        Args:
-            work: what needs them, for the error.
             otherwise: what the user can do with this model, for the hint.
 
         Raises:
-            UsageError: they are not.
+            UsageError: the family does not offer it.
         """
-        if not self._encoder.HAS_BLOCKS:
-            known = [name for name, encoder in ENCODERS.items() if encoder.HAS_BLOCKS]
+        if not getattr(self._encoder, part):
+            known = [name for name, encoder in ENCODERS.items() if getattr(encoder, part)]
             raise UsageError(
                 f"{work} does not work with a model of type {self.lm.config.model_type}",
                 where="base_model",
@@ -98,31 +81,51 @@ class PackedMaskedLM(nn.Module):
 
     def words(self, ids: Tensor) -> Tensor:
         """The word embeddings [..., embedding size] of ids [...], without positions and LayerNorm."""
+        if self.tied_table is not None:
+            return self.tied_table.look_up(ids)
         embedded: Tensor = self.lm.get_input_embeddings()(ids)
         return embedded
 
     def states(
-        self, ids: Tensor, segments: Tensor, positions: Tensor, *, words: Tensor | None = None
+        self,
+        ids: Tensor,
+        segments: Tensor,
+        positions: Tensor,
+        *,
+        words: Tensor | None = None,
+        at: Tensor | None = None,
     ) -> Tensor:
-        """The last layer's states [rows, length, hidden]; a token sees its own record alone.
+        """The last layer's states [rows, length, hidden], or [tokens, hidden] at some places.
+
+        A token sees its own record only.
 
         Args:
             ids, segments, positions: [rows, length], of `trainer.packing.Packed`.
-            words: [rows, length, embedding size], what stands in the place of the ids' word embeddings.
+            words: [rows, length, embedding size], read instead of the ids' word embeddings.
+            at: [tokens], places in the flattened rows; the fewer, the less the last layer computes.
         """
-        return self._encoder.states(self.words(ids) if words is None else words, segments, positions)
+        return self._encoder.states(self.words(ids) if words is None else words, segments, positions, at=at)
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """What the first layer reads [rows, length, hidden]; needs `require_blocks`."""
-        return self._encoder.embed(ids, positions)
+        """What the first layer reads [rows, length, hidden]; needs `require("SPLITS", ...)`."""
+        return self._encoder.embed(self.words(ids), positions)
 
-    def run_layers(self, layers: slice, states: Tensor, segments: Tensor) -> Tensor:
-        """States [rows, length, hidden] taken through some layers; `embed`, then all of them: `states`."""
-        return self._encoder.run_layers(layers, states, segments)
+    def run_layers(
+        self, layers: slice, states: Tensor, segments: Tensor, *, at: Tensor | None = None
+    ) -> Tensor:
+        """States [rows, length, hidden] taken through some layers; `embed`, then all of them: `states`.
+
+        Args:
+            layers: at least one.
+            states: [rows, length, hidden].
+            segments: [rows, length].
+            at: [tokens], places in the flattened rows; only their states [tokens, hidden] are returned.
+        """
+        return self._encoder.run_layers(layers, states, segments, at=at)
 
     def logits(self, states: Tensor) -> Tensor:
         """The head's scores [tokens, vocabulary] of states [tokens, hidden]."""
-        return nn.functional.linear(self.transform(states), *self._encoder.decoder())
+        return self._scores(self.transform(states))
 
     def losses(self, states: Tensor, labels: Tensor) -> Tensor:
         """The cross-entropy [tokens] of the labels, in float32.
@@ -141,9 +144,24 @@ class PackedMaskedLM(nn.Module):
         chunks = zip(transformed.split(tokens), labels.split(tokens), strict=True)
         return torch.cat([checkpoint(self._losses, *chunk, use_reentrant=False) for chunk in chunks])
 
+    def best(self, transformed: Tensor) -> Tensor:
+        """The ids [tokens] with the highest scores for what `transform` gave [tokens, embedding size]."""
+        tokens = max(1, LOGITS_AT_ONCE // len(self.table))
+        return torch.cat([self._scores(part).argmax(dim=1) for part in transformed.split(tokens)])
+
+    def scores(self, transformed: Tensor) -> Iterator[Tensor]:
+        """The scores [vocabulary] of each token of `best`; at most `LOGITS_AT_ONCE` exist at a time."""
+        for part in transformed.split(max(1, LOGITS_AT_ONCE // len(self.table))):
+            yield from self._scores(part)
+
     def _losses(self, transformed: Tensor, labels: Tensor) -> Tensor:
-        logits = nn.functional.linear(transformed, *self._encoder.decoder()).float()
+        logits = self._scores(transformed).float()
         return nn.functional.cross_entropy(logits, labels, reduction="none")
+
+    def _scores(self, transformed: Tensor) -> Tensor:
+        if self.tied_table is not None:
+            return self.tied_table.scores(transformed, self.bias)
+        return nn.functional.linear(transformed, *self._encoder.decoder())
 
     def transform(self, states: Tensor) -> Tensor:
         """The head's dense layer, GELU and LayerNorm of states [tokens, hidden]; the table comes next."""
@@ -192,7 +210,6 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
             where=where,
             # A plain encoder has no head; a new one is trained.
             new=tuple(f"{head}." for head in encoder.HEADS),
-            attn_implementation=encoder.ATTENTION,
         ).float()
         check_embeddings(lm, tokenizer, where=where)
     else:
@@ -211,11 +228,8 @@ def load_lm(config: TrainingConfig, tokenizer: "PreTrainedTokenizerFast", *, lon
                 # BERT's .02 is for 768 units; this keeps the variance of what narrower matrices pass on.
                 initializer_range=1 / math.sqrt(small.hidden),
             ),
-            attn_implementation="sdpa",
         )
     model = PackedMaskedLM(lm)
-    if not model.packs:
-        _log.warning("base_model: records cannot share a row in this model; each has a row of its own")
     if model.longest < longest:
         raise UsageError(
             f"the model's positions reach {model.longest} tokens, {longest} are asked for",
@@ -235,8 +249,8 @@ def open_lm(folder: str | Path) -> tuple[PackedMaskedLM, "PreTrainedTokenizerFas
 
     where = f"model {folder}"
     tokenizer = load_tokenizer(folder, where=where)
-    attention = encoder_class(model_type_of(folder, where=where)).ATTENTION
-    lm = load_model(AutoModelForMaskedLM, folder, where=where, attn_implementation=attention)
+    encoder_class(model_type_of(folder, where=where))
+    lm = load_model(AutoModelForMaskedLM, folder, where=where)
     check_embeddings(lm, tokenizer, where=where)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return PackedMaskedLM(lm.float()).eval().to(device), tokenizer

@@ -23,16 +23,18 @@ class Batch:
     """What one forward pass reads.
 
     Attributes:
-        inputs: the model's keyword arguments, a tensor where it lies on the device already.
+        inputs: the model's keyword arguments, a tensor if it is on the device already.
         counts: [terms], how many labels each term of the loss has in it.
         records: ids of its records.
         tokens: its tokens, padding left out.
+        questions: what `Objective.right` needs to know about the labels besides the inputs, in their order.
     """
 
     inputs: Mapping[str, NDArray[Any] | Tensor]
     counts: NDArray[np.int64]
     records: list[str]
     tokens: int
+    questions: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Prepared:
 
     Attributes:
         events: lines for the metrics, each with a field `event`.
-        rewired: the set of trained parameters is another one, so the model has to be wrapped anew.
+        rewired: the set of trained parameters has changed, so the model has to be wrapped again.
     """
 
     events: tuple[dict[str, Any], ...] = ()
@@ -83,6 +85,12 @@ class Objective(ABC):
     def save(self, folder: Path) -> None:
         """Write weights, configuration and tokenizer."""
 
+    def save_memory(self, folder: Path) -> None:  # noqa: B027
+        """Write what `save` writes beside the weights of `model`, for a sharded checkpoint (`sharding`)."""
+
+    def load_memory(self, folder: Path) -> None:  # noqa: B027
+        """Read what `save_memory` wrote."""
+
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Read the weights that `save` wrote."""
@@ -110,6 +118,27 @@ class Objective(ABC):
         It may exchange parameters in the optimizer's groups and state, in place.
         """
         return Prepared()
+
+    def reduce_gradients(self, accelerator: "Accelerator") -> None:  # noqa: B027
+        """Average over the ranks the gradients that DistributedDataParallel leaves out, before the clip."""
+
+    def validation(self) -> Mapping[str, Sequence[Batch]]:
+        """This rank's batches of a fixed sample of the validation split (`validate_every`).
+
+        Returns:
+            part -> batches. The part "" gives the loss of the validation; others are the same sample read in
+            another way, such as "without_injection".
+        """
+        return {"": ()}
+
+    def right(self, batch: Batch, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """For terms that ask questions: whether the best-scored answer is the right one, [questions].
+
+        Args:
+            batch: one of `validation`.
+            inputs: the batch's, on the model's device; the model is in evaluation mode.
+        """
+        return {}
 
     def after_step(self, step: int, accelerator: "Accelerator") -> Mapping[str, float]:
         """Take note of an optimizer step, `step` of which are done now.

@@ -11,10 +11,10 @@ class Packed:
     """Records side by side in rows.
 
     Attributes:
-        ids: [rows, length], pads where no record lies.
+        ids: [rows, length], pads where no record is.
         segments: [rows, length], 0 at pads, else 1, 2, ... by record within the row.
         positions: [rows, length], from 0 within each record; 0 at pads.
-        flat: [tokens], where each token of the records, in the order given, lies in the flattened rows.
+        flat: [tokens], the index in the flattened rows of each token of the records, in the order given.
     """
 
     ids: NDArray[np.int64]
@@ -32,32 +32,7 @@ def pack(ids: NDArray[np.int32], sizes: NDArray[np.int64], *, length: int, pad: 
         length: tokens of a row.
         pad: id of the padding token.
     """
-    return _place(ids, sizes, *_assign(sizes, length), length=length, pad=pad)
-
-
-def one_record_a_row(ids: NDArray[np.int32], sizes: NDArray[np.int64], *, length: int, pad: int) -> Packed:
-    """Give each record a row of its own, for models in which neighbours would see each other.
-
-    Args:
-        ids, sizes, length, pad: as of `pack`. Rows are as long as the longest record.
-    """
-    records = len(sizes)
-    column, segment = np.zeros(records, np.int64), np.ones(records, np.int32)
-    longest = int(sizes.max(initial=1))
-    return _place(ids, sizes, np.arange(records), column, segment, records, length=longest, pad=pad)
-
-
-def _place(
-    ids: NDArray[np.int32],
-    sizes: NDArray[np.int64],
-    row: NDArray[np.int64],
-    column: NDArray[np.int64],
-    segment: NDArray[np.int32],
-    rows: int,
-    *,
-    length: int,
-    pad: int,
-) -> Packed:
+    row, column, segment, rows = _assign(sizes, length)
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     flat = np.repeat(row * length + column, sizes) + within
     packed_ids = np.full(rows * length, pad, np.int64)

@@ -12,7 +12,7 @@ class Prefetcher(Generic[T]):
 
     Args:
         make: from a step's number to what it reads; moves the streams on.
-        state: where the streams stand, as JSON.
+        state: the positions of the streams, as JSON.
         load_state: takes the streams back to such a state.
     """
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.hub_ids import is_model_id, split_revision
 from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.importance.pretrained import (
     check_weights,
@@ -28,10 +29,11 @@ _log = logging.getLogger(__name__)
 _OWN_CODE = "custom code"
 
 
-def not_loaded(error: Exception, *, where: str) -> UsageError:
+def not_loaded(error: Exception, *, source: str | Path, where: str) -> UsageError:
     """The error to show.
 
     Args:
+        source: a folder or hub id.
         error: of `from_pretrained`, which is always called with `trust_remote_code=False`: without it
             transformers asks on stdin whether to run the code that came with a model.
         where: the setting and its value.
@@ -39,8 +41,13 @@ def not_loaded(error: Exception, *, where: str) -> UsageError:
     if _OWN_CODE in str(error):
         hint = "Name a model whose architecture transformers itself has"
         return UsageError("comes with code of its own, which is not run", where=where, hint=hint)
+    message = " ".join(str(error).split())
+    if not Path(source).exists():
+        reason = message.partition(". ")[0][:200]
+        what = f", and the hub does not provide it ({reason})" if is_model_id(str(source)) else ""
+        return UsageError(f"no such folder{what}", where=where, hint="Correct the path or the hub id")
     return UsageError(
-        f"cannot be loaded: {' '.join(str(error).split())}",
+        f"cannot be loaded: {message}",
         where=where,
         hint="Name a folder, or a hub id, with config.json, model.safetensors and tokenizer.json",
     )
@@ -61,7 +68,7 @@ def load_tokenizer(source: str | Path, *, where: str) -> "PreTrainedTokenizerFas
     try:
         tokenizer = read_tokenizer(source)
     except (OSError, ValueError) as error:
-        raise not_loaded(error, where=where) from None
+        raise not_loaded(error, source=source, where=where) from None
     if tokenizer.pad_token is None:
         raise UsageError(
             "its tokenizer has no padding token",
@@ -72,7 +79,7 @@ def load_tokenizer(source: str | Path, *, where: str) -> "PreTrainedTokenizerFas
 
 
 def commit_of(source: str, *, where: str) -> str:
-    """The commit that a hub id is read at; empty where the files come from elsewhere.
+    """The commit that a hub id is read at: the folder of its file in the cache; empty if it is unknown.
 
     Args:
         source: a hub id.
@@ -81,10 +88,15 @@ def commit_of(source: str, *, where: str) -> str:
     Raises:
         UsageError: it cannot be loaded.
     """
+    from huggingface_hub import try_to_load_from_cache
+
     try:
-        return str(getattr(read_config(source), "_commit_hash", None) or "")
+        read_config(source)
     except (OSError, ValueError) as error:
-        raise not_loaded(error, where=where) from None
+        raise not_loaded(error, source=source, where=where) from None
+    name, pinned = split_revision(source)
+    cached = try_to_load_from_cache(name, "config.json", **pinned)
+    return Path(cached).parent.name if isinstance(cached, str) else ""
 
 
 def model_type_of(source: str | Path, *, where: str) -> str:
@@ -101,7 +113,7 @@ def model_type_of(source: str | Path, *, where: str) -> str:
     try:
         return str(read_config(source).model_type)
     except (OSError, ValueError) as error:
-        raise not_loaded(error, where=where) from None
+        raise not_loaded(error, source=source, where=where) from None
 
 
 def load_model(
@@ -113,7 +125,8 @@ def load_model(
         kind: a class of transformers, or one of its `AutoModel...`.
         source: a folder or hub id.
         where: the setting and its value, for errors.
-        new: how the names of weights begin that may be missing; they are drawn. A pooler always may.
+        new: how the names of weights begin that may be missing. They are drawn, but square matrices are the
+            identity: a new head at first reads the states as they are. A pooler may always be missing.
         settings: of `from_pretrained`.
 
     Raises:
@@ -126,21 +139,31 @@ def load_model(
     except (OSError, ValueError) as error:
         if has_bin_weights(source) and _OWN_CODE not in str(error):
             raise UsageError(
-                "has its weights in .bin alone, a format that can run code",
+                "has its weights only in .bin, a format that can run code",
                 where=where,
                 hint=f"Run kgcorpus convert {source} --to FOLDER, then name FOLDER",
             ) from None
-        raise not_loaded(error, where=where) from None
+        raise not_loaded(error, source=source, where=where) from None
     except (SafetensorError, RuntimeError) as error:
         # A file that is cut, or of other shapes than its config.json.
-        told = " ".join(str(error).split())[:300]
+        message = " ".join(str(error).split())[:300]
         raise InputError(
-            f"its weights cannot be read ({told})", where=where, hint="Copy or train it again"
+            f"its weights cannot be read ({message})", where=where, hint="Copy or train it again"
         ) from None
     if drawn := drawn_weights(loading, where=where, new=new):
-        _log.info("%s lacks %s and draws them", where, ", ".join(drawn[:3]))
+        _log.info("%s lacks %s: they start at random", where, ", ".join(drawn[:3]))
+        _start_as_identity(model, drawn)
     check_weights(model, where=where)
     return model
+
+
+def _start_as_identity(model: "Module", names: list[str]) -> None:
+    import torch
+
+    for name in names:
+        weight = model.get_parameter(name)
+        if weight.dim() == 2 and weight.shape[0] == weight.shape[1]:
+            torch.nn.init.eye_(weight)
 
 
 def read_tensors(path: Path, *names: str) -> dict[str, "Tensor"]:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 def progress(
     start: int, end: int, *, log_every: int, unit: str = "tokens"
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yield a function that is told each step's line of metrics.
+    """Yield a function to call with each step's metrics.
 
     Args:
         start: steps done before.
@@ -51,10 +51,12 @@ def progress(
             parts = [*_losses(line).split(), f"{line[unit] / line['seconds']:.0f} {unit}/s"]
             step, seconds = line["step"], max(time.monotonic() - began, 1e-9)
             left = duration(seconds / max(1, step - start) * (end - step))
-            bar.draw(f"{step}/{end}", [*parts, f"{left} left"], step / max(1, end))
+            bar.draw(f"{step}/{end}", [[*parts, f"{left} left"]], step / max(1, end))
 
         yield draw
 
 
 def _losses(line: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value:.3f}" for name, value in line.items() if name.startswith("loss"))
+    return " ".join(
+        f"{name}={value:.3f}" for name, value in line.items() if name.startswith(("loss", "valid_loss"))
+    )

@@ -23,6 +23,8 @@ class TrainingObjective:
             `trainer.objectives.Objective`, or `module:function`, imported when a run starts.
         own_loop: instead of `build`: a function from (corpus, out, configuration, max_steps=) to RUN/model
             that trains without a tokenizer and without `trainer.loop`.
+        not_sharded: a function from a run's configuration to what of it cannot be trained with
+            `sharding: fsdp`; empty if all can.
     """
 
     name: str
@@ -30,6 +32,7 @@ class TrainingObjective:
     tables: Callable[[TrainingConfig], Collection[str]]
     build: Callable[..., Any] | str = ""
     own_loop: Callable[..., Any] | str = ""
+    not_sharded: Callable[[TrainingConfig], str] = lambda config: ""
 
     def load(self) -> Callable[..., Any]:
         """Return `own_loop`, or `build` without one."""
@@ -52,6 +55,18 @@ def _trelm_tables(config: TrainingConfig) -> list[str]:
     return list(dict.fromkeys(["trelm", "triples", "entities", *own]))
 
 
+def _routing(config: TrainingConfig) -> str:
+    from trainer.trelm.routing.router import resolve_mode
+
+    mode = resolve_mode(config).routing.mode
+    return "" if mode == "none" else f"trelm.routing.mode: {mode}"
+
+
+def _jaket_tables(config: TrainingConfig) -> list[str]:
+    labels = ["relations"] if config.jaket.relation_embeddings == "texts" else []
+    return ["jaket_text", "jaket_entities", "jaket_edges", *labels]
+
+
 OBJECTIVES: Registry[TrainingObjective] = Registry(
     "objective",
     (
@@ -59,19 +74,21 @@ OBJECTIVES: Registry[TrainingObjective] = Registry(
             name="kmlm",
             summary="plain text, code-switched triples and reasoning cycles (KMLM)",
             tables=_kmlm_tables,
-            build="trainer.kmlm.objective:build",
+            build="trainer.kmlm.objective:build_kmlm",
         ),
         TrainingObjective(
             name="trelm",
             summary="long-tail entities injected, routed through knowledge neurons (TRELM)",
             tables=_trelm_tables,
-            build="trainer.trelm.objective:build",
+            build="trainer.trelm.objective:build_trelm",
+            not_sharded=_routing,
         ),
         TrainingObjective(
             name="jaket",
             summary="text and graph trained jointly (JAKET)",
-            tables=lambda config: ("jaket_text", "jaket_entities", "jaket_edges"),
-            build="trainer.jaket.objective:build",
+            tables=_jaket_tables,
+            build="trainer.jaket.objective:build_jaket",
+            not_sharded=lambda config: "JAKET's entity memory",
         ),
         TrainingObjective(
             name="transe",

@@ -2,36 +2,46 @@
 
 import atexit
 import contextlib
-from collections.abc import Collection, Iterator
+import logging
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kgcorpus.contracts.errors import InputError, UsageError, known_names
+from kgcorpus.contracts.hub_ids import split_revision
 from kgcorpus.contracts.manifest import File, Manifest, load_manifest
 from kgcorpus.contracts.model_files import verify_model
-from kgcorpus.contracts.places import is_build, refuse_replaced
+from kgcorpus.contracts.places import RUN_SIGN, is_build, refuse_replaced
 from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.importance.pretrained import without_progress_bars
-from kgcorpus.mirror import borrowed, copy_from, remember_origin
+from kgcorpus.mirror import copy_from, fetch_temporarily, remember_origin
+from kgcorpus.report.model_card import write_model_card
 from kgcorpus.tokens import LINK, ensure_tokens
 from trainer.config import TrainingConfig
-from trainer.digests import digest_of_folder, digest_of_model
+from trainer.digests import COMMIT, digest_of_folder, digest_of_model
 from trainer.kmlm.config import STREAM_TABLES
 from trainer.pretrained import load_tokenizer
 from trainer.registry import OBJECTIVES
 from trainer.run_identity import ensure_same_content, ensure_same_run, refuse_foreign_folder
 from trainer.stopping import end_early
+from trainer.store_run import StoreRun
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
+_log = logging.getLogger(__name__)
+Resume = Literal["auto", "no"]
 # Settings that change no result, so a resumed run may have others.
-_OPERATIONAL = {"checkpoint_every", "checkpoint_minutes", "keep", "log_every", "trackers"}
+_OPERATIONAL = {
+    *("checkpoint_every", "checkpoint_minutes", "keep", "log_every", "trackers"),
+    *("validate_every", "validation_records", "keep_best", "patience"),
+    *("activation_checkpointing", "peak_tflops"),
+}
 _TOKENIZER_TEXTS = 20_000
 # Of what is read from a URL.
 _COPY = "corpus"
@@ -44,27 +54,34 @@ def train(
     out: str | Path,
     config: TrainingConfig,
     max_steps: int | None = None,
+    resume: Resume = "auto",
 ) -> Path:
-    """Train, or go on with, a run.
+    """Start or resume a run.
 
     Args:
         objective: a name in `trainer.registry.OBJECTIVES`.
         corpus: a finished build, by path; or by URL: its texts are tokenised shard by shard, and the other
             tables that the objective reads are copied to RUN/corpus.
-        out: the run's folder; a run that stands there is resumed.
+        out: the run's folder, or a URL of an object store; an existing run is resumed.
         config: of the run.
         max_steps: end at exactly this step; no schedule depends on it.
+        resume: `no` refuses a folder with a run instead of resuming it.
 
     Returns:
-        RUN/model.
+        RUN/model; of a URL, the local copy.
 
     Raises:
         UsageError: no such objective; or the folder holds a build, another run, one that is at work, or
-            files of others under a run's names, or lies where a build or another run deletes.
+            files of others under a run's names, or is where a build or another run deletes.
         InputError: no finished build, or no records.
         KgcorpusError: the loss is not finite.
         SystemExit: 143 after a SIGTERM, 130 after a Ctrl-C; the steps so far are saved.
     """
+    if is_remote(str(out)):
+        with StoreRun(str(out), keep=config.keep).held() as folder:
+            return train(
+                objective, corpus=corpus, out=folder, config=config, max_steps=max_steps, resume=resume
+            )
     out = Path(out)
     refuse_replaced(out)
     if is_build(out):
@@ -75,9 +92,14 @@ def train(
         hint = known_names(objective, sorted(OBJECTIVES), listed="The objectives are")
         raise UsageError(f"cannot train {objective!r}", hint=hint)
     spec = OBJECTIVES[objective]
+    if config.sharding != "none" and (what := spec.not_sharded(config)):
+        raise UsageError(
+            f"{config.sharding} cannot train {what}", where="sharding", hint="Set sharding: none"
+        )
     tables = spec.tables(config)
     if spec.own_loop:
         with folder_lock(out, "run"):
+            _refuse_started(out, resume)
             if is_remote(str(corpus)):
                 corpus = _copied(str(corpus), out, tables)
             spec.load()(corpus, out, config, max_steps=max_steps)
@@ -93,23 +115,41 @@ def train(
     with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():
         barrier = PatientBarrier(accelerator)
         with barrier.main_first():
-            local, read = _on_this_disk(corpus, out, tables, fetches=accelerator.is_main_process)
+            main = accelerator.is_main_process
+            if main:
+                _refuse_started(out, resume)
+            local, read = _on_this_disk(corpus, out, tables, fetches=main)
             manifest = load_manifest(local, required=True)
             manifest.check_files(local, read)
             _require_records(manifest, tables)
-            main = accelerator.is_main_process
             if main:
-                _claim(out, objective, config, manifest)
+                _record_identity(out, objective, config, manifest)
             tokenizer = open_tokenizer(out / "tokenizer", local, manifest, config, tables=tables)
             if main:
                 ensure_same_content(out, "tokenizer", digest_of_folder(out / "tokenizer"))
-        _tokenize(local, tables, tokenizer)
+        _tokenize(local, tables, tokenizer, config.splits)
         barrier()
         with barrier.main_first():
             built = spec.load()(config, local, out, tokenizer, accelerator)
-        if stopped := loop.run(built, config, out, accelerator=accelerator, max_steps=max_steps):
+        if stopped := loop.run_training(built, config, out, accelerator=accelerator, max_steps=max_steps):
             raise end_early(stopped)
+        if main:
+            write_model_card(out, corpus=local)
     return out / "model"
+
+
+def _refuse_started(out: Path, resume: Resume) -> None:
+    """Check that the folder contains no run, if none is to be resumed.
+
+    Raises:
+        UsageError: it contains one.
+    """
+    if resume == "no" and (out / RUN_SIGN).exists():
+        raise UsageError(
+            "contains a run, and --resume is no",
+            where=str(out),
+            hint="Leave --resume out to continue the run, or choose another --out",
+        )
 
 
 def _require_records(manifest: Manifest, tables: Collection[str]) -> None:
@@ -129,12 +169,14 @@ def _require_records(manifest: Manifest, tables: Collection[str]) -> None:
         )
 
 
-def _tokenize(corpus: Path, tables: Collection[str], tokenizer: "PreTrainedTokenizerFast") -> None:
+def _tokenize(
+    corpus: Path, tables: Collection[str], tokenizer: "PreTrainedTokenizerFast", splits: Sequence[str]
+) -> None:
     """Tokenise what training reads; every rank calls this, and each takes shards that no other has begun."""
     for name in tables:
         if "text" in TABLES[name].columns:
             mask, backend = str(tokenizer.mask_token), tokenizer.backend_tokenizer
-            ensure_tokens(corpus, name, backend, mask_token=mask, splits=("train",))
+            ensure_tokens(corpus, name, backend, mask_token=mask, splits=splits)
 
 
 def _leave_group() -> None:
@@ -148,7 +190,7 @@ def _leave_group() -> None:
 def _on_this_disk(
     corpus: str | Path, out: Path, tables: Collection[str], *, fetches: bool
 ) -> tuple[Path, Collection[str]]:
-    """The corpus's folder, and which of the tables lie there whole.
+    """The corpus's folder, and which of the tables are there complete.
 
     Of a URL that is RUN/corpus: what is read as tokens alone stays in the store, the texts too that a
     tokenizer is made from.
@@ -163,7 +205,7 @@ def _on_this_disk(
 
 
 def _copied(url: str, out: Path, tables: Collection[str], *, streamed: Collection[str] = ()) -> Path:
-    # A folder that the run may not have is told before hours of copying, which would leave it there.
+    # Refuse a wrong folder before hours of copying, which would leave the copy there.
     refuse_foreign_folder(out)
     return copy_from(url, out / _COPY, tables, streamed=streamed)
 
@@ -220,27 +262,30 @@ def _texts(corpus: Path, manifest: Manifest, tables: Collection[str]) -> Iterato
 
 
 def _texts_in(corpus: Path, file: File) -> Iterator[str]:
-    with borrowed(corpus, file) as path:
+    with fetch_temporarily(corpus, file) as path:
         for batch in read_batches(path, ["text"], rows=1000):
             yield from batch.column("text").to_pylist()
 
 
-def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest) -> None:
-    """Take the folder for this run.
+def _record_identity(out: Path, objective: str, config: TrainingConfig, manifest: Manifest) -> None:
+    """Write RUN/run.json, or check that the folder's run is this one.
 
     Raises:
-        UsageError: it holds another.
+        UsageError: it is another run.
     """
     paths = {"base_model": config.base_model, "trelm.kge": config.trelm.kge}
-    # Files count by their content: `trelm.kge` is claimed when it is opened, `transe.held_out` by RUN/kge.
+    # Files count by their content: `trelm.kge` is compared when it is opened, `transe.held_out` by RUN/kge.
     files: dict[str, Any] = {"base_model": True, "trelm": {"kge"}, "transe": {"held_out"}}
     settings = config.model_dump(mode="json", exclude={**dict.fromkeys(_OPERATIONAL, True), **files})
     if config.trelm.kge is not None:
         settings["trelm"]["kge"] = "named"
+    base = None if config.base_model is None else digest_of_model(config.base_model)
+    if base is not None and config.base_model is not None:
+        _warn_if_unpinned(config.base_model, base)
     identity = {
         "objective": objective,
         "config": settings,
-        "base_model": None if config.base_model is None else digest_of_model(config.base_model),
+        "base_model": base,
         "corpus": {
             name: manifest.tables[name].digest
             for name in sorted(OBJECTIVES[objective].tables(config))
@@ -248,3 +293,13 @@ def _claim(out: Path, objective: str, config: TrainingConfig, manifest: Manifest
         },
     }
     ensure_same_run(out, identity, paths=paths)
+
+
+def _warn_if_unpinned(base_model: str, digest: str) -> None:
+    """Log the commit of a hub id without a revision: the name may lead to another commit later."""
+    commit = digest.removeprefix(COMMIT)
+    if commit and commit != digest and not split_revision(base_model)[1]:
+        _log.warning(
+            "base_model %s names no revision; this run reads commit %s. Pin it: base_model: %s@%s",
+            *(base_model, commit, base_model, commit),
+        )

@@ -13,9 +13,9 @@ from kgcorpus.contracts.places import RUN_FOLDERS, RUN_SIGN
 from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
 
-# What a run replaces, or takes for what it has made. Its `kge`, a run, and its `corpus`, a copy, have their
+# Names that a run replaces or reads as its own. Its `kge`, a run, and its `corpus`, a copy, have their
 # own signs.
-_WRITTEN = ("model", "tokenizer", "checkpoints", "metrics.jsonl", "routes.jsonl", "triples")
+_WRITTEN = ("model", "best", "tokenizer", "checkpoints", "metrics.jsonl", "routes.jsonl", "triples")
 # Where a run found what it read; digests tell whether it is the same.
 _PATHS = "paths"
 

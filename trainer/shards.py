@@ -76,7 +76,7 @@ class ShardStream(Generic[RecordT]):
             plain text that is read is the one whose passages were made for the largest length up to this.
         rank, world: which share of the records is returned.
         language_exponent: a language with n records has a share of n^exponent in an epoch (XLM-R, section
-            3.1: .3 of XLM); its records are left out or repeated, drawn anew each epoch, and the epoch keeps
+            3.1: .3 of XLM); its records are left out or repeated, by a choice of each epoch; the epoch keeps
             its length on average. 1: each record once. A repetition has an id of its own, `id~1`.
 
     Attributes:
@@ -154,7 +154,7 @@ class ShardStream(Generic[RecordT]):
         return cast(list[RecordT], records)
 
     def state(self) -> dict[str, int]:
-        """Where the stream stands: epoch, row group and record in the epoch's order."""
+        """The position: epoch, row group and record in the epoch's order."""
         return {"epoch": self._epoch, "group": self._group, "record": self._record}
 
     def load_state(self, state: dict[str, int]) -> None:
@@ -231,7 +231,7 @@ class ShardStream(Generic[RecordT]):
 
 
 class _TokenFile:
-    """A token file that stays open; damage in it is told with its name."""
+    """A token file that stays open; errors about damage name the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -277,7 +277,7 @@ class _Rows:
             if len(ids) > max_length:
                 # The closing special token stays.
                 ids = np.concatenate([ids[: max_length - 1], ids[-1:]])
-            # What does not lie before the closing special token is left out.
+            # Tokens from the closing special token on are left out.
             inside = [[span for span in column if span["end"] < len(ids)] for column in own]
             of = dict(zip(self._mentions.column_names, inside, strict=True))
             found.append(MentionRecord(name, ids, of.get("sentences", []), of["mentions"], epoch))

@@ -24,7 +24,7 @@ from kgcorpus.contracts.store import write_text
 from kgcorpus.report.markdown import markdown_table
 from trainer.config import TrainingConfig
 from trainer.digests import digest_of_data, digest_of_model
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.registry import BENCHMARKS
 from trainer.metrics_log import read_metrics
@@ -45,7 +45,7 @@ class ScoreConfig(Section):
         None, description="its data; null: the corpus, which is a folder then and no URL"
     )
     report: tuple[str, ...] = Field(min_length=1, description="numbers of its result, as dotted keys")
-    series: bool = Field(False, description="ask every checkpoint that is kept, not the last model alone")
+    series: bool = Field(False, description="ask every checkpoint that is kept, not only the last model")
     settings: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how it is asked")
 
     @property
@@ -117,7 +117,7 @@ class SweepConfig(Section):
 
 @dataclass(frozen=True)
 class Cell:
-    """A run of the grid; those of one name differ by their seed alone."""
+    """A run of the grid; those of one name differ by their seed only."""
 
     name: str
     seed: int
@@ -190,7 +190,7 @@ def _score(score: ScoreConfig, run: Path, corpus: str) -> dict[str, Any]:
     result, request = run / f"{score.title}.json", run / f"{score.title}.asked.json"
     found = _read_object(result) if _read_object(request) == asked else None
     if found is None:
-        evaluate(score.benchmark, model=str(model), data=data, out=result, config=score.settings)
+        run_benchmark(score.benchmark, model=str(model), data=data, out=result, config=score.settings)
         write_text(request, json.dumps(asked) + "\n")
         found = json.loads(result.read_bytes())
     return found

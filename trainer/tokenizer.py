@@ -29,7 +29,7 @@ def make_tokenizer(
 ) -> "PreTrainedTokenizerFast":
     """Train a byte-level BPE tokenizer (Sennrich et al. 2016) with BERT's special tokens.
 
-    Every word is cut off by script and carries the marker `Ġ` in front, wherever it stands, so a label has
+    Every word is cut off by script and carries the marker `Ġ` in front, wherever it occurs, so a label has
     the same tokens alone and inside a sentence, as in BERT. Bytes are the alphabet: no text is unknown.
     Decoding gives the text with one space between words, as in BERT. The same texts in the same order give
     the same file.
@@ -74,7 +74,7 @@ def make_tokenizer(
     )
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() == BYTES + len(SPECIAL_TOKENS):
-        raise InputError("no two letters stand together twice", where="texts", hint="Give more text")
+        raise InputError("no two letters occur together twice", where="texts", hint="Give more text")
     ids = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS.values()}
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",

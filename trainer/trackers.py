@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.contracts.extras import install_command
 
 Log = Callable[[int, Mapping[str, float]], None]
 
@@ -73,5 +74,5 @@ _TRACKERS = {"tensorboard": _tensorboard, "wandb": _wandb}
 
 def _not_installed(name: str) -> EnvironmentLacksError:
     return EnvironmentLacksError(
-        f"{name} is not installed", where="trackers", hint=f"pip install 'kgcorpus[{name}]'"
+        f"{name} is not installed", where="trackers", hint=f"Run: {install_command(name)}"
     )

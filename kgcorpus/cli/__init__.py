@@ -1,12 +1,13 @@
 """The command line. Every command imports what it needs when it runs, so `--help` is quick."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from kgcorpus import __version__
-from kgcorpus.cli import builds, machines, models
+from kgcorpus.cli import builds, machines, models, reproducing, start
 from kgcorpus.cli.options import RegistryCommand
 from kgcorpus.commands import CONTEXT, Command, Commands, run_app
 from kgcorpus.report.terminal import guard_logs, say, use_unicode_names
@@ -42,8 +43,10 @@ def main(
 
 
 # In the order of `kgcorpus --help`.
-app.command("build-corpus", cls=Command)(builds.build_corpus)
-for command in (
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    start.demo,
+    start.init,
+    builds.build_corpus,
     builds.plan,
     builds.status,
     builds.inspect,
@@ -57,7 +60,10 @@ for command in (
     models.evaluate,
     models.convert,
     models.explain,
-):
+    reproducing.reproduce,
+    reproducing.download,
+)
+for command in _COMMANDS:
     app.command(cls=RegistryCommand if command in (models.train, models.evaluate) else Command)(command)
 
 
@@ -68,7 +74,7 @@ def entry() -> None:
 
 
 def build_app() -> int:
-    """build-corpus alone, for spark-submit."""
+    """A program with the command build-corpus only, for spark-submit."""
     guard_logs(debug=False)
     alone = typer.Typer(context_settings=CONTEXT, pretty_exceptions_enable=False, add_completion=False)
     alone.command(cls=Command)(builds.build_corpus)

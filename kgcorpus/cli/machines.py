@@ -1,13 +1,13 @@
 """The commands `doctor` (checks of this machine) and `package` (files for a cluster)."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kgcorpus.cli.options import AsJson
 from kgcorpus.contracts.errors import UsageError, known_names
-from kgcorpus.contracts.remote import given, given_path
+from kgcorpus.contracts.remote import require_local_path, require_nonempty
 from kgcorpus.report.terminal import say, say_rows
 
 
@@ -16,18 +16,23 @@ def doctor(as_json: AsJson = False) -> None:
     from kgcorpus.doctor import checks
 
     rows = [vars(check) for check in checks()]
-    say_rows(
-        rows,
-        as_json,
-        lambda row: f"{'ok  ' if row['ok'] else 'LACK'} {row['name']:<12} {row['detail']}  {row['hint']}",
-    )
-    if any(not row["ok"] and row["required"] for row in rows):
+    say_rows(rows, as_json, _check_line)
+    lacking = any(not row["ok"] and row["required"] for row in rows)
+    if not as_json:
+        state = "is missing (LACK)" if lacking else "is there"
+        say(f"What build-corpus needs {state}; a line with -- is about something optional.")
+    if lacking:
         raise typer.Exit(4)
+
+
+def _check_line(row: dict[str, Any]) -> str:
+    mark = "ok" if row["ok"] else "LACK" if row["required"] else "--"
+    return f"{mark:<4} {row['name']:<17} {row['detail']}" + (f". {row['hint']}" if row["hint"] else "")
 
 
 def package(
     to: Annotated[
-        Path, typer.Option("--to", help="The folder to write to.", metavar="PATH", parser=given_path)
+        Path, typer.Option("--to", help="The folder to write to.", metavar="PATH", parser=require_local_path)
     ] = Path("package"),
     environment: Annotated[
         str, typer.Option("--environment", help="image, pex, conda-pack or py-files; see docs/cluster.md.")
@@ -38,7 +43,7 @@ def package(
     ] = "REGISTRY/kgcorpus-spark",
     config: Annotated[str, typer.Option("--config", help="The build's YAML file.")] = "config.yaml",
     out: Annotated[
-        str, typer.Option("--out", help="The build's folder, seen by all nodes.", callback=given)
+        str, typer.Option("--out", help="The build's folder, seen by all nodes.", callback=require_nonempty)
     ] = "/shared/out",
 ) -> None:
     """Write what a cluster's executors need, and print the commands that submit a build."""

@@ -1,7 +1,8 @@
 """Commands that train, score, convert and explain models."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,7 +19,7 @@ from kgcorpus.cli.options import (
 )
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.own_packages import require_own_package
-from kgcorpus.contracts.remote import given_path, local_folder
+from kgcorpus.contracts.remote import build_place, local_folder, require_local_path, require_nonempty
 from kgcorpus.report.terminal import say, say_lines, say_unless_quiet, set_verbosity, stderr, stdout
 
 
@@ -26,9 +27,12 @@ def train(
     objective: Annotated[str, typer.Argument(help="OBJECTIVES.", autocompletion=complete_objective)],
     corpus: Corpus,
     out: Annotated[
-        Path,
+        str,
         typer.Option(
-            "--out", help="The run's folder; the same again resumes.", metavar="PATH", parser=local_folder
+            "--out",
+            help="The run's folder, or its URL: s3://, gs://, abfs://. The same again resumes.",
+            metavar="PATH",
+            parser=build_place,
         ),
     ],
     config: TrainingFile = None,
@@ -36,6 +40,10 @@ def train(
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End at exactly this step.")
     ] = None,
+    resume: Annotated[
+        Literal["auto", "no"],
+        typer.Option("--resume", help="auto: resume a run in the folder; no: refuse such a folder."),
+    ] = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -48,22 +56,22 @@ def train(
     from trainer.run import train as run
 
     resolved = load(TrainingConfig, config, overrides=set_ or [])
-    run(objective, corpus=corpus, out=str(out), config=resolved, max_steps=max_steps)
-    say_unless_quiet(f"checkpoint: {out / 'model'}")
+    run(objective, corpus=corpus, out=out, config=resolved, max_steps=max_steps, resume=resume)
+    say_unless_quiet(f"checkpoint: {os.path.join(out, 'model')}")
 
 
 def sweep(
     grid: Annotated[
         Path,
         typer.Argument(
-            metavar="GRID.yaml", help="Arms, values, seeds, scores: conf/sweeps.", parser=given_path
+            metavar="GRID.yaml", help="Arms, values, seeds, scores: conf/sweeps.", parser=require_local_path
         ),
     ],
     corpus: Corpus,
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="Holds the runs; the same again goes on.", metavar="PATH", parser=local_folder
+            "--out", help="Folder of the runs; the same again continues.", metavar="PATH", parser=local_folder
         ),
     ],
     config: TrainingFile = None,
@@ -101,7 +109,7 @@ def evaluate(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="The JSON file to write.", metavar="PATH", parser=given_path)
+        Path, typer.Option("--out", help="The JSON file to write.", metavar="PATH", parser=require_local_path)
     ],
     model: Annotated[
         Path | None,
@@ -109,7 +117,7 @@ def evaluate(
             "--model",
             help="RUN/model, any checkpoint, or RUN/checkpoints for all of them.",
             metavar="PATH",
-            parser=given_path,
+            parser=require_local_path,
         ),
     ] = None,
     data: Annotated[
@@ -119,16 +127,19 @@ def evaluate(
             help="Its data; for xlr a build's folder; for linking gold texts or labelled places (.tsv), "
             "else links are hidden.",
             metavar="PATH",
-            parser=given_path,
+            parser=require_local_path,
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help=f"{CONFIG_HELP}.", metavar="PATH", parser=given_path)
+        Path | None,
+        typer.Option("--config", help=f"{CONFIG_HELP}.", metavar="PATH", parser=require_local_path),
     ] = None,
     set_: Set = None,
     corpus: Annotated[
-        Path | None,
-        typer.Option("--corpus", help="linking: a build's folder.", metavar="PATH", parser=given_path),
+        str | None,
+        typer.Option(
+            "--corpus", help="linking: a build's folder or URL.", metavar="PATH", parser=require_nonempty
+        ),
     ] = None,
     lang: Annotated[
         str | None,
@@ -140,7 +151,7 @@ def evaluate(
             "--exclude-names",
             help="linking: a file of ids whose names are left out.",
             metavar="PATH",
-            parser=given_path,
+            parser=require_local_path,
         ),
     ] = None,
     list_: Annotated[
@@ -156,35 +167,39 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Score a model, or a build's linker; the result goes to --out, its scores to stderr."""
+    from kgcorpus.report.model_card import RESULTS, add_results
     from kgcorpus.report.scores import summary
 
     set_verbosity(quiet=quiet, verbose=verbose)
     if benchmark == "linking":
         from kgcorpus.contracts.languages import base_language_of
         from kgcorpus.contracts.manifest import load_manifest
-        from kgcorpus.linking.evaluate import evaluate as score
+        from kgcorpus.linking.evaluate import evaluate_linking
+        from kgcorpus.mirror import local_build
 
         if corpus is None:
             raise UsageError("evaluate linking needs --corpus, a build's folder")
-        load_manifest(corpus, required=True)
-        lang = lang or base_language_of(corpus)
-        found = score(
-            corpus, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or []
+        folder = local_build(corpus)
+        load_manifest(folder, required=True)
+        lang = lang or base_language_of(folder)
+        found = evaluate_linking(
+            folder, out=out, lang=lang, data=data, exclude_names=exclude_names, overrides=set_ or []
         )
         say_unless_quiet(summary(found), console=stderr)
         return
     from kgcorpus.config import load
 
     require_own_package("trainer")
-    from trainer.evaluate import evaluate as run
-    from trainer.evaluate import require_benchmark
+    from trainer.evaluate import require_benchmark, run_benchmark
     from trainer.evaluate.config import EvaluationConfig
 
     require_benchmark(benchmark)
     if model is None or data is None:
         raise UsageError(f"evaluate {benchmark} needs --model and --data")
     resolved = load(EvaluationConfig, config, overrides=set_ or [])
-    found = run(benchmark, model=str(model), data=str(data), out=out, config=resolved)
+    found = run_benchmark(benchmark, model=str(model), data=str(data), out=out, config=resolved)
+    if out.resolve().parent == model.resolve().parent / RESULTS and add_results(model.resolve().parent):
+        say_unless_quiet(f"card: {model / 'README.md'}", console=stderr)
     say_unless_quiet(summary(found), console=stderr)
 
 
@@ -194,11 +209,12 @@ def convert(
         typer.Argument(
             help="A checkpoint's folder, with pytorch_model.bin or its index and parts.",
             metavar="SOURCE",
-            parser=given_path,
+            parser=require_local_path,
         ),
     ],
     to: Annotated[
-        Path, typer.Option("--to", help="A new folder for the result.", metavar="PATH", parser=given_path)
+        Path,
+        typer.Option("--to", help="A new folder for the result.", metavar="PATH", parser=require_local_path),
     ],
 ) -> None:
     """Write a checkpoint in .bin as safetensors; code in it is refused, not run."""
@@ -209,8 +225,8 @@ def convert(
 
 
 def explain(
-    model: Annotated[str, typer.Option("--model", help="RUN/model, or any BERT or RoBERTa.")],
-    sentence: Annotated[str, typer.Option("--sentence", help="With one [MASK] where the answer stands.")],
+    model: Annotated[str, typer.Option("--model", help="RUN/model, or any BERT, RoBERTa or ModernBERT.")],
+    sentence: Annotated[str, typer.Option("--sentence", help="With one [MASK] in place of the answer.")],
     answer: Annotated[
         str | None, typer.Option("--answer", help="The answer explained; default: the model's guess.")
     ] = None,
@@ -222,7 +238,7 @@ def explain(
             "--out",
             help="FILE.json, .html, .png, .svg or .pdf (repeatable).",
             metavar="PATH",
-            parser=given_path,
+            parser=require_local_path,
         ),
     ] = None,
 ) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from kgcorpus.commands import Command
 from kgcorpus.contracts.own_packages import require_own_package
-from kgcorpus.contracts.remote import given, given_path, local_folder
+from kgcorpus.contracts.remote import build_place, require_local_path, require_nonempty
 
 if TYPE_CHECKING:
     from kgcorpus.contracts.registry import Registry
@@ -84,10 +84,18 @@ Config = Annotated[
         "--config",
         help=f"{CONFIG_HELP}; default: the embedded world is built.",
         metavar="PATH",
-        parser=given_path,
+        parser=require_local_path,
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="The build's folder.", metavar="PATH", parser=local_folder)]
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        help="The build's folder, or its URL: s3://, gs://, abfs://.",
+        metavar="PATH",
+        parser=build_place,
+    ),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="Override a config field (repeatable).")
 ]
@@ -101,12 +109,18 @@ Targets = Annotated[
     ),
 ]
 Corpus = Annotated[
-    str, typer.Option("--corpus", help="A build's folder, or the URL of a published one.", callback=given)
+    str,
+    typer.Option(
+        "--corpus", help="A build's folder, or the URL of a published one.", callback=require_nonempty
+    ),
 ]
 TrainingFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", help=f"{CONFIG_HELP}; trainer/config.py has the keys.", metavar="PATH", parser=given_path
+        "--config",
+        help=f"{CONFIG_HELP}; trainer/config.py has the keys.",
+        metavar="PATH",
+        parser=require_local_path,
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]

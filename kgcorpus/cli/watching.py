@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from kgcorpus.report.progress import Facts, follow, is_running
-from kgcorpus.report.progress.show import Display
+from kgcorpus.report.progress import Facts, follow, is_running, read_facts
+from kgcorpus.report.progress.show import WAIT_SECONDS, Display, is_waiting
 from kgcorpus.report.progress.text import line_of
 from kgcorpus.report.terminal import say, say_json, stderr
 
@@ -33,15 +33,17 @@ def exit_code_of(facts: Facts) -> int:
     return facts.exit_code or 0
 
 
-def watch(out: Path, *, as_json: bool) -> int:
+def watch(out: str | Path, *, as_json: bool) -> int | None:
     """Show the progress of the command that works in `out` until it ends.
 
     Args:
         as_json: print the content of progress.json, one JSON object a line, whenever it changes.
 
     Returns:
-        The command's exit code.
+        The command's exit code; None if no command has worked there.
     """
+    if is_waiting(before := read_facts(out), before):
+        say(f"waiting up to {WAIT_SECONDS:.0f} s for a command to start in {out}", console=stderr)
     last: Facts | None = None
     with Display() as display:
         for facts in follow(out):
@@ -51,7 +53,7 @@ def watch(out: Path, *, as_json: bool) -> int:
                 display.show(facts)
             last = facts
     if last is None:
-        return 0
+        return None
     if not as_json:
         code = exit_code_of(last)
         say(describe(last), console=stderr, style="red" if code else None)

@@ -11,7 +11,7 @@ from kgcorpus.contracts.stages import format_of
 
 
 class PassagesConfig(Section):
-    """How sentences are joined to passages. METHODS: records are passages."""
+    """How sentences are joined to passages, the records of TRELM and JAKET."""
 
     tokenizer: LocalPlace | None = Field(
         None, description="folder or hub id whose tokens are counted; default: the importance encoder's"
@@ -26,24 +26,27 @@ class PassagesConfig(Section):
 
 
 class LinkingConfig(Section):
-    """Names without a hyperlink: TAGME's constants (Ferragina and Scaiella, 2010), and what is weighed."""
+    """Mentions without a hyperlink, found by name (TAGME, Ferragina and Scaiella, 2010)."""
 
     dictionary: bool = Field(
         False, description="mark names by dictionary in `linked_sentences`, after links and same page"
     )
     method: Literal["weighed", "tagme"] = Field(
-        "weighed", description="how entities are chosen and trusted: learned weights, or as TAGME published"
+        "weighed", description="how entities are chosen: by learned weights (weighed), or as TAGME published"
     )
     min_link_probability: float = Field(
-        0.001, ge=0, le=1, description="links over occurrences that a surface needs"
+        0.001, ge=0, le=1, description="links divided by occurrences that a surface form needs"
     )
-    window: Count = Field(8, gt=0, description="tokens of the longest name; an ideograph is one")
+    window: Count = Field(8, gt=0, description="tokens of the longest name; a Chinese character is one token")
     nested_ratio: float = Field(
         5.0, gt=0, description="a shorter name wins at this many times the longer one's link probability"
     )
-    voters: Count = Field(10, ge=0, description="names on either side that vote")
+    voters: Count = Field(10, ge=0, description="mentions on either side whose entities vote for a candidate")
     epsilon: float = Field(
-        0.3, ge=0, le=1, description="tagme: of candidates this near to the highest vote the commonest wins"
+        0.3,
+        ge=0,
+        le=1,
+        description="tagme: among candidates within this distance of the highest vote, the most common wins",
     )
     tau: float = Field(0.02, ge=0, le=1, description="commonness that a candidate needs")
     rho: float = Field(0.1, ge=0, le=1, description="tagme: confidence that a mention needs")
@@ -54,19 +57,26 @@ class LinkingConfig(Section):
         description="weighed: probability of being right that a mention needs; at the default about nine of "
         "ten mentions are right, and a lower one gives more mentions",
     )
-    vote_weight: float = Field(1.0, gt=0, description="weighed: what the votes count beside the commonness")
-    vote_floor: float = Field(0.1, gt=0, description="weighed: the mean vote that is as good as none")
+    vote_weight: float = Field(
+        1.0, gt=0, description="weighed: weight of the votes relative to the commonness"
+    )
+    vote_floor: float = Field(0.1, gt=0, description="weighed: mean vote at which the votes change nothing")
     graph_weight: float = Field(
-        1.0, ge=0, le=1, description="what relatedness by the graph's neighbours counts beside that by links"
+        1.0,
+        ge=0,
+        le=1,
+        description="weight of relatedness by the graph's neighbours; the rest is relatedness by links",
     )
     name_probability: float = Field(
         0.2, ge=0, le=1, description="link probability of a label, alias or title that is never linked"
     )
     title_links: float = Field(
-        2.0, ge=0, description="links that a page counts for under its own whole title: the main meaning"
+        2.0, ge=0, description="links that a page's own title counts as, so that the main meaning wins"
     )
     name_links: float = Field(
-        0.5, gt=0, description="links that a label, alias or title counts for, beside those of the pages"
+        0.5,
+        gt=0,
+        description="links that a label, alias or title counts as, in addition to those of the pages",
     )
 
 
@@ -80,9 +90,10 @@ class ImportanceConfig(Section):
     pooling: Literal["mean", "cls"] = Field(
         "mean", description="sentence state: mean of the tokens, or [CLS]"
     )
-    dtype: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the encoder")
+    dtype: Literal["fp32", "bf16"] = Field("fp32", description="number format of the encoder")
     device: Literal["cpu", "cuda"] = Field(
-        "cpu", description="where it runs; the last bits differ, so it is part of the fingerprint"
+        "cpu",
+        description="where the encoder runs; the last bits differ, so it is part of the fingerprint",
     )
 
 
@@ -98,7 +109,7 @@ class CyclesConfig(Section):
         4, gt=0, description="labelled versions of a cycle kept where pairs have several relations"
     )
     per_combination: Count = Field(
-        50_000, gt=0, description="cycles kept, in expectation, for one set of relations"
+        50_000, gt=0, description="expected number of cycles kept for one set of relations"
     )
 
 
@@ -124,7 +135,7 @@ class RulesConfig(Section):
 class TrelmConfig(Section):
     """TRELM's records."""
 
-    facts_per_entity: Count = Field(16, gt=0, description="facts a mention carries at most, drawn by hash")
+    facts_per_entity: Count = Field(16, gt=0, description="most facts of a mention, chosen by hash")
     long_tail_quantile: float | None = Field(
         None,
         ge=0,
@@ -139,18 +150,18 @@ class JaketConfig(Section):
 
     descriptions: tuple[Literal["page_head", "text_table", "first_mention"], ...] = Field(
         ("page_head", "text_table", "first_mention"),
-        description="sources of a description, the first that has one",
+        description="where descriptions come from; the first source that has one is used",
     )
     description_tokens: Count = Field(64, gt=0, description="tokens of a description")
     description_window: Literal["mention", "first"] = Field(
         "mention",
         description="which tokens of a longer description are kept: those around the entity's mention, or "
-        "(the paper's) the first ones, and a mention that does not lie among them counts as none",
+        "(the paper's) the first ones; a mention outside them is dropped",
     )
     category_relation: Id = Field(
         "P31",
-        description="relation from an entity to its category: gives `entities.types` where `graph.types` is "
-        "not set, and its triples are left out of `jaket_edges`",
+        description="relation from an entity to its category; gives `entities.types` if `graph.types` is not "
+        "set. Its triples are not in `jaket_edges`",
     )
     min_neighbours: Count = Field(5, ge=0, description="an entity is kept with this many neighbours, or")
     min_mentions: Count = Field(5, ge=0, description="with this many mentions")
@@ -165,7 +176,7 @@ class SparkConfig(Section):
     colours: Count = Field(
         1,
         gt=0,
-        description="parts the graph is cut into for cycles: 1 in memory, more for less memory a task",
+        description="parts that the graph is divided into for cycles; more parts need less memory per task",
     )
     conf: dict[str, str] = Field(default_factory=dict, description="further Spark settings")
 
@@ -173,19 +184,19 @@ class SparkConfig(Section):
 class BuildConfig(Section):
     """Everything `kgcorpus build-corpus` reads."""
 
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="the seed of every draw")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of every random choice")
     languages: tuple[Lang, ...] = Field(
         ("en", "vi", "nl", "de", "fr", "it", "es", "ja", "ko", "zh"),
         min_length=1,
-        description="languages of labels; the first is the base: descriptions are in it, and code-switched "
-        "sentences mix it with each of the others",
+        description="languages of labels. The first is the base language: descriptions are in it, and "
+        "code-switched sentences mix it with each of the others",
     )
     base_language: Lang | None = Field(
-        None, description="the base language; it moves to the front of `languages`; null: the first of them"
+        None, description="the base language, one of `languages`; null: the first of them"
     )
     graph: GraphConfig = GraphConfig()
-    wikipedia: tuple[WikipediaConfig, ...] = Field((), description="dumps")
-    text: tuple[TextConfig, ...] = Field((), description="running text without links")
+    wikipedia: tuple[WikipediaConfig, ...] = Field((), description="Wikipedia dumps")
+    text: tuple[TextConfig, ...] = Field((), description="text files")
     extraction: ExtractionConfig = ExtractionConfig()
     passages: PassagesConfig = PassagesConfig()
     linking: LinkingConfig = LinkingConfig()

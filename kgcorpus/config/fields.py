@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kgcorpus.contracts.errors import UsageError
+from kgcorpus.contracts.hub_ids import SCHEME, is_model_id
 from kgcorpus.contracts.ids import read_id
 from kgcorpus.contracts.languages import LANGUAGE_CODE
 from kgcorpus.contracts.remote import is_remote, require_served
@@ -16,7 +17,7 @@ def _quoted(value: Any) -> Any:
     if value is False:
         raise ValueError('YAML takes a bare no for false: write "no", in quotes')
     if isinstance(value, bool | int | float):
-        raise ValueError(f"YAML takes it for {value!r}: write it in quotes")
+        raise ValueError(f"YAML reads it as {value!r}: write it in quotes")
     return value
 
 
@@ -38,12 +39,14 @@ def _served(value: str) -> str:
 
 
 def _not_a_url(value: str) -> str:
+    if value.startswith(SCHEME) and is_model_id(model := value.removeprefix(SCHEME)):
+        return model
     if is_remote(_served(value)):
         raise ValueError(f"{value}: a URL is not read here. Name a local path")
     return value
 
 
-# A path or a URL; a path, or the id of a model on the hub.
+# A path or a URL; a path, or the id of a model on the hub, `NAME@REVISION` or `hf://USER/NAME@REVISION`.
 Place = Annotated[str, AfterValidator(_served)]
 LocalPlace = Annotated[str, AfterValidator(_not_a_url)]
 Lang = Annotated[str, BeforeValidator(_quoted), AfterValidator(_language_code)]

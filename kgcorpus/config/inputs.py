@@ -39,7 +39,7 @@ class WikipediaConfig(Section):
     index: Files = Field(
         (),
         description="multistream index of each dump file (...-multistream-index.txt.bz2), in their order; "
-        "with it a file is read by many tasks at once, and a damaged stream is set aside alone",
+        "with it a file is read by many tasks at once, and only a damaged stream is set aside",
     )
     titles: Files = Field(
         (),
@@ -98,8 +98,8 @@ class TextConfig(Section):
     )
     columns: dict[Literal["text", "lang", "title", "qid", "links"], str | None] = Field(
         {},
-        description="columns of a .parquet file, e.g. {text: body, links: null} (null: no column); "
-        "default: text, lang, title, qid and links",
+        description="columns of a .parquet file or keys of JSON lines, e.g. {text: body, links: null} (null: "
+        "none), or paths to nested ones, e.g. {text: sections.**.value}; default: the fields' own names",
     )
     share: float | None = Field(
         None, gt=0, le=1, description="share of the documents that are kept, chosen by hash; default: all"
@@ -112,7 +112,7 @@ class TextConfig(Section):
     )
     link_title: bool = Field(
         False,
-        description="JSON lines and Parquet: where a document's title first stands in its text, link it to "
+        description="JSON lines and Parquet: link the first occurrence of a document's title in its text to "
         "the document's `qid` (without one, to the title)",
     )
 
@@ -129,8 +129,15 @@ class TextConfig(Section):
             raise ValueError(f"documents is for plain text, but {self.path} {kind} by its name")
         if self.link_title and not format_of(self.path):
             raise ValueError(f"link_title is for JSON lines, but {self.path} is plain text by its name")
-        if self.columns and format_of(self.path) != ".parquet":
-            raise ValueError(f"columns is for .parquet files, but {self.path} is none by its name")
+        if self.columns and not format_of(self.path):
+            raise ValueError(
+                f"columns is for .parquet files and JSON lines, but {self.path} is neither by its name"
+            )
+        for field, column in self.columns.items():
+            if "**" in ((names := (column or "").split("."))[0], names[-1]):
+                raise ValueError(
+                    f"columns.{field} is {column!r}, but `**` is neither first nor last in a path"
+                )
         if self.columns.get("text", "") is None:
             raise ValueError("columns.text is null, but every document needs a text: name its column")
         return self

@@ -36,7 +36,7 @@ def load(
         source: a YAML file, the name of one in conf/ (`preset`), a mapping of the same keys, or a
             configuration; None for the defaults only.
         overrides: `dotted.key=value`, the value in YAML.
-        variables: what `${VAR}` stands for (default: the environment).
+        variables: values of `${VAR}`; default: the environment.
 
     Raises:
         UsageError: unreadable file, bad YAML, unknown key (naming the nearest), wrong value.
@@ -92,8 +92,8 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        told = "; ".join(_explain(model, item) for item in _roots(error.errors()))
-        raise UsageError(told, where=where) from None
+        message = "; ".join(_explain(model, item) for item in _roots(error.errors()))
+        raise UsageError(message, where=where) from None
 
 
 def _strings(data: Any) -> Iterator[str]:

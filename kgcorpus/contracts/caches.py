@@ -10,7 +10,10 @@ import shutil
 import stat
 import tempfile
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+
+from kgcorpus.contracts.errors import EnvironmentLacksError
 
 _GROUP_OR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -92,3 +95,29 @@ def _parents() -> list[Path]:
 
 def _can_write(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def work_folder(url: str) -> Path:
+    """The local folder for scratch of work on a URL: below the temporary folder, for this user only.
+
+    Raises:
+        EnvironmentLacksError: another user could write there.
+    """
+    return temporary_folder_of_user(f"work/{sha256(url.encode()).hexdigest()[:16]}")
+
+
+def temporary_folder_of_user(name: str) -> Path:
+    """Return TMPDIR/kgcorpus-UID/NAME, which only the user can read and write.
+
+    Raises:
+        EnvironmentLacksError: another user could write there.
+    """
+    parent = Path(tempfile.gettempdir()) / f"kgcorpus-{os.geteuid()}"
+    parent.mkdir(mode=0o700, exist_ok=True)
+    folder = parent / name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not is_private(folder):
+        raise EnvironmentLacksError(
+            "other users can write there", where=str(folder), hint="Remove it, or set TMPDIR"
+        )
+    return folder

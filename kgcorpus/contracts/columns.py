@@ -36,7 +36,7 @@ def runs(sizes: Int64s, rows: int, *, most: int = MOST_TEXT) -> Iterator[tuple[i
 
     Args:
         rows: maximum rows of a batch.
-        most: maximum sum of the sizes, unless a row alone is larger.
+        most: maximum sum of the sizes, unless a single row is larger.
 
     Yields:
         [start, end) of each batch.

@@ -17,8 +17,8 @@ _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk's quota is
 _NO_ROOM[errno.EFBIG] = "the file grew past the limit of this shell or disk"
 _HINTS = {
     errno.ENOENT: "Correct the path",
-    errno.ENOTDIR: "A file stands where a folder should: choose another path",
-    errno.EISDIR: "A folder stands where a file should: choose another path",
+    errno.ENOTDIR: "A file is where a folder should be: choose another path",
+    errno.EISDIR: "A folder is where a file should be: choose another path",
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a place that you may read and write"),
 }
 _ROOM = 1 << 20
@@ -87,24 +87,24 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
     where = " -> ".join(str(name) for name in names if name) or folder
     if full := _NO_ROOM.get(_errno(error)):
         return EnvironmentLacksError(full, where=where, hint="Free space there, then run the same command")
-    told = " ".join(str(error).split())
-    if lack := _no_memory(error, told) or _no_library(error):
+    message = " ".join(str(error).split())
+    if lack := _no_memory(error, message) or _no_library(error):
         return lack
     if isinstance(error, OSError):
         hint = _HINTS.get(error.errno or 0, _LOOK)
         return EnvironmentLacksError(error.strerror or str(error), where=where, hint=hint)
     return KgcorpusError(
-        f"{type(error).__name__}: {told}",
+        f"{type(error).__name__}: {message}",
         hint="This is a fault of ours: run with --debug for the trace, and report it",
     )
 
 
-def _no_memory(error: Exception, told: str) -> EnvironmentLacksError | None:
+def _no_memory(error: Exception, message: str) -> EnvironmentLacksError | None:
     if isinstance(error, MemoryError):
         return EnvironmentLacksError(
-            f"there is not enough memory ({told or 'MemoryError'})", hint="Free some"
+            f"there is not enough memory ({message or 'MemoryError'})", hint="Free some"
         )
-    sentence = next(filter(_NO_MEMORY.search, told.split(". ")), None)
+    sentence = next(filter(_NO_MEMORY.search, message.split(". ")), None)
     if isinstance(error, RuntimeError) and sentence:
         return EnvironmentLacksError(
             f"there is not enough memory ({sentence})",
@@ -137,7 +137,7 @@ def known_names(name: str, known: Iterable[str], *, listed: str) -> str:
 
 
 @contextlib.contextmanager
-def naming(folder: Path) -> Iterator[None]:
+def with_path_on_disk_full(folder: Path) -> Iterator[None]:
     """Add the folder to errors about a full disk, because a failed write does not name the file.
 
     The error names a folder for temporary files instead if that one has no room and `folder` has.

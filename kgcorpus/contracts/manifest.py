@@ -15,10 +15,12 @@ from pydantic import AfterValidator, NonNegativeInt, Strict, TypeAdapter, Valida
 from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import parse_json, require_regular_file
+from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.store import write_text
 from kgcorpus.contracts.tables import table
 
 FORMAT = 1
+MANIFEST = "manifest.json"
 # No path component starts with a dot, so a path cannot leave the folder.
 _INSIDE = re.compile(r"(tables|data)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
 
@@ -33,6 +35,11 @@ def _inside(path: str) -> str:
     if not is_inside(path):
         raise ValueError(f"{path!r} is no file under tables/ or data/")
     return path
+
+
+def table_folder(stage: str, fingerprint: str) -> str:
+    """The folder of a table's shards, relative to the build's. Its name changes with the content."""
+    return f"tables/{stage}/{fingerprint[:12]}"
 
 
 _Count = Annotated[NonNegativeInt, Strict()]
@@ -81,6 +88,11 @@ class TableEntry:
         return {**vars(self), "files": [vars(file) for file in self.files]}
 
 
+def key_of(entry: TableEntry, file: File) -> str:
+    """The immutable key of a file in an object store: readers never read data/, which a build replaces."""
+    return f"{table_folder(entry.stage, entry.fingerprint)}/{file.path.rpartition('/')[2]}"
+
+
 @dataclass
 class Manifest:
     """The tables of a build, the files it read and the versions it depends on.
@@ -112,11 +124,14 @@ class Manifest:
 
     def save(self, out: Path) -> None:
         """Replace OUT/manifest.json atomically."""
-        write_text(out / "manifest.json", self.to_text())
+        write_text(out / MANIFEST, self.to_text())
 
     def files(self, out: str | Path, table: str) -> list[str]:
-        """Return the absolute paths of a table's files, in shard order."""
-        return [str(Path(out) / file.path) for file in self.tables[table].files]
+        """Return the paths of a table's files, in shard order; URLs if `out` is one (`key_of`)."""
+        entry = self.tables[table]
+        if is_remote(str(out)):
+            return [f"{out}/{key_of(entry, file)}" for file in entry.files]
+        return [str(Path(out) / file.path) for file in entry.files]
 
     def built(self, out: Path, name: str) -> TableEntry:
         """Return the entry of a required table.
@@ -159,7 +174,7 @@ class Manifest:
                 require_whole(out, file, digests)
         digests.save()
 
-    def check_pending(self, out: Path, names: Collection[str]) -> None:
+    def check_pending(self, out: str | Path, names: Collection[str]) -> None:
         """Check that none of the tables is pending.
 
         Raises:
@@ -168,7 +183,7 @@ class Manifest:
         if waiting := sorted(self.pending & set(names)):
             more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
             raise InputError(
-                f"the last build has not come to {', '.join(waiting[:3])}{more}",
+                f"the last build stopped before finishing {', '.join(waiting[:3])}{more}",
                 where=str(out),
                 hint="Wait for it, or run the same kgcorpus build-corpus again",
             )
@@ -212,7 +227,7 @@ def load_manifest(out: Path, *, required: bool = False) -> Manifest:
     Raises:
         InputError: the file is required and missing, or is not a manifest (`parse_manifest`).
     """
-    path = out / "manifest.json"
+    path = out / MANIFEST
     if not path.exists():
         if required:
             raise InputError(

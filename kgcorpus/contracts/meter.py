@@ -40,14 +40,20 @@ class Meter:
 meter = Meter()
 
 
-def count_reads(raw: Any) -> io.BufferedReader:
-    """Return a reader of an unbuffered binary file whose bytes are counted by `meter` as they are read."""
-    return io.BufferedReader(_CountedReader(raw))
+def count_reads(raw: Any, *, readers: int = 1) -> io.BufferedReader:
+    """Return a reader of an unbuffered binary file whose bytes are counted by `meter` as they are read.
+
+    Args:
+        readers: tasks that read the whole file. Each counts its share, so their sum is the file's size.
+    """
+    return io.BufferedReader(_CountedReader(raw, readers))
 
 
 class _CountedReader(io.RawIOBase):
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
+    def __init__(self, raw: Any, readers: int) -> None:
+        self._raw, self._readers = raw, readers
+        # Bytes that were read, modulo `readers`.
+        self._rest = 0
 
     def readable(self) -> bool:
         return True
@@ -66,7 +72,8 @@ class _CountedReader(io.RawIOBase):
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
         count = int(self._raw.readinto(buffer) or 0)
-        meter.add(bytes=count)
+        share, self._rest = divmod(count + self._rest, self._readers)
+        meter.add(bytes=share)
         return count
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kgcorpus.contracts.errors import EnvironmentLacksError
+from kgcorpus.contracts.extras import install_command
 
 # A line of pipelines/__init__.py and trainer/__init__.py.
 _MARK = 'PROJECT = "kgcorpus"'
@@ -39,7 +40,6 @@ def _hint(name: str, places: list[str]) -> str:
     installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(__file__).parents[2])}
     if places and not any(str(Path(place).parent) in installed for place in places):
         return "Rename it, or remove its folder from the import path (working directory, PYTHONPATH)"
-    return (
-        f"Uninstall the other project (pip uninstall {name}), then run: "
-        "pip install --force-reinstall --no-deps kgcorpus"
+    return f"Uninstall the other project (pip uninstall {name}), then run: " + install_command(
+        options="--force-reinstall --no-deps"
     )

@@ -6,11 +6,11 @@ from kgcorpus.contracts.errors import UsageError
 
 BUILD_FOLDERS = ("data", "tables", "tokens", "quarantine", "cache", "scratch")
 PROGRESS = "progress.json"
-BUILD_FILES = ("README.md", "config.yaml", "report.json", "run.json", PROGRESS, "spark.log")
+BUILD_FILES = ("README.md", "config.yaml", "report.json", "report.html", "run.json", PROGRESS, "spark.log")
 # A build writes .sources.json before its first shard, and manifest.json after each stage.
 BUILD_SIGNS = ("manifest.json", ".sources.json")
-RUN_FOLDERS = ("model", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")
-RUN_FILES = ("metrics.jsonl", "routes.jsonl")
+RUN_FOLDERS = ("model", "best", "tokenizer", "checkpoints", "triples", "kge", "corpus", "tensorboard")
+RUN_FILES = ("metrics.jsonl", "routes.jsonl", "curves.png", "curves.svg", "report.html")
 RUN_SIGN = "run.json"
 LOCK = ".lock"
 # Other programs write files of these names too, so the first bytes are compared.

@@ -16,6 +16,7 @@ from kgcorpus.contracts.digests import stamp_of
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
 from kgcorpus.contracts.files import require_regular_file
 from kgcorpus.contracts.meter import meter
+from kgcorpus.contracts.object_store import require_object_store
 
 _CHUNK = 1 << 20
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
@@ -77,7 +78,7 @@ def _path_of_local_url(url: str) -> str:
         raise UsageError(
             f"names the host {host!r}, and only files of this machine are read and written so",
             where=url,
-            hint="Write file:///PATH, or the path alone",
+            hint="Write file:///PATH, or only the path",
         )
     return f"/{path}"
 
@@ -114,7 +115,7 @@ def is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def given(place: str) -> str:
+def require_nonempty(place: str) -> str:
     """Validate a path or URL given as an option.
 
     Raises:
@@ -132,13 +133,13 @@ def given(place: str) -> str:
     return require_served(place)
 
 
-def given_path(place: str | Path) -> Path:
+def require_local_path(place: str | Path) -> Path:
     """Validate a local path given as an option.
 
     Raises:
-        UsageError: as for `given`, or the string is a URL.
+        UsageError: as for `require_nonempty`, or the string is a URL.
     """
-    if is_remote(given(str(place))):
+    if is_remote(require_nonempty(str(place))):
         raise UsageError(
             "this must be a path of a file system; a URL is not read or written here",
             where=str(place),
@@ -151,15 +152,25 @@ def local_folder(place: str | Path) -> Path:
     """Validate a local folder in which files are renamed and locked.
 
     Raises:
-        UsageError: as for `given_path`.
+        UsageError: as for `require_local_path`.
     """
-    if is_remote(given(str(place))):
+    if is_remote(require_nonempty(str(place))):
         raise UsageError(
             "this must be a folder of a file system, which can rename and lock; a URL cannot",
             where=str(place),
-            hint="Name a folder; kgcorpus publish --to URL sends a finished build on",
+            hint="Name a folder; kgcorpus publish --to URL sends a finished build or model on",
         )
     return Path(place)
+
+
+def build_place(place: str | Path) -> str:
+    """Validate the folder of a build: a local one, or a URL of an object store.
+
+    Raises:
+        UsageError: as for `require_nonempty`; the store has no conditional writes; the URL contains a key.
+    """
+    checked = require_nonempty(str(place))
+    return require_object_store(checked) if is_remote(checked) else checked
 
 
 @dataclass(frozen=True)
@@ -177,7 +188,7 @@ def describe(url: str) -> RemoteFile:
         InputError: the file does not exist, or access is denied.
         EnvironmentLacksError: the file system's package is not installed.
     """
-    with told(url):
+    with wrap_store_errors(url):
         file_system, path = file_system_of(url)
         # fsspec caches listings; a cached one would hide recent changes.
         file_system.invalidate_cache()
@@ -191,7 +202,7 @@ def describe(url: str) -> RemoteFile:
 def sha256_of_url(url: str) -> str:
     """Return the hex digest of a remote file; raises as `describe` does."""
     digest = hashlib.sha256()
-    with told(url), open_remote(url) as stream:
+    with wrap_store_errors(url), open_remote(url) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
             meter.add(bytes=len(chunk))
@@ -207,7 +218,7 @@ def open_remote(url: str) -> Any:
 
 def fetch(url: str, target: Path) -> None:
     """Copy a remote file to a temporary local path; raises as `describe` does."""
-    with told(url):
+    with wrap_store_errors(url):
         file_system, path = file_system_of(url)
         require_regular(file_system, path, url=url)
         file_system.get_file(path, str(target))
@@ -230,14 +241,16 @@ def file_system_of(place: str) -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def told(url: str) -> Iterator[None]:
+def wrap_store_errors(url: str) -> Iterator[None]:
     """Convert the errors of a store to `KgcorpusError`s."""
     try:
         yield
     except KgcorpusError:
         raise
     except FileNotFoundError:
-        raise InputError("no such file", where=url, hint="Correct the URL") from None
+        # The hub answers so for a private repository without a token too.
+        hint = "Correct the URL, or log in: hf auth login" if url.startswith("hf://") else "Correct the URL"
+        raise InputError("no such file", where=url, hint=hint) from None
     except (ImportError, ValueError) as error:
         raise EnvironmentLacksError(str(error), where=url, hint="Install the package of that store") from None
     except Exception as error:

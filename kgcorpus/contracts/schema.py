@@ -45,7 +45,7 @@ class Table:
         columns: column name -> (Arrow type, meaning).
         key: columns that order the rows; their values are unique a row.
         shard_by: the columns whose hash chooses a row's shard (default: the key).
-        published: a shard config under `data/`, split into train, validation and test; its rows lie in
+        published: a shard config under `data/`, split into train, validation and test; its rows are in
             the order of a hash of the key, so that any prefix is a random sample.
         key_of_input: the key comes with the input, so that a repeated one is a fault of the input.
         rows_per_shard: the shard count is the input rows over this.

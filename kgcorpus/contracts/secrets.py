@@ -49,6 +49,10 @@ _HARMLESS = {
 }
 _SPARK_WORD = re.compile(r"(?P<key>(--[\w-]+=)?spark(\.[^=\s]*)?=).*", re.DOTALL)
 _SETTING = re.compile(r"(spark|hadoop|fs)\.")
+# Variables of S3, Google and Azure that contain a secret; those that name a file do not.
+_STORE_SECRET = re.compile(
+    r"(AWS|GOOGLE|AZURE)_(?!.*(FILE|PATH|URI)$)\w*(KEY|SECRET|TOKEN|PASSWORD|SAS|SIGNATURE)", re.IGNORECASE
+)
 # Shorter values could occur inside ordinary words and are not masked.
 _SHORTEST = 6
 _remembered: set[str] = set()
@@ -98,6 +102,19 @@ def remember(settings: Any, key: str = "") -> None:
     elif isinstance(settings, str):
         found = [settings] if _SETTING.match(key) and _SECRET_NAME.search(key) else _in_urls(settings)
         _remembered.update(secret for secret in found if len(secret) >= _SHORTEST)
+
+
+def remember_secret(value: str | None) -> None:
+    """Record a password or token, so that `redact` masks it; None is ignored."""
+    if value is not None and len(value) >= _SHORTEST:
+        _remembered.add(value)
+
+
+def remember_environment(environment: Mapping[str, str]) -> None:
+    """Record the keys of object stores in environment variables, as `remember` does."""
+    for name, value in environment.items():
+        if _STORE_SECRET.match(name) and len(value) >= _SHORTEST:
+            _remembered.add(value)
 
 
 def _in_urls(text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.object_store import is_object_store, open_object
 
 # The command that rewrites a build's tables, for hints.
 BUILD = "kgcorpus build-corpus"
@@ -24,7 +25,7 @@ def read_shard(
     """Read a Parquet file as a table.
 
     Args:
-        path: the file.
+        path: the file, or its URL in an object store.
         columns: columns to read; default: all.
         filters: filters of `pyarrow.parquet.read_table`.
         command: the command that recreates the file, for the hint.
@@ -32,8 +33,8 @@ def read_shard(
     Raises:
         InputError: the file is damaged or missing.
     """
-    with damage_named(path, command=command):
-        return pq.read_table(path, columns=columns and list(columns), filters=filters)
+    with damage_named(path, command=command), open_shard(path) as file:
+        return pq.read_table(file, columns=columns and list(columns), filters=filters)
 
 
 def row_groups_of(path: str | Path, *, command: str = BUILD) -> int:
@@ -42,8 +43,8 @@ def row_groups_of(path: str | Path, *, command: str = BUILD) -> int:
     Raises:
         InputError: the file is damaged or missing.
     """
-    with damage_named(path, command=command):
-        return int(pq.read_metadata(path).num_row_groups)
+    with damage_named(path, command=command), open_shard(path) as file:
+        return int(pq.read_metadata(file).num_row_groups)
 
 
 def read_batches(
@@ -54,8 +55,23 @@ def read_batches(
     command: str = BUILD,
 ) -> Iterator[pa.RecordBatch]:
     """Yield a Parquet file's rows in batches of at most `rows`; arguments and errors as for `read_shard`."""
-    with damage_named(path, command=command), pq.ParquetFile(path) as file:
+    with damage_named(path, command=command), open_shard(path) as opened, pq.ParquetFile(opened) as file:
         yield from file.iter_batches(rows, columns=columns and list(columns))
+
+
+@contextlib.contextmanager
+def open_shard(path: str | Path) -> Iterator[Any]:
+    """Yield what pyarrow reads a Parquet file from: the path, or the object of a URL as a file.
+
+    Raises:
+        InputError: there is no such object.
+        EnvironmentLacksError: the store cannot be reached, or refuses access.
+    """
+    if not is_object_store(str(path)):
+        yield path
+        return
+    with open_object(str(path)) as stream:
+        yield stream
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ class Source:
     Attributes:
         role: the config field that names it, e.g. `wikipedia.dump`.
         path: as configured.
-        lang: of the config section it stands in, or "".
+        lang: of its config section, or "".
     """
 
     role: str
@@ -47,7 +47,7 @@ class Stage:
         version: raised whenever the same inputs and params would give other bytes.
         inputs: tables it needs.
         optional: tables it reads where the configuration allows them.
-        only_if: optional table -> (config field, value): it is read with this value alone.
+        only_if: optional table -> (config field, value): it is read only with this value.
         sources: config fields that name files from outside, e.g. `graph.triples`, `wikipedia.dump`.
         formats: values of `format_of`: only files of these are sources; empty for all.
         needs: of these sources at least one must be configured; else the table is n/a.
@@ -107,7 +107,7 @@ def fingerprint(
 ) -> str:
     """Hash of all that a stage's bytes depend on: never a rank, a partition count or a path.
 
-    Of a source's name it holds what picks the parser (`format_of`) alone.
+    Of a source's name it contains only what selects the parser (`format_of`).
 
     Args:
         inputs: table -> content digest, so that an unchanged result stops the cascade.

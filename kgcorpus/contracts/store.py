@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgcorpus.contracts.errors import UsageError, naming
+from kgcorpus.contracts.errors import UsageError, with_path_on_disk_full
 from kgcorpus.contracts.links import entries_of, files_below, open_to_append
 from kgcorpus.contracts.meter import meter
 
@@ -109,16 +109,16 @@ def folder_lock(folder: Path, work: str) -> Iterator[None]:
         stream.truncate(0)
         stream.write(str(os.getpid()).encode())
         stream.flush()
-        with naming(folder):
+        with with_path_on_disk_full(folder):
             yield
 
 
 @contextlib.contextmanager
-def claimed(path: Path) -> Iterator[bool]:
-    """Try to claim a file for writing, and yield whether it succeeded.
+def try_file_lock(path: Path) -> Iterator[bool]:
+    """Try to lock a file for writing, and yield whether it succeeded.
 
-    The claim is a lock on another file in the same folder; the kernel releases it when its owner dies. After
-    a successful claim the caller must check whether another process has written `path` in the meantime.
+    The lock is on another file in the same folder; the kernel releases it when its owner dies. After
+    a successful call the caller must check whether another process has written `path` in the meantime.
 
     Raises:
         UsageError: the lock file is a link.

@@ -33,7 +33,7 @@ TABLES: Registry[Table] = Registry(
                 "links": (pa.list_(LINK), "internal links; `text[start:end] == anchor`, target normalised"),
                 "blocks": (
                     pa.list_(_string),
-                    "what each line of `text` is: paragraph, list, heading, cell or caption; null: not told",
+                    "kind of each line of `text`: paragraph, list, heading, cell or caption; null: unknown",
                 ),
                 "redirect": (_string, "normalised target of a redirect page, else null"),
                 "disambiguation": (_bool, "a disambiguation page"),
@@ -47,7 +47,7 @@ TABLES: Registry[Table] = Registry(
         ),
         Table(
             name="titles",
-            meaning="a page title and the entity it stands for, redirects followed",
+            meaning="a page title and its entity, with redirects followed",
             columns={
                 "lang": (_string, "language code"),
                 "title": (_string, "normalised title"),
@@ -126,12 +126,13 @@ TABLES: Registry[Table] = Registry(
         ),
         Table(
             name="surfaces",
-            meaning="a text that links or names stand for something by, counted on training pages with links",
+            meaning="a surface form: a link text or name that refers to an entity; counted on training pages "
+            "with links",
             columns={
                 "lang": (_string, "language code"),
                 "surface": (_string, "the text: NFC, one kind of quote, hyphen and space"),
                 "links": (_i64, "links with this text"),
-                "occurrences": (_i64, "places where it stands at all, also inside longer names"),
+                "occurrences": (_i64, "all occurrences, also inside longer names"),
                 "targets": (
                     pa.list_(TARGET),
                     "what it links to, redirects followed: an id, or `[[lang:title]]` of a page without an"
@@ -159,7 +160,7 @@ TABLES: Registry[Table] = Registry(
                 "lang": (_string, "language code"),
                 "ordinal": (_i32, "position of the sentence in its page"),
                 "text": (_string, "the sentence"),
-                "block": (_string, "what it stands in, as of `pages.blocks`; null: not told"),
+                "block": (_string, "its kind of block, as in `pages.blocks`; null: unknown"),
                 "mentions": (
                     pa.list_(MENTION),
                     "sorted, disjoint; source anchor | same_page | dictionary; confidence: the estimated "

@@ -136,7 +136,7 @@ class _Loader(yaml.SafeLoader):
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise UsageError(
-                    f"the key {key.value} stands twice", where=self._line(key), hint="Join the two"
+                    f"the key {key.value} occurs twice", where=self._line(key), hint="Join the two"
                 )
             seen.add(key.value)
         return node
@@ -174,7 +174,7 @@ class _Loader(yaml.SafeLoader):
                 sizes[id(node)] = 1 + sum(sizes[id(child)] for child in inner)
                 if sizes[id(node)] > _MOST_VALUES:
                     raise UsageError(
-                        f"its aliases stand for more than {_MOST_VALUES:,} values",
+                        f"its aliases expand to more than {_MOST_VALUES:,} values",
                         where=self._line(node),
                         hint="Write the values out once",
                     )

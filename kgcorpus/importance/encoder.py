@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
+from kgcorpus.contracts.extras import install_command
 from kgcorpus.contracts.model_files import verify_model
 from kgcorpus.importance.pretrained import (
     check_embeddings,
@@ -158,7 +159,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
     except ImportError as error:
         raise EnvironmentLacksError(
             f"semantic importance needs torch and transformers ({error})",
-            hint="Install kgcorpus[importance]",
+            hint=f"Run: {install_command('importance')}",
         ) from error
 
     if device == "cuda" and not torch.cuda.is_available():
@@ -176,7 +177,7 @@ def load_encoder(name: str, *, dtype: Dtype = "fp32", device: Device = "cpu") ->
         hint = "Give a folder, or a hub model, with config.json, model.safetensors and tokenizer.json"
         if has_bin_weights(name):
             hint = (
-                f"If its weights are in .bin alone, run kgcorpus convert {name} --to FOLDER, then name FOLDER"
+                f"If it has weights in .bin only, run kgcorpus convert {name} --to FOLDER, then name FOLDER"
             )
         raise InputError(
             f"the encoder cannot be opened ({' '.join(str(error).split())[:300]})", where=name, hint=hint

@@ -1,4 +1,4 @@
-"""Checks of an encoder's folder that need neither torch nor transformers: seconds less than a load."""
+"""Checks of an encoder's folder without torch and transformers, which take seconds to import."""
 
 import json
 import struct
@@ -18,7 +18,7 @@ _HINT = "Give a folder, or a hub model, with config.json, model.safetensors and 
 
 
 def check_encoder_files(name: str) -> None:
-    """Check an encoder as far as its files say without loading it; a load finds further faults.
+    """Check an encoder's files without loading the model; loading it can find further faults.
 
     The hub is asked whether it has the model. Of a folder, the digests in `state.json` are compared,
     `config.json` is parsed, and the headers of the weights are read.

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from kgcorpus.contracts.hub_ids import split_revision
 from kgcorpus.contracts.panics import is_panic
+from kgcorpus.contracts.secrets import remember_secret
 from kgcorpus.importance.tokenizers import check_tokenizer
 
 if TYPE_CHECKING:
@@ -42,12 +44,14 @@ def require_on_hub(name: str) -> None:
     """
     if Path(name).exists():
         return
-    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub import HfApi, get_token, try_to_load_from_cache
 
     try:
-        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        model, pinned = split_revision(name)
+        if isinstance(try_to_load_from_cache(model, "config.json", **pinned), str):
             return
-        HfApi().model_info(name, timeout=_HUB_SECONDS)
+        remember_secret(get_token())
+        HfApi().model_info(model, timeout=_HUB_SECONDS, revision=pinned.get("revision"))
     except Exception as error:  # of the network, of HTTP, of the hub's own kinds
         reason = " ".join(str(error).split())[:200]
         raise InputError(
@@ -81,7 +85,8 @@ def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
     with contextlib.suppress(OSError):
         read_settings(source)
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        name, pinned = split_revision(source)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **pinned)
     except (OSError, ValueError):
         raise
     except Exception as error:  # of damaged files: KeyError, AttributeError and bare ones
@@ -129,7 +134,8 @@ def read_settings(source: str | Path) -> dict[str, Any]:
     from transformers import PretrainedConfig
 
     try:
-        settings: Any = PretrainedConfig.get_config_dict(source)[0]
+        name, pinned = split_revision(source)
+        settings: Any = PretrainedConfig.get_config_dict(name, **pinned)[0]
         if not isinstance(settings, dict):
             raise ValueError("its config.json is no mapping")
         _refuse_huge(settings)
@@ -165,7 +171,8 @@ def read_config(source: str | Path) -> "PretrainedConfig":
         raise ValueError("it is an adapter (adapter_config.json): merge it into its base model")
     read_settings(source)
     try:
-        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        name, pinned = split_revision(source)
+        config: Any = AutoConfig.from_pretrained(name, trust_remote_code=False, **pinned)
     except (OSError, ValueError):
         raise
     except Exception as error:  # each class of configurations raises its own
@@ -196,13 +203,15 @@ def read_weights(kind: Any, source: str | Path, **settings: Any) -> tuple[Any, M
         SafetensorError: a file is damaged.
     """
     config = read_config(source)
+    name, pinned = split_revision(source)
     try:
         model, loading = kind.from_pretrained(
-            source,
+            name,
             config=config,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **pinned,
             **settings,
         )
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:

@@ -5,9 +5,17 @@ with its place, or handed to the caller's `on_bad` as a `BadRecord`.
 """
 
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, BadRecord, Limits, OnBad, refuse
-from kgcorpus.inputs.lines import UTF8_BOM, decoded, numbered_records, raw_lines, read_lines, read_records
+from kgcorpus.inputs.lines import UTF8_BOM, decoded, raw_lines, read_lines, read_records
 from kgcorpus.inputs.opening import open_input, open_slice, size_of
-from kgcorpus.inputs.parts import FilePart, PagesOfPart, PlacedLine, last_line, part_lines, split_file
+from kgcorpus.inputs.parts import (
+    FilePart,
+    PagesOfPart,
+    PlacedLine,
+    last_line,
+    part_lines,
+    part_records,
+    split_file,
+)
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -20,10 +28,10 @@ __all__ = [
     "PlacedLine",
     "decoded",
     "last_line",
-    "numbered_records",
     "open_input",
     "open_slice",
     "part_lines",
+    "part_records",
     "raw_lines",
     "read_lines",
     "read_records",

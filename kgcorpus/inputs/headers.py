@@ -19,7 +19,7 @@ from kgcorpus.inputs.header_words import (
 __all__ = ["CLASS", "ID", "LANGUAGE", "NAME", "TEMPLATE", "TEXT", "TITLE", "TRIPLE", "is_header"]
 
 TRIPLE = (END, LINK, END)
-# KGTK's edges with ids, Neo4j's export, and words that are names of columns only together.
+# KGTK's edges with ids, Neo4j's export, and words that name columns only in this combination.
 _TRIPLES_OF_OTHERS = frozenset(
     {
         ("id", "node1", "label"),
@@ -48,16 +48,16 @@ _FIRST = frozenset().union(
 
 
 def is_header(fields: Sequence[str], columns: Sequence[frozenset[str]]) -> bool:
-    """Whether every required column of a line contains a name of a column, each of another one.
+    """Whether the first fields of a line are names of the required columns, one of each.
 
-    The order may be another one (`lang id label`, `relation head tail`); with two columns only where a word
-    such as `qid` shows it (`title qid`).
+    The columns may be in another order (`lang id label`, `relation head tail`). With two columns, another
+    order counts only if a word such as `qid` shows it (`title qid`).
 
     Args:
         fields: the line's fields.
         columns: for each required column, the words that name it.
     """
-    # Of most lines the first field is no name of a column, and the others are not folded.
+    # Most lines end here: their first field is not the name of a column.
     if not fields or folded(fields[0]) not in _FIRST:
         return False
     words = tuple(map(folded, fields[: len(columns)]))

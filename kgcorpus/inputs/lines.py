@@ -1,6 +1,6 @@
 """Reading of text files line by line, and parsing of the lines into records."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs.limits import DEFAULT_LIMITS, BadRecord, Limits, OnBad
 from kgcorpus.inputs.opening import open_input
 
+K = TypeVar("K")
 T = TypeVar("T")
 UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -19,7 +20,7 @@ def raw_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
     """Yield the lines of a UTF-8 file as they are, with their ends and a byte order mark.
 
     Raises:
-        InputError: as `open_input`; or the file is UTF-16, its lines end in CR alone, or one is longer than
+        InputError: as `open_input`; or the file is UTF-16, its lines end in CR only, or one is longer than
             the limit.
     """
     most, number = limits.record_bytes, 0
@@ -29,12 +30,17 @@ def raw_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
             if number == 1:
                 _refuse_other_texts(raw, stream, path)
             if len(raw) > most:
-                raise InputError(
-                    f"the line is longer than {limits.record_mib} MiB",
-                    where=f"{path}:{number}",
-                    hint="If that is no fault, raise limits.record_mib",
-                )
+                raise line_too_long(f"{path}:{number}", limits=limits)
             yield raw
+
+
+def line_too_long(where: str, *, limits: Limits) -> InputError:
+    """The error for a line that, with its end, has more than `limits.record_bytes` bytes."""
+    return InputError(
+        f"the line is longer than {limits.record_mib} MiB",
+        where=where,
+        hint="If that is no fault, raise limits.record_mib",
+    )
 
 
 def read_lines(path: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[int, bytes]]:
@@ -65,23 +71,31 @@ def read_records(
     Raises:
         InputError: as `raw_lines`.
     """
-    for _, record in numbered_records(path, parse, tally=tally, on_bad=on_bad, limits=limits):
+    file = file_name(path)
+    lines = read_lines(path, limits=limits)
+    for _, record in parsed_lines(
+        lines, parse, where=lambda number: f"{file}:{number}", tally=tally, on_bad=on_bad
+    ):
         yield record
 
 
-def numbered_records(
-    path: str,
+def parsed_lines(
+    lines: Iterable[tuple[K, bytes]],
     parse: Callable[[str], T],
     *,
+    where: Callable[[K], str],
     tally: Tally,
     on_bad: OnBad,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Iterator[tuple[int, T]]:
-    """As `read_records`, each with the number of its line, counted from 1."""
-    file = file_name(path)
+) -> Iterator[tuple[K, T]]:
+    """Yield (place, record) of lines, as `read_records`.
+
+    Args:
+        lines: each with its place, of any type.
+        where: a place as text, for errors.
+    """
     good = 0
     try:
-        for number, raw in read_lines(path, limits=limits):
+        for place, raw in lines:
             try:
                 line = decoded(raw)
                 if not line or line.isspace():
@@ -89,11 +103,11 @@ def numbered_records(
                     continue
                 record = parse(line)
             except BadRecord as bad:
-                bad.where, bad.text = f"{file}:{number}", raw.decode("utf-8", "backslashreplace")
+                bad.where, bad.text = where(place), raw.decode("utf-8", "backslashreplace")
                 on_bad(bad)
                 continue
             good += 1
-            yield number, record
+            yield place, record
     finally:
         if good:
             tally.good(good)

@@ -42,15 +42,18 @@ class _Slice(io.RawIOBase):
         return len(data)
 
 
-def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS) -> io.BufferedReader:
+def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS, readers: int = 1) -> io.BufferedReader:
     """Open a file of any fsspec file system for reading; `.bz2` (also multistream), `.gz`, `.xz` and
     `.zst` are unpacked.
+
+    Args:
+        readers: tasks that read this file, for counts of its bytes.
 
     Raises:
         InputError: there is no such file, or it is an archive or packed otherwise; now or while reading, it
             is truncated, damaged (with the position in the packed file) or unpacks beyond the limits.
     """
-    raw = open_raw(path)
+    raw = open_raw(path, readers=readers)
     suffix = next((suffix for suffix in MAGIC if without_query(path).endswith(suffix)), None)
     head = raw.read(512)
     raw.seek(0)
@@ -76,13 +79,16 @@ def open_slice(path: str, start: int, stop: int, *, limits: Limits = DEFAULT_LIM
 
 
 def size_of(path: str) -> int:
-    """Bytes of a file as it lies, packed or not."""
+    """Return the bytes of a file as stored, compressed or not."""
     with open_raw(path) as raw:
         return raw.seek(0, io.SEEK_END)
 
 
-def open_raw(path: str) -> io.BufferedReader:
+def open_raw(path: str, *, readers: int = 1) -> io.BufferedReader:
     """Open a file of any fsspec file system without unpacking it.
+
+    Args:
+        readers: as of `open_input`.
 
     Raises:
         InputError: there is no such file, or it cannot be opened.
@@ -90,9 +96,9 @@ def open_raw(path: str) -> io.BufferedReader:
     try:
         # A remote file of fsspec reads lines of any length only.
         if is_remote(path):
-            return count_reads(open_remote(path))
+            return count_reads(open_remote(path), readers=readers)
         require_regular_file(path)
-        return count_reads(open(path, "rb", buffering=0))
+        return count_reads(open(path, "rb", buffering=0), readers=readers)
     except FileNotFoundError as fault:
         raise InputError("no such file", where=path, hint="Check the path in the configuration") from fault
     except PermissionError as fault:

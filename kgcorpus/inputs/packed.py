@@ -196,7 +196,7 @@ def require_plausible_ratio(given: int, packed: int, *, limits: Limits, where: s
 
 
 def unpacked(raw: BinaryIO, suffix: str, *, name: str, limits: Limits, start: int = 0) -> io.BufferedReader:
-    """The bytes that a packed file stands for; reading raises `InputError` at damage or beyond the limits.
+    """The decompressed bytes of a file; reading raises `InputError` at damage or beyond the limits.
 
     Args:
         suffix: one of `MAGIC`, whose keys are the endings that are known.

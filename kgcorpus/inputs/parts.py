@@ -6,20 +6,22 @@ its last record.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.remote import without_query
+from kgcorpus.contracts.remote import file_name, without_query
+from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs.bzip2_blocks import Blocks, find_blocks, read_blocks
-from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits
-from kgcorpus.inputs.lines import raw_lines
+from kgcorpus.inputs.limits import DEFAULT_LIMITS, Limits, OnBad
+from kgcorpus.inputs.lines import UTF8_BOM, line_too_long, parsed_lines, raw_lines
 from kgcorpus.inputs.opening import open_raw, size_of
 
+T = TypeVar("T")
 # Smaller files are read by one task.
 PART_BYTES = 32 << 20
 _ROOT, _ROOT_END = b"<mediawiki>", b"</mediawiki>"
@@ -41,6 +43,31 @@ class FilePart:
     def where(self) -> str:
         """The file and, of a part, the byte at which it begins, for errors."""
         return f"{self.path}, from byte {self.blocks.byte_of(self.first)} on" if self.blocks else self.path
+
+    @property
+    def whole(self) -> "FilePart":
+        """All blocks of the file as one part, in which a line has the place that it has in any part."""
+        return self if self.blocks is None else replace(self, first=0, stop=len(self.blocks.starts))
+
+    def number_of(self, line: "PlacedLine", *, most: int) -> int:
+        """A number in `range(most)` that no other line of the file has, and that no division changes.
+
+        Of a file that is read as a whole it is the byte at which the line begins. Of blocks it is
+        `most // number of blocks` for each block before, plus the line's offset in its block.
+
+        Raises:
+            InputError: the line begins so far in its block that the number would be the next block's.
+        """
+        if self.blocks is None:
+            return line.offset
+        room = most // len(self.blocks.starts)
+        if line.offset >= room:
+            raise InputError(
+                "a block unpacks to so many bytes that lines cannot be numbered",
+                where=line.where(self.path),
+                hint="Pack the file as .gz or .zst, which is read from start to end",
+            )
+        return int(np.searchsorted(self.blocks.starts, line.block)) * room + line.offset
 
 
 class PlacedLine(NamedTuple):
@@ -101,9 +128,34 @@ def part_lines(part: FilePart, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[P
         offset += len(line)
 
 
+def part_records(
+    part: FilePart,
+    parse: Callable[[str], T],
+    *,
+    tally: Tally,
+    on_bad: OnBad,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[tuple[PlacedLine, T]]:
+    """The parsed lines of a part, each with its line; arguments as of `inputs.read_records`.
+
+    Raises:
+        InputError: as `part_lines`.
+    """
+    file = file_name(part.path)
+    lines = (
+        (line, line.text.removeprefix(UTF8_BOM).rstrip(b"\r\n")) for line in part_lines(part, limits=limits)
+    )
+    yield from parsed_lines(lines, parse, where=lambda line: line.where(file), tally=tally, on_bad=on_bad)
+
+
 def _lines_of_blocks(part: FilePart, blocks: Blocks, limits: Limits) -> Iterator[PlacedLine]:
     begun, is_inside = b"", part.first == 0
     block, offset = 0, 0
+
+    def refuse_too_long(length: int) -> None:
+        if length > limits.record_bytes:
+            raise line_too_long(PlacedLine(block, offset, 0, b"").where(part.path), limits=limits)
+
     with open_raw(part.path) as raw:
         for number, content in read_blocks(raw, blocks, part.first, name=part.path, limits=limits):
             is_own, start = number < part.stop, 0
@@ -117,18 +169,14 @@ def _lines_of_blocks(part: FilePart, blocks: Blocks, limits: Limits) -> Iterator
             if not begun:
                 block, offset = int(blocks.starts[number]), start
             while stop := content.find(b"\n", start) + 1:
+                refuse_too_long(len(begun) + stop - start)
                 yield PlacedLine(block, offset, 0, begun + content[start:stop])
                 if not is_own:
                     return
                 begun, start = b"", stop
                 block, offset = int(blocks.starts[number]), start
+            refuse_too_long(len(begun) + len(content) - start)
             begun += content[start:]
-            if len(begun) > limits.record_bytes:
-                raise InputError(
-                    f"the line is longer than {limits.record_mib} MiB",
-                    where=PlacedLine(block, offset, 0, b"").where(part.path),
-                    hint="If that is no fault, raise limits.record_mib",
-                )
     if begun:
         yield PlacedLine(block, offset, 0, begun)
 

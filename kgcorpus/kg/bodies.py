@@ -74,7 +74,7 @@ def body_sizes(
 def _count_pairs(facts: Facts, scratch: Scratch, first: int) -> int:
     """The pairs that a body joins; `scratch.with_head` receives them by the relations that x is a head of.
 
-    An x with one z is joined to as many y as that z; only where it has several are the y told apart.
+    If x has a single z, the pair count is deg(z); duplicates must be removed only if x has several z.
     """
     ends, far_ends = facts.ends, facts.far_ends
     links, with_head = scratch.links, scratch.with_head

@@ -38,7 +38,7 @@ def _close(facts: Facts, first_link: Int64s, u: int, link: int, keys: Int64s) ->
         keys: room for them; one pair may need more, for which an array of that size is made.
 
     Returns:
-        Where to go on, how many keys were written, and where.
+        Where the next call continues, how many keys were written, and where.
     """
     offsets, others, atoms = facts.offsets, facts.others, facts.atoms
     size = 0

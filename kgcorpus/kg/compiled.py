@@ -1,6 +1,6 @@
 """numba's compiler with its cache in a folder that only the user can write (`kgcorpus.contracts.caches`).
 
-Every kernel takes `njit` from here: the folder must be set before the first function asks for its cache.
+Every kernel takes `njit` from here: the folder must be set before the first function opens its cache.
 """
 
 import os

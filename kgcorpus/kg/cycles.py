@@ -23,7 +23,7 @@ _BATCH = 10_000  # rows
 def mine_batches(
     graph: Graph, arrays: Arrays, settings: Settings, *, tally: Tally
 ) -> Iterator[pa.RecordBatch]:
-    """Yield rows of the table `cycles`: a sample that depends on the graph, the seed and the caps alone.
+    """Yield rows of the table `cycles`: a sample that depends only on the graph, the seed and the caps.
 
     Every cap keeps what has the smallest hash. The order of the rows means nothing.
 
@@ -34,20 +34,21 @@ def mine_batches(
             `length4_cycles`, cycles of four with at least one diagonal; `length4_sets`, sets of four entities
             that hold a diamond. Beside them `wedges` that were looked at, `kept3` and `kept4`,
             `combinations` and the size of the `largest_combination` before its cap, and `relation.<id>`: kept
-            cycles with that relation. Drops bear the setting's name: of diamonds for `wings_per_edge`,
+            cycles with that relation. Drops are named by the setting: of diamonds for `wings_per_edge`,
             `dedup` and `pairs_per_edge`, of versions for `per_pair` and `per_combination`.
     """
-    prepare(graph, arrays, settings)
+    arrays.put("graph", graph.to_arrays())
+    prepare(arrays, settings)
     miner = Miner(arrays, settings)
-    for name, units in passes(settings.colours):
+    for name, units in passes(settings.parts):
         for unit in units:
             miner.run(name, unit)
-    for unit in cycle_units(settings.colours):
+    for unit in cycle_units(settings.parts):
         yield from emit(miner, unit, settings, tally=tally)
 
 
 def emit(miner: Miner, unit: Unit, settings: Settings, *, tally: Tally) -> Iterator[pa.RecordBatch]:
-    """The rows of one unit, after all passes; the first unit also tells of the combinations."""
+    """The rows of one unit, after all passes; the first unit also counts the combinations."""
     combinations, sizes = miner.combinations()
     if unit == (0, 0, 0):
         tally.count("combinations", len(combinations))

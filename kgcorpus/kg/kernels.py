@@ -12,8 +12,11 @@ BlockArrays = tuple[Int64s, Int32s, Int64s]
 
 
 @njit(cache=True)
-def sort_triples(h: Int32s, r: Int32s, t: Int32s, n: int) -> tuple[Int64s, Int64s, int]:
+def sort_triples(h: Int32s, r: Int32s, t: Int32s, first: int, n: int) -> tuple[Int64s, Int64s, int]:
     """Group triples by their smaller entity u, and within it by (v, relation, direction).
+
+    Args:
+        first, n: u is one of the n entities from `first` on.
 
     Returns:
         [n + 1] where each u starts, [T] `v << 32 | relation << 1 | (h < t)` without self-loops and
@@ -22,15 +25,15 @@ def sort_triples(h: Int32s, r: Int32s, t: Int32s, n: int) -> tuple[Int64s, Int64
     offsets = np.zeros(n + 1, np.int64)
     for i in range(len(h)):
         if h[i] != t[i]:
-            offsets[min(h[i], t[i]) + 1] += 1
+            offsets[min(h[i], t[i]) - first + 1] += 1
     offsets = np.cumsum(offsets)
     keys = np.empty(offsets[n], np.int64)
     cursor = offsets[:-1].copy()
     for i in range(len(h)):
         if h[i] != t[i]:
             u, v = min(h[i], t[i]), max(h[i], t[i])
-            keys[cursor[u]] = np.int64(v) << 32 | np.int64(r[i]) << 1 | np.int64(h[i] < t[i])
-            cursor[u] += 1
+            keys[cursor[u - first]] = np.int64(v) << 32 | np.int64(r[i]) << 1 | np.int64(h[i] < t[i])
+            cursor[u - first] += 1
     kept = 0
     for u in range(n):
         start, end = offsets[u], offsets[u + 1]
@@ -45,7 +48,7 @@ def sort_triples(h: Int32s, r: Int32s, t: Int32s, n: int) -> tuple[Int64s, Int64
 
 
 @njit(cache=True)
-def list_pairs(offsets: Int64s, keys: Int64s) -> tuple[Int32s, Int32s, Int64s]:
+def list_pairs(offsets: Int64s, keys: Int64s, first: int) -> tuple[Int32s, Int32s, Int64s]:
     """The distinct pairs of `sort_triples`: u, v, and where each one's triples start, with the end."""
     size = 0
     for u in range(len(offsets) - 1):
@@ -57,10 +60,17 @@ def list_pairs(offsets: Int64s, keys: Int64s) -> tuple[Int32s, Int32s, Int64s]:
     for u in range(len(offsets) - 1):
         for i in range(offsets[u], offsets[u + 1]):
             if i == offsets[u] or keys[i] >> 32 != keys[i - 1] >> 32:
-                pair_u[at], pair_v[at], starts[at] = u, keys[i] >> 32, i
+                pair_u[at], pair_v[at], starts[at] = first + u, keys[i] >> 32, i
                 at += 1
     starts[size] = len(keys)
     return pair_u, pair_v, starts
+
+
+@njit(cache=True)
+def count_values(values: Int32s, counts: Int64s) -> None:
+    """Add to `counts` how often each value occurs."""
+    for i in range(len(values)):
+        counts[values[i]] += 1
 
 
 @njit(cache=True)
@@ -123,14 +133,14 @@ def rank_by_degree(u: Int32s, v: Int32s, n: int) -> tuple[Int32s, Int32s]:
 
 
 @njit(cache=True)
-def place_in_colours(order: Int32s, colour: Int32s, starts: Int64s) -> tuple[Int32s, Int32s]:
-    """[N] the number within its colour of the entity at each rank; [N] the entities, colour after colour."""
+def place_in_parts(order: Int32s, part: Int32s, starts: Int64s) -> tuple[Int32s, Int32s]:
+    """[N] the number within its part of the entity at each rank; [N] the entities, part after part."""
     number, members = np.empty(len(order), np.int32), np.empty(len(order), np.int32)
     cursor = starts[:-1].copy()
     for rank in range(len(order)):
-        at = cursor[colour[rank]]
-        number[rank], members[at] = at - starts[colour[rank]], order[rank]
-        cursor[colour[rank]] += 1
+        at = cursor[part[rank]]
+        number[rank], members[at] = at - starts[part[rank]], order[rank]
+        cursor[part[rank]] += 1
     return number, members
 
 
@@ -139,57 +149,57 @@ def gather_blocks(
     u: Int32s,
     v: Int32s,
     rank: Int32s,
-    colour: Int32s,
+    part: Int32s,
     number: Int32s,
     sizes: Int64s,
+    source: int,
     keep_pairs: bool,
 ) -> list[BlockArrays]:
-    """The edges from each of C colours up to each, [C * C] blocks; parallel edges become one, the first.
+    """The edges from a part up to each of C, [C] blocks; parallel edges become one, the first.
 
     Args:
         rank: [N] of each entity.
-        colour, number: [N] of the entity at each rank.
-        sizes: [C] entities of each colour.
+        part, number: [N] of the entity at each rank.
+        sizes: [C] entities of each part.
+        source: the part of the lower ends.
         keep_pairs: else the blocks' pairs are left empty.
     """
-    # With one colour each entity's number is its rank, and its colour need not be looked up.
-    colours = len(sizes)
-    several = colours > 1
-    places = np.zeros(colours * colours + 1, np.int64)
-    for block in range(colours * colours):
-        places[block + 1] = places[block] + sizes[block // colours] + 2
-    offsets = np.zeros(places[-1], np.int64)
+    # With one part each entity's number is its rank, and its part need not be looked up.
+    parts = len(sizes)
+    several = parts > 1
+    width = sizes[source] + 2
+    offsets = np.zeros(parts * width, np.int64)
     for e in range(len(u)):
         low, high = _ordered_ranks(rank, u[e], v[e])
-        if low == high:
+        if low == high or (several and part[low] != source):
             continue
         cell = np.uint64(low)
         if several:
-            cell = np.uint64(places[colour[low] * colours + colour[high]] + number[low])
+            cell = np.uint64(part[high] * width + number[low])
         offsets[cell + np.uint64(2)] += 1
-    firsts = np.zeros(colours * colours + 1, np.int64)
-    for block in range(colours * colours):
-        start, end = places[block], places[block + 1]
+    firsts = np.zeros(parts + 1, np.int64)
+    for block in range(parts):
+        start, end = block * width, (block + 1) * width
         offsets[start:end] = np.cumsum(offsets[start:end])
         firsts[block + 1] = firsts[block] + offsets[end - 1]
     targets = np.empty(firsts[-1], np.int32)
     pairs = np.empty(firsts[-1] if keep_pairs else 0, np.int64)
     for e in range(len(u)):
         low, high = _ordered_ranks(rank, u[e], v[e])
-        if low == high:
+        if low == high or (several and part[low] != source):
             continue
         cell, first, target = np.uint64(low), 0, np.int32(high)
         if several:
-            block = colour[low] * colours + colour[high]
-            cell, first, target = np.uint64(places[block] + number[low]), firsts[block], number[high]
+            block = part[high]
+            cell, first, target = np.uint64(block * width + number[low]), firsts[block], number[high]
         at = np.uint64(first + offsets[cell + np.uint64(1)])
         targets[at] = target
         if keep_pairs:
             pairs[at] = e
         offsets[cell + np.uint64(1)] += 1
     blocks = []
-    for block in range(colours * colours):
-        own = offsets[places[block] : places[block + 1] - 1]
+    for block in range(parts):
+        own = offsets[block * width : (block + 1) * width - 1]
         start, end = firsts[block], firsts[block + 1]
         some_pairs = pairs[start:end] if keep_pairs else pairs
         kept = _drop_parallel(own, targets[start:end], some_pairs)

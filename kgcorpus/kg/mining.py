@@ -1,6 +1,6 @@
 """The passes of cycle mining (count, sample, label), each in units of work on a few blocks of the graph.
 
-One unit of `triangles` is an ordered triple of colours, of `diamonds` a block. A pass leaves in `Arrays` what
+One unit of `triangles` is an ordered triple of parts, of `diamonds` a block. A pass leaves in `Arrays` what
 the next needs, so that in one process they follow each other in memory, and on a cluster they meet in files.
 """
 
@@ -19,17 +19,24 @@ from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.tally import MOST, Tally
 from kgcorpus.kg import sampling, triangles
 from kgcorpus.kg.arrays import Arrays
-from kgcorpus.kg.colours import Block, Colouring
 from kgcorpus.kg.graph import Graph, id_hashes, offsets_of
-from kgcorpus.kg.sums import Heap, Sizes
+from kgcorpus.kg.partition import Block, GraphPartition
+from kgcorpus.kg.sums import Sizes, SmallestPerEdge
 
 Dedup = Literal["diamond", "cycle", "set"]
 Unit = tuple[int, ...]
 
 _DEDUP = {"diamond": sampling.DIAMOND, "cycle": sampling.CYCLE, "set": sampling.SET}
 _PARALLEL = 8  # triples a pair may bring to a cycle's versions, so that their number stays below 8^5
-_CORNERS = (([0, 1], 2), ([1, 2], 0), ([0, 2], 1))  # a triangle's edges ab, bc, ac: ends and wing
+# Of a triangle's edges ab, bc, ac: the edge's ends, and the third corner.
+_CORNERS = (
+    ([0, 1], 2),
+    ([1, 2], 0),
+    ([0, 2], 1),
+)
 _BLOCK = 1 << 18  # cycles in memory at a time
+_HASHED = 1 << 22  # triples hashed at a time
+_MERGED = 1 << 22  # combinations merged at a time, before they are merged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,7 @@ class Settings:
         per_pair: versions kept of a cycle, a version being one triple for each of its pairs; of a pair with
             more than 8 triples 8 take part.
         per_combination: expected number of versions kept for one multiset of relations.
-        colours: into how many parts the entities are cut, and the work into their third power; no result
+        parts: number of parts that the entities are divided into; the work has parts ** 3 units. No result
             depends on it.
     """
 
@@ -54,7 +61,7 @@ class Settings:
     pairs_per_edge: int
     per_pair: int
     per_combination: int
-    colours: int = 1
+    parts: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,36 +75,51 @@ class Versions:
     combination: UInt64s
 
 
-def passes(colours: int) -> list[tuple[str, list[Unit]]]:
+def passes(parts: int) -> list[tuple[str, list[Unit]]]:
     """The passes after `prepare`, in order, with their units, which may run in any order and at once."""
-    palette = range(colours)
-    pairs, triples = list(product(palette, repeat=2)), list(product(palette, repeat=3))
+    numbers = range(parts)
+    pairs, triples = list(product(numbers, repeat=2)), list(product(numbers, repeat=3))
     return [("triangles", triples), ("diamonds", pairs), ("combinations", [()])]
 
 
-def cycle_units(colours: int) -> list[Unit]:
+def cycle_units(parts: int) -> list[Unit]:
     """The units whose `versions` are all the cycles that are kept before the cap on combinations."""
-    palette = range(colours)
-    return [*product(palette, repeat=3), *product(palette, repeat=2)]
+    numbers = range(parts)
+    return [*product(numbers, repeat=3), *product(numbers, repeat=2)]
 
 
-def prepare(graph: Graph, arrays: Arrays, settings: Settings) -> None:
-    """Cut the graph into blocks, hash entities, relations and triples; the pass before all others."""
+def prepare(arrays: Arrays, settings: Settings) -> None:
+    """Cut the graph into blocks, hash entities, relations and triples; the pass before all others.
+
+    Args:
+        arrays: hold the graph as the group "graph", of `Graph.to_arrays` or `write_graph`.
+        settings: of the mining.
+    """
+    graph = Graph.from_arrays(arrays.get("graph"))
     u, v, n = graph.pair_u, graph.pair_v, len(graph.entity_ids)
-    arrays.put("graph", graph.to_arrays())
-    colouring = Colouring.of(u, v, entities=n, colours=settings.colours)
-    arrays.put("colouring", {"members": colouring.members, "starts": colouring.starts})
-    for wanted, block in colouring.blocks(u, v).items():
+    partition = GraphPartition.of(u, v, entities=n, parts=settings.parts)
+    arrays.put("partition", {"members": partition.members, "starts": partition.starts})
+    for wanted, block in partition.blocks(u, v):
         arrays.put(_name("block", wanted), block.to_arrays())
+    del partition
     salt = np.uint64(hash64(settings.seed, "cycle"))
     stable_entities, stable_relations = id_hashes(graph.entity_ids, "Q"), id_hashes(graph.relation_ids, "P")
-    entities, relations = mix64_array(stable_entities ^ salt), mix64_array(stable_relations ^ salt)
-    triples, order = sampling.hash_triples(
-        u, v, graph.pair_offsets, graph.triple_relation, graph.triple_forward, entities, relations
-    )
-    seeded = {"entities": entities, "relations": relations, "triples": triples, "order": order}
-    arrays.put("hashes", seeded)
     arrays.put("id-hashes", {"entities": stable_entities, "relations": stable_relations})
+    entities, relations = mix64_array(stable_entities ^ salt), mix64_array(stable_relations ^ salt)
+    with arrays.growing("hashes") as add:
+        add({"entities": entities, "relations": relations})
+        for first, end in graph.pair_ranges(_HASHED):
+            start, stop = graph.pair_offsets[first], graph.pair_offsets[end]
+            hashes, order = sampling.hash_triples(
+                u[first:end],
+                v[first:end],
+                graph.pair_offsets[first : end + 1] - start,
+                graph.triple_relation[start:stop],
+                graph.triple_forward[start:stop],
+                entities,
+                relations,
+            )
+            add({"triples": hashes, "order": order + start})
 
 
 class Miner:
@@ -116,7 +138,7 @@ class Miner:
         return Graph.from_arrays(self._arrays.get("graph"))
 
     def versions(self, unit: Unit, tally: Tally) -> Iterator[Versions]:
-        """A unit's triangles (three colours) or kept diamonds (two), about `_BLOCK` at a time."""
+        """A unit's triangles (three parts) or kept diamonds (two), about `_BLOCK` at a time."""
         if len(unit) == 2:
             yield from self._diamond_versions(unit, tally)
             return
@@ -143,7 +165,7 @@ class Miner:
         return found["entities"], found["relations"]
 
     def _triangles(self, i: int, j: int, k: int) -> None:
-        """Count, then keep the wings of every edge of the three blocks."""
+        """Count, then keep the common neighbours of every edge of the three blocks."""
         unit = i, j, k
         sides = _sides(unit)
         blocks = {side: self._block(side) for side in sides}
@@ -158,17 +180,19 @@ class Miner:
             from_source,
             np.full(len(self._members[k]), -1, np.int32),
         )
-        heaps = {side: Heap(counts, self._settings.wings_per_edge) for side, counts in on_edge.items()}
+        kept = {
+            side: SmallestPerEdge(counts, self._settings.wings_per_edge) for side, counts in on_edge.items()
+        }
         combinations, labelled = Sizes(), 0
         for corners, pairs, edges in self._list_triangles(unit, from_source):
             for at, side in enumerate(sides):
-                ends, wing = _CORNERS[at]
-                heaps[side].offer(edges[:, at], corners[:, ends], corners[:, wing], self._entity_hashes)
+                ends, third = _CORNERS[at]
+                kept[side].offer(edges[:, at], corners[:, ends], corners[:, third], self._entity_hashes)
             triangles.order_corners(corners, pairs)
             combinations.add(self._label(corners, pairs, Tally()).combination)
             labelled += self._count_versions(pairs)
-        for side, heap in heaps.items():
-            self._arrays.put(_name("wings", (*side, *unit)), heap.to_arrays(on_edge[side]))
+        for side, smallest in kept.items():
+            self._arrays.put(_name("common_neighbours", (*side, *unit)), smallest.to_arrays(on_edge[side]))
         self._arrays.put(_name("triangle-combinations", unit), combinations.to_arrays())
         fours = self._count_complete_fours(i, j, k)
         counts = {
@@ -183,10 +207,10 @@ class Miner:
         self._arrays.put(_name("triangles", unit), arrays | {"from_source": from_source})
 
     def _diamonds(self, i: int, j: int) -> None:
-        """Merge the wings that the tasks found on a block's edges, and count the diamonds' combinations."""
+        """Merge the common neighbours found on a block's edges, and count the diamonds' combinations."""
         names = [
-            _name("wings", (i, j, *unit))
-            for unit in product(range(self._settings.colours), repeat=3)
+            _name("common_neighbours", (i, j, *unit))
+            for unit in product(range(self._settings.parts), repeat=3)
             if (i, j) in _sides(unit)
         ]
         pieces = [self._arrays.get(name) for name in names]
@@ -194,36 +218,47 @@ class Miner:
         counts = np.zeros(len(block.targets), np.int64)
         for piece in pieces:
             counts[piece["edges"]] += piece["counts"]
-        heap = Heap(counts, cap)
+        smallest = SmallestPerEdge(counts, cap)
         for piece in pieces:
             edges = np.repeat(piece["edges"], np.minimum(piece["counts"], cap))
             pairs = block.pairs[edges]
             ends = np.stack([graph.pair_u[pairs], graph.pair_v[pairs]], axis=1)
-            heap.offer(edges, ends, piece["wings"], self._entity_hashes)
+            smallest.offer(edges, ends, piece["common_neighbours"], self._entity_hashes)
         del pieces, piece  # so that memory is given back
         for name in names:
             self._arrays.forget(name)
         diamonds = np.array((counts * (counts - 1) // 2).sum(), np.int64)
         totals = dict.fromkeys(("length4_diamonds", "length4_cycles", "length4_sets"), diamonds)
-        self._arrays.put(_name("diamonds", (i, j)), heap.to_arrays(counts) | totals)
+        self._arrays.put(_name("diamonds", (i, j)), smallest.to_arrays(counts) | totals)
         combinations = Sizes()
         for versions in self._diamond_versions((i, j), Tally()):
             combinations.add(versions.combination)
         self._arrays.put(_name("diamond-combinations", (i, j)), combinations.to_arrays())
 
     def _combinations(self) -> None:
-        combinations = Sizes()
-        for unit in cycle_units(self._settings.colours):
-            kind = "triangle" if len(unit) == 3 else "diamond"
-            name = _name(f"{kind}-combinations", unit)
-            found = self._arrays.get(name)
-            combinations.add(found["values"], found["sizes"])
+        """Merge the units' combinations, a range of hashes at a time."""
+        names = [
+            _name("triangle-combinations" if len(unit) == 3 else "diamond-combinations", unit)
+            for unit in cycle_units(self._settings.parts)
+        ]
+        total = sum(len(self._arrays.get(name)["values"]) for name in names)
+        ranges = max(1, total // _MERGED)
+        cuts = [number * 2**64 // ranges for number in range(1, ranges)]
+        with self._arrays.growing("combinations") as add:
+            for number in range(ranges):
+                combinations = Sizes()
+                for name in names:
+                    found = self._arrays.get(name)
+                    ends = np.searchsorted(found["values"], np.array(cuts, np.uint64))
+                    first, end = [0, *ends.tolist(), len(found["values"])][number : number + 2]
+                    combinations.add(found["values"][first:end], found["sizes"][first:end])
+                add(combinations.to_arrays())
+        for name in names:
             self._arrays.forget(name)
-        self._arrays.put("combinations", combinations.to_arrays())
 
     @cached_property
     def _members(self) -> list[NDArray[np.int32]]:
-        found = self._arrays.get("colouring")
+        found = self._arrays.get("partition")
         return np.split(found["members"], found["starts"][1:-1])
 
     @cached_property
@@ -256,8 +291,8 @@ class Miner:
         ab, ac, bc = (self._block(side).arrays for side in ((i, j), (i, k), (j, k)))
         via_c = np.zeros(len(self._members[k]), np.int32)
         total = 0
-        for last in range(self._settings.colours):
-            ad, bd, cd = (self._block((colour, last)).arrays for colour in (i, j, k))
+        for last in range(self._settings.parts):
+            ad, bd, cd = (self._block((part, last)).arrays for part in (i, j, k))
             via_d = np.zeros(len(self._members[last]), np.int64)
             total += triangles.count_complete_fours(ab, ac, ad, bc, bd, cd, via_c, via_d)
         return total
@@ -267,7 +302,7 @@ class Miner:
         found = self._arrays.get(_name("diamonds", wanted))
         edge_pairs, kept = block.pairs[found["edges"]], np.minimum(found["counts"], settings.wings_per_edge)
         ends = graph.pair_u[edge_pairs], graph.pair_v[edge_pairs]
-        wings = found["counts"], offsets_of(kept), found["wings"]
+        common = found["counts"], offsets_of(kept), found["common_neighbours"]
         passed_over = np.zeros(3, np.int64)
         for edges, bound in _ranges(np.minimum(kept * (kept - 1) // 2, settings.pairs_per_edge)):
             entities, pairs = np.empty((bound, 4), np.int32), np.empty((bound, 5), np.int64)
@@ -275,7 +310,7 @@ class Miner:
                 edges,
                 ends,
                 edge_pairs,
-                wings,
+                common,
                 (graph.pair_starts, graph.pair_v),
                 self._entity_hashes,
                 settings.pairs_per_edge,
@@ -316,7 +351,7 @@ class Miner:
             keys,
         )
         tally.drop("per_pair", self._count_versions(pairs) - bound)
-        # A sum, so that a combination is a multiset; the number of triples tells the lengths apart.
+        # A sum, so that a combination is a multiset; the number of triples distinguishes the lengths.
         combination = mix64_array(
             hashes["relations"][graph.triple_relation[triples]].sum(axis=1, dtype=np.uint64)
             + np.uint64(pairs.shape[1])

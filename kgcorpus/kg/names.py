@@ -28,7 +28,7 @@ _LANGUAGE_FILE = "lang-{}.arrow"
 
 
 @dataclass(frozen=True, eq=False)
-class Book:
+class LabelColumn:
     """The names of one language, parallel to the ids.
 
     Attributes:
@@ -66,12 +66,12 @@ class Book:
         return (rows >= 0) & (offsets[rows + 1] > offsets[np.maximum(rows, 0)])
 
 
-class Names:
-    """The names in a table `entities` or `relations`, as one `Book` a language."""
+class LabelIndex:
+    """The names in a table `entities` or `relations`, as one `LabelColumn` a language."""
 
-    def __init__(self, ids: pa.LargeStringArray, books: Mapping[str, Book]) -> None:
+    def __init__(self, ids: pa.LargeStringArray, columns: Mapping[str, LabelColumn]) -> None:
         self._ids = ids
-        self._books = dict(books)
+        self._columns = dict(columns)
 
     @classmethod
     def from_arrow(cls, table: pa.Table, key: str) -> Self:
@@ -84,7 +84,7 @@ class Names:
             own = pc.equal(values.field("lang"), lang)
             place = np.full(len(ids), -1, np.int64)
             place[rows[own.to_numpy(zero_copy_only=False)]] = np.arange(pc.sum(own).as_py() or 0)
-            found[lang] = _book(values.filter(own).take(pa.array(place, mask=place < 0)))
+            found[lang] = _column_of(values.filter(own).take(pa.array(place, mask=place < 0)))
         return cls(ids, found)
 
     @classmethod
@@ -95,11 +95,11 @@ class Names:
 
     def save(self, folder: Path) -> None:
         """Write the ids, one Arrow file a language, and last the digests of all of them."""
-        books = {_LANGUAGE_FILE.format(lang): book for lang, book in self._books.items()}
-        for name, book in books.items():
-            _write(folder / name, label=book.labels, aliases=book.aliases)
+        columns = {_LANGUAGE_FILE.format(lang): column for lang, column in self._columns.items()}
+        for name, column in columns.items():
+            _write(folder / name, label=column.labels, aliases=column.aliases)
         _write(folder / _IDS_FILE, id=self._ids)
-        seal(folder, [_IDS_FILE, *books])
+        seal(folder, [_IDS_FILE, *columns])
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -113,10 +113,10 @@ class Names:
             raise FileNotFoundError(folder)
         files.remove(folder / _IDS_FILE)
         (ids,) = _map(folder / _IDS_FILE)
-        return cls(ids, {path.stem.removeprefix("lang-"): Book(*_map(path)) for path in files})
+        return cls(ids, {path.stem.removeprefix("lang-"): LabelColumn(*_map(path)) for path in files})
 
     def rows(self, ids: pa.Array) -> NDArray[np.int64]:
-        """[n] the rows of these ids in every `Book`, -1 for an unknown one."""
+        """[n] the rows of these ids in every `LabelColumn`, -1 for an unknown one."""
         return self._index.find(ids)
 
     def places(self, ids: pa.Array) -> NDArray[np.int64]:
@@ -131,26 +131,26 @@ class Names:
 
     @property
     def row_of(self) -> Mapping[str, int]:
-        """Id -> its row in every `Book`; for single ids, which take a Python string each."""
+        """Id -> its row in every `LabelColumn`; for single ids, which take a Python string each."""
         return self._row
 
-    def book(self, lang: str) -> Book:
+    def column(self, lang: str) -> LabelColumn:
         """The names of one language; all missing where the table has none of it."""
-        if lang not in self._books:
+        if lang not in self._columns:
             n = len(self._ids)
             empty = pa.LargeListArray.from_arrays(np.zeros(n + 1, np.int64), pa.array([], _TEXT))
-            self._books[lang] = Book(pa.nulls(n, _TEXT), empty)
-        return self._books[lang]
+            self._columns[lang] = LabelColumn(pa.nulls(n, _TEXT), empty)
+        return self._columns[lang]
 
     def label(self, ident: str, lang: str) -> str | None:
         """The label, or the first alias in code point order where no label is known, or None."""
         row = self._row.get(ident)
-        return self._books[lang].labels[row].as_py() if row is not None and lang in self._books else None
+        return self._columns[lang].labels[row].as_py() if row is not None and lang in self._columns else None
 
     def aliases(self, ident: str, lang: str) -> list[str]:
         """The aliases, in the table's order; the label is not among them."""
         row = self._row.get(ident)
-        return self._books[lang].aliases[row].as_py() if row is not None and lang in self._books else []
+        return self._columns[lang].aliases[row].as_py() if row is not None and lang in self._columns else []
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -170,13 +170,13 @@ class Names:
         return {ident: row for row, ident in enumerate(self._ids.to_pylist())}
 
 
-def _book(names: pa.StructArray) -> Book:
+def _column_of(names: pa.StructArray) -> LabelColumn:
     labels, aliases = (pc.struct_field(names, field) for field in ("label", "aliases"))
     labels = pc.if_else(pc.equal(labels, ""), pa.scalar(None, _TEXT), labels)
     aliases = pc.fill_null(aliases, pa.scalar([], _TEXTS))
     missing = pc.and_(pc.is_null(labels), pc.greater(pc.list_value_length(aliases), 0))
     first = pa.array([min(known) for known in aliases.filter(missing).to_pylist()], _TEXT)
-    return Book(pc.replace_with_mask(labels, missing, first), aliases)
+    return LabelColumn(pc.replace_with_mask(labels, missing, first), aliases)
 
 
 def _write(path: Path, **columns: pa.Array) -> None:

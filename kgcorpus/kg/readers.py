@@ -160,7 +160,7 @@ def _fields(line: str, what: str, columns: Words, *, layout: str, may_be_empty: 
     is_plain = line.isascii() and line.replace("\t", " ").isprintable()
     invisible = not is_plain and INVISIBLE_IN_IDS.search(line)
     if invisible and (control := _NO_TEXT.search(line)):
-        raise BadRecord(f"the character {control[0]!r} stands within the line")
+        raise BadRecord(f"the character {control[0]!r} occurs within the line")
     fields = [field.strip() for field in line.split("\t")]
     needed = len(columns)
     if len(fields) < needed:
@@ -187,7 +187,7 @@ def _check_ids(fields: Sequence[str], columns: Words, what: str) -> None:
 
 
 def _holds_an_id(number: int, columns: Words) -> bool:
-    """Whether the ids of a layout stand in this column; all columns after the first of types are ids."""
+    """Whether this column of a layout contains ids; all columns after the first of types are ids."""
     if columns[-1] is headers.CLASS:
         return True
     return number <= len(columns) and columns[number - 1] not in (headers.NAME, headers.TEXT, headers.TITLE)

@@ -1,7 +1,7 @@
 """Rules r1 and r2 => r3 over three variables, measured as AMIE does (Galarraga et al. 2013, section 3).
 
 A rule's body joins x to z and z to y, either atom in either direction; its head is r3(x, y). Variables may
-stand for the same entity, and a measure counts distinct pairs (x, y), whatever z they are joined by.
+are the same entity, and a measure counts distinct pairs (x, y), whatever z they are joined by.
 """
 
 from collections.abc import Iterator

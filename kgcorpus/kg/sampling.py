@@ -1,8 +1,9 @@
 """Compiled sampling of diamonds and their labelled versions: those with the smallest hash of a stable key.
 
-An edge's key, a wing's and a diamond's are mixed from the hashes of the entities' own ids, so that what is
-kept depends on no order of rows, no numbering and no partitioning. The sample is not uniform: the cap on
-wings acts an edge at a time. The kernels take many positional arguments, for numba has no keyword-only ones.
+The keys of edges, common neighbours and diamonds are mixed from the hashes of the entities' ids. So the
+sample does not depend on the order of rows, the numbering of entities or partitions. It is not uniform,
+because the cap on common neighbours acts on each edge. The kernels take positional arguments, because numba
+has no keyword-only ones.
 """
 
 import numpy as np
@@ -58,36 +59,36 @@ def _is_canonical(hashes: UInt64s, dedup: int, corners: tuple[int, int, int, int
     if dedup == CYCLE:
         return True
     for end in (a, b):
-        for wing in (x, y):
-            if _edge_key(hashes, end, wing) < own:
+        for third in (x, y):
+            if _edge_key(hashes, end, third) < own:
                 return False
     return True
 
 
 @njit(cache=True)
-def offer_wings(
+def offer_common_neighbours(
     edges: Int64s,
     ends: Int32s,
-    wings: Int32s,
+    common: Int32s,
     hashes: UInt64s,
     starts: Int64s,
     filled: Int32s,
     keys: UInt64s,
     kept: Int32s,
 ) -> None:
-    """Let each edge keep its wings of the smallest keys, as many as it has room for.
+    """Let each edge keep its common neighbours of the smallest keys, as many as it has room for.
 
     Args:
         edges: [D] edges of a block.
         ends: [D, 2] entities of the edges.
-        wings: [D] third entities of triangles on them.
+        common: [D] third entities of triangles on them.
         hashes: [N] hashes of the entities' ids.
         starts: [E + 1] each edge's room in `keys` and `kept`, which hold a heap with the largest key first.
-        filled: in and out, [E] wings kept so far.
+        filled: in and out, [E] common neighbours kept so far.
     """
     for i in range(len(edges)):
         e = edges[i]
-        key = mix(mix(_edge_key(hashes, ends[i, 0], ends[i, 1])) ^ hashes[wings[i]])
+        key = mix(mix(_edge_key(hashes, ends[i, 0], ends[i, 1])) ^ hashes[common[i]])
         start, room = starts[e], starts[e + 1] - starts[e]
         if filled[e] < room:
             at = np.int64(filled[e])
@@ -108,7 +109,7 @@ def offer_wings(
                 at = below
         else:
             continue
-        keys[start + at], kept[start + at] = key, wings[i]
+        keys[start + at], kept[start + at] = key, common[i]
 
 
 @njit(cache=True)
@@ -147,7 +148,7 @@ def sample_diamonds(
     edges: tuple[int, int],
     ends: tuple[Int32s, Int32s],
     edge_pairs: Int64s,
-    wings: tuple[Int64s, Int64s, Int32s],
+    common: tuple[Int64s, Int64s, Int32s],
     pair_table: tuple[Int64s, Int32s],
     hashes: UInt64s,
     cap: int,
@@ -161,17 +162,17 @@ def sample_diamonds(
     Args:
         ends: [E] entities u < v of the edges that have triangles.
         edge_pairs: [E] the edges' pairs.
-        wings: [E] triangles on each edge, and where each one's kept wings start [E + 1], and these.
+        common: [E] triangles on each edge; [E + 1] where each edge's kept common neighbours start; these.
         pair_table: `Graph`'s pair_starts and pair_v.
         hashes: [N] hashes of the entities' ids.
         cap: diamonds kept an edge.
         dedup: `DIAMOND`, `CYCLE` or `SET`.
-        entities: out, [D, 4]: the edge's ends, then the two wings.
-        pairs: out, [D, 5]: the edge, then each end with each wing.
+        entities: out, [D, 4]: the edge's ends, then the two common neighbours.
+        pairs: out, [D, 5]: the edge, then each end with each common neighbour.
         passed_over: in and out, [3] diamonds left out, by `WINGS_CAPPED`, `NOT_CANONICAL`, `PAIRS_CAPPED`.
     """
     starts_of_u, pair_v = pair_table
-    counts, starts, values = wings
+    counts, starts, values = common
     written = 0
     for e in range(edges[0], edges[1]):
         kept = values[starts[e] : starts[e + 1]]
@@ -230,7 +231,7 @@ def hash_triples(
     for p in range(len(pair_u)):
         for i in range(starts[p], starts[p + 1]):
             head, tail = (pair_u[p], pair_v[p]) if forward[i] else (pair_v[p], pair_u[p])
-            # Mixed in turn, for a sum or xor of the three would not tell the directions apart.
+            # Mixed one after another: a sum or xor of the three would be equal for both directions.
             key = mix(mix(entity_hashes[tail]) ^ relation_hashes[relation[i]])
             hashes[i] = mix(key ^ entity_hashes[head])
             if starts[p + 1] - starts[p] <= _FEW:

@@ -212,7 +212,7 @@ def join_pieces(
 
     Args:
         starts, ends: [pieces] the pieces' bytes.
-        sources: [pieces] from which of the `addresses`, where names lie in memory, a piece is counted.
+        sources: [pieces] index into `addresses` (of the buffers with the names) for each piece.
         bounds: [n + 1] each row's first piece.
         glue: three strings, at the last of the addresses: within a sentence, between two, and at a row's end.
 
@@ -273,6 +273,6 @@ def _glue_after(place: int, pieces: int) -> int:
 def _code_points(text: UInt8s) -> int:
     points = 0
     for byte in text:
-        if np.int8(byte) >= -64:  # all but the bytes 10xxxxxx, which go on with a code point
+        if np.int8(byte) >= -64:  # bytes other than 10xxxxxx, which continue a code point
             points += 1
     return points

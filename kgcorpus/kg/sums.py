@@ -9,42 +9,42 @@ from kgcorpus.kg.arrays import Group
 from kgcorpus.kg.graph import offsets_of
 
 
-class Heap:
-    """Wings of the smallest keys on each edge of a block: `cap` at most, in memory that the cap bounds."""
+class SmallestPerEdge:
+    """For each edge of a block, the common neighbours of its ends with the smallest keys, at most `cap`."""
 
     def __init__(self, counts: Int64s, cap: int) -> None:
         self._starts = offsets_of(np.minimum(counts, cap))
-        self._wings = np.empty(self._starts[-1], np.int32)
+        self._common = np.empty(self._starts[-1], np.int32)
         self._keys = np.empty(self._starts[-1], np.uint64)
         self._filled = np.zeros(len(counts), np.int32)
 
     def offer(
-        self, edges: Int64s, ends: NDArray[np.int32], wings: NDArray[np.int32], hashes: UInt64s
+        self, edges: Int64s, ends: NDArray[np.int32], common: NDArray[np.int32], hashes: UInt64s
     ) -> None:
-        """Show it triangles.
+        """Keep the common neighbours with the smallest keys, of these triangles and those before.
 
         Args:
             edges: [D] places in the block.
             ends: [D, 2] the edges' entities.
-            wings: [D] the triangles' third entities.
+            common: [D] the triangles' third entities.
             hashes: [N] of the entities.
         """
-        sampling.offer_wings(
+        sampling.offer_common_neighbours(
             np.ascontiguousarray(edges),
             np.ascontiguousarray(ends),
-            np.ascontiguousarray(wings),
+            np.ascontiguousarray(common),
             hashes,
             self._starts,
             self._filled,
             self._keys,
-            self._wings,
+            self._common,
         )
 
     def to_arrays(self, counts: Int64s) -> Group:
-        """The edges that have triangles, how many [E'], and their kept wings, in order within an edge."""
-        sampling.sort_within(self._starts, self._wings)
+        """Return the edges with triangles, their numbers of triangles, and the kept common neighbours."""
+        sampling.sort_within(self._starts, self._common)
         edges = np.flatnonzero(counts)
-        return {"edges": edges, "counts": counts[edges], "wings": self._wings}
+        return {"edges": edges, "counts": counts[edges], "common_neighbours": self._common}
 
 
 class Sizes:

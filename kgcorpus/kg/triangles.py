@@ -3,7 +3,7 @@
 Triangles are found by compact forward (Latapy 2008): every edge points from the entity of lower (degree,
 index) to the other, which bounds the out-degree by the square root of twice the number of edges, and a
 triangle a, b, c is closed from its lowest corner. A block is (offsets [A + 1], targets [E], pairs [E]) from
-one colour to another, entities numbered within their colour: see `kgcorpus.kg.colours`.
+one part to another, entities numbered within their part: see `kgcorpus.kg.partition`.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def count_triangles(
     from_source: Int64s,
     via: Int32s,
 ) -> int:
-    """Count the triangles whose corners a, b, c have the three blocks' colours.
+    """Count the triangles whose corners a, b, c have the three blocks' parts.
 
     Args:
         on_edge: in and out, triangles on each edge of ab, bc, ac; the same array where blocks are the same.
@@ -62,7 +62,7 @@ def count_triangles(
 
 @njit(cache=True)
 def count_simple_triangles(ab: BlockArrays, bc: BlockArrays, ac: BlockArrays, marked: Bools) -> int:
-    """The number alone of the triangles whose corners have the three blocks' colours.
+    """Count the triangles whose corners have the three blocks' parts, without listing them.
 
     Args:
         marked: [C] scratch, False everywhere: a byte each, so that more of them fit the cache.
@@ -96,10 +96,10 @@ def list_triangles(
     corners: Int32s,
     edges: Int64s,
 ) -> None:
-    """Write the triangles whose a lies in `sources` = [from, to).
+    """Write the triangles with a in `sources` = [from, to).
 
     Args:
-        members: the entities of the three colours.
+        members: the entities of the three parts.
         via: [C] scratch, -1 everywhere.
         corners: out, [D, 3] entities a, b, c.
         edges: out, [D, 3] places of ab, bc, ac in their blocks.
@@ -155,7 +155,7 @@ def count_complete_fours(
     via_c: Int32s,
     via_d: Int64s,
 ) -> int:
-    """Sets of four entities that are all connected and whose corners, by rank, have the blocks' colours.
+    """Sets of four entities that are all connected and whose corners, by rank, have the blocks' parts.
 
     Args:
         via_c, via_d: int32 [C], int64 [D] scratch, 0 everywhere; via_d is changed.

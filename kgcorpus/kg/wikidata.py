@@ -178,7 +178,7 @@ def _item(snak: Entity) -> str | None:
     value = _mapping(snak, "datavalue").get("value")
     if snak.get("snaktype") != "value" or not isinstance(value, dict):
         return None
-    # Dumps before 2016 have the number alone.
+    # Dumps before 2016 have only the number.
     ident = value.get("id") or (
         f"Q{value['numeric-id']}" if value.get("entity-type") == "item" and "numeric-id" in value else None
     )

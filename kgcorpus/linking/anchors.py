@@ -20,7 +20,7 @@ from kgcorpus.wiki.sentences import split_sentences
 
 ANCHOR_CONFIDENCE = 1.0
 # Measured: on the 119 pages of Wiki-Fair that have links (ELEVANT), 148 of the 167 same-page mentions that
-# touch a gold mention are right in span and entity; 2 have another entity, 17 lie inside a longer name.
+# touch a gold mention are right in span and entity; 2 have another entity, 17 are part of a longer name.
 SAME_PAGE_CONFIDENCE = 0.9
 
 # A compound is a word of its own: no "Austria" in "Austria-Hungary".
@@ -50,9 +50,9 @@ def link_page(
 ) -> Iterator[dict[str, Any]]:
     """Cut a page into sentences and mark the entities in them.
 
-    A link gives a mention of source `anchor`. Its text, wherever it stands again as whole words and outside
+    A link gives a mention of source `anchor`. Its text, wherever it occurs again as whole words and outside
     links, gives one of source `same_page` if all links of that text on the page go to one entity. The longest
-    name wins, and a name that goes on with another capitalised word is part of a longer one. The page's
+    name wins, and a name followed by another capitalised word is part of a longer one. The page's
     title, without its parenthesis, names the page's own entity.
 
     A single word in lower case is used only if it is its target's title ("river" -> River): other such links
@@ -61,12 +61,12 @@ def link_page(
     Args:
         page: a row of table `pages` whose links also carry `qid` (None: the target is no entity of the graph;
             such a link gives no mention, and no name inside it does). An optional `qid` is the page's own,
-            optional `blocks` tell what each line is.
+            optional `blocks` are the kinds of the lines.
         tally: counts as drops `link_overlap`, `link_outside_sentence` and `sentence_without_letter`; as
             counts `ambiguous_name` (by page and name), `anchor_mention`, `same_page_mention` and
             `dictionary_mention`.
         linker: of the page's language; its mentions of entities of the graph, of source `dictionary`, are
-            taken where neither a link nor a same-page name stands.
+            used where there is neither a link nor a same-page name.
 
     Yields:
         Rows of table `linked_sentences`, in order.
@@ -182,7 +182,7 @@ def _names(page: Mapping[str, Any], links: Sequence[dict[str, Any]], tally: Tall
 def _own_names(title: str, text: str) -> list[str]:
     """The title, and its form in lower case if the page writes it so more often than with a capital.
 
-    A title's first letter is always a capital, so only the text tells "Iron" from "Turkey".
+    A title's first letter is always a capital, so only the text distinguishes "Iron" from "Turkey".
     """
     lower = title[0].lower() + title[1:]
     written = re.findall(rf"[\w,;] ({re.escape(title)}|{re.escape(lower)})(?!\w)", text)

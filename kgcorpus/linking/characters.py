@@ -16,17 +16,17 @@ from kgcorpus.contracts.typography import PLAIN
 
 Codes = NDArray[np.uint32]
 
-# A line break ends a match. Marks go on with the token before them. Syllables are Korean: tokens whose
-# borders are those of the written word, or stand before particles. Single characters (Han, hiragana, Thai,
+# A line break ends a match. Marks belong to the token before them. Syllables are Korean: tokens whose
+# borders are those of the written word, or precede particles. Single characters (Han, hiragana, Thai,
 # punctuation) have borders on both sides.
 BREAK, SPACE, IGNORED, WORD, MARK, SYLLABLE, SINGLE = range(7)
 CLASS_BITS = 3
 
-_ASSIGNED = 0x34000  # beyond stand only private characters, and:
+_ASSIGNED = 0x34000  # later code points are private characters, and:
 _TAGS = range(0xE0000, 0xE0200)
 _SYLLABLES = (0xAC00, 0xD7A3)
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
-_JAMO = (0x1160, 0x11FF)  # letters that go on with a Korean syllable
+_JAMO = (0x1160, 0x11FF)  # letters that continue a Korean syllable
 
 
 @lru_cache(maxsize=1)

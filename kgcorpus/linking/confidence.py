@@ -42,7 +42,7 @@ def features_of(
 ) -> NDArray[np.float64]:
     """[m, len(WEIGHTS)] what is known of each mention.
 
-    A capitalised neighbour or a hyphen tells that the name is a part of a longer one that the dictionary
+    A capitalised neighbour or a hyphen indicates that the name is part of a longer one that the dictionary
     lacks. A `raised` name, which the dictionary has in lower case only, is suspect where no sentence begins.
     """
     spans = list(zip(starts.tolist(), ends.tolist(), strict=True))

@@ -25,7 +25,7 @@ from kgcorpus.linking.labelled import answers_at, page_texts, read_labelled, sco
 from kgcorpus.linking.linker import Linker
 
 
-def evaluate(
+def evaluate_linking(
     corpus: Path,
     *,
     out: Path,

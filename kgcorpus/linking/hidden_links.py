@@ -3,7 +3,7 @@
 The prior is the target that the training pages link most from the same text; the commonest is the first
 meaning in the linker's dictionary, which knows labels and titles too. The links are hidden, and their spans
 given. The dictionary, the commonness and the in-links come from
-training pages alone. Targets are compared as page titles, redirects followed, or as items where they have
+training pages only. Targets are compared as page titles, redirects followed, or as items where they have
 one.
 """
 
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 class Hidden(NamedTuple):
-    """A hidden link: its page and target, what the linker says, and what its surface may stand for.
+    """A hidden link: its page and target, the linker's answer, and the candidates of its surface form.
 
     Attributes:
         senses: meanings by the linker's dictionary, the commonest first.

@@ -26,7 +26,7 @@ _SENSES = ("probability", "offsets", "entities", "commonness", "main", "raised",
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The names of one language and what they stand for.
+    """The names of one language and the entities that they refer to.
 
     Attributes:
         entities: the strings of the entities that `senses` numbers: an id, or `[[lang:title]]`.
@@ -42,7 +42,7 @@ class Lexicon:
         return bytes(self.entities.data[start:end]).decode()
 
     def number(self, entity: str) -> int:
-        """The inverse of `entity`; -1 for one that no name stands for."""
+        """The inverse of `entity`; -1 for an entity without a name."""
         return int(self._index.find(pa.array([entity]))[0])
 
     @cached_property

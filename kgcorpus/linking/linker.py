@@ -17,9 +17,11 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.languages import LANGUAGE_CODE, base_language_of, nearest_code
 from kgcorpus.contracts.links import refuse_links, remove
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.contracts.object_store import ObjectStore, is_object_store
 from kgcorpus.contracts.remote import local_folder
 from kgcorpus.contracts.shards import read_batches, read_shard
 from kgcorpus.contracts.store import write_text
+from kgcorpus.contracts.store_folders import open_kept
 from kgcorpus.contracts.tables import table
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.confidence import confidence, features_of
@@ -46,7 +48,7 @@ class Linker:
     """The linker of one language.
 
     Attributes:
-        lexicon: the names of the language and what they stand for.
+        lexicon: the names of the language and their entities.
         config: the options of linking.
     """
 
@@ -93,8 +95,7 @@ class Linker:
             )
         resolved = load_resolved(corpus, overrides=overrides)
         lang = nearest_code(resolved.all_languages, lang)
-        cache, config = corpus / "cache" / "linker", resolved.linking
-        linker = cls.of_tables(paths, cache, lang, config=config, without=without)
+        linker = cls.of_tables(paths, corpus, lang, config=resolved.linking, without=without)
         if len(linker.lexicon.senses.offsets) < 2:
             raise UsageError(
                 f"has no name in the language {lang}",
@@ -116,14 +117,19 @@ class Linker:
     def of_tables(
         cls,
         paths: Mapping[str, Sequence[str]],
-        cache: Path,
+        out: str | Path,
         lang: str,
         *,
         config: LinkingConfig,
         without: frozenset[str] = frozenset(),
     ) -> "Linker":
-        """The same from the files of those of `TABLES` that there are, and the folder for the arrays."""
-        return cls(_open_lexicon(paths, cache, lang, config=config, without=without), config)
+        """The same from files of `TABLES`; a table that is not built is left out.
+
+        Args:
+            paths: table -> its shards.
+            out: the build's folder, in whose cache the arrays are kept, or its URL.
+        """
+        return cls(_open_lexicon(paths, out, lang, config=config, without=without), config)
 
     def link(self, text: str, lang: str | None = None) -> list[Mention]:
         """Return the mentions of entities with enough confidence; disjoint, in order of position.
@@ -172,7 +178,7 @@ class Linker:
     def link_spans(
         self, text: str, spans: Sequence[tuple[int, int]], *, with_pages: bool = True
     ) -> list[Mention | None]:
-        """What stands at the given spans, which are disjoint and in order; None where no name is known.
+        """Link the given spans, which are disjoint and in order; None where the text is not a known name.
 
         The names around them vote as in `link`. Without `with_pages` no page without an item is chosen.
         """
@@ -191,7 +197,7 @@ class Linker:
         return [by_start.get(start) if yes else None for (start, _), yes in zip(spans, known, strict=True)]
 
     def senses_of(self, name: str) -> list[str]:
-        """What a name may stand for, the commonest first."""
+        """Return the candidates of a name, the most common first."""
         number, senses = self._name(name), self.lexicon.senses
         if number < 0:
             return []
@@ -199,7 +205,7 @@ class Linker:
         return [self.lexicon.entity(entity) for entity in entities.tolist()]
 
     def knows(self, entity: str) -> bool:
-        """Whether some name stands for the entity."""
+        """Whether the entity has a name."""
         return self.lexicon.number(entity) >= 0
 
     def in_links(self, entity: str) -> int:
@@ -253,20 +259,41 @@ class Linker:
         )
 
 
+def lexicon_cache(
+    paths: Mapping[str, Sequence[str]],
+    lang: str,
+    *,
+    config: LinkingConfig,
+    without: frozenset[str] = frozenset(),
+) -> str:
+    """The folder of a language's lexicon below OUT/cache."""
+    names = [config.name_links, config.title_links, config.name_probability, sorted(without)]
+    key = hashlib.sha256(json.dumps([_FORMAT, _fingerprints(paths), names]).encode()).hexdigest()
+    return f"linker/{key[:12]}/{lang}"
+
+
+def _fingerprints(paths: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    return sorted((name, Path(files[0]).parent.name) for name, files in paths.items())
+
+
 def _open_lexicon(
     paths: Mapping[str, Sequence[str]],
-    cache: Path,
+    out: str | Path,
     lang: str,
     *,
     config: LinkingConfig,
     without: frozenset[str],
 ) -> Lexicon:
-    """The lexicon of one language, built by the first to ask."""
-    tables = sorted((name, Path(files[0]).parent.name) for name, files in paths.items())
-    names = [config.name_links, config.title_links, config.name_probability, sorted(without)]
-    key = hashlib.sha256(json.dumps([_FORMAT, tables, names]).encode()).hexdigest()
-    folder = cache / key[:12] / lang
-    out = cache.parents[1]
+    """The lexicon of one language, built by the first process that needs it."""
+    name = lexicon_cache(paths, lang, config=config, without=without)
+
+    def make(folder: Path) -> None:
+        _build(paths, lang, config, without).save(folder)
+
+    if is_object_store(str(out)):
+        return open_kept(ObjectStore(str(out)), f"cache/{name}", opened=Lexicon.open, make=make)
+    out = Path(out)
+    folder = out / "cache" / name
     refuse_links(out, folder.relative_to(out))
     try:
         return Lexicon.open(folder)
@@ -276,8 +303,8 @@ def _open_lexicon(
             _log.warning("%s is damaged (%r) and is made again", folder, error)
         remove(folder)
         # Of which tables it is, for the sweep of a build that has newer ones.
-        write_text(folder.parent / "tables.json", json.dumps(tables))
-        _build(paths, lang, config, without).save(folder)
+        write_text(folder.parent / "tables.json", json.dumps(_fingerprints(paths)))
+        make(folder)
         return Lexicon.open(folder)
 
 

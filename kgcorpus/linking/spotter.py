@@ -1,8 +1,8 @@
 """Spotting: finds every known name in a text, with a memory-mapped hash table of token prefixes.
 
-A text is a row of tokens; a name stands where its tokens do, with spaces where it has spaces. The hash of a
-row of tokens is made from that of the row without the last, so that a text is read once: from each token the
-rows grow while the dictionary knows them as the beginning of a name. A lookup that fails is one cache miss;
+A text is a sequence of tokens; a name matches where its tokens occur, with spaces where it has spaces. The
+hash of a sequence is computed from the hash without its last token, so a text is read once: from each token
+the sequence grows while it is the prefix of a name in the dictionary. A lookup that fails is one cache miss;
 a filter of a bit a row, small enough for the cache, spares most of them.
 
 Two names whose 63-bit hashes are equal stop the build. A row of tokens that is no name and has a name's hash
@@ -10,7 +10,6 @@ is expected once in 10^11 lookups at 5 million names.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -18,49 +17,31 @@ import numpy as np
 
 from kgcorpus.contracts.arrays import Int32s, Int64s, UInt8s, UInt64s
 from kgcorpus.contracts.errors import KgcorpusError
-from kgcorpus.contracts.scripts import KOREAN_PARTICLES
 from kgcorpus.kg.arrays import Folder, Group
 from kgcorpus.kg.compiled import njit
-from kgcorpus.linking.characters import (
-    BREAK,
-    CLASS_BITS,
-    IGNORED,
-    MARK,
-    SINGLE,
-    SYLLABLE,
-    WORD,
-    Codes,
-    character_table,
-    codes_of,
-    composed,
+from kgcorpus.linking.characters import Codes, character_table, codes_of, composed
+from kgcorpus.linking.spotter_tokens import (
+    GAP_BREAK,
+    HALF,
+    MAY_END,
+    MAY_START,
+    MIX,
+    NOTHING,
+    SPACE,
+    START,
+    STEP,
+    Tokens,
+    marks,
+    mixed,
+    particle_hashes,
+    tokenize,
 )
 
 LOAD = 0.45  # share of the slots that are taken
 FILTER_BITS = 8  # a row
-_CLASS = np.uint32((1 << CLASS_BITS) - 1)
-_SHIFT = np.uint32(CLASS_BITS)
-_HALF, _ONE = np.uint64(32), np.uint64(1)
+_ONE = np.uint64(1)
 _SEVEN = np.uint64(7)
-_START = np.uint64(0x9E3779B97F4A7C15)
-_STEP = np.uint64(0x9FB21C651E98DF25)
-_MIX = np.uint64(0xBF58476D1CE4E5B9)
 _SPACED = np.uint64(0xD6E8FEB86659FD93)
-_LONGEST_PARTICLE = 6
-# Bits of a token's `borders`.
-_MAY_START, _MAY_END = np.uint8(1), np.uint8(2)
-# What stands before a token.
-_NOTHING, _SPACE, _BREAK = np.uint8(0), np.uint8(1), np.uint8(2)
-
-
-class Tokens(NamedTuple):
-    """[n] a text's tokens: spans in code points, hashes, what stands before each, and whether names may
-    start and end with it."""
-
-    starts: Int32s
-    ends: Int32s
-    hashes: UInt64s
-    gaps: UInt8s
-    borders: UInt8s
 
 
 class Spots(NamedTuple):
@@ -105,7 +86,7 @@ class Spotter:
         """
         characters = character_table()
         codes = codes_of("\n".join(names))
-        table, clash = _build(_tokens(codes, characters, _particle_hashes()), codes)
+        table, clash = _build(tokenize(codes, characters, particle_hashes()), codes)
         if clash >= 0:
             raise KgcorpusError(f"the name {names[clash]!r} is given twice", where="spotter")
         keys, values, bits = table
@@ -129,13 +110,13 @@ class Spotter:
     def tokens(self, text: str) -> Tokens:
         """The text's tokens."""
         codes, places = self._codes(text)
-        tokens = _tokens(codes, self._characters, _particle_hashes())
+        tokens = tokenize(codes, self._characters, particle_hashes())
         return tokens if places is None else _at(places, tokens)
 
     def longest(self, text: str) -> Spots:
         """Disjoint spots: from the left, at each token the longest name."""
         codes, places = self._codes(text)
-        spots = _longest(codes, self._characters, _particle_hashes(), self._table)
+        spots = _longest(codes, self._characters, particle_hashes(), self._table)
         return spots if places is None else _at(places, spots)
 
     def _codes(self, text: str) -> tuple[Codes, Int64s | None]:
@@ -143,7 +124,7 @@ class Spotter:
         codes = codes_of(text)
         if text.isascii():
             return codes, None
-        text, places = composed(text, _marks(codes, self._characters))
+        text, places = composed(text, marks(codes, self._characters))
         return codes if places is None else codes_of(text), places
 
     def find(self, name: str) -> int:
@@ -166,122 +147,13 @@ def _at(places: Int64s, spans: S) -> S:
     return spans._replace(starts=starts, ends=ends)
 
 
-@njit(cache=True)
-def _marks(codes: Codes, characters: Codes) -> Int64s:
-    count = 0
-    for code in codes:
-        count += characters[code] & _CLASS == MARK
-    found = np.empty(count, np.int64)
-    if count:
-        count = 0
-        for at in range(len(codes)):
-            if characters[codes[at]] & _CLASS == MARK:
-                found[count] = at
-                count += 1
-    return found
-
-
-@njit(cache=True, inline="always")
-def _mixed(x: np.uint64) -> np.uint64:
-    x = (x ^ (x >> np.uint64(29))) * _MIX
-    return x ^ (x >> np.uint64(32))
-
-
 @njit(cache=True, inline="always")
 def _extended(row: np.uint64, token: np.uint64, gap: np.uint8) -> np.uint64:
     """The hash of a row with one more token; odd, and never 1, so that no key is 0, an empty slot."""
-    if gap == _SPACE:
+    if gap == SPACE:
         token ^= _SPACED
-    found = _mixed((row + _STEP) * _MIX ^ token) | _ONE
+    found = mixed((row + STEP) * MIX ^ token) | _ONE
     return found if found != _ONE else np.uint64(3)
-
-
-@lru_cache(maxsize=1)
-def _particle_hashes() -> UInt64s:
-    one = KOREAN_PARTICLES
-    rows = {*one, *(a + b for a in one for b in one)}
-    return np.sort(np.array([_row_of(codes_of(row)) for row in rows], np.uint64))
-
-
-@njit(cache=True)
-def _row_of(codes: Codes) -> np.uint64:
-    state = _START
-    for code in codes:
-        state = _mixed(state ^ np.uint64(code))
-    return state
-
-
-@njit(cache=True)
-def _tokens(codes: Codes, characters: Codes, particles: UInt64s) -> Tokens:
-    n = len(codes)
-    starts, ends = np.empty(n, np.int32), np.empty(n, np.int32)
-    hashes = np.empty(n, np.uint64)
-    gaps, borders = np.empty(n, np.uint8), np.empty(n, np.uint8)
-    count, at = 0, 0
-    gap = _BREAK
-    in_word = False  # the token before ends in a letter, and nothing stands between
-    word, syllables = 0, False  # the first token of the written word, and whether it has Korean syllables
-    while at < n:
-        packed = characters[codes[at]]
-        kind = packed & _CLASS
-        if kind <= IGNORED:
-            if kind != IGNORED:
-                gap = max(gap, _BREAK if kind == BREAK else _SPACE)
-                in_word = False
-            at += 1
-            continue
-        start, end, state = at, at, _START
-        spelt = kind in (MARK, WORD)
-        while True:
-            if kind != IGNORED:
-                state = (state ^ np.uint64(packed >> _SHIFT)) * _STEP
-                state ^= state >> _HALF
-                end = at + 1
-            at += 1
-            if at == n:
-                break
-            packed = characters[codes[at]]
-            kind = packed & _CLASS
-            if not (kind in (MARK, IGNORED) or (kind == WORD and spelt)):
-                break
-        first = characters[codes[start]] & _CLASS
-        inside = in_word and gap == _NOTHING and first != SINGLE
-        if not inside:
-            if syllables:
-                _end_word(word, count, starts, ends, borders, codes, particles)
-            word, syllables = count, False
-        syllables |= inside or first == SYLLABLE
-        starts[count], ends[count], hashes[count], gaps[count] = start, end, state, gap
-        borders[count] = _MAY_END if inside else _MAY_START | _MAY_END
-        count += 1
-        gap, in_word = _NOTHING, first != SINGLE
-    if syllables:
-        _end_word(word, count, starts, ends, borders, codes, particles)
-    return Tokens(starts[:count], ends[:count], hashes[:count], gaps[:count], borders[:count])
-
-
-@njit(cache=True)
-def _end_word(
-    word: int,
-    count: int,
-    starts: Int32s,
-    ends: Int32s,
-    borders: UInt8s,
-    codes: Codes,
-    particles: UInt64s,
-) -> None:
-    """In a word with Korean syllables, names may end at its end and before particles."""
-    end = ends[count - 1]
-    for token in range(word, count):
-        rest = end - ends[token]
-        borders[token] &= ~_MAY_END
-        if rest == 0:
-            borders[token] |= _MAY_END
-        elif rest <= _LONGEST_PARTICLE:
-            state = _row_of(codes[ends[token] : end])
-            place = np.searchsorted(particles, state)
-            if place < len(particles) and particles[place] == state:
-                borders[token] |= _MAY_END
 
 
 @njit(cache=True)
@@ -290,8 +162,8 @@ def _build(tokens: Tokens, codes: Codes) -> tuple[Table, int]:
     n = len(tokens.starts)
     rows = np.empty(n, np.uint64)
     for i in range(n):
-        row = _START if tokens.gaps[i] == _BREAK else rows[i - 1]
-        rows[i] = _extended(row, tokens.hashes[i], _NOTHING if tokens.gaps[i] == _BREAK else tokens.gaps[i])
+        row = START if tokens.gaps[i] == GAP_BREAK else rows[i - 1]
+        rows[i] = _extended(row, tokens.hashes[i], NOTHING if tokens.gaps[i] == GAP_BREAK else tokens.gaps[i])
     # Sized for the tokens first, then for the distinct rows: names share their beginnings.
     keys, values = np.zeros(max(4, int(n / LOAD)), np.uint64), np.zeros(max(4, int(n / LOAD)), np.int32)
     none = Table(keys[:0], values[:0], np.zeros(1, np.uint8))
@@ -304,7 +176,7 @@ def _build(tokens: Tokens, codes: Codes) -> tuple[Table, int]:
         distinct += keys[slot] == 0
         if keys[slot] == 0:
             keys[slot] = rows[i]
-        if i + 1 == n or tokens.gaps[i + 1] == _BREAK:
+        if i + 1 == n or tokens.gaps[i + 1] == GAP_BREAK:
             if not keys[slot] & _ONE:
                 return none, name
             keys[slot], values[slot] = rows[i] ^ _ONE, name
@@ -333,7 +205,7 @@ def _may_be_there(bits: UInt8s, row: np.uint64) -> int:
 @njit(cache=True, inline="always")
 def _slot(keys: UInt64s, row: np.uint64) -> int:
     """Where the row is, or the empty slot where it would be."""
-    at: int = np.int64(((row >> _HALF) * np.uint64(len(keys))) >> _HALF)  # type: ignore[assignment]
+    at: int = np.int64(((row >> HALF) * np.uint64(len(keys))) >> HALF)  # type: ignore[assignment]
     while keys[at] | _ONE != row and keys[at] != np.uint64(0):
         at += 1
         if at == len(keys):
@@ -343,7 +215,7 @@ def _slot(keys: UInt64s, row: np.uint64) -> int:
 
 @njit(cache=True)
 def _longest(codes: Codes, characters: Codes, particles: UInt64s, table: Table) -> Spots:
-    tokens = _tokens(codes, characters, particles)
+    tokens = tokenize(codes, characters, particles)
     n = len(tokens.starts)
     # The slot of the longest name from each token; its number is another cache miss, so it waits.
     slots, lasts = np.full(n, -1, np.int64), np.empty(n, np.int32)
@@ -354,7 +226,7 @@ def _longest(codes: Codes, characters: Codes, particles: UInt64s, table: Table) 
             slot, end = _slot(table.keys, rows[k]), ends[k]
             key = table.keys[slot]
             if key != np.uint64(0):
-                if not key & _ONE and tokens.borders[end] & _MAY_END:
+                if not key & _ONE and tokens.borders[end] & MAY_END:
                     slots[firsts[k]], lasts[firsts[k]] = slot, end
                 alive = _keep(k, alive, tokens, firsts, ends, rows, table.bits)
         firsts, ends, rows = firsts[:alive], ends[:alive], rows[:alive]
@@ -381,7 +253,7 @@ def _every(tokens: Tokens, table: Table) -> Spots:
             slot, end = _slot(table.keys, rows[k]), ends[k]
             key = table.keys[slot]
             if key != np.uint64(0):
-                if not key & _ONE and tokens.borders[end] & _MAY_END:
+                if not key & _ONE and tokens.borders[end] & MAY_END:
                     if count == len(found):
                         found = np.concatenate((found, np.empty_like(found)))
                     found[count, 0], found[count, 1], found[count, 2] = firsts[k], end, table.values[slot]
@@ -404,9 +276,9 @@ def _single_rows(tokens: Tokens, bits: UInt8s) -> tuple[Int32s, Int32s, UInt64s]
     firsts, rows = np.empty(n, np.int32), np.empty(n, np.uint64)
     count = 0
     for i in range(n):
-        row = _extended(_START, tokens.hashes[i], _NOTHING)
+        row = _extended(START, tokens.hashes[i], NOTHING)
         firsts[count], rows[count] = i, row
-        count += tokens.borders[i] & _MAY_START & _may_be_there(bits, row)
+        count += tokens.borders[i] & MAY_START & _may_be_there(bits, row)
     return firsts[:count], firsts[:count].copy(), rows[:count]
 
 
@@ -416,7 +288,7 @@ def _keep(
 ) -> int:
     """Put the k-th row, longer by a token, at place `alive` if it may be known; the next place."""
     end = ends[k] + 1
-    if end == len(tokens.starts) or tokens.gaps[end] == _BREAK:
+    if end == len(tokens.starts) or tokens.gaps[end] == GAP_BREAK:
         return alive
     row = _extended(rows[k], tokens.hashes[end], tokens.gaps[end])
     firsts[alive], ends[alive], rows[alive] = firsts[k], end, row

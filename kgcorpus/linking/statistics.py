@@ -82,7 +82,7 @@ def names_of_titles(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def count_occurrences(texts: Iterable[str], spotter: Any, names: int) -> NDArray[np.int64]:
-    """[names] how often each name stands in the texts, also inside longer names."""
+    """Return how often each name occurs in the texts [names], also inside longer names."""
     counts = np.zeros(names, np.int64)
     for text in texts:
         np.add.at(counts, spotter.every(spotter.tokens(text)).names, 1)

@@ -16,7 +16,7 @@ from kgcorpus.linking.relatedness import Memo, Sets, empty_memo, relatedness
 
 
 class Senses(NamedTuple):
-    """What F names stand for.
+    """The candidates of F names.
 
     Attributes:
         probability: [F] link probability.
@@ -41,12 +41,12 @@ class Senses(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The constants; see `LinkingConfig`. A `vote_weight` of 0 asks for TAGME's own choice."""
+    """The constants; see `LinkingConfig`. A `vote_weight` of 0 selects TAGME's own choice."""
 
     min_probability: float
     window: int
     nested_ratio: float
-    voters: int
+    context_mentions: int
     epsilon: float
     tau: float
     graph_weight: float
@@ -154,8 +154,8 @@ def disambiguate(names: Int32s, senses: Senses, rules: Rules, with_pages: bool) 
     for i in range(m):
         n = starts[i + 1] - starts[i]
         first = senses.offsets[names[i]]
-        voters = max(1, min(i, rules.voters) + min(m - 1 - i, rules.voters))
-        own = votes[starts[i] : starts[i + 1]] / np.float32(voters)
+        context = max(1, min(i, rules.context_mentions) + min(m - 1 - i, rules.context_mentions))
+        own = votes[starts[i] : starts[i + 1]] / np.float32(context)
         best = -1
         if n > 0 and rules.vote_weight > 0:
             scores = _scores(own, senses.commonness[first : first + n], rules)
@@ -204,7 +204,7 @@ def collect_votes(names: Int32s, senses: Senses, rules: Rules) -> tuple[Int64s, 
     votes = np.zeros(starts[m], np.float32)
     memo = empty_memo(min(1 << 18, 16 * starts[m]))
     for i in range(m):
-        for j in range(i + 1, min(m, i + rules.voters + 1)):
+        for j in range(i + 1, min(m, i + rules.context_mentions + 1)):
             if names[i] != names[j]:
                 _vote(i, j, names, starts, votes, senses, rules.graph_weight, memo)
     return starts, votes, memo
@@ -254,7 +254,7 @@ def _coherence(names: Int32s, chosen: Int32s, senses: Senses, rules: Rules, memo
     m = len(names)
     sums, counts = np.zeros(m, np.float32), np.zeros(m, np.int64)
     for i in range(m):
-        for j in range(i + 1, min(m, i + rules.voters + 1)):
+        for j in range(i + 1, min(m, i + rules.context_mentions + 1)):
             if names[i] != names[j] and chosen[i] >= 0 and chosen[j] >= 0:
                 related = relatedness(
                     chosen[i], chosen[j], senses.links, senses.graph, rules.graph_weight, memo

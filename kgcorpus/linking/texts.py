@@ -10,7 +10,7 @@ from kgcorpus.contracts.files import parse_json, require_regular_file
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.mentions import Mention
 
-# JSON's escapes, and an argument that is not UTF-8, can hold one alone; no output can.
+# JSON's escapes, and an argument that is not UTF-8, can contain a single half; no output can.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # What can only be meant as the name of a file: a path from a root or a folder, or a word with the ending of a
 # text file.

@@ -1,6 +1,6 @@
 """KMLM's records: sentences `h [mask] r [mask] t.` with their slots, and cycles as such sentences.
 
-Records are made by the batch, as columns; what a record holds depends on its own ids and the seed alone.
+Records are made by the batch, as columns; a record depends only on its own ids and the seed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from kgcorpus.contracts.draws import hash64, mix64_array
 from kgcorpus.contracts.splits import SPLITS, pair_splits
 from kgcorpus.contracts.tables import SLOT, table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Book, Names
+from kgcorpus.kg.names import LabelColumn, LabelIndex
 
 if TYPE_CHECKING:
     from kgcorpus.contracts.arrays import UInt8s
@@ -83,7 +83,7 @@ class Pieces:
 
     def place(
         self,
-        book: Book,
+        column: LabelColumn,
         rows: Int64s,
         at: Int64s,
         *,
@@ -93,18 +93,18 @@ class Pieces:
         """Take names of one language.
 
         Args:
-            book: the names.
-            rows: [k] rows of the book.
+            column: the names of one language.
+            rows: [k] rows of the column.
             at: [k] which pieces they are.
             as_alias: [k] where a random alias is taken, or the label if there is none; default: nowhere.
             draws: [k] 20 random bits that choose the alias.
         """
         from kgcorpus.kg.strings import place_names
 
-        labels, aliases = book.label_column, book.alias_column
+        labels, aliases = column.label_column, column.alias_column
         place_names(
             labels.offsets,
-            book.alias_bounds,
+            column.alias_bounds,
             aliases.offsets,
             rows,
             np.zeros(len(rows), np.bool_) if as_alias is None else as_alias,
@@ -187,8 +187,8 @@ def bounds_of(lists: pa.ListArray) -> Int32s:
 def reasoning_batches(
     cycles: pa.RecordBatch,
     *,
-    names: Names,
-    relations: Names,
+    names: LabelIndex,
+    relations: LabelIndex,
     languages: Sequence[str],
     seed: int,
     tally: Tally,
@@ -211,14 +211,14 @@ def reasoning_batches(
         return
     lengths, bounds, triples = cycles.column("length").to_numpy(), bounds_of(lists), lists.flatten()
     sizes = np.diff(bounds)
-    books = names, relations, names
-    items = [book.rows(triples.field(name)) for name, book in zip("hrt", books, strict=True)]
+    indexes = names, relations, names
+    items = [index.rows(triples.field(name)) for name, index in zip("hrt", indexes, strict=True)]
     hashes = hash_strings(cycle_ids)
     chosen = []
     for lang in languages:
         named = np.ones(len(triples), np.bool_)
-        for book, item in zip(books, items, strict=True):
-            named &= book.book(lang).has_label(item)
+        for index, item in zip(indexes, items, strict=True):
+            named &= index.column(lang).has_label(item)
         kept = np.flatnonzero(np.logical_and.reduceat(named, bounds[:-1]))
         if missing := len(cycle_ids) - len(kept):
             tally.drop(f"names_missing.{lang}", missing)
@@ -239,8 +239,8 @@ def reasoning_batches(
         pieces = Pieces(3 * places)
         for place in np.unique(langs):
             at = np.flatnonzero(np.repeat(langs, np.diff(places)) == place)
-            for k, (book, item) in enumerate(zip(books, items, strict=True)):
-                pieces.place(book.book(languages[place]), item[facts[at]], 3 * at + k)
+            for k, (index, item) in enumerate(zip(indexes, items, strict=True)):
+                pieces.place(index.column(languages[place]), item[facts[at]], 3 * at + k)
         stated = triples.take(pa.array(facts))
         lang, kept = codes.take(pa.array(langs)), columns.take(pa.array(own))
         kind = pc.binary_join_element_wise("cycle", kept.column("length").cast(pa.string()), "")

@@ -15,7 +15,7 @@ from kgcorpus.contracts.draws import hash64_rows
 from kgcorpus.contracts.tables import FACT
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.arrays import Folder, Group
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ _DIRECTIONS = pa.array(["head", "tail"])
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MentionFacts:
-    """What a mention carries besides its importance, by the entity's row in `Names`.
+    """What a mention carries besides its importance, by the entity's row in `LabelIndex`.
 
     Attributes:
         frequency: [N] mentions in the corpus; -1 for an entity without statistics.
@@ -54,7 +54,7 @@ class MentionFacts:
         triples: Iterable[pa.RecordBatch],
         statistics: Iterable[pa.RecordBatch],
         *,
-        names: Names,
+        names: LabelIndex,
         lang: str,
         seed: int,
         limit: int,
@@ -78,7 +78,7 @@ class MentionFacts:
             rows = rows[rows >= 0]
             frequency[rows] = known.column("frequency").to_numpy()
             long_tail[rows] = known.column("long_tail").to_numpy(zero_copy_only=False)
-        has_label = pc.is_valid(names.book(lang).labels).to_numpy(zero_copy_only=False)
+        has_label = pc.is_valid(names.column(lang).labels).to_numpy(zero_copy_only=False)
         found = np.zeros(n, np.int64)
         codes: dict[str, int] = {}
         sample, pending = _Facts.none(), []
@@ -116,7 +116,7 @@ class MentionFacts:
         relations = strings_of(found.pop("relation_offsets"), found.pop("relation_data"))
         return cls(relations=relations, **found)
 
-    def facts(self, rows: Int64s, *, names: Names, lang: str) -> pa.ListArray:
+    def facts(self, rows: Int64s, *, names: LabelIndex, lang: str) -> pa.ListArray:
         """[n] the facts of the entities at these rows of `names`, as lists of `FACT`."""
         n = self.bounds[rows + 1] - self.bounds[rows]
         places = ranges(self.bounds[rows], n)
@@ -125,7 +125,7 @@ class MentionFacts:
             self.relations.take(pa.array(self.relation[places])),
             names.ids.take(others),
             _DIRECTIONS.take(pa.array(self.is_tail[places].astype(np.int8))),
-            names.book(lang).labels.take(others),
+            names.column(lang).labels.take(others),
         ]
         fields = [column.cast(pa.string()) for column in columns]
         structs = pa.StructArray.from_arrays(fields, fields=list(FACT))
@@ -163,7 +163,7 @@ class _Facts:
 
 def _facts_in(
     triples: pa.RecordBatch,
-    names: Names,
+    names: LabelIndex,
     codes: dict[str, int],
     has_label: "NDArray[np.bool_]",
     frequency: Int64s,

@@ -16,7 +16,7 @@ from kgcorpus.contracts.rows import Direction, Fact
 from kgcorpus.contracts.schema import TRELM_MENTION
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.importance.formula import COSINE_FLOOR
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 
 if TYPE_CHECKING:
     from kgcorpus.records.mention_facts import MentionFacts
@@ -104,7 +104,7 @@ def trelm_batch(
     *,
     cosines: Cosines,
     facts: "MentionFacts",
-    names: Names,
+    names: LabelIndex,
     lang: str,
     tally: Tally,
 ) -> pa.RecordBatch:

@@ -61,17 +61,21 @@ def importance(read: Read) -> dict[str, Any]:
 
 
 def entity_statistics(read: Read) -> dict[str, Any]:
-    """Entities and their mentions by mention frequency, in powers of two.
+    """Entities by mention frequency and by degree, in powers of two.
 
     Returns:
-        `long_tail_entities`, and `by_frequency` {lower bound: {entities, mentions}}.
+        `long_tail_entities`, `by_frequency` {lower bound: {entities, mentions}} and `by_neighbours`
+        {lower bound: entities}, entities by their number of distinct neighbours in either direction.
     """
     entities: Counter[int] = Counter()
     mentions: Counter[int] = Counter()
+    degrees: Counter[int] = Counter()
     long_tail = 0
-    for batch in read("entity_statistics", ["frequency", "long_tail"]):
+    for batch in read("entity_statistics", ["frequency", "long_tail", "neighbours"]):
         frequency = batch["frequency"].to_numpy()
-        lower = np.where(frequency > 0, 2 ** np.floor(np.log2(np.maximum(frequency, 1))), 0).astype(np.int64)
+        lower = _power_of_two(frequency)
+        bounds, counts = np.unique(_power_of_two(batch["neighbours"].to_numpy()), return_counts=True)
+        degrees.update(dict(zip(bounds.tolist(), counts.tolist(), strict=True)))
         for bound in np.unique(lower).tolist():
             entities[bound] += int((lower == bound).sum())
             mentions[bound] += int(frequency[lower == bound].sum())
@@ -82,17 +86,19 @@ def entity_statistics(read: Read) -> dict[str, Any]:
             str(bound): {"entities": entities[bound], "mentions": mentions[bound]}
             for bound in sorted(entities)
         },
+        "by_neighbours": {str(bound): degrees[bound] for bound in sorted(degrees)},
     }
 
 
 def triples(read: Read) -> dict[str, Any]:
     """Triples by relation, the most frequent first."""
-    return {"relations": _most_frequent(read("triples", ["r"]), "r")}
+    return {"relations": _most_frequent(_value_counts(read("triples", ["r"]), "r"))}
 
 
 def jaket_entities(read: Read) -> dict[str, Any]:
-    """Entities by category, the most frequent first."""
-    return {"categories": _most_frequent(read("jaket_entities", ["category"]), "category")}
+    """Entities by category, the most frequent first, and the number of distinct categories."""
+    counts = _value_counts(read("jaket_entities", ["category"]), "category")
+    return {"categories": _most_frequent(counts), "distinct_categories": len(counts)}
 
 
 def knowledge_records(table: str) -> Callable[[Read], dict[str, Any]]:
@@ -122,6 +128,11 @@ def knowledge_records(table: str) -> Callable[[Read], dict[str, Any]]:
     return count
 
 
+def rows_by_language(read: Read, table: str) -> dict[str, int]:
+    """Rows of a table with a column `lang`, by language code."""
+    return dict(sorted(_value_counts(read(table, ["lang"]), "lang").items()))
+
+
 DISTRIBUTIONS: dict[str, Callable[[Read], dict[str, Any]]] = {
     "triples": triples,
     "importance": importance,
@@ -137,16 +148,24 @@ def _bucket(values: NDArray[np.float64], bounds: Sequence[float]) -> NDArray[np.
     return np.maximum(np.searchsorted(bounds, values, side="right") - 1, 0)
 
 
+def _power_of_two(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The largest power of two up to each value; 0 for 0."""
+    return np.where(values > 0, 2 ** np.floor(np.log2(np.maximum(values, 1))), 0).astype(np.int64)
+
+
 def _pearson(moments: NDArray[np.float64]) -> float | None:
     n, x, y, xx, yy, xy = moments.tolist()
     spread = (n * xx - x * x) * (n * yy - y * y)
     return (n * xy - x * y) / float(np.sqrt(spread)) if spread > 0 else None
 
 
-def _most_frequent(batches: Iterator[pa.RecordBatch], column: str) -> dict[str, int]:
+def _value_counts(batches: Iterator[pa.RecordBatch], column: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     for batch in batches:
         for pair in pc.value_counts(batch[column].drop_null()).to_pylist():
             counts[pair["values"]] += pair["counts"]
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return dict(ordered[:_MOST_FREQUENT])
+    return counts
+
+
+def _most_frequent(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_FREQUENT])

@@ -1,6 +1,6 @@
 """Single rows of a table as readable plain text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
+from kgcorpus.contracts.object_store import is_object_store, open_object
 from kgcorpus.contracts.remote import is_remote, open_remote
 from kgcorpus.contracts.shards import damage_named
 from kgcorpus.report.labels import LabelOf, relation_label
@@ -41,20 +42,29 @@ _RELATION_SLOT = 2
 _IN_TEXT = {"links", "mentions", "slots", "sentences", "sentence_ids"}
 
 
-def sample_rows(paths: Sequence[str], n: int, *, seed: int = 0) -> list[dict[str, Any]]:
+def sample_rows(
+    paths: Sequence[str], n: int, *, seed: int = 0, most_groups: int | None = None
+) -> list[dict[str, Any]]:
     """Sample n rows without replacement, in stored order. Reads only footers and the needed row groups.
 
     Args:
         paths: Parquet files of one table; local paths or URLs that fsspec opens.
         n: number of rows; all rows if there are fewer.
         seed: equal seeds and files give equal rows.
+        most_groups: sample the rows from at most so many row groups, which are sampled first.
 
     Raises:
         InputError: a file is missing or truncated.
     """
     groups = [(path, index, rows) for path in paths for index, rows in enumerate(_group_rows(path))]
-    total = sum(rows for _, _, rows in groups)
+    groups = [group for group in groups if group[2]]
     draw = Draw(seed, "inspect")
+    if most_groups is not None and len(groups) > most_groups:
+        chosen: set[int] = set()
+        while len(chosen) < most_groups:
+            chosen.add(draw.below(len(groups)))
+        groups = [groups[number] for number in sorted(chosen)]
+    total = sum(rows for _, _, rows in groups)
     wanted: set[int] = set()
     while len(wanted) < min(n, total):
         wanted.add(draw.below(total))
@@ -70,6 +80,8 @@ def sample_rows(paths: Sequence[str], n: int, *, seed: int = 0) -> list[dict[str
 
 
 def _opened(path: str) -> Any:
+    if is_object_store(path):
+        return open_object(path)
     return open_remote(path) if is_remote(path) else open(path, "rb")
 
 
@@ -133,6 +145,18 @@ def spans_of(table: str, row: Row) -> list[Span] | None:
 
 def _tag(span: Row, field: str) -> str:
     return f"{span[field]} {span['lang']}" if "lang" in span else str(span[field])
+
+
+def ids_in(value: Any, column: str = "") -> Iterator[str]:
+    """Yield the ids of the graph in a row or a value, by the names of its columns and fields."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from ids_in(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from ids_in(inner, column)
+    elif isinstance(value, str) and column in _IDS:
+        yield value
 
 
 def _value(value: Any, label_of: LabelOf, column: str) -> list[str]:

@@ -15,8 +15,8 @@ from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, load_manifest, require_whole
 from kgcorpus.contracts.splits import SPLITS
-from kgcorpus.contracts.store import claimed, replacing
-from kgcorpus.mirror import borrowed
+from kgcorpus.contracts.store import replacing, try_file_lock
+from kgcorpus.mirror import fetch_temporarily
 from kgcorpus.special_tokens import as_plain_text, plain_ids
 from kgcorpus.tokens.mentions import token_lists, token_spans
 from kgcorpus.tokens.slots import LINK as LINK
@@ -97,12 +97,12 @@ def ensure_tokens(
         begun = []
         for place, target in enumerate(missing, start=len(shards) - len(missing) + 1):
             shard = shards[target]
-            with claimed(target) as mine:
+            with try_file_lock(target) as mine:
                 if not mine:
                     begun.append(target)
                 elif not _is_current(target, shard):
                     _log.info("tokenising %s (%d of %d)", shard.path, place, len(shards))
-                    with borrowed(out, shard) as source:
+                    with fetch_temporarily(out, shard) as source:
                         require_whole(out, shard, tables)
                         _tokenize_shard(source, shard, target, tokenizer, mask_token)
         # Other processes hold these shards; if one of them dies, its claim is released.

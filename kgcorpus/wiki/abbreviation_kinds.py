@@ -98,5 +98,5 @@ def _entries(words: str) -> Iterator[str]:
 
 
 def _capitalised(word: str, kind: Kind) -> str:
-    """As at the start of a sentence, where no era stands: `A. C. Milan` is a club."""
+    """At the start of a sentence, where no era is possible: `A. C. Milan` is a club."""
     return word if kind is Kind.ERA or not word[0].islower() else word[0].upper() + word[1:]

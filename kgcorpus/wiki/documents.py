@@ -14,7 +14,8 @@ from kgcorpus.contracts.ids import read_id
 from kgcorpus.contracts.languages import LANGUAGE_CODE, language_key, spellings
 from kgcorpus.contracts.stages import format_of
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad, numbered_records
+from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, FilePart, Limits, OnBad, part_records
+from kgcorpus.wiki.column_paths import COLUMNS, TextField, field_of
 from kgcorpus.wiki.own_title import first_mention
 from kgcorpus.wiki.plaintext import BYTES_A_FILE
 from kgcorpus.wiki.site import Site
@@ -30,7 +31,7 @@ def is_json_lines(path: str) -> bool:
 
 
 def read_linked_documents(
-    path: str,
+    file: str | FilePart,
     *,
     lang: str,
     ordinal: int,
@@ -40,20 +41,25 @@ def read_linked_documents(
     limits: Limits = DEFAULT_LIMITS,
     languages: Collection[str] = (),
     link_title: bool = False,
+    columns: Mapping[TextField, str | None] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The documents of one file, as rows of table `pages`; a link to an item has the target `d:QID`.
 
     Args:
+        file: its path, or a part of it.
         lang: of the lines that name none.
-        ordinal: position of the file among the `text` entries; a document's page id is
-            `-(ordinal * 2**40 + line)`.
+        ordinal: position of the file among the `text` entries. A document's page id is
+            `-(ordinal * 2**40 + line)`; in a file that is read in parts, which does not know the line, as
+            of plain text (`FilePart.number_of`).
         sites: the configured wikis by language, which say what a title's normal form is.
         tally: drops `no_text`, `overlapping_link`, `link_to_no_article` and, with `link_title`,
             `title_not_in_text`; counts `linked_title`.
-        on_bad: told of a line that is no such object, or has a link outside its text.
+        on_bad: called for a line that is not such an object, or has a link outside its text.
         languages: further configured codes; a line's code is written as one of them, a wiki's or `lang`.
         link_title: add a link to the document's own `qid`, or without one to its title, where the title first
             stands in the text. A link of the document at that place wins.
+        columns: field (text, lang, title, qid, links) -> key of the object, or a path to values within it
+            (`column_paths`), or None to leave it out; another field has the key of its own name.
 
     Raises:
         InputError: as `inputs.read_lines`.
@@ -62,14 +68,18 @@ def read_linked_documents(
         lang=lang, sites=sites, tally=tally, languages=languages, link_title=link_title
     )
 
-    def parse(line: str) -> dict[str, Any]:
-        return parse_object(_object(line))
+    keys = {**COLUMNS, **(columns or {})}
 
-    documents = numbered_records(path, parse, tally=tally, on_bad=on_bad, limits=limits)
-    for number, document in documents:
+    def parse(line: str) -> dict[str, Any]:
+        row = _object(line)
+        return parse_object({field: field_of(row, field, key) for field, key in keys.items() if key})
+
+    part = FilePart(file) if isinstance(file, str) else file
+    for line, document in part_records(part, parse, tally=tally, on_bad=on_bad, limits=limits):
         if not document["text"].strip():
             tally.drop("no_text")
             continue
+        number = line.number or part.number_of(line, most=BYTES_A_FILE) + 1
         yield {"page_id": -(ordinal * BYTES_A_FILE + number), **document}
 
 

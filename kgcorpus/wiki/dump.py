@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 from xml.parsers import expat
 
 from kgcorpus.contracts.errors import InputError
@@ -39,7 +39,7 @@ class RawPage:
 
     Attributes:
         page_id: the page's id, not the revision's.
-        ns: namespace number; None in dumps older than that element, where the title alone tells it.
+        ns: namespace number; None in dumps older than that element, where only the title shows it.
         redirect: title of `<redirect>`, None for any other page (and in dumps older than that element).
         wikitext: of the latest revision; empty without a `<text>`.
         is_wikitext: whether `<model>` and `<format>` say so; dumps older than these elements hold nothing
@@ -58,6 +58,16 @@ class RawPage:
     time: str | None = None
 
 
+class Stride(NamedTuple):
+    """Which pages of a dump one of several readers takes: those at the positions `first + k * of`."""
+
+    first: int = 0
+    of: int = 1
+
+
+ALL_PAGES = Stride()
+
+
 class _Pages:
     """expat's callbacks: the text of some elements, by their depth below `<page>`.
 
@@ -69,9 +79,10 @@ class _Pages:
     _OF_PAGE = frozenset({"title", "ns", "id"})
     _OF_REVISION = frozenset({"id", "timestamp", "model", "format", "text"})
 
-    def __init__(self, *, where: str, limits: Limits, on_bad: OnBad) -> None:
+    def __init__(self, *, where: str, limits: Limits, on_bad: OnBad, stride: Stride) -> None:
         self.ready: list[RawPage] = []
         self._where, self._limits, self._on_bad = where, limits, on_bad
+        self._stride, self._position, self._is_own = stride, -1, False
         self._depth = -1
         self._values: dict[str, str] = {}
         self._redirect: str | None = None
@@ -86,6 +97,8 @@ class _Pages:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth < 0:
             if name == "page":
+                self._position += 1
+                self._is_own = self._position % self._stride.of == self._stride.first
                 self._depth, self._values, self._redirect = 0, {}, None
                 self._room, self._is_too_long = self._limits.record_bytes, False
                 self._revision = self._latest = None
@@ -101,6 +114,8 @@ class _Pages:
             self.parser.CharacterDataHandler = self._take
 
     def _is_wanted(self, name: str) -> bool:
+        if not self._is_own:
+            return False
         if self._depth == 1:
             return name in self._OF_PAGE
         return self._depth == 2 and self._revision is not None and name in self._OF_REVISION
@@ -114,7 +129,8 @@ class _Pages:
         if self._depth < 0:
             return
         if self._depth == 0:
-            self._page()
+            if self._is_own:
+                self._page()
         elif self._depth == 1 and name == "revision":
             self._keep_latest()
         elif self._is_wanted(name):
@@ -228,20 +244,26 @@ def _unreadable(fault: Exception, *, where: str) -> InputError:
 
 
 def read_pages(
-    stream: Readable, *, where: str, limits: Limits = DEFAULT_LIMITS, on_bad: OnBad = refuse
+    stream: Readable,
+    *,
+    where: str,
+    limits: Limits = DEFAULT_LIMITS,
+    on_bad: OnBad = refuse,
+    stride: Stride = ALL_PAGES,
 ) -> Iterator[RawPage]:
-    """All pages in the dump's order; memory holds the pages of one MiB at a time.
+    """The pages in the dump's order; memory holds the pages of one MiB at a time.
 
     Args:
         stream: XML in UTF-8, UTF-16 or an encoding that its declaration names (`xml_encoding`).
         where: name of the input for errors.
-        on_bad: told of a page without a proper id, namespace or title, or longer than the limit.
+        on_bad: called with each page without a proper id, namespace or title, or longer than the limit.
+        stride: which pages to return; default: all. The others are read, but not collected.
 
     Raises:
         InputError: broken XML, another root than `<mediawiki>`, a document type declaration, or a tag longer
             than a record may be; the pages before it have been given.
     """
-    pages = _Pages(where=where, limits=limits, on_bad=on_bad)
+    pages = _Pages(where=where, limits=limits, on_bad=on_bad, stride=stride)
     as_utf8 = Transcoder(where)
     fault: InputError | None = None
     fed, end = 0, False
@@ -332,7 +354,7 @@ def read_site(stream: BinaryIO, *, lang: str, where: str = "dump") -> Site:
                 where=where,
                 hint="Keep the head of the original dump",
             )
-        _log.warning("%s has no <siteinfo>: taken for a wiki with the English namespace names", where)
+        _log.warning("%s has no <siteinfo>: the English namespace names are used", where)
     return Site.of(
         lang,
         values.get("dbname", ""),

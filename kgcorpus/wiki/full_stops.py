@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kgcorpus.contracts.scripts import HAN, HANGUL, HIRAGANA, KATAKANA, character_class
 from kgcorpus.wiki.abbreviation_kinds import Abbreviations, Kind
 
-_TOKEN = re.compile(r"[^\s([{\"“„«‘'’/–—-]*$")  # what stands before a full stop, back to a separator
+_TOKEN = re.compile(r"[^\s([{\"“„«‘'’/–—-]*$")  # the text before a full stop, back to a separator
 _REACH = 24  # characters, also of an abbreviation of several parts to either side of a full stop
 _IRREGULAR = ("str", "al")  # read in `_derived_kind`
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
@@ -203,7 +203,7 @@ class FullStop:
         return sign is not None and self.rules.kinds.get(sign[1]) is Kind.BEFORE_NUMBER
 
     def _is_surname(self, word: str) -> bool:
-        """Whether an initial goes on with a particle and a name."""
+        """Whether an initial is followed by a particle and a name."""
         if self.language in ("de", "en") or not _PARTICLE.fullmatch(word):
             return False
         second = _SECOND_WORD.match(self.text, self.end)

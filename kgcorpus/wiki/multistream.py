@@ -47,7 +47,7 @@ def read_index(index: str, dump: str, *, limits: Limits = DEFAULT_LIMITS) -> lis
         numbers = [number for number, _ in lines]
         if not starts[-1] < offset < size:
             raise InputError(
-                f"offset {offset} does not go on from {starts[-1]} within the dump's {size} bytes",
+                f"offset {offset} does not follow {starts[-1]} within the dump's {size} bytes",
                 where=f"{index}:{numbers[0]}",
                 hint=f"Is this the index of {file_name(dump)}, whole and of the same date?",
             )
@@ -78,7 +78,7 @@ def parts_of(streams: Sequence[PageStream], n: int) -> list[list[PageStream]]:
 
 
 def cut(streams: Sequence[PageStream], borders: Sequence[int]) -> list[list[PageStream]]:
-    """The streams in parts; one belongs to the part that its first byte lies in; no part is empty.
+    """The streams in parts; a stream belongs to the part that contains its first byte; no part is empty.
 
     Args:
         borders: ascending bytes of the file, at each of which a part begins.
@@ -116,7 +116,7 @@ def read_streams(
         except (InputError, BadRecord) as fault:
             reason = fault.what if isinstance(fault, InputError) else fault.reason
             if found.n > stream.pages:
-                # Behind a cut-off index lies any number of pages: no share could tell what is lost.
+                # Beyond a truncated index the number of lost pages is unknown, so no share can be computed.
                 raise InputError(
                     reason, where=where, hint="Is the index whole, and of the same date?"
                 ) from None
@@ -157,7 +157,7 @@ class _Found:
 
 
 class _Document:
-    """A stream as XML of its own, with the tags of the root that stand in other streams."""
+    """A stream as XML of its own, with the root's tags, which are in other streams."""
 
     def __init__(self, stream: BinaryIO, *, lacks_start: bool) -> None:
         self._stream, self._head, self._tail = stream, _ROOT if lacks_start else b"", b""

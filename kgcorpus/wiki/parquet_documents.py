@@ -6,7 +6,7 @@ are read independently, so several tasks can read one file.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,20 +18,12 @@ from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import DEFAULT_LIMITS, BadRecord, Limits, OnBad
 from kgcorpus.inputs.opening import open_raw
 from kgcorpus.inputs.packed import require_plausible_ratio
+from kgcorpus.wiki.column_paths import COLUMNS, TextField, field_of, has_path
 from kgcorpus.wiki.documents import document_parser
 from kgcorpus.wiki.plaintext import BYTES_A_FILE
 from kgcorpus.wiki.site import Site
 
 FORMAT = ".parquet"
-TextField = Literal["text", "lang", "title", "qid", "links"]
-# Field -> the column's name, where a configuration names no other.
-COLUMNS: Mapping[TextField, str] = {
-    "text": "text",
-    "lang": "lang",
-    "title": "title",
-    "qid": "qid",
-    "links": "links",
-}
 # Rows that are decoded at a time: a dictionary repeats a value of any size.
 _ROWS = 32
 
@@ -70,8 +62,9 @@ def read_parquet_documents(
     Args:
         lang, ordinal, sites, languages, link_title: as for JSON lines; a document's page id is
             `-(ordinal * 2**40 + row)`, counted from 1.
-        columns: field (text, lang, title, qid, links) -> column, or None to leave the column out; another
-            field has the column of its own name, if the file has it.
+        columns: field (text, lang, title, qid, links) -> column, or a path to values within it
+            (`column_paths`), or None to leave the column out; another field has the column of its own name,
+            if the file has it.
         groups: the groups of rows to read; default: all.
         on_bad: receives a row with another type, a link outside its text, or more than `limits.record_mib`.
 
@@ -82,6 +75,8 @@ def read_parquet_documents(
     name = file_name(path)
     with _opened(path) as file:
         names = _columns_of(file, columns or {}, where=path)
+        known = file.schema_arrow.names
+        read = sorted({column if column in known else column.partition(".")[0] for column in names.values()})
         first, given, packed = 0, 0, 0
         for group in range(file.metadata.num_row_groups):
             about = file.metadata.row_group(group)
@@ -89,19 +84,21 @@ def read_parquet_documents(
                 first += about.num_rows
                 continue
             packed += sum(about.column(i).total_compressed_size for i in range(about.num_columns))
-            for batch in file.iter_batches(_ROWS, row_groups=[group], columns=list(names.values())):
+            for batch in file.iter_batches(_ROWS, row_groups=[group], columns=read):
                 for values in batch.to_pylist():
                     first += 1
-                    row = {field: values[column] for field, column in names.items()}
-                    size = len(row["text"]) if isinstance(row["text"], str) else 0
-                    given += size
-                    require_plausible_ratio(given, packed, limits=limits, where=f"{path}, row {first}")
                     try:
+                        row: dict[str, Any] = {
+                            field: field_of(values, field, column) for field, column in names.items()
+                        }
+                        size = len(row["text"]) if isinstance(row["text"], str) else 0
+                        given += size
+                        require_plausible_ratio(given, packed, limits=limits, where=f"{path}, row {first}")
                         if size > limits.record_bytes:
                             raise BadRecord(f"it is longer than {limits.record_mib} MiB")
                         document = parse(row)
                     except BadRecord as bad:
-                        bad.where, bad.text = f"{name}, row {first}", str(row)[:1000]
+                        bad.where, bad.text = f"{name}, row {first}", str(values)[:1000]
                         on_bad(bad)
                         continue
                     tally.good()
@@ -113,14 +110,17 @@ def read_parquet_documents(
 
 def _columns_of(
     file: pq.ParquetFile, columns: Mapping[TextField, str | None], *, where: str
-) -> dict[str, str]:
-    known = file.schema_arrow.names
-    found: dict[str, str] = {}
+) -> dict[TextField, str]:
+    schema = file.schema_arrow
+    known = schema.names
+    # A name that has dots wins over a path.
+    whole = pa.struct([field for field in schema if known.count(field.name) == 1])
+    found: dict[TextField, str] = {}
     for field, own in COLUMNS.items():
         column = columns.get(field, own)
         if column is None:
             continue
-        if column in known:
+        if column in known or has_path(whole, column.split(".")):
             found[field] = column
         elif field in columns or field == "text":
             raise InputError(

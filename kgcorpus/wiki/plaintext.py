@@ -5,7 +5,18 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from kgcorpus.contracts.remote import file_name
-from kgcorpus.inputs import DEFAULT_LIMITS, UTF8_BOM, BadRecord, Limits, OnBad, decoded, raw_lines, refuse
+from kgcorpus.inputs import (
+    DEFAULT_LIMITS,
+    UTF8_BOM,
+    BadRecord,
+    FilePart,
+    Limits,
+    OnBad,
+    decoded,
+    part_lines,
+    raw_lines,
+    refuse,
+)
 
 Documents = Literal["lines", "paragraphs"]
 BYTES_A_FILE = 2**40
@@ -86,7 +97,7 @@ def infer_form(path: str, *, documents: Documents | None = None, limits: Limits 
 
 
 def read_documents(
-    path: str,
+    file: str | FilePart,
     *,
     lang: str,
     ordinal: int,
@@ -97,35 +108,38 @@ def read_documents(
     """The documents of one UTF-8 file, plain or packed, as rows of table `pages`.
 
     Args:
+        file: its path; or a part of it, if there is a document on each line.
         ordinal: position of the file among the `text` entries. A document's page id is
-            `-(ordinal * 2**40 + byte offset + 1)`, so it does not change with the partitioning.
+            `-(ordinal * 2**40 + n + 1)`, where n is the byte at which it begins (`FilePart.number_of` in a
+            file that is read in parts), so it does not change with the partitioning.
         documents: `paragraphs` for blocks of lines between blank ones (CC100's form), `lines` for one on each
             line; default: `infer_form`.
-        on_bad: told of a line that is not UTF-8, which its document goes on without, and of a document that
-            is longer than the limit, which ends there and begins anew.
+        on_bad: called for a line that is not UTF-8, which is skipped, and for a document that is longer than
+            the limit, which is split there.
 
     Raises:
         InputError: as `inputs.raw_lines`.
     """
-    file = file_name(path)
-    blocks = (documents or infer_form(path, limits=limits).documents) == "paragraphs"
+    part = FilePart(file) if isinstance(file, str) else file
+    name = file_name(part.path)
+    blocks = (documents or infer_form(part.path, limits=limits).documents) == "paragraphs"
     document: list[str] = []
-    start = offset = size = 0
-    for number, raw in enumerate(raw_lines(path, limits=limits), start=1):
-        line = _line(raw, where=f"{file}:{number}", on_bad=on_bad)
+    start = size = 0
+    for placed in part_lines(part, limits=limits):
+        where = placed.where(name)
+        line = _line(placed.text, where=where, on_bad=on_bad)
         if line and not document:
-            start, size = offset, 0
+            start, size = part.number_of(placed, most=BYTES_A_FILE), 0
         if line:
             document.append(line)
-            size += len(raw)
+            size += len(placed.text)
         if size > limits.record_bytes:
             reason = f"the document is longer than {limits.record_mib} MiB: no blank line ends it"
-            on_bad(BadRecord(reason, where=f"{file}:{number}", text=document[0]))
+            on_bad(BadRecord(reason, where=where, text=document[0]))
             document, size = [], 0
         if document and (not line or not blocks):
             yield _row(document, start=start, lang=lang, ordinal=ordinal)
             document = []
-        offset += len(raw)
     if document:
         yield _row(document, start=start, lang=lang, ordinal=ordinal)
 

@@ -31,7 +31,7 @@ _DASHES = frozenset("–—―-")
 _BEHIND_DASH = re.compile(r"\s*+[–—―-]++\s*+(\w)")
 _STRAIGHT_QUOTE = re.compile(r"[^\S\n]*+\"(?=\s++(\w++['’.]?|\S)?|\Z)")
 _NEVER_FIRST = frozenset(",;:)]&、，；：）」』》〉】،؛")
-# A quotation in Japanese or Chinese goes on with these: 「…。」と言った.
+# In Japanese and Chinese these continue a quotation: 「…。」と言った.
 _AFTER_QUOTE = frozenset("とというのはがをにでもへやだ的、，,。；：）」』")
 
 
@@ -152,7 +152,7 @@ class _Pass:
         return first in _NEVER_FIRST
 
     def _after_ideographic(self, candidate: re.Match[str]) -> int:
-        """Leave an opening mark to the next sentence; go on where a quotation does."""
+        """Leave an opening mark to the next sentence; join what continues a quotation."""
         marks_end, end = candidate.end(2), candidate.end()
         never = _NEVER_FIRST
         if end > marks_end:

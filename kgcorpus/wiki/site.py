@@ -57,7 +57,7 @@ _FORMER_NAMES: Mapping[str, Mapping[str, int]] = {
 }
 
 # MediaWiki's words for a redirect in its languages; every wiki also understands the first. A dump with
-# `<redirect>` elements needs none of them.
+# `<redirect>` elements does not need them.
 _REDIRECT_WORDS = (
     "REDIRECT|REDIRECTION|WEITERLEITUNG|DOORVERWIJZING|RINVIA|RINVIO|RIMANDO|REDIRECCIÓN|REDIRECCION"
     "|転送|リダイレクト|넘겨주기|重定向|重新導向|đổi"
@@ -228,7 +228,7 @@ class Site:
         return first + title[1:] if self.first_letter and len(first) == 1 else title
 
     def namespace_of(self, title: str) -> int:
-        """The namespace's number; 0 where no known name stands before a colon."""
+        """The namespace's number; 0 without a known name before a colon."""
         name, colon, _ = title.partition(":")
         if not colon:
             return 0

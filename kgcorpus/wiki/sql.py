@@ -1,7 +1,7 @@
 """MySQL dumps of MediaWiki's tables: the rows of their `INSERT` and `REPLACE` statements, as a stream.
 
 A grammar is followed from the first byte to the last, so nothing inside a quoted value (a statement, a
-comment, a row's end) is ever taken for syntax, and a byte that the grammar does not allow stops the reader.
+comment, a row's end) is ever read as syntax, and a byte that the grammar does not allow stops the reader.
 Every pattern ends in a mark that must be in the buffer, so a match never depends on where the buffer ends.
 """
 
@@ -18,10 +18,10 @@ _QUOTED = r"'[^'\\]*+(?>(?:(?:\\.|'')[^'\\]*+)*)'"
 # A number, NULL, 0xFF, X'FF' or text; MySQL 8 names the character set before it, as in _binary 'a'.
 _HEXADECIMAL = "[xX]'[0-9A-Fa-f]*+'"
 _VALUE = rf"(?:(?:_\w++\s*+|[nN](?='))?(?:{_HEXADECIMAL}|{_QUOTED}|0[xX]\w++)|[-+.\w]++)"
-# A name alone or in backticks, and one that may stand behind its database's.
+# A name, also in backticks, and one that may follow its database's name.
 _NAME_PATTERN = r"(?:`\w++`|\w++)"
 _TABLE = rf"(?:{_NAME_PATTERN}\s*+\.\s*+)?({_NAME_PATTERN})"
-# MySQL runs what stands in /*!...*/: one with rows is left to no pattern, so that it is refused.
+# MySQL executes the content of /*!...*/. No pattern matches one with rows, so it is refused.
 _ROWS = r"(?i:INSERT|REPLACE)\b"
 _COMMENT = rf"(?:--(?:[^\S\n][^\n]*+)?\n|\#[^\n]*+\n|/\*(?!!\d*+\s*+{_ROWS})(?>(?:[^*]++|\*(?!/))*)\*/)"
 
@@ -42,7 +42,7 @@ _INSERT_WORD = _compiled(_ROWS)
 _CREATE = _compiled(r"(?i:CREATE\s++TABLE\s++(?:IF\s++NOT\s++EXISTS\s++)?)" + rf"{_TABLE}\s*+\(")
 _COLUMN = _compiled(rf"\s*+({_NAME_PATTERN})")
 _NAME = _compiled(rf"({_NAME_PATTERN})")
-# What the parts of a definition are told apart by; a comma within quotes or brackets is none.
+# Separator of the parts of a definition; a comma within quotes or brackets does not separate.
 _MARK = _compiled(rf"{_QUOTED}|\"(?>(?:[^\"\\]++|\\.)*)\"|`[^`]*+`|{_COMMENT}|[(),]")
 _NO_COLUMN = re.compile(
     rb"(?i:PRIMARY|UNIQUE|KEY|INDEX|FULLTEXT|SPATIAL|CONSTRAINT|FOREIGN|CHECK|PERIOD)(?![`\w])"
@@ -74,7 +74,7 @@ def read_rows(
 
 
 def unquoted(value: bytes) -> bytes:
-    """What a value stands for; NULL is empty, a number is its digits, 0x4142 and X'4142' are AB."""
+    """Decode a value: NULL is empty, a number is its digits, 0x4142 and X'4142' are AB."""
     if value[:1] != b"'":
         if introduced := _INTRODUCER.match(value):
             return unquoted(value[introduced.end() :])
@@ -160,7 +160,7 @@ class _Reader:
                 raise self._error(f"no row of table {table} begins here, or it has no end")
 
     def _row_pattern(self, table: str, columns: Sequence[str]) -> tuple[re.Pattern[bytes], list[int]]:
-        """A row and what ends it; and the groups of the wanted columns, in the order asked for."""
+        """A row and what ends it; and the groups of the wanted columns, in the requested order."""
         wanted = self._wanted.get(table)
         if wanted is None:
             raise self._error(f"the file holds table {table}, not {' or '.join(self._wanted)}")

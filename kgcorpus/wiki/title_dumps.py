@@ -1,7 +1,7 @@
 """Titles and their entities from the SQL dumps of MediaWiki and Wikibase.
 
-A wiki's own tables tell the entity of a page (`page_props`), its title (`page`) and where it redirects to
-(`redirect`) by page id; Wikidata's `wb_items_per_site` tells title and entity of every wiki at once.
+A wiki's own tables give the entity of a page (`page_props`), its title (`page`) and where it redirects to
+(`redirect`) by page id; Wikidata's `wb_items_per_site` gives title and entity for every wiki.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,10 +45,10 @@ def read_title_facts(
         langs: for which wikis the file is named: a single one whose table this is, unless it is
             `wb_items_per_site`, which gives facts of every configured one.
         sites: the configured wikis by language.
-        on_bad: told of a row whose values are not what its columns hold.
+        on_bad: called with a row whose values do not fit its columns.
 
     Yields:
-        `lang` and of `page_id`, `title`, `qid`, `target`, `disambiguation` those that the row tells; `target`
+        `lang` and of `page_id`, `title`, `qid`, `target`, `disambiguation` those in the row; `target`
         is where a redirect leads, as in `Title#Section`, and empty if that is no article of this wiki.
 
     Raises:
@@ -78,7 +78,7 @@ def _only(langs: Sequence[str], path: str, table: str) -> str:
         raise InputError(
             f"the table {table} is of one wiki, but is named for {', '.join(langs)}",
             where=path,
-            hint="Name it in wikipedia.titles of its own language alone",
+            hint="Name it only in wikipedia.titles of its own language",
         )
     return langs[0]
 
@@ -94,10 +94,10 @@ def join_facts(facts: list[Fact], tally: Tally) -> Iterator[Fact]:
         being a disambiguation page, and one for where it redirects to.
     """
 
-    def told(name: str) -> str | None:
+    def smallest(name: str) -> str | None:
         return min((fact[name] for fact in facts if fact[name] is not None), default=None)
 
-    title, qid, target = told("title"), told("qid"), told("target")
+    title, qid, target = smallest("title"), smallest("qid"), smallest("target")
     if title is None:
         tally.count("sql_row_of_no_use", len(facts))
         return

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.readers import TripleRow
 from kgcorpus.xlr.relations import RelationFacts
 
@@ -41,8 +41,8 @@ def shortlist(
     cycles: Iterable[Cycle],
     *,
     facts: RelationFacts,
-    names: Names,
-    relations: Names,
+    names: LabelIndex,
+    relations: LabelIndex,
     languages: Sequence[str],
     per_relation: int,
     seed: int,
@@ -130,7 +130,7 @@ class _Shortlist:
         }
 
 
-def _languages_of(names: Names, languages: Sequence[str]) -> Callable[[str], int]:
+def _languages_of(names: LabelIndex, languages: Sequence[str]) -> Callable[[str], int]:
     """Return a function from an id to the set of languages with a label for it, as bits."""
 
     @lru_cache(_REMEMBERED)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from kgcorpus.contracts.draws import Draw
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.readers import TripleRow
 from kgcorpus.xlr.relations import RelationFacts
 
@@ -13,7 +13,7 @@ CHOICES = 6
 class WrongChoices:
     """Selects wrong choices: relations with other names that rarely co-occur with the answer in the graph."""
 
-    def __init__(self, facts: RelationFacts, names: Names, languages: Sequence[str]) -> None:
+    def __init__(self, facts: RelationFacts, names: LabelIndex, languages: Sequence[str]) -> None:
         self._facts = facts
         self._labels = {
             pid: {lang: label.casefold() for lang in languages if (label := names.label(pid, lang))}

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kgcorpus.kg.graph import Graph
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.strings import hash_strings
 from kgcorpus.xlr.candidates import Pair
 
@@ -39,7 +39,7 @@ class Homonyms:
         languages: languages whose names are compared.
     """
 
-    def __init__(self, graph: Graph, names: Names, languages: Sequence[str]) -> None:
+    def __init__(self, graph: Graph, names: LabelIndex, languages: Sequence[str]) -> None:
         self._ids = graph.entities
         self._place = {ident: i for i, ident in enumerate(self._ids)}
         n = len(self._ids)
@@ -81,15 +81,15 @@ class Homonyms:
 
 
 def _all_names(
-    names: Names, languages: Sequence[str], rows: NDArray[np.int64]
+    names: LabelIndex, languages: Sequence[str], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return [names] the hash of each normalised name, and [names] the index in `rows` of its entity."""
     hashes, owners = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     for lang in languages:
-        book = names.book(lang)
+        column = names.column(lang)
         for first in range(0, len(rows), _BATCH):
             part = pa.array(rows[first : first + _BATCH])
-            labels, aliases = book.labels.take(part), book.aliases.take(part)
+            labels, aliases = column.labels.take(part), column.aliases.take(part)
             of_alias = first + pc.list_parent_indices(aliases).to_numpy()
             of_label = first + np.arange(len(part))
             for texts, own in ((labels, of_label), (aliases.flatten(), of_alias)):

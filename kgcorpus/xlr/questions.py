@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kgcorpus.contracts.draws import Draw, hash64
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.readers import TripleRow
 from kgcorpus.xlr.candidates import Candidate, Pair, pair_of
 from kgcorpus.xlr.choices import WrongChoices
@@ -57,8 +57,8 @@ class QuestionWriter:
         self,
         wrong: WrongChoices,
         *,
-        entities: Names,
-        relations: Names,
+        entities: LabelIndex,
+        relations: LabelIndex,
         languages: Sequence[str],
         seed: int,
         tally: Tally,

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.records.kmlm import Item, render_sentences
 from kgcorpus.xlr.questions import Question
 
 
 def render_question(
-    question: Question, *, names: Names, relations: Names, lang: str
+    question: Question, *, names: LabelIndex, relations: LabelIndex, lang: str
 ) -> dict[str, Any] | None:
     """Render the question in one language; None if `lang` is not one of its `languages`.
 

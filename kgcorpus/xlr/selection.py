@@ -7,7 +7,7 @@ from dataclasses import replace
 from kgcorpus.contracts.splits import split_of_pairs
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.graph import Graph
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.xlr.allotment import Allotment
 from kgcorpus.xlr.candidates import Cycle, shortlist
 from kgcorpus.xlr.choices import WrongChoices
@@ -22,8 +22,8 @@ def choose_questions(
     cycles: Callable[[], Iterable[Cycle]],
     *,
     graph: Graph,
-    entities: Names,
-    relations: Names,
+    entities: LabelIndex,
+    relations: LabelIndex,
     languages: Sequence[str],
     sizes: Mapping[str, int],
     seed: int,

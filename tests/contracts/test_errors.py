@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, as_error, naming
+from kgcorpus.contracts.errors import (
+    EnvironmentLacksError,
+    InputError,
+    KgcorpusError,
+    as_error,
+    with_path_on_disk_full,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +60,10 @@ def test_an_error_survives_the_way_from_a_worker() -> None:
 )
 def test_a_full_disk_is_told_with_the_folder_though_the_write_named_no_file(error: Exception) -> None:
     said = r"^/RUN: the disk is full\. Free space there"
-    with pytest.raises(EnvironmentLacksError, match=said), naming(Path("/RUN")):
+    with pytest.raises(EnvironmentLacksError, match=said), with_path_on_disk_full(Path("/RUN")):
         raise error
 
 
 def test_other_errors_pass_a_folder_unchanged() -> None:
-    with pytest.raises(KeyError, match="a"), naming(Path("/RUN")):
+    with pytest.raises(KeyError, match="a"), with_path_on_disk_full(Path("/RUN")):
         raise KeyError("a")

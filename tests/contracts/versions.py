@@ -1,4 +1,4 @@
-"""The lock file of the stages' code: `python -m tests.contracts.versions` writes it anew.
+"""The lock file of the stages' code: `python -m tests.contracts.versions` rewrites it.
 
 A line is `<stage> version <n>` or `<stage> <module> <hash>`; lines of several branches may be joined.
 """

@@ -77,9 +77,22 @@ def environment() -> dict[str, str]:
     }
 
 
+def without(hidden: Path) -> list[str]:
+    """The begin of a command line whose processes find this folder empty: a mount namespace of their own."""
+    return [
+        *("unshare", "--map-root-user", "--mount"),
+        *("/bin/sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden)),
+    ]
+
+
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """Start a master and two workers of one core each; all that they started is killed in the end."""
+def cluster(folder: Path, *, hidden: Path | None = None, **variables: str) -> Iterator[Cluster]:
+    """Start a master and two workers of one core each; all that they started is killed in the end.
+
+    Args:
+        hidden: a folder that the workers and their executors do not see.
+        variables: of the workers' environment.
+    """
     port, web = free_port(), free_port()
     started: list[subprocess.Popen[bytes]] = []
 
@@ -92,7 +105,11 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 "127.0.0.1",
                 *words,
             ]
-            process = subprocess.Popen(line, env=environment(), stdout=log, stderr=log, cwd=folder)
+            if hidden and role == "worker.Worker":
+                line = [*without(hidden), *line]
+            process = subprocess.Popen(
+                line, env=environment() | variables, stdout=log, stderr=log, cwd=folder
+            )
         started.append(process)
         return process
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FAULTS = (*inputs.FAULTS, *sources.FAULTS, *folder.FAULTS, *environment.FAULTS, *training.FAULTS)
 DOC = Path(__file__).parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
-WHERE_WHAT_MEND = re.compile(r"error: .+?: .+(\. [A-Z].+|, did you mean \S+\?)")
+WHERE_WHAT_HINT = re.compile(r"error: .+?: .+(\. [A-Z].+|, did you mean \S+\?)")
 HEAD = "| fault | tried | exit | what is said | afterwards |\n| --- | --- | --- | --- | --- |"
 
 
@@ -49,7 +49,7 @@ def test_a_fault_ends_in_one_clear_line(fault: Fault, built: Path, tmp_path: Pat
         assert not [path for path in (place.out / "tables").rglob("*") if path.is_file()]
     if fault.after.startswith(NO_MODEL):
         assert not (place.folder / "RUN" / "model").exists()
-    assert not fault.code or WHERE_WHAT_MEND.fullmatch(shown(done, place))
+    assert not fault.code or WHERE_WHAT_HINT.fullmatch(shown(done, place))
     said = f"`{shown(done, place)}`" if fault.code else "-"
     row = f"| {fault.name} | {fault.tried} | {fault.code} | {said} | {fault.after} |"
     if "KGCORPUS_RENEW_DOCS" in os.environ:

@@ -68,13 +68,14 @@ def in_terminal(columns: int, *words: str | Path, **environment: str) -> Shown:
 
 @dataclass
 class Builds:
-    """One folder, built first without a terminal and watched, then twice on terminals."""
+    """One folder, built first without a terminal and watched, then twice on terminals; `first` is another."""
 
     lines: str
     stdout: str
     seen: list[dict[str, object]]
     watched: subprocess.CompletedProcess[str]
     watched_on_terminal: Shown
+    first: Shown
     narrow: Shown
     wide: Shown
     out: Path
@@ -84,18 +85,19 @@ class Builds:
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
     out = tmp_path_factory.mktemp("progress") / "out"
     words = ("build-corpus", *TARGETS, "--out", out, *SETTINGS)
+    # It waits for the build.
+    follower = subprocess.Popen(
+        command("status", "--out", out, "--watch", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     with subprocess.Popen(
         command(*words, "--verbose"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as build:
         while not (out / "progress.json").exists():
             assert build.poll() is None, build.stderr.read()
             time.sleep(0.1)
-        follower = subprocess.Popen(
-            command("status", "--out", out, "--watch", "--json"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
         on_terminal = in_terminal(80, "status", "--out", out, "--watch")
         stdout, stderr = build.communicate()
         watched_out, watched_err = follower.communicate()
@@ -107,6 +109,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
         seen=[json.loads(line) for line in watched_out.splitlines()],
         watched=watched,
         watched_on_terminal=on_terminal,
+        first=in_terminal(80, "build-corpus", *TARGETS, "--out", out.with_name("first"), *SETTINGS),
         narrow=in_terminal(80, *words, "--force"),
         wide=in_terminal(120, *words, "--force", PYTHONIOENCODING="latin-1"),
         out=out,
@@ -125,10 +128,19 @@ def test_a_build_shows_one_bar_that_fits_the_terminal(builds: Builds, name: str,
     # The last run's time is known, so the time left is that of the build.
     assert all(re.search(r"\d:\d\d left *$", frame) and "stage" not in frame for frame in busy)
     assert any(re.search(r"[\d.]+/21 kB", frame) for frame in busy)
+    assert any(re.search(r"\d rows/s|\dk rows/s", frame) for frame in busy)
     # The lines of the build stand alone, and no bar stays behind.
     (line,) = shown.having(" rows ")
     assert re.fullmatch(r"triples +1,290 rows +[\d,]+/s +[\d.]+ s  built", line)
-    assert re.fullmatch(r"report: \S+report\.json", [frame for frame in shown.frames if frame][-1])
+    assert re.fullmatch(r"report: \S+report\.html", [frame for frame in shown.frames if frame][-1])
+
+
+def test_a_first_build_shows_all_parts_on_80_columns(builds: Builds) -> None:
+    assert builds.first.code == 0
+    bars = builds.first.having("1/1 triples")
+    assert max(map(len, bars)) <= 80
+    known = re.compile(r"\d+/\d+ tasks +[\d.]+/21 ?kB +[\d.]+k? rows/s +(stage )?\d+:\d\d( left| so far)? *$")
+    assert any(known.search(frame) for frame in bars), bars
 
 
 def test_without_a_terminal_lines_say_the_same(builds: Builds) -> None:
@@ -154,15 +166,21 @@ def test_starting_spark_is_not_in_a_stages_seconds(builds: Builds) -> None:
 
 
 def test_another_process_follows_the_build_until_it_ends(builds: Builds) -> None:
-    assert (builds.watched.returncode, builds.watched.stderr) == (0, "")
+    assert builds.watched.returncode == 0
+    (waiting,) = builds.watched.stderr.splitlines()
+    assert waiting == f"waiting up to 60 s for a command to start in {builds.out}"
     assert builds.seen[-1]["state"] == "finished"
     doing = {(row["stage"], row["doing"]) for row in builds.seen}
     assert ("triples", "starting Spark") in doing
     assert ("triples", "") in doing
     # Counted at the stage's end; what a watcher sees once a second depends on the machine.
     assert json.loads((builds.out / "run.json").read_text())["times"]["triples"]["tasks"] > 1
-    shares = [row["fraction"] for row in builds.seen]
-    assert shares == sorted(shares)
+    # The fraction never decreases by itself, so it is compared with the other facts.
+    running = [row for row in builds.seen if row["state"] == "running"]
+    assert {row["fraction"] for row in running if row["doing"] == "starting Spark"} == {0}
+    assert all(row["fraction"] < 1 for row in running if row["stage"])
+    for done, total in (("bytes_done", "bytes"), ("done", "total")):
+        assert all((row[done] or 0) <= row[total] for row in running if row[total] is not None)
     shown = builds.watched_on_terminal
     assert shown.code == 0
     assert shown.having("1/1 triples")
@@ -201,6 +219,3 @@ def test_a_build_that_was_killed_is_not_said_to_run(builds: Builds) -> None:
     gone = run("status", "--out", builds.out)
     assert f"build-corpus was killed: process {build.pid} on " in gone.stderr
     assert "1/1 triples" in gone.stderr
-    watched = run("status", "--out", builds.out, "--watch")
-    assert (watched.returncode, watched.stdout) == (4, "")
-    assert "build-corpus was killed" in watched.stderr

@@ -1,4 +1,4 @@
-"""Two kills a stage, three or four of every trainer; `make torture` makes twenty of each."""
+"""A kill in every stage, three or four of every trainer; `make torture` makes twenty of each."""
 
 from pathlib import Path
 
@@ -11,14 +11,12 @@ from tests.torture.kills import torture_build, torture_training
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-# 0: between a stage's last file and the manifest; 2: at a time drawn while it computes.
-@pytest.mark.parametrize("seed", [0, 2])
-def test_a_build_killed_in_every_stage_gives_the_same_bytes(built: Path, tmp_path: Path, seed: int) -> None:
-    fell = dict(torture_build(tmp_path / "OUT", built, seed=seed))
+def test_a_build_killed_in_every_stage_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    # Four kinds of moments, each in every fourth stage.
+    fell = dict(torture_build(tmp_path / "OUT", built, seeds=range(4)))
     tables = load_manifest(built).tables
     assert list(fell) == [stage.table for stage in STAGES if stage.table in tables]
-    if seed == 0:
-        assert set(fell.values()) == {"all shards, no manifest"}
+    assert set(list(fell.values())[::4]) == {"all shards, no manifest"}
 
 
 @pytest.mark.parametrize(("objective", "kills"), [("kmlm", 4), ("trelm", 3), ("jaket", 3), ("transe", 3)])

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
+from kgcorpus.contracts.extras import install_command
 from kgcorpus.importance.encoder import load_encoder
 from tests.tokenizers import unigram_tokenizer
 
@@ -124,4 +125,4 @@ def test_importing_the_room_imports_no_engine_and_says_what_is_missing():
         "except EnvironmentLacksError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "kgcorpus[importance]" in done.stdout
+    assert install_command("importance") in done.stdout

@@ -34,12 +34,12 @@ def as_graph(triples: Iterable[Triple]) -> Graph:
 COUNTS = ("length3", "length3_labelled", "length4_diamonds", "length4_cycles", "length4_sets")
 
 
-def counts_of(graph: Graph, *, colours: int = 1) -> dict[str, int]:
+def counts_of(graph: Graph, *, parts: int = 1) -> dict[str, int]:
     """The cycles that the miner counts before its caps, which keep as little as they can here."""
     settings = Settings(
         seed=0,
         dedup="diamond",
-        colours=colours,
+        parts=parts,
         wings_per_edge=1,
         pairs_per_edge=1,
         per_pair=1,

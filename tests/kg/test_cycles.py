@@ -191,27 +191,27 @@ def test_the_kernels_mix_as_the_draws_do(x):
     assert int(mix(np.uint64(x))) == mix64(x)
 
 
-def batches_of(graph, arrays, colours, dedup):
+def batches_of(graph, arrays, parts, dedup):
     tally = Tally()
     caps = {"wings_per_edge": 6, "pairs_per_edge": 4, "per_pair": 2, "per_combination": 300}
-    settings_ = Settings(seed=5, dedup=dedup, colours=colours, **caps)
+    settings_ = Settings(seed=5, dedup=dedup, parts=parts, **caps)
     batches = list(mine_batches(graph, arrays, settings_, tally=tally))
     return pa.Table.from_batches(batches).sort_by("cycle_id"), tally.rows()
 
 
-def test_colours_and_files_change_nothing(load_triples, tmp_path):
+def test_parts_and_files_change_nothing(load_triples, tmp_path):
     graph = as_graph(load_triples("demo-small"))
     for dedup in ("diamond", "cycle", "set"):
         expected, counters = batches_of(graph, Memory(), 1, dedup)
-        for colours in (2, 3, 5):
-            assert batches_of(graph, Memory(), colours, dedup) == (expected, counters)
+        for parts in (2, 3, 5):
+            assert batches_of(graph, Memory(), parts, dedup) == (expected, counters)
         assert batches_of(graph, Folder(tmp_path / dedup), 2, dedup) == (expected, counters)
 
 
 @given(multigraphs(), st.integers(2, 5))
-def test_counts_do_not_depend_on_the_colours(triples, colours):
+def test_counts_do_not_depend_on_the_parts(triples, parts):
     graph = as_graph(triples)
-    assert counts_of(graph, colours=colours) == counts_of(graph)
+    assert counts_of(graph, parts=parts) == counts_of(graph)
 
 
 def test_counts_of_demo_small(load_triples):

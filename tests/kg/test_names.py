@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgcorpus.contracts.tables import table
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.strings import hex_digits, prefixed
 
 # `ids` is a language (ISO 639-3).
@@ -30,9 +30,9 @@ def test_names_are_those_of_the_rows(rows, cut):
     schema = pa.schema([("qid", pa.string()), table("entities").schema.field("names")])
     parts = [pa.Table.from_pylist(part, schema=schema) for part in (rows[:cut], rows[cut:])]
     with TemporaryDirectory() as folder:
-        Names.from_rows(rows, "qid").save(Path(folder))
-        in_parts = Names.from_arrow(pa.concat_tables(parts), "qid")
-        for names in (Names.from_rows(rows, "qid"), in_parts, Names.open(Path(folder))):
+        LabelIndex.from_rows(rows, "qid").save(Path(folder))
+        in_parts = LabelIndex.from_arrow(pa.concat_tables(parts), "qid")
+        for names in (LabelIndex.from_rows(rows, "qid"), in_parts, LabelIndex.open(Path(folder))):
             assert len(names) == len(rows)
             ids = [row["qid"] for row in rows]
             assert names.rows(pa.array(ids, pa.string())).tolist() == list(range(len(rows)))
@@ -45,50 +45,54 @@ def test_names_are_those_of_the_rows(rows, cut):
                     label = name["label"] or min(aliases, default=None)
                     assert names.aliases(row["qid"], name["lang"]) == aliases
                     assert names.label(row["qid"], name["lang"]) == label
-                    book = names.book(name["lang"])
-                    assert (book.labels[i].as_py(), book.aliases[i].as_py()) == (label, aliases)
-                    assert book.has_label(np.array([i, -1])).tolist() == [label is not None, False]
+                    column = names.column(name["lang"])
+                    assert (column.labels[i].as_py(), column.aliases[i].as_py()) == (label, aliases)
+                    assert column.has_label(np.array([i, -1])).tolist() == [label is not None, False]
 
 
 @pytest.mark.parametrize("how", ["deleted", "truncated", "flipped"])
 @pytest.mark.parametrize("name", ["lang-de.arrow", "_ids.arrow", "digests.json"])
 def test_a_cache_that_is_not_whole_is_not_opened(tmp_path, name, how):
     rows = [{"qid": "Q1", "names": [{"lang": lang, "label": "x", "aliases": []} for lang in ("en", "de")]}]
-    Names.from_rows(rows, "qid").save(tmp_path)
+    LabelIndex.from_rows(rows, "qid").save(tmp_path)
     # What lies beside it is not read.
     (tmp_path / "lang-fr.arrow").write_bytes(b"other")
-    assert Names.open(tmp_path).label("Q1", "de") == "x"
+    assert LabelIndex.open(tmp_path).label("Q1", "de") == "x"
     file = tmp_path / name
     data = file.read_bytes()
     file.unlink()
     if how != "deleted":
         file.write_bytes(data[:100] if how == "truncated" else data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
     with pytest.raises(FileNotFoundError):
-        Names.open(tmp_path)
+        LabelIndex.open(tmp_path)
 
 
 def test_what_is_unknown_has_no_name():
-    names = Names.from_rows([{"qid": "Q1", "names": [{"lang": "en", "label": "x", "aliases": []}]}], "qid")
+    names = LabelIndex.from_rows(
+        [{"qid": "Q1", "names": [{"lang": "en", "label": "x", "aliases": []}]}], "qid"
+    )
     for ident, lang in (("Q1", "de"), ("Q2", "en")):
         assert names.label(ident, lang) is None
         assert names.aliases(ident, lang) == []
     assert "Q2" not in names
     assert names.rows(pa.array(["Q2", "Q1", "", "Q11"])).tolist() == [-1, 0, -1, -1]
-    assert names.book("de").labels.to_pylist() == [None]
-    assert names.book("de").aliases.to_pylist() == [[]]
+    assert names.column("de").labels.to_pylist() == [None]
+    assert names.column("de").aliases.to_pylist() == [[]]
 
 
 def test_unfinished_files_are_not_opened(tmp_path):
-    names = Names.from_rows([{"qid": "Q1", "names": [{"lang": "en", "label": "x", "aliases": []}]}], "qid")
+    names = LabelIndex.from_rows(
+        [{"qid": "Q1", "names": [{"lang": "en", "label": "x", "aliases": []}]}], "qid"
+    )
     names.save(tmp_path)
     (tmp_path / "_ids.arrow").unlink()
     with pytest.raises(FileNotFoundError):
-        Names.open(tmp_path)
+        LabelIndex.open(tmp_path)
 
 
 def test_many_ids_are_found_again():
     ids = pa.array([f"Q{i * i}" for i in range(3000)], pa.large_string())
-    names = Names(ids, {})
+    names = LabelIndex(ids, {})
     order = np.random.default_rng(0).permutation(3000)
     assert (names.rows(ids.take(pa.array(order))) == order).all()
 
@@ -99,7 +103,7 @@ def test_a_slice_of_a_table():
         for i in range(9)
     ]
     schema = pa.schema([("pid", pa.string()), table("relations").schema.field("names")])
-    names = Names.from_arrow(pa.Table.from_pylist(rows, schema=schema).slice(4, 3), "pid")
+    names = LabelIndex.from_arrow(pa.Table.from_pylist(rows, schema=schema).slice(4, 3), "pid")
     assert [names.label(f"P{i}", "de") for i in (3, 4, 6, 7)] == [None, "größe 4 🗺", "größe 6 🗺", None]
     assert names.aliases("P5", "de") == ["a5", "b5"]
 

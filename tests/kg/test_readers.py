@@ -64,7 +64,7 @@ def test_malformed_lines(parser, line):
     ),
 )
 def test_no_control_character_comes_into_a_row(control, at, parser):
-    with pytest.raises(BadRecord, match="stands within the line"):
+    with pytest.raises(BadRecord, match="occurs within the line"):
         parser("Q1\ten\txyz\ta"[:at] + control + "Q1\ten\txyz\ta"[at:])
 
 

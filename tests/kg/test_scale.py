@@ -30,10 +30,10 @@ def triangles_on_each_pair(million):
     return {(u, v): n for u, v, n in shared if n}
 
 
-@pytest.mark.parametrize("colours", [1, 2])
-def test_triangles_on_every_edge_of_a_million_triples(million, triangles_on_each_pair, graph_checks, colours):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_triangles_on_every_edge_of_a_million_triples(million, triangles_on_each_pair, graph_checks, parts):
     assert len(million.h) > 1_000_000
-    triangles, tally = graph_checks.mined_triangles(million, colours=colours)
+    triangles, tally = graph_checks.mined_triangles(million, parts=parts)
     edges, sizes = graph_checks.on_edges(triangles)
     assert dict(zip(map(tuple, edges.tolist()), sizes.tolist(), strict=True)) == triangles_on_each_pair
     expected = np.array([*triangles_on_each_pair.values()])
@@ -50,12 +50,12 @@ def test_every_planted_rule_is_found_among_the_noise(generator, graph_checks):
     assert result["mined"] > 100
 
 
-def test_counts_of_kg_real_for_any_colours(load_triples):
+def test_counts_of_kg_real_for_any_parts(load_triples):
     graph = as_graph(load_triples("kg-real"))
     counts = counts_of(graph)
     assert (counts["length3"], counts["length3_labelled"]) == (147_878, 464_392)
-    for colours in (2, 3, 5):
-        assert counts_of(graph, colours=colours) == counts
+    for parts in (2, 3, 5):
+        assert counts_of(graph, parts=parts) == counts
 
 
 MINE_A_HUB = """
@@ -67,7 +67,7 @@ from kgcorpus.kg.cycles import mine_batches
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.mining import Settings
 
-n, colours = 800_000, int(sys.argv[1])
+n, parts = 800_000, int(sys.argv[1])
 leaves = np.arange(2, n + 2, dtype=np.int32)
 h = np.concatenate([[0], np.zeros(n), np.ones(n)]).astype(np.int32)
 t = np.concatenate([[1], leaves, leaves]).astype(np.int32)
@@ -76,7 +76,7 @@ graph = Graph.from_indices(h, np.zeros(len(h), np.int32), t, *ids, tally=Tally()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 tally = Tally()
 caps = dict(wings_per_edge=32, pairs_per_edge=16, per_pair=4, per_combination=1000)
-settings = Settings(seed=0, dedup="diamond", colours=colours, **caps)
+settings = Settings(seed=0, dedup="diamond", parts=parts, **caps)
 rows = sum(batch.num_rows for batch in mine_batches(graph, Memory(), settings, tally=tally))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 counts = [tally.counts[name] for name in ("length3", "length4_diamonds", "kept3", "kept4")]
@@ -84,10 +84,10 @@ print(*counts, rows, (peak - before) // 1024)
 """
 
 
-@pytest.mark.parametrize("colours", [1, 3])
-def test_a_hub_of_800_000_neighbours_stays_in_bounded_memory(colours):
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_hub_of_800_000_neighbours_stays_in_bounded_memory(parts):
     """Two hubs that share all their neighbours: 800,000 triangles on one edge, 3.2e11 diamonds."""
-    command = [sys.executable, "-c", MINE_A_HUB, str(colours)]
+    command = [sys.executable, "-c", MINE_A_HUB, str(parts)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     triangles, diamonds, kept3, kept4, rows, mib = map(int, done.stdout.split())
     assert triangles == 800_000

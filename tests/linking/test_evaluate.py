@@ -8,7 +8,7 @@ import pytest
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.inputs import Limits
-from kgcorpus.linking.evaluate import evaluate
+from kgcorpus.linking.evaluate import evaluate_linking
 from kgcorpus.linking.gold import read_gold
 from kgcorpus.linking.labelled import digest_of, read_labelled
 from kgcorpus.linking.metrics import f1, precision_recall, reliability, resampled_pages, share
@@ -28,7 +28,7 @@ GOLD = {
 
 def result_of(corpus, tmp_path, **kwargs):
     out = tmp_path / "result.json"
-    evaluate(corpus, out=out, **{"lang": "en", **kwargs})
+    evaluate_linking(corpus, out=out, **{"lang": "en", **kwargs})
     return json.loads(out.read_text())
 
 

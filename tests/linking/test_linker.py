@@ -219,5 +219,5 @@ def test_tables_that_a_build_has_not_come_to_are_refused(corpus, tmp_path):
     manifest = load_manifest(out)
     manifest.pending = frozenset({"surfaces"})
     manifest.save(out)
-    with pytest.raises(InputError, match="has not come to surfaces"):
+    with pytest.raises(InputError, match="stopped before finishing surfaces"):
         Linker.open(out, "en")

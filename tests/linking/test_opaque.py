@@ -12,7 +12,7 @@ from kgcorpus.config import BuildConfig, validated
 from kgcorpus.contracts.languages import language_key
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.linker import Linker
 from kgcorpus.linking.statistics import is_name
@@ -69,8 +69,8 @@ def test_records_spell_the_names_of_their_ids(entities, relations, languages, dr
     facts = {(row["h"], row["r"], row["t"]) for row in triples}
     batches = code_switched_batches(
         with_split(pa.RecordBatch.from_pylist(triples, schema=table("triples").schema), seed=0),
-        names=Names.from_rows(rows_of(entities, languages, "qid"), "qid"),
-        relations=Names.from_rows(rows_of(relations, languages, "pid"), "pid"),
+        names=LabelIndex.from_rows(rows_of(entities, languages, "qid"), "qid"),
+        relations=LabelIndex.from_rows(rows_of(relations, languages, "pid"), "pid"),
         languages=languages,
         seed=0,
         tally=Tally(),

@@ -60,7 +60,9 @@ def arrays_of(links, senses, probabilities):
 
 def around(i, names):
     return [
-        j for j in range(len(names)) if j != i and abs(i - j) <= PUBLISHED.voters and names[j] != names[i]
+        j
+        for j in range(len(names))
+        if j != i and abs(i - j) <= PUBLISHED.context_mentions and names[j] != names[i]
     ]
 
 

@@ -163,7 +163,7 @@ ACTS_ELSEWHERE = {
     "linking.vote_weight": "as linking.epsilon",
     "linking.vote_floor": "as linking.epsilon",
     "importance.device": "a GPU computes the same numbers but for the last bits",
-    "spark.colours": "the memory of a task (tests/kg/test_colours.py: no result depends on it)",
+    "spark.colours": "the memory of a task (tests/kg/test_partition.py: no result depends on it)",
     "spark.conf": "how Spark runs",
     "spark.master": "how Spark runs (tests/e2e/test_cluster.py: the same bytes)",
     "spark.memory": "how Spark runs",

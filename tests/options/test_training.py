@@ -74,7 +74,8 @@ class Runs:
     def _result(self, objective: str, settings: str, steps: int | None) -> dict[str, str]:
         out = self.run(objective, json.loads(settings), steps)
         lines = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
-        losses = [{name: value for name, value in line.items() if name.startswith("loss")} for line in lines]
+        kinds = ("loss", "valid_loss")
+        losses = [{name: value for name, value in line.items() if name.startswith(kinds)} for line in lines]
         weights = [*(out / "model").rglob("*.safetensors"), *(out / "model").rglob("*.npy")]
         assert weights
         files = sorted(re.sub(r"events\..*", "events", str(p.relative_to(out))) for p in out.rglob("*"))

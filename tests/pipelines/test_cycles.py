@@ -1,4 +1,4 @@
-"""The table of cycles: the same bytes for any colours and partitions, with every cap at work."""
+"""The table of cycles: the same bytes for any parts of the graph and partitions, with every cap at work."""
 
 import hashlib
 from pathlib import Path
@@ -16,7 +16,9 @@ from kgcorpus.inputs import read_records, refuse
 from kgcorpus.kg.readers import parse_triple
 from pipelines.context import Context
 from pipelines.cycles import STAGE
-from pipelines.writer import read_counters, write_shards
+from pipelines.scratch import LocalScratch
+from pipelines.shard_folders import read_counters
+from pipelines.writer import write_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,7 +41,7 @@ def shards(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
 
 
 def build(
-    spark: "SparkSession", shards: list[str], folder: Path, *, colours: int, partitions: int
+    spark: "SparkSession", shards: list[str], folder: Path, *, parts: int, partitions: int
 ) -> tuple[dict[str, str], dict[str, int]]:
     context = Context(
         spark=spark,
@@ -48,8 +50,8 @@ def build(
         inputs={"triples": shards},
         sources=(),
         partitions=partitions,
-        colours=colours,
-        scratch=folder / "scratch",
+        graph_parts=parts,
+        scratch=LocalScratch(folder / "scratch"),
         on_bad_input="fail",
     )
     write_shards(
@@ -66,18 +68,18 @@ def build(
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}, counters
 
 
-@pytest.mark.parametrize("colourings", [((2, 3),), pytest.param(((3, 2), (5, 1)), marks=pytest.mark.slow)])
-def test_no_byte_depends_on_colours_or_partitions(
-    spark: "SparkSession", shards: list[str], tmp_path: Path, colourings: tuple[tuple[int, int], ...]
+@pytest.mark.parametrize("partitionings", [((2, 3),), pytest.param(((3, 2), (5, 1)), marks=pytest.mark.slow)])
+def test_no_byte_depends_on_parts_or_partitions(
+    spark: "SparkSession", shards: list[str], tmp_path: Path, partitionings: tuple[tuple[int, int], ...]
 ) -> None:
-    expected, counters = build(spark, shards, tmp_path / "1", colours=1, partitions=1)
+    expected, counters = build(spark, shards, tmp_path / "1", parts=1, partitions=1)
     assert counters["count.length3"] == 19_321
     assert counters["count.length4_cycles"] == 619_747
     assert counters["drop.self_loop"] == 1
     assert counters["drop.duplicate_triple"] == 1
     for cap in ("wings_per_edge", "dedup", "pairs_per_edge", "per_pair", "per_combination"):
         assert counters[f"drop.{cap}"] > 0
-    for colours, partitions in colourings:
-        found, others = build(spark, shards, tmp_path / str(colours), colours=colours, partitions=partitions)
+    for parts, partitions in partitionings:
+        found, others = build(spark, shards, tmp_path / str(parts), parts=parts, partitions=partitions)
         assert others == counters
         assert found == expected

@@ -1,27 +1,18 @@
 """The official formats through the stages that read them, several languages and part files in one build."""
 
-import bz2
 import gzip
 import json
 import shutil
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from kgcorpus.config import BuildConfig
-from kgcorpus.contracts.declared import declared
 from kgcorpus.contracts.errors import InputError
-from kgcorpus.contracts.stages import Stage, sources_of
-from kgcorpus.contracts.tables import table
-from kgcorpus.inputs import split_file
 from pipelines import linked_sentences, names, pages, titles, triples, wikidata
-from pipelines.context import Context
 from pipelines.failures import SPARK_FAILURES, translated
-from pipelines.writer import write_shards
+from tests.pipelines.stage_runs import HEAD, page, run_stage, write_multistream, write_sql
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,35 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 # Spark would read a path with these as a pattern, fsspec one with `::` as a chain.
 WILD = "[1] {a,b}*?"
-
-HEAD = """<mediawiki><siteinfo><dbname>{lang}wiki</dbname><case>first-letter</case><namespaces>
-<namespace key="14" case="first-letter">{category}</namespace></namespaces></siteinfo>
-"""
-PAGE = "<page><title>{title}</title><ns>0</ns><id>{n}</id><revision><text>{text}</text></revision></page>\n"
-
-
-def page(n: int, title: str, text: str) -> str:
-    return PAGE.format(n=n, title=title, text=text)
-
-
-def write_multistream(folder: Path, name: str, lang: str, streams: list[list[tuple[int, str, str]]]) -> tuple:
-    packed, lines = [bz2.compress(HEAD.format(lang=lang, category="Category").encode())], []
-    for stream in streams:
-        lines += [f"{sum(map(len, packed))}:{n}:{title}\n" for n, title, _ in stream]
-        packed.append(bz2.compress("".join(page(*row) for row in stream).encode()))
-    packed.append(bz2.compress(b"</mediawiki>"))
-    dump, index = folder / f"{name}.xml.bz2", folder / f"{name}-index.txt.bz2"
-    dump.write_bytes(b"".join(packed))
-    index.write_bytes(bz2.compress("".join(lines).encode()))
-    return str(dump), str(index)
-
-
-def write_sql(folder: Path, table: str, columns: str, *rows: str) -> str:
-    create = ",\n".join(f"  `{name}` blob" for name in columns.split())
-    path = folder / f"{table}.sql.gz"
-    text = f"CREATE TABLE `{table}` (\n{create}\n);\nINSERT INTO `{table}` VALUES {','.join(rows)};\n"
-    path.write_bytes(gzip.compress(text.encode()))
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -156,41 +118,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
     )
 
 
-def run(
-    spark: "SparkSession",
-    stage: Stage,
-    config: BuildConfig,
-    folder: Path,
-    inputs: dict[str, list[dict[str, Any]]] | None = None,
-    *,
-    partitions: int = 2,
-) -> list[dict[str, Any]]:
-    """The stage's rows in the table's order."""
-    files = {}
-    for name, rows in (inputs or {}).items():
-        files[name] = [str(folder / f"{name}.parquet")]
-        pq.write_table(pa.Table.from_pylist(rows, schema=table(name).schema), files[name][0])
-    context = Context(
-        spark=spark,
-        seed=0,
-        config=declared(config, stage.params, reader=stage.table),
-        inputs=files,
-        sources=sources_of(config, stage.sources, stage.formats),
-        partitions=partitions,
-        colours=1,
-        scratch=folder / "scratch",
-        on_bad_input=config.on_bad_input,
-    )
-    made = table(stage.table)
-    out = Path(mkdtemp(dir=folder))
-    settings = {"shards": {"part": 1}, "seed": 0, "partitions": partitions, "quarantine": out / "bad"}
-    write_shards(stage.run(context), made, out, **settings)
-    return pq.read_table(out / "part-00000-of-00001.parquet").to_pylist()
-
-
 @pytest.fixture(scope="module")
 def read_pages(spark: "SparkSession", config: BuildConfig, tmp_path_factory: pytest.TempPathFactory) -> list:
-    return run(spark, pages.STAGE, config, tmp_path_factory.mktemp(f"pages {WILD}"))
+    return run_stage(spark, pages.STAGE, config, tmp_path_factory.mktemp(f"pages {WILD}"))
 
 
 def test_pages_of_two_indexed_parts_another_language_and_text(read_pages: list) -> None:
@@ -208,31 +138,20 @@ def test_a_texts_page_ids_do_not_depend_on_the_dumps(
     spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
 ) -> None:
     texts = config.model_copy(update={"wikipedia": ()})
-    assert run(spark, pages.STAGE, texts, tmp_path) == [row for row in read_pages if row["page_id"] < 0]
-
-
-def test_a_dump_without_index_is_split_into_raw_pages(
-    spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
-) -> None:
-    german = config.model_copy(update={"wikipedia": config.wikipedia[1:], "text": ()})
-    assert run(spark, pages.STAGE, german, tmp_path) == [
-        row for row in read_pages if row["lang"] == "de" and row["page_id"] > 0
-    ]
-    (raw,) = (row for row in pq.read_table(tmp_path / "scratch" / "raw-pages").to_pylist() if row["title"])
-    assert (raw["lang"], raw["page_id"], raw["wikitext"]) == ("de", 1, "Die Stadt [[Rom]].")
+    assert run_stage(spark, pages.STAGE, texts, tmp_path) == [row for row in read_pages if row["page_id"] < 0]
 
 
 @pytest.mark.parametrize("partitions", [1, 7])
 def test_pages_do_not_depend_on_the_partitions(
     spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path, partitions: int
 ) -> None:
-    assert run(spark, pages.STAGE, config, tmp_path, partitions=partitions) == read_pages
+    assert run_stage(spark, pages.STAGE, config, tmp_path, partitions=partitions) == read_pages
 
 
 def test_titles_from_sql_dumps(
     spark: "SparkSession", config: BuildConfig, read_pages: list, tmp_path: Path
 ) -> None:
-    rows = run(spark, titles.STAGE, config, tmp_path, {"pages": read_pages})
+    rows = run_stage(spark, titles.STAGE, config, tmp_path, {"pages": read_pages})
     assert [tuple(row.values()) for row in rows] == [
         ("de", "Rom", "Q220", "item"),
         ("en", "City", "Q3957", "redirect"),
@@ -263,7 +182,7 @@ def test_titles_of_other_namespaces_and_wikis_are_left_out(spark: "SparkSession"
             "text": [{"lang": "nl", "path": "documents.jsonl"}],
         }
     )
-    rows = run(spark, titles.STAGE, config, tmp_path, {"pages": documents})
+    rows = run_stage(spark, titles.STAGE, config, tmp_path, {"pages": documents})
     assert [(row["lang"], row["title"]) for row in rows] == [
         *(("en", title) for title in sorted(articles)),
         ("nl", "Rome"),
@@ -282,7 +201,7 @@ def test_a_documents_own_entity_wins_over_its_titles(spark: "SparkSession", tmp_
         "titles": [{"lang": "en", "title": "Mercury", "qid": "Q308", "via": "item"}],
         "triples": [{"h": "Q308", "r": "P31", "t": "Q925"}],
     }
-    rows = run(spark, linked_sentences.STAGE, config, tmp_path, inputs)
+    rows = run_stage(spark, linked_sentences.STAGE, config, tmp_path, inputs)
     found = {row["text"]: [mention["qid"] for mention in row["mentions"]] for row in rows}
     assert found == {own["Q308"]: ["Q308"], own["Q925"]: ["Q925"], own["Q9"]: []}
 
@@ -311,7 +230,7 @@ def test_a_file_named_for_two_wikis_serves_both_and_shifts_no_others_language(
         dump = Path(shutil.copy(tmp_path / "en.xml", tmp_path / f"en{number}.xml"))
         wikis.append({"lang": "en", "dump": str(dump), "titles": english})
     config = BuildConfig.model_validate({"wikipedia": wikis})
-    rows = run(spark, titles.STAGE, config, tmp_path, {"pages": []})
+    rows = run_stage(spark, titles.STAGE, config, tmp_path, {"pages": []})
     assert [(row["lang"], row["title"]) for row in rows] == [
         ("de", "Of both"),
         ("de", "Shared de"),
@@ -330,9 +249,9 @@ def test_a_dump_of_another_language_is_refused(spark: "SparkSession", tmp_path: 
         dumps[lang].write_text(text + "</mediawiki>")
     wiki = {"lang": "en", "dump": [str(dump) for dump in dumps.values()]}
     with pytest.raises(InputError, match=r"de\.xml: its <dbname> is dewiki, .* lang: en\. Set lang: de"):
-        run(spark, pages.STAGE, BuildConfig.model_validate({"wikipedia": [wiki]}), tmp_path)
+        run_stage(spark, pages.STAGE, BuildConfig.model_validate({"wikipedia": [wiki]}), tmp_path)
     accepting = BuildConfig.model_validate({"wikipedia": [{**wiki, "other_language": True}]})
-    assert {row["title"] for row in run(spark, pages.STAGE, accepting, tmp_path)} == {"Of en", "Of de"}
+    assert {row["title"] for row in run_stage(spark, pages.STAGE, accepting, tmp_path)} == {"Of en", "Of de"}
 
 
 def test_mul_rows_of_a_labels_file_name_every_language_without_its_own(
@@ -343,7 +262,9 @@ def test_mul_rows_of_a_labels_file_name_every_language_without_its_own(
     config = BuildConfig.model_validate(
         {"languages": ["en", "de", "no"], "graph": {"triples": ["t"], "labels": [str(labels)]}}
     )
-    (row,) = run(spark, names.ENTITIES, config, tmp_path, {"triples": [{"h": "Q1", "r": "P1", "t": "Q1"}]})
+    (row,) = run_stage(
+        spark, names.ENTITIES, config, tmp_path, {"triples": [{"h": "Q1", "r": "P1", "t": "Q1"}]}
+    )
     assert row["names"] == [
         {"lang": "de", "label": "Bach", "aliases": ["J. S."]},
         {"lang": "en", "label": "Bach", "aliases": ["The composer"]},
@@ -352,10 +273,10 @@ def test_mul_rows_of_a_labels_file_name_every_language_without_its_own(
 
 
 def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfig, tmp_path: Path) -> None:
-    dump = {"wikidata": run(spark, wikidata.STAGE, config, tmp_path)}
-    facts = run(spark, triples.STAGE, config, tmp_path, dump)
+    dump = {"wikidata": run_stage(spark, wikidata.STAGE, config, tmp_path)}
+    facts = run_stage(spark, triples.STAGE, config, tmp_path, dump)
     assert [tuple(fact.values()) for fact in facts] == [("Q1", "P17", "Q220"), ("Q220", "P17", "Q38")]
-    entities = run(spark, names.ENTITIES, config, tmp_path, {"triples": facts, **dump})
+    entities = run_stage(spark, names.ENTITIES, config, tmp_path, {"triples": facts, **dump})
     assert {row["qid"]: row["description"] for row in entities} == {
         "Q1": None,
         "Q220": "capital of Italy",
@@ -365,7 +286,7 @@ def test_the_graph_from_wikidatas_dump(spark: "SparkSession", config: BuildConfi
         {"lang": "de", "label": None, "aliases": ["Roma"]},
         {"lang": "en", "label": "Rome", "aliases": []},
     ]
-    (relation,) = run(spark, names.RELATIONS, config, tmp_path, dump)
+    (relation,) = run_stage(spark, names.RELATIONS, config, tmp_path, dump)
     assert (relation["pid"], relation["names"][0]["label"]) == ("P17", "country")
 
 
@@ -375,15 +296,15 @@ def test_odd_lines_leave_a_labels_file_what_it_is(spark: "SparkSession", tmp_pat
     config = BuildConfig.model_validate({"languages": ["pt-BR", "en"], "graph": graph})
     labels.write_text("Q1\ten\tBerlin\nQ1\tpt-br\tBerlim\nQ1\tzh-Hant\t柏林\n")
     facts = [{"h": "Q1", "r": "P1", "t": "Q1"}]
-    (row,) = run(spark, names.ENTITIES, config, tmp_path, {"triples": facts})
+    (row,) = run_stage(spark, names.ENTITIES, config, tmp_path, {"triples": facts})
     assert [(name["lang"], name["label"]) for name in row["names"]] == [("en", "Berlin"), ("pt-BR", "Berlim")]
     labels.write_text("Q1\ten\tBer\u200blin\t\u202ecity\u202c\t\u200b\n")
     dump = tmp_path / "d.json"
     dump.write_text(json.dumps({"id": "Q1", "labels": {"pt-br": {"value": " a\tb\n[SEP]\0"}}}))
     more = config.graph.model_copy(update={"labels": (str(labels), str(dump))})
     config = config.model_copy(update={"graph": more})
-    inputs = {"triples": facts, "wikidata": run(spark, wikidata.STAGE, config, tmp_path)}
-    (row,) = run(spark, names.ENTITIES, config, tmp_path, inputs)
+    inputs = {"triples": facts, "wikidata": run_stage(spark, wikidata.STAGE, config, tmp_path)}
+    (row,) = run_stage(spark, names.ENTITIES, config, tmp_path, inputs)
     assert [(name["label"], name["aliases"]) for name in row["names"]] == [
         ("Berlin", ["city"]),
         ("a b [SEP]", []),
@@ -391,7 +312,7 @@ def test_odd_lines_leave_a_labels_file_what_it_is(spark: "SparkSession", tmp_pat
     labels.write_text("qid\tlang\tlabel\nQ1\ten\tBerlin\n" + labels.read_text())
     for stage in (names.ENTITIES, names.RELATIONS):
         with pytest.raises(SPARK_FAILURES) as failure:
-            run(spark, stage, config, tmp_path, inputs)
+            run_stage(spark, stage, config, tmp_path, inputs)
         assert "labels.tsv:1: this is a header line" in str(failure.value)
 
 
@@ -406,7 +327,7 @@ def test_wikidata5ms_inductive_files_and_all_its_triples(spark: "SparkSession", 
     found = {}
     for name, paths in (("inductive", files), ("all", [every]), ("both", [*files, every])):
         graph = {"triples": list(map(str, paths))}
-        found[name] = run(spark, triples.STAGE, BuildConfig.model_validate({"graph": graph}), tmp_path)
+        found[name] = run_stage(spark, triples.STAGE, BuildConfig.model_validate({"graph": graph}), tmp_path)
     inductive = [("Q1", "P17", "Q2"), ("Q2", "P31", "Q3"), ("Q4", "P17", "Q5"), ("Q6", "P17", "Q7")]
     assert [tuple(row.values()) for row in found["inductive"]] == inductive
     assert [tuple(row.values()) for row in found["all"]] == [*inductive, ("Q8", "P17", "Q9")]
@@ -423,55 +344,11 @@ def test_a_damaged_stream_stops_the_build_or_is_set_aside(
     wiki = {"lang": "en", "dump": str(tmp_path / "hurt.xml.bz2"), "index": index}
     hurt = BuildConfig.model_validate({"wikipedia": [wiki]})
     with pytest.raises(SPARK_FAILURES) as failure:
-        run(spark, pages.STAGE, hurt, tmp_path)
+        run_stage(spark, pages.STAGE, hurt, tmp_path)
     error = translated(failure.value, "pages", out=tmp_path, inputs=[])
     assert isinstance(error, InputError)
     assert "hurt.xml.bz2, stream at byte" in str(error)
-    kept = run(spark, pages.STAGE, hurt.model_copy(update={"on_bad_input": "quarantine"}), tmp_path)
+    kept = run_stage(spark, pages.STAGE, hurt.model_copy(update={"on_bad_input": "quarantine"}), tmp_path)
     whole = [row for row in read_pages if row["lang"] == "en" and 0 < row["page_id"] < 20]
     assert len(kept) == len(whole) - 1
     assert all(row in whole for row in kept)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
-def test_a_big_dump_without_index_is_read_in_parts(
-    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
-) -> None:
-    head = f"<?xml version='1.0' encoding='{encoding}'?>" + HEAD.format(lang="de", category="Kategorie")
-    text = "".join(
-        page(n, f"Seite {n}", f"Die [[Stadt]] {n} ist größer.\n" * (n % 40)) for n in range(1, 2000)
-    )
-    dump = tmp_path / "dewiki.xml.bz2"
-    dump.write_bytes(bz2.compress((head + text + "</mediawiki>").encode(encoding), 1))
-    config = BuildConfig.model_validate(
-        {"languages": ["de"], "wikipedia": [{"lang": "de", "dump": str(dump)}]}
-    )
-    whole = run(spark, pages.STAGE, config, tmp_path)
-    # Every fortieth page has no text.
-    assert len(whole) == 1999 - 49
-    shutil.rmtree(tmp_path / "scratch")
-    monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 4_000)
-    assert len(split_file(str(dump), parts=2)) > 2
-    assert run(spark, pages.STAGE, config, tmp_path, partitions=3) == whole
-    # Another encoding is read from start to end: raw pages are split on disk.
-    assert (tmp_path / "scratch" / "raw-pages").exists() is (encoding != "utf-8")
-
-
-def test_an_error_in_a_part_of_a_dump_is_named(
-    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 4_000)
-    text = "".join(page(n, f"Page {n}", "text\n" * (n % 40)) for n in range(1, 4000))
-    dump = tmp_path / "enwiki.xml.bz2"
-    config = BuildConfig.model_validate(
-        {"languages": ["en"], "wikipedia": [{"lang": "en", "dump": str(dump)}]}
-    )
-    for old, new, what in (
-        ("<title>Page 3000</title>", "<title>Page 3000", "mismatched tag"),
-        ("<id>3000</id>", "<id>x</id>", "a <page> lacks a proper <id>"),
-        ("</mediawiki>", "", "no element found"),
-    ):
-        xml = HEAD.format(lang="en", category="Category") + text + "</mediawiki>"
-        dump.write_bytes(bz2.compress(xml.replace(old, new).encode(), 1))
-        with pytest.raises(SPARK_FAILURES, match=rf"enwiki\.xml\.bz2, from byte \d+ on, line .*{what}"):
-            run(spark, pages.STAGE, config, tmp_path)

@@ -46,7 +46,7 @@ def test_inputs_that_fit_are_checked_in_silence(tmp_path, capsys, monkeypatch):
     assert command("plan", "--check", "--config", "c.yaml") == 0
     shown = capsys.readouterr().out
     assert "n/a      trelm: not configured: importance.encoder" in shown
-    assert "checked: 4 inputs and models" in shown
+    assert "checked: 4 inputs" in shown
 
 
 @pytest.mark.parametrize(
@@ -179,4 +179,4 @@ def test_checking_the_inputs_of_a_build_with_an_encoder_imports_no_torch(tmp_pat
         "print([name for name in ('torch', 'transformers', 'numba', 'spacy') if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["checked: 15 inputs and models, nothing stops the build", "[]"]
+    assert done.stdout.splitlines() == ["checked: 15 inputs; nothing stops the build", "[]"]

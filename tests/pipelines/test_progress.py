@@ -1,6 +1,8 @@
 """Where the counts of a build's progress come from."""
 
+import bz2
 import json
+import random
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +12,13 @@ import pytest
 
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.meter import meter
-from kgcorpus.inputs import open_input
+from kgcorpus.inputs import open_input, part_lines, split_file
+from kgcorpus.report.progress import Counts
 from pipelines.bound import bind
-from pipelines.kernels import map_rows
+from pipelines.execute import stage_counts
 from pipelines.session import count_tasks
 from pipelines.source_digests import SourceDigests
+from pipelines.spark_functions import map_rows
 from pipelines.stage_times import StageTime, expected_seconds, read_times, source_bytes
 from pipelines.worker_counts import collecting, counted
 
@@ -101,6 +105,34 @@ def test_a_worker_leaves_its_rows_and_bytes_until_the_stage_is_over(tmp_path: Pa
         left.unlink()
         (tmp_path / "counts").rmdir()
         assert list(run(iter([batch]))) == [batch]
+    meter.report_to(lambda: None)
+
+
+def test_a_file_that_the_driver_scans_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 100_000)
+    path = tmp_path / "input.bz2"
+    path.write_bytes(b"".join(bz2.compress(random.Random(n).randbytes(20_000) + b"\n") for n in range(20)))
+    size, tasks = path.stat().st_size, Counts()
+    with collecting(tmp_path / "counts") as workers:
+        counts = stage_counts(lambda: tasks, workers)
+        parts = split_file(str(path), parts=2)
+        assert len(parts) > 1
+        assert counts() == Counts(bytes=size, doing="preparing")
+        tasks = Counts(active=2, total=2)
+        assert counts() == tasks
+
+        def read(batches: Any) -> Any:
+            for part in parts:
+                assert len(list(part_lines(part))) > 1
+            yield from batches
+
+        list(counted(read)(iter([pa.record_batch({"n": [1]})])))
+        found = counts()
+        # Neighbouring parts read the block at their border.
+        assert (found.rows, found.doing) == (1, "")
+        assert size <= found.bytes <= 1.4 * size
     meter.report_to(lambda: None)
 
 

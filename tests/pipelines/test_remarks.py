@@ -3,6 +3,7 @@
 import pytest
 
 from kgcorpus.config import BuildConfig, validated
+from kgcorpus.contracts.drops import DROPS
 from kgcorpus.contracts.manifest import Manifest, TableEntry
 from pipelines.remarks import remarks
 
@@ -79,9 +80,13 @@ def test_a_build_that_lacks_nothing_is_silent():
         ),
         (
             {"jaket_entities": (0, {}, {"not_described": 8}), "jaket_edges": (0, {}, {})},
-            "jaket_entities: no row (dropped: not_described 8), so jaket_edges has none either",
+            "jaket_entities: no row (dropped: not_described 8), so jaket_edges has none either"
+            ". not_described: " + DROPS["not_described"],
         ),
-        ({"jaket_edges": (0, {}, {"category_edge": 4})}, "jaket_edges: no row (dropped: category_edge 4)"),
+        (
+            {"jaket_edges": (0, {}, {"category_edge": 4})},
+            "jaket_edges: no row (dropped: category_edge 4). category_edge: " + DROPS["category_edge"],
+        ),
     ],
 )
 def test_what_came_out_empty_is_told_in_one_line(changes, line):

@@ -11,6 +11,7 @@ from kgcorpus.contracts.errors import InputError, KgcorpusError
 from kgcorpus.contracts.manifest import Manifest, TableEntry, load_manifest
 from kgcorpus.report.progress import Progress
 from pipelines.bound import bind
+from pipelines.build_folders import LocalBuild
 from pipelines.execute import run_stage
 from pipelines.plan import Step, plan
 from pipelines.runner import _pending, build
@@ -176,7 +177,7 @@ def test_a_stage_that_reads_an_undeclared_field_fails(config: BuildConfig, tmp_p
         run_stage(
             Step(greedy, "run", "not built yet"),
             config,
-            tmp_path / "out",
+            LocalBuild(tmp_path / "out"),
             manifest=Manifest(),
             digests=SourceDigests(tmp_path / "out"),
             progress=Progress("build-corpus"),

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from kgcorpus.cli import app
 from kgcorpus.config import BuildConfig
 from kgcorpus.contracts.stages import sources_of
+from kgcorpus.report.terminal import set_verbosity
 from pipelines import names, pages, titles, triples
 from pipelines.runner import build
-from pipelines.sources import read_as, tell
+from pipelines.sources import log_formats, read_as
 from pipelines.stages import STAGES
 
 LINES = [f"Document {n} has one line. It ends here.\n" for n in range(1000)]
@@ -87,11 +88,15 @@ def test_equal_files_of_two_fields_or_wikis_and_empty_ones_are_not_repetitions(t
     assert plan(tmp_path, {"graph": graph, "wikipedia": wikis})[0] == 0
 
 
-def said(config: BuildConfig, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+def said(
+    config: BuildConfig, caplog: pytest.LogCaptureFixture, *, verbose: bool = True
+) -> list[tuple[str, str]]:
     caplog.clear()
+    set_verbosity(quiet=False, verbose=verbose)
     with caplog.at_level(logging.INFO, "pipelines.sources"):
         stages = (triples.STAGE, names.ENTITIES, names.RELATIONS, pages.STAGE, titles.STAGE)
-        tell(config, [source for stage in stages for source in sources_of(config, stage.sources)])
+        log_formats(config, [source for stage in stages for source in sources_of(config, stage.sources)])
+    set_verbosity(quiet=False, verbose=False)
     return [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
@@ -123,17 +128,37 @@ def test_every_inference_is_said_in_one_line(tmp_path: Path, caplog: pytest.LogC
     lines = said(config, caplog)
     assert {level for level, _ in lines} == {"INFO"}
     for expected in (
-        "graph.triples: t.tsv: read as `h r t` (3 to 4 columns in 2 sampled lines)",
-        "graph.triples: w.json.gz: read as Wikidata's JSON dump (by the file's name)",
-        "labels.tsv: read as `id lang label...` (30 of 31 sampled lines have a language in column 2)",
-        "names.txt: read as `id label..., English (Wikidata5M)` (0 of 10 sampled lines",
-        "wikipedia.titles (en): page.sql: read as an SQL dump (by the file's name)",
-        "wikipedia.titles (en): en.tsv: read as `title id` (2 columns in 1 sampled lines)",
-        "text.path (en): a.txt: read as a document on each line (inferred; the first 1,000 lines",
+        "graph.triples: t.tsv: `h r t` (3 to 4 columns in 2 sampled lines)",
+        "graph.triples: w.json.gz: Wikidata's JSON dump (by the file's name)",
+        "labels.tsv: `id lang label...` (30 of 31 sampled lines have a language in column 2)",
+        "names.txt: `id label...`, English (0 of 10 sampled lines",
+        "wikipedia.titles (en): page.sql: an SQL dump (by the file's name)",
+        "wikipedia.titles (en): en.tsv: `title id` (2 columns in 1 sampled lines)",
+        "text (en): a.txt: a document on each line (inferred; the first 1,000 lines",
         "1,000 documents of 40 characters on average",
-        "text.path (de): own.jsonl: read as JSON lines, a document on each (by the file's name)",
+        "text (de): own.jsonl: JSON lines, a document a line (by the file's name)",
     ):
         assert any(expected in line for _, line in lines), (expected, lines)
+    # A dump has one layout.
+    assert not any("en.xml" in line for _, line in lines)
+    brief = [line for _, line in said(config, caplog, verbose=False)]
+    assert "text (en): a.txt: a document on each line" in brief
+    assert len(brief) == len(lines)
+
+
+def test_a_line_of_the_log_fits_80_columns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    long = "wikidata5m-transductive-and-inductive-of-2026-06-01"
+    for name in (f"{long}-a.tsv", f"{long}-b.tsv"):
+        (tmp_path / name).write_text(f"Q1\tP1\tQ2\t{name}\n")
+    (tmp_path / f"{long}.txt").write_text("A text.\n\n" * 5)
+    text = {"lang": "pt-BR", "path": str(tmp_path / f"{long}.txt")}
+    graph = {"triples": [str(tmp_path / f"{long}-{end}.tsv") for end in "ab"]}
+    config = BuildConfig.model_validate({"graph": graph, "text": [text]})
+    lines = [f"{level} pipelines.sources: {line}" for level, line in said(config, caplog, verbose=False)]
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 80, lines
+    assert lines[0].endswith("a.tsv and 1 more: `h r t`")
+    assert lines[1].endswith("1.txt: documents between blank lines")
 
 
 def test_of_every_input_it_is_said_how_it_is_read(tmp_path: Path) -> None:
@@ -151,7 +176,7 @@ def test_of_every_input_it_is_said_how_it_is_read(tmp_path: Path) -> None:
         }
     )
     roles = {role for stage in STAGES for role in stage.sources}
-    found = {source.role: read_as(source, config)[0] for source in sources_of(config, sorted(roles))}
+    found = {source.role: read_as(source, config) for source in sources_of(config, sorted(roles))}
     assert found.keys() == roles
     assert all(found.values()), found
 

@@ -13,6 +13,7 @@ from kgcorpus.contracts.splits import split_of_page
 from kgcorpus.contracts.tables import table
 from pipelines import surfaces
 from pipelines.context import Context
+from pipelines.scratch import LocalScratch
 from pipelines.writer import write_shards
 
 SEED = 5
@@ -73,8 +74,8 @@ def build(spark, folder: Path, stage, *, partitions: int) -> list[dict]:
         inputs={name: inputs[name] for name in (*stage.inputs, *stage.optional)},
         sources=(),
         partitions=partitions,
-        colours=1,
-        scratch=folder / stage.table / "scratch",
+        graph_parts=1,
+        scratch=LocalScratch(folder / stage.table / "scratch"),
         on_bad_input="fail",
     )
     out = folder / stage.table

@@ -17,9 +17,10 @@ from kgcorpus.inputs import BadRecord, decoded
 from kgcorpus.kg.wikidata import facts_in, is_item, parse_entity, rows_in
 from pipelines import names, triples, wikidata
 from pipelines.failures import SPARK_FAILURES
+from pipelines.shard_folders import read_counters
 from tests.kg.test_wikidata import ENTITY
 from tests.kg.test_wikidata_decoding import sample_lines
-from tests.pipelines.test_formats import run
+from tests.pipelines.stage_runs import run_stage
 from tests.row_types import misfits
 
 if TYPE_CHECKING:
@@ -79,16 +80,16 @@ def test_the_rows_of_all_samples(
 ) -> None:
     monkeypatch.setattr("kgcorpus.inputs.parts.PART_BYTES", 60_000)
     config = configured(written(tmp_path, lines, suffix))
-    rows = run(spark, wikidata.STAGE, config, tmp_path, partitions=1)
+    rows = run_stage(spark, wikidata.STAGE, config, tmp_path, partitions=1)
     if suffix == ".bz2":
         assert len({row["block"] for row in rows}) > 3
-        assert run(spark, wikidata.STAGE, config, tmp_path, partitions=7) == rows
+        assert run_stage(spark, wikidata.STAGE, config, tmp_path, partitions=7) == rows
     assert {fault for row in rows for fault in misfits(row, WikidataRow, "wikidata")} == set()
     inputs = {"wikidata": rows}
-    facts = run(spark, triples.STAGE, config, tmp_path, inputs)
+    facts = run_stage(spark, triples.STAGE, config, tmp_path, inputs)
     assert {tuple(fact.values()) for fact in facts} == expected_facts(lines)
     assert len(facts) > 300
-    entities = run(spark, names.ENTITIES, config, tmp_path, {**inputs, "triples": facts})
+    entities = run_stage(spark, names.ENTITIES, config, tmp_path, {**inputs, "triples": facts})
     labels, kinds = expected_names(lines, "labels"), expected_names(lines, "relations")
     assert {row["qid"]: row["names"] for row in entities if row["qid"] in labels} == {
         row["qid"]: labels[row["qid"]] for row in entities if row["qid"] in labels
@@ -99,7 +100,7 @@ def test_the_rows_of_all_samples(
     known = {row["qid"]: row["description"] for row in entities if row["description"]}
     assert known == {qid: described[qid] for qid in known}
     assert len(known) == 19
-    relations = run(spark, names.RELATIONS, config, tmp_path, inputs)
+    relations = run_stage(spark, names.RELATIONS, config, tmp_path, inputs)
     assert {row["pid"]: row["names"] for row in relations} == kinds
     assert list(kinds) == ["P17"]
 
@@ -129,8 +130,8 @@ def test_the_first_file_of_each_field_wins(spark: "SparkSession", tmp_path: Path
     def names_and_text(labels: list[str], descriptions: list[str]) -> tuple[str, list[str], str]:
         graph = {"triples": [a], "labels": labels, "descriptions": descriptions}
         config = BuildConfig.model_validate({"languages": ["en"], "graph": graph})
-        inputs = {"triples": facts, "wikidata": run(spark, wikidata.STAGE, config, tmp_path)}
-        (row,) = run(spark, names.ENTITIES, config, tmp_path, inputs)
+        inputs = {"triples": facts, "wikidata": run_stage(spark, wikidata.STAGE, config, tmp_path)}
+        (row,) = run_stage(spark, names.ENTITIES, config, tmp_path, inputs)
         return row["names"][0]["label"], row["names"][0]["aliases"], row["description"]
 
     labels, texts = str(tmp_path / "labels.tsv"), str(tmp_path / "texts.tsv")
@@ -143,12 +144,30 @@ def test_a_fault_is_set_aside_and_the_other_fields_stay(spark: "SparkSession", t
     lines.append(json.dumps({**entity("Q3", label="x"), "claims": {"x": []}}).encode())
     dump = written(tmp_path, lines, "")
     with pytest.raises(SPARK_FAILURES, match=r"d\.json:2: `labels` is no JSON object"):
-        run(spark, wikidata.STAGE, configured(dump), tmp_path)
+        run_stage(spark, wikidata.STAGE, configured(dump), tmp_path)
     config = configured(dump, "triples", "labels", on_bad_input="quarantine")
-    (row,) = run(spark, wikidata.STAGE, config, tmp_path)
+    (row,) = run_stage(spark, wikidata.STAGE, config, tmp_path)
     assert (row["id"], row["names"][0]["label"], row["facts"]) == ("Q3", "x", [])
     # Types are statements too: the fields of one table are kept together or not at all.
-    assert run(spark, wikidata.STAGE, configured(dump, on_bad_input="quarantine"), tmp_path) == []
+    assert run_stage(spark, wikidata.STAGE, configured(dump, on_bad_input="quarantine"), tmp_path) == []
+
+
+def test_every_line_that_the_typed_decoder_leaves_is_counted(spark: "SparkSession", tmp_path: Path) -> None:
+    lines = [
+        json.dumps(entity("Q1", label="typed")).encode(),
+        b'{"id": "Q2", "labels": {"en": {"value": "tolerant"}}, "aliases": []}',
+        rb'{"id": "Q3", "labels": {"en": {"value": "\ud800"}}}',
+        rb'{"id": "Q4", "aliases": [], "sitelinks": "\udc00"}',
+        b'{"id": "Q5", "labels": {"en": {"value": "\xff"}}}',
+    ]
+    config = configured(written(tmp_path, lines, ""), on_bad_input="quarantine")
+    rows = run_stage(spark, wikidata.STAGE, config, tmp_path)
+    assert [row["id"] for row in rows] == ["Q1", "Q2"]
+    (shard,) = tmp_path.glob("*/part-*.parquet")
+    counters = read_counters(shard)
+    assert counters["count.entities_read_tolerantly"] == 4
+    assert counters["drop.bad_input"] == 3
+    assert counters["count.good_input"] == 2
 
 
 def test_a_list_without_an_end_is_refused_in_parts(
@@ -159,7 +178,7 @@ def test_a_list_without_an_end_is_refused_in_parts(
     for end, is_whole in ((b"\n]\n\n", True), (b",\n", False), (b"", False)):
         path.write_bytes(bz2.compress(b'[\n{"id": "Q1"}') + bz2.compress(b" ") + bz2.compress(end))
         if is_whole:
-            assert run(spark, wikidata.STAGE, configured(str(path)), tmp_path) == []
+            assert run_stage(spark, wikidata.STAGE, configured(str(path)), tmp_path) == []
         else:
             with pytest.raises(InputError, match="the list has no end"):
-                run(spark, wikidata.STAGE, configured(str(path)), tmp_path)
+                run_stage(spark, wikidata.STAGE, configured(str(path)), tmp_path)

@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 
 from kgcorpus.contracts.errors import EnvironmentLacksError
 from kgcorpus.contracts.tables import table
-from pipelines.kernels import COUNTERS, map_rows, with_split
 from pipelines.packed import PACKED, Rendered, rows_of
-from pipelines.writer import ROW_GROUP, read_counters, shard_names, write_batches, write_shards
+from pipelines.shard_folders import read_counters
+from pipelines.spark_functions import COUNTERS, map_rows, with_split
+from pipelines.writer import ROW_GROUP, shard_names, write_batches, write_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -158,7 +159,7 @@ def test_a_stream_that_breaks_off_leaves_no_short_shard(tmp_path: Path) -> None:
         assert found == dict.fromkeys(names[:whole], 5)
 
 
-def test_kernels_declare_the_split(spark: "SparkSession") -> None:
+def test_row_functions_declare_the_split(spark: "SparkSession") -> None:
     assert with_split(PLAIN.schema).names == [*PLAIN.schema.names, "split"]
     assert not set(COUNTERS.names) & set(PLAIN.schema.names)
 

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 import kgcorpus.demo
 from kgcorpus.contracts.errors import UsageError
-from proofs.base import Plan, make_base, require_base
+from proofs.base import Plan, make_base, require_base, with_floor
 from proofs.base_report import Floor, floor, markdown
 from proofs.corpus import write_build
 
@@ -53,6 +54,7 @@ def test_a_proof_gets_only_the_base_that_was_measured_above_the_floor(tmp_path, 
     assert 0 < found["held_out"]["base"]["loss"] < 2 * math.log(3000)
     assert found["lama"]["trex"]["relations"]["P19"]["n"] == len(FACTS)
     assert require_base(out) == out / "run" / "model"
+    assert with_floor("# Title\n\nText", out) == "# Title\n\nText"
     first = (out / "base.json").read_bytes()
     shutil.rmtree(out / "run" / "model")
     make_base(small(floor=Floor(share=0, facts=1)), out, **inputs)
@@ -65,6 +67,9 @@ def test_a_proof_gets_only_the_base_that_was_measured_above_the_floor(tmp_path, 
     (out / "base.json").write_text(json.dumps(changed))
     with pytest.raises(UsageError, match="the floor is 2"):
         require_base(out)
+    assert require_base(out, below_floor=True) == out / "run" / "model"
+    shown = with_floor("# Title\n\nText", out)
+    assert re.fullmatch(r"# Title\n\n\*\*.* of 1 relations of LAMA, and 2 were asked for.*\n\nText", shown)
     (out / "base.json").write_bytes(first)
     (out / "run" / "model" / "vocab.txt").write_text("other")
     with pytest.raises(UsageError, match="not the model"):

@@ -11,7 +11,7 @@ from kgcorpus.contracts.draws import hash64, mix64, mix64_array
 from kgcorpus.contracts.splits import split_of_pairs
 from kgcorpus.contracts.tables import table
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.records.kmlm import Item, reasoning_batches, render_sentences, spread, with_split
 
 NAME = st.text(min_size=1) | st.sampled_from(
@@ -31,8 +31,8 @@ TRIANGLE = {
 }
 
 
-def book(key, **names):
-    return Names.from_rows(
+def label_index(key, **names):
+    return LabelIndex.from_rows(
         [
             {key: i, "names": [{"lang": lang, "label": name, "aliases": []} for lang, name in n.items()]}
             for i, n in names.items()
@@ -46,13 +46,13 @@ def triangle(n):
     return [{"h": f"Q{h}", "r": r, "t": f"Q{t}"} for h, r, t in sides]
 
 
-NAMES = book(
+NAMES = label_index(
     "qid",
     Q1={"en": "St. Louis", "de": "Sankt Louis"},
     Q2={"en": "a | b", "de": "[mask]"},
     Q3={"en": "🗺", "de": "Karte", "fr": "carte"},
 )
-RELATIONS = book("pid", P1={"en": "is in", "de": "liegt in"}, P2={"en": "next to"})
+RELATIONS = label_index("pid", P1={"en": "is in", "de": "liegt in"}, P2={"en": "next to"})
 
 
 def batched(cycles, **arguments):
@@ -116,7 +116,7 @@ def test_a_record_with_a_test_pair_is_a_test_record(seed):
     cycles = [{**TRIANGLE, "cycle_id": str(n), "triples": triangle(n)} for n in range(300)]
     batch = pa.RecordBatch.from_pylist(cycles, schema=table("cycles").schema)
     ids = [f"Q{n}" for n in range(310)]
-    names = book("qid", **{ident: {"en": ident} for ident in ids})
+    names = label_index("qid", **{ident: {"en": ident} for ident in ids})
     (rows,) = reasoning_batches(
         with_split(batch, seed=seed),
         names=names,
@@ -133,8 +133,8 @@ def test_a_record_with_a_test_pair_is_a_test_record(seed):
 def written_plainly(cycle, lang, seed):
     """The rule a second time, in plain Python; None where a name is missing."""
 
-    def item(book, ident):
-        name = book.label(ident, lang)
+    def item(index, ident):
+        name = index.label(ident, lang)
         return name and Item(name, ident, lang)
 
     sentences = [

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kgcorpus.contracts.tables import TABLES
 from kgcorpus.contracts.tally import Tally
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.records.mention_facts import MentionFacts
 from kgcorpus.records.trelm import Cosines, facts_of, trelm_batch
 from kgcorpus.wiki.passages import Kind, TokenCounter, passage_batches
@@ -86,7 +86,7 @@ def names_of(labels):
         {"qid": qid, "names": [{"lang": "en", "label": label, "aliases": []}] if label else []}
         for qid, label in labels.items()
     ]
-    return Names.from_rows(names, "qid")
+    return LabelIndex.from_rows(names, "qid")
 
 
 def sampled(triples, statistics, names, *, limit=16, seed=0, tally=None):

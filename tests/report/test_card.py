@@ -11,20 +11,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from kgcorpus.contracts.tables import TABLES
 from kgcorpus.report.card import render_card
+from kgcorpus.report.front_matter import size_category
 
 CONFIG = "seed: 1\nlanguages: [en, fr]\n"
 EMPTY = {"tables": {}, "sources": [], "versions": {}}
 
 LOAD = """
 import json, sys
-from datasets import get_dataset_config_names, load_dataset
+from datasets import Features, get_dataset_config_names, load_dataset, load_dataset_builder
+from kgcorpus.contracts.tables import TABLES
 out, cache = sys.argv[1:]
 found = {}
 for config in get_dataset_config_names(out):
+    # Reads the card, not the shards.
+    info = load_dataset_builder(out, config, cache_dir=cache).info
+    assert info.features == Features.from_arrow_schema(TABLES[config].schema), config
+    counts = {name: split.num_examples for name, split in info.splits.items()}
     splits = load_dataset(out, config, cache_dir=cache)
+    assert counts == {name: len(rows) for name, rows in splits.items()}, config
     found[config] = {split: sorted(rows["id"]) for split, rows in splits.items()}
 print(json.dumps(found))
+"""
+FEATURES = """
+import json, sys
+from datasets import Features
+from kgcorpus.contracts.tables import TABLES
+for info in json.load(sys.stdin):
+    table = TABLES[info["config_name"]]
+    assert Features._from_yaml_list(info["features"]) == Features.from_arrow_schema(table.schema), table.name
 """
 
 
@@ -41,7 +57,7 @@ def card(build):
     return render_card(build[1].to_dict(), config_yaml=CONFIG)
 
 
-def test_datasets_opens_each_config_and_split_offline(build, card, tmp_path):
+def test_datasets_shows_features_and_counts_of_each_config_and_opens_it_offline(build, card, tmp_path):
     out, _ = build
     (out / "README.md").write_text(card, encoding="utf-8")
     (out / "report.json").write_text("{}")
@@ -89,7 +105,7 @@ def test_no_name_can_break_out_of_its_cell(name):
     source = {"role": "text", "file": f"x{name}x", "bytes": 1, "sha256": "0"}
     page = rendered(render_card(EMPTY | {"sources": [source]}, config_yaml=CONFIG))
     (row,) = re.findall(r"<tr>\n<td>text</td>\n(.*?)</tr>", page, re.DOTALL)
-    assert re.fullmatch(r"<td>[^<>]*</td>\n<td>1</td>\n<td>0</td>\n", row)
+    assert re.fullmatch(r"<td>[^<>]*</td>\n<td>[-0-9]*</td>\n<td>1</td>\n<td>0</td>\n", row)
 
 
 def test_a_config_with_a_fence_in_it_stays_in_its_block():
@@ -124,3 +140,74 @@ def test_the_card_names_the_base_language(config, sentence):
     card = render_card(EMPTY, config_yaml=config)
     line = next(line for line in card.splitlines() if line.startswith("Built by kgcorpus"))
     assert line.endswith(sentence)
+
+
+def report_of(tables: dict, sources: list[dict]) -> dict:
+    shown = {
+        name: {"rows": n, "bytes": 7, "drops": {}, "splits": {"train": n, "validation": 0, "test": 0}}
+        for name, n in tables.items()
+    }
+    shown["triples"] = {"rows": 1, "bytes": 1, "drops": {}, "distributions": {"relations": {"P17": 1}}}
+    return {"tables": shown, "sources": sources, "versions": {}}
+
+
+def test_the_card_has_the_features_of_every_published_table():
+    published = {name: 1 for name, table in TABLES.items() if table.published}
+    about = front_matter(render_card(EMPTY, config_yaml=CONFIG, report=report_of(published, [])))
+    assert len(about["dataset_info"]) == len(published)
+    code = [sys.executable, "-c", FEATURES]
+    run = subprocess.run(
+        code, input=json.dumps(about["dataset_info"]), capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+WIKIPEDIA = {
+    "role": "wikipedia.dump",
+    "file": "enwiki-20200301-pages-articles.xml.bz2",
+    "bytes": 1,
+    "sha256": "0",
+}
+OWN = {"role": "text.path", "file": "mine-12345678901.txt", "bytes": 1, "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    ("tables", "sources", "licences"),
+    [
+        ({"plain_text": 5}, [WIKIPEDIA], ["cc-by-sa-4.0"]),
+        ({"plain_text": 5}, [OWN], ["other"]),
+        ({"trelm": 5, "xlr": 2}, [WIKIPEDIA, OWN], ["cc-by-sa-4.0", "cc0-1.0", "other"]),
+        ({"reasoning": 5}, [WIKIPEDIA], ["cc0-1.0"]),
+    ],
+)
+def test_licences_follow_from_what_a_config_is_made_of(tables, sources, licences):
+    about = front_matter(render_card(EMPTY, config_yaml=CONFIG, report=report_of(tables, sources)))
+    assert about["license"] == licences
+
+
+def test_facts_with_ids_of_another_graph_have_no_licence_of_wikidata():
+    report = report_of({"reasoning": 5}, [])
+    report["tables"]["triples"]["distributions"]["relations"] = {"capital of": 3}
+    about = front_matter(render_card(EMPTY, config_yaml=CONFIG, report=report))
+    assert about["license"] == ["other"]
+    assert "wikidata" not in about["tags"]
+
+
+def test_the_front_matter_names_languages_size_tasks_and_the_date_of_a_dump():
+    report = report_of({"plain_text": 900, "xlr": 200}, [WIKIPEDIA, OWN])
+    card = render_card(EMPTY, config_yaml="languages: [be-tarask, en]", report=report)
+    about = front_matter(card)
+    assert about["language"] == ["be", "en"]
+    assert about["size_categories"] == ["1K<n<10K"]
+    assert about["task_categories"] == ["fill-mask", "multiple-choice"]
+    assert {"wikipedia", "wikidata"} <= set(about["tags"])
+    assert "| 2020-03-01 |" in card
+    assert "kgcorpus build-corpus --config config.yaml" in card
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"),
+    [(1, "n<1K"), (1000, "1K<n<10K"), (99_999, "10K<n<100K"), (26_000_000, "10M<n<100M"), (10**12, "n>1T")],
+)
+def test_size_categories_are_those_of_the_hub(rows, size):
+    assert size_category(rows) == size

@@ -49,7 +49,7 @@ def test_a_constant_has_no_correlation(write):
 
 def test_the_long_tail_is_told_by_frequency(write):
     frequencies = [0, 1, 2, 3, 4, 9]
-    rows = [{"frequency": n, "long_tail": 0 < n < 3} for n in frequencies]
+    rows = [{"frequency": n, "long_tail": 0 < n < 3, "neighbours": 10 - n} for n in frequencies]
     found = entity_statistics(write("entity_statistics", rows))
     assert found["long_tail_entities"] == 2
     assert found["by_frequency"] == {
@@ -59,6 +59,7 @@ def test_the_long_tail_is_told_by_frequency(write):
         "4": {"entities": 1, "mentions": 4},
         "8": {"entities": 1, "mentions": 9},
     }
+    assert found["by_neighbours"] == {"1": 1, "4": 2, "8": 3}
 
 
 def test_relations_and_categories_come_by_frequency(write):
@@ -68,6 +69,7 @@ def test_relations_and_categories_come_by_frequency(write):
     kinds = ["Q5", None, "Q6", "Q5"]
     found = jaket_entities(write("jaket_entities", [{"category": kind} for kind in kinds]))
     assert list(found["categories"].items()) == [("Q5", 2), ("Q6", 1)]
+    assert found["distinct_categories"] == 2
 
 
 def test_records_of_triples_come_by_language_and_kind(write):

@@ -25,7 +25,7 @@ Tally = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="of each stage, and of training")
-    parser.add_argument("--first-seed", type=int, default=0, help="0 begins the tally anew")
+    parser.add_argument("--first-seed", type=int, default=0, help="0 restarts the tally")
     parser.add_argument("--jobs", type=int, default=1, help="builds under torture at once, each with one JVM")
     options = parser.parse_args()
     os.environ.setdefault("JAVA_TOOL_OPTIONS", short_lived_java())
@@ -46,7 +46,7 @@ def main() -> None:
 
     def killed(seed: int) -> dict[str, str]:
         (folder / str(seed)).mkdir()
-        fell = dict(torture_build(folder / str(seed) / "OUT", reference, seed=seed))
+        fell = dict(torture_build(folder / str(seed) / "OUT", reference, seeds=[seed]))
         shutil.rmtree(folder / str(seed))
         return fell
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,11 @@ def stage_moment(seed: int, stage: str, entry: dict[str, Any], *, seconds: float
     return Moment(rf"os.remove \S*scratch/{stage} ", delay=draw.uniform() * seconds)
 
 
-def torture_build(out: Path, reference: Path, *, seed: int) -> Iterator[tuple[str, str]]:
+def torture_build(out: Path, reference: Path, *, seeds: Sequence[int]) -> Iterator[tuple[str, str]]:
     """Kill one build in every one of its stages, end it, compare; yields (stage, where the kill fell).
+
+    Args:
+        seeds: of the moments; the stages take them in turn.
 
     Raises:
         AssertionError: the build failed, its bytes differ, or a moment never came.
@@ -140,7 +143,7 @@ def torture_build(out: Path, reference: Path, *, seed: int) -> Iterator[tuple[st
         targets = [earlier.table for earlier in stages[: i + 1]]
         words = command("build-corpus", *targets, "--out", out, *local)
         entry = entries[stage.table]
-        moment = stage_moment(seed, stage.table, entry, seconds=took[stage.table])
+        moment = stage_moment(seeds[i % len(seeds)], stage.table, entry, seconds=took[stage.table])
         while True:
             killed = kill_at(words, moment, out.parent / "mark")
             place = _place(out, stage.table, len(entry["files"]))

@@ -12,7 +12,7 @@ import pytest
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.model_files import seal
 from tests.trainer.toy import rows_of, write_corpus
-from trainer.checkpoint import settle, write_folder
+from trainer.checkpoint import recover_folder, write_folder
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.run import train
 
@@ -47,7 +47,7 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path: Path, rename: int) -
     write_folder(model, lambda folder: (folder / "a").write_text("old"))
     done = subprocess.run([sys.executable, "-c", REPLACE, str(model), str(rename)], check=False)
     assert done.returncode == 9
-    settle(model)
+    recover_folder(model)
     assert (model / "a").read_text() == "old"
     assert os.listdir(tmp_path) == ["model"]
     write_folder(model, lambda folder: (folder / "a").write_text("new"))
@@ -188,7 +188,16 @@ def test_a_damaged_file_of_a_run_is_named(
 
 
 @pytest.mark.parametrize(
-    "name", ["model/mine", "tokenizer/mine", "checkpoints/mine", "metrics.jsonl", "routes.jsonl", "triples"]
+    "name",
+    [
+        "model/mine",
+        "best/mine",
+        "tokenizer/mine",
+        "checkpoints/mine",
+        "metrics.jsonl",
+        "routes.jsonl",
+        "triples",
+    ],
 )
 @pytest.mark.parametrize("remote", [False, True], ids=["near", "far"])
 def test_a_folder_that_no_run_made_is_left_alone(

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
-from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFast
+from transformers import AutoModel, AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFast
 
 from kgcorpus.contracts.errors import InputError
+from tests.trainer.measuring import LargestTensor
 from trainer.config import TrainingConfig
 from trainer.masked_lm import LOGITS_AT_ONCE, PackedMaskedLM, load_lm, open_lm
 
@@ -62,6 +63,25 @@ def test_a_base_model_without_a_head_is_given_one_by_the_seed(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "width"),
+    [("Bert", 16), ("Roberta", 16), ("Electra", 16), ("Electra", 8), ("ModernBert", 16)],
+)
+def test_a_new_head_reads_the_states_as_they_are(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, architecture: str, width: int
+) -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    narrow = {"embedding_size": width} if architecture == "Electra" else {}
+    config = getattr(transformers, f"{architecture}Config")(
+        **sizes, **narrow, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id
+    )
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = load_lm(TrainingConfig(base_model=str(tmp_path)), tokenizer, longest=32)
+    dense = next(weight for weight in model.transform_parameters() if weight.dim() == 2)
+    assert torch.equal(dense, torch.eye(16)) == (width == 16)
+
+
 def test_cut_weights_are_named(model: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     file = model / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
@@ -69,21 +89,6 @@ def test_cut_weights_are_named(model: Path, tokenizer: PreTrainedTokenizerFast) 
         open_lm(model)
     with pytest.raises(InputError, match="its weights cannot be read"):
         load_lm(TrainingConfig(base_model=str(model)), tokenizer, longest=32)
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the most elements of a tensor that torch made while this was active."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        made = func(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, tuple) else (made,):
-            if isinstance(tensor, torch.Tensor):
-                self.elements = max(self.elements, tensor.numel())
-        return made
 
 
 def head(vocabulary: int) -> PackedMaskedLM:

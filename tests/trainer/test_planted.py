@@ -16,7 +16,7 @@ from tests.trainer.trelm.made import config_of, options_of
 from tests.trainer.trelm.world import write_world
 from trainer.arrays import derived
 from trainer.checkpoint import Checkpoints
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.run import train
 from trainer.transe.config import TranseConfig
 from trainer.trelm.config import RoutingConfig
@@ -135,7 +135,7 @@ def test_no_pickle_in_a_model_s_folder_is_run(ended, tmp_path, name):
     if name == "pytorch_model.bin":
         (run / "model" / "model.safetensors").unlink()
     with pytest.raises((InputError, UsageError)):
-        evaluate("cka", model=str(run / "model"), data=str(ended / "world"), out=tmp_path / "found.json")
+        run_benchmark("cka", model=str(run / "model"), data=str(ended / "world"), out=tmp_path / "found.json")
     assert not sign.exists()
 
 

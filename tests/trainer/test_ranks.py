@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kgcorpus.contracts.store import claimed
+from kgcorpus.contracts.store import try_file_lock
 from tests.trainer.toy import rows_of, write_corpus
 
 TIMEOUT, SHARDS, SECONDS_A_SHARD = 10, 16, 1.5
@@ -63,17 +63,17 @@ def test_two_ranks_share_the_tokenising_and_outlast_the_group_s_timeout(tmp_path
 
 def test_a_claim_is_free_again_once_its_owner_is_dead(tmp_path: Path) -> None:
     target = tmp_path / "file"
-    code = "import sys, time; from pathlib import Path; from kgcorpus.contracts.store import claimed\n"
-    code += "with claimed(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
+    code = "import sys, time; from pathlib import Path; from kgcorpus.contracts.store import try_file_lock\n"
+    code += "with try_file_lock(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "True\n"
-        with claimed(target) as mine:
+        with try_file_lock(target) as mine:
             assert not mine
         owner.kill()
         owner.wait()
-    with claimed(target) as mine:
+    with try_file_lock(target) as mine:
         assert mine
     assert not list(tmp_path.iterdir())

@@ -13,10 +13,12 @@ import pytest
 import torch
 
 import trainer.kmlm.objective as kmlm
+from kgcorpus.cli import app, run_app
 from kgcorpus.contracts.errors import InputError, KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
 from kgcorpus.contracts.store import folder_lock
 from tests.trainer.toy import damage_pages, rows_of, write_corpus
+from tests.trainer.trelm.world import write_world
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.kmlm.config import KmlmConfig
 from trainer.metrics_log import MetricsLog, read_metrics
@@ -317,6 +319,22 @@ def test_a_second_process_in_the_same_folder_is_refused(tmp_path, corpus):
     assert not (tmp_path / "run.json").exists()
 
 
+@pytest.mark.parametrize("objective", ["kmlm", "transe"])
+def test_resume_no_starts_a_run_and_refuses_to_resume_it(tmp_path, objective, capsys):
+    corpus = write_world(tmp_path / "corpus") if objective == "transe" else None
+    corpus = corpus or write_corpus(tmp_path / "corpus", rows_of(40))
+    words = ["train", objective, "--corpus", corpus, "--out", tmp_path / "run", "--max-steps", 1]
+    words += ["--set", "transe.dim=8", "--set", "model.hidden=16"]
+
+    def command(resume):
+        return run_app(lambda: app([*map(str, words), "--resume", resume], standalone_mode=False))
+
+    assert command("no") == 0
+    assert command("no") == 2
+    assert "contains a run, and --resume is no" in " ".join(capsys.readouterr().err.split())
+    assert command("auto") == 0
+
+
 def test_wrong_use_is_told(tmp_path, corpus):
     with pytest.raises(UsageError, match=r"cannot train 'bert'.*kmlm"):
         train("bert", corpus=corpus, out=tmp_path / "run", config=CONFIG)
@@ -357,6 +375,6 @@ def test_tables_that_a_build_has_not_come_to_are_refused(tmp_path, objective, ta
     manifest = load_manifest(corpus)
     manifest.pending = frozenset({table, "trelm"})
     manifest.save(corpus)
-    with pytest.raises(InputError, match=rf"has not come to {table}\. "):
+    with pytest.raises(InputError, match=rf"stopped before finishing {table}\. "):
         train(objective, corpus=corpus, out=tmp_path / "run", config=CONFIG, max_steps=1)
     assert not (tmp_path / "run" / "model").exists()

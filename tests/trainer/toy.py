@@ -1,6 +1,8 @@
 """A small corpus in the layout of a build, written without one."""
 
 import hashlib
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from kgcorpus.contracts.draws import Draw
-from kgcorpus.contracts.manifest import File, Manifest, TableEntry
+from kgcorpus.contracts.manifest import File, Manifest, TableEntry, load_manifest
 from kgcorpus.contracts.splits import split_of_pairs
 from kgcorpus.contracts.tables import TABLES
 
@@ -104,3 +106,17 @@ def write_corpus(
     manifest.save(out)
     (out / "config.yaml").write_text(yaml.safe_dump({"seed": seed, "languages": ["en"]}))
     return out
+
+
+def with_validation(corpus: Path) -> Path:
+    """A corpus whose training shards are its validation shards too."""
+    manifest = load_manifest(corpus)
+    for name, entry in manifest.tables.items():
+        files = [file for file in entry.files if file.split != "validation"]
+        for file in [file for file in files if file.split == "train"]:
+            copied = replace(file, path=file.path.replace("/train-", "/validation-"))
+            shutil.copy(corpus / file.path, corpus / copied.path)
+            files.append(copied)
+        manifest.tables[name] = replace(entry, files=tuple(files))
+    manifest.save(corpus)
+    return corpus

@@ -88,8 +88,8 @@ def test_an_index_of_another_dump_is_refused(dump, tmp_path):
     lines = bz2.decompress(Path(index).read_bytes()).decode().splitlines(keepends=True)
     wrong = tmp_path / "wrong.txt"
     for text, message in [
-        ("".join(lines[:4]) + "99999:5:x\n", r"wrong\.txt:5: offset 99999 does not go on from \d+ within"),
-        ("".join(reversed(lines)), "does not go on"),
+        ("".join(lines[:4]) + "99999:5:x\n", r"wrong\.txt:5: offset 99999 does not follow \d+ within"),
+        ("".join(reversed(lines)), "does not follow"),
         ("title\tQ1\n", r"wrong\.txt:1: this is not `offset:page id:title`"),
         ("-5:1:x\n", "this is not"),
         ("9" * 5000 + ":1:x\n", "this is not"),

@@ -1,6 +1,7 @@
 """Parquet files as running text: columns by configuration, links, damage."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kgcorpus.config import TextConfig
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.inputs import BadRecord, Limits, refuse
+from kgcorpus.wiki.column_paths import field_of
 from kgcorpus.wiki.documents import read_linked_documents
 from kgcorpus.wiki.parquet_documents import is_parquet, read_parquet_documents, row_groups
 from kgcorpus.wiki.site import Site
@@ -100,7 +102,9 @@ def test_columns_are_named_by_the_configuration(tmp_path):
     with pytest.raises(InputError, match=r"no column 'corps', but body, id, .* Name the column of `text`"):
         read(path, columns={"text": "corps"})
     for wrong, message in (
-        ({"path": "x.txt", "columns": {"text": "a"}}, r"columns is for \.parquet files"),
+        ({"path": "x.txt", "columns": {"text": "a"}}, r"columns is for \.parquet files and JSON lines"),
+        ({"path": path, "columns": {"text": "sections.**"}}, r"`\*\*` is neither first nor last"),
+        ({"path": path, "columns": {"title": "**.name"}}, r"`\*\*` is neither first nor last"),
         ({"path": path, "columns": {"id": "a"}}, "'text', 'lang', 'title', 'qid' or 'links'"),
         ({"path": path, "columns": {"text": None}}, r"columns\.text is null"),
         ({"path": path, "documents": "lines"}, "documents is for plain text, but .* is Parquet by its name"),
@@ -134,3 +138,101 @@ def test_a_damaged_file_and_a_bomb_are_refused(tmp_path):
     bomb = written(tmp_path, [{"text": "a" * (1 << 20)}] * 200)
     with pytest.raises(InputError, match="more than 100 times its size"):
         read(bomb)
+
+
+PART = {"type": "paragraph", "name": None, "value": None, "has_parts": None}
+ARTICLE = {
+    "name": "Rome",
+    "main_entity": {"identifier": "Q220"},
+    "in_language": {"identifier": "de"},
+    "labels": [["Roma", "Rom"]],
+    "sections": [
+        {"type": "section", "name": "Abstract", "has_parts": [{**PART, "value": "Rome is a city."}]},
+        {
+            "type": "section",
+            "name": "History",
+            "has_parts": [
+                {**PART, "value": "It is old."},
+                {
+                    **PART,
+                    "type": "section",
+                    "value": "Its age:",
+                    "has_parts": [{"type": "paragraph", "value": "Very old."}],
+                },
+            ],
+        },
+    ],
+    "a.b": "a name with a dot",
+}
+ALL_TEXT = "Rome is a city.\nIt is old.\nIts age:\nVery old."
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"text": "sections.**.value"}, {"text": ALL_TEXT, "title": "", "qid": None, "lang": "en"}),
+        ({"text": "sections.has_parts.value"}, {"text": "Rome is a city.\nIt is old.\nIts age:"}),
+        ({"text": "sections.has_parts.has_parts.value"}, {"text": "Very old."}),
+        ({"text": "a.b", "title": "labels"}, {"text": "a name with a dot", "title": "Roma"}),
+        ({"text": "labels"}, {"text": "Roma\nRom"}),
+        (
+            {
+                "text": "sections.**.value",
+                "title": "name",
+                "qid": "main_entity.identifier",
+                "lang": "in_language.identifier",
+            },
+            {"text": ALL_TEXT, "title": "Rome", "qid": "Q220", "lang": "de"},
+        ),
+    ],
+    ids=str,
+)
+def test_nested_columns_are_read_by_their_paths(tmp_path, form, columns, expected):
+    entry = {"lang": "en", "path": f"x.{form}", "columns": columns}
+    columns = TextConfig.model_validate(entry).columns
+    if form == "parquet":
+        (row,) = read(written(tmp_path, [ARTICLE]), columns=columns)
+    else:
+        (tmp_path / "x.jsonl").write_text(json.dumps(ARTICLE) + "\n")
+        given = {"lang": "en", "ordinal": 2, "sites": SITES, "tally": Tally(), "on_bad": refuse}
+        (row,) = read_linked_documents(str(tmp_path / "x.jsonl"), columns=columns, **given)
+    assert expected.items() <= row.items()
+    assert row["page_id"] == -(2 * 2**40 + 1)
+
+
+def test_a_path_without_values_is_no_text_and_one_without_a_column_is_refused(tmp_path):
+    tally = Tally()
+    rows = [{"sections": None}, {"sections": []}, {"sections": [{"value": None, "n": 1}]}]
+    path = written(tmp_path, [*rows, {"sections": [{"value": "A text.", "n": 1}]}])
+    (row,) = read(path, columns={"text": "sections.value"}, tally=tally)
+    assert (row["text"], row["page_id"]) == ("A text.", -(2 * 2**40 + 4))
+    assert tally.drops == {"no_text": 3}
+    for wrong in (
+        "sections.text",
+        "sections.value.text",
+        "sections.**.text",
+        "parts.value",
+        "sections..value",
+    ):
+        with pytest.raises(InputError, match=rf"it has no column '{re.escape(wrong)}', but sections"):
+            read(path, columns={"text": wrong})
+    bad: list[BadRecord] = []
+    assert read(path, columns={"text": "sections.n"}, on_bad=bad.append) == []
+    assert [record.where for record in bad] == ["x.parquet, row 3", "x.parquet, row 4"]
+    assert all("`sections.n` has a value that is no string" in record.reason for record in bad)
+
+
+def test_links_may_be_nested(tmp_path):
+    links = [{"start": 0, "end": 4, "title": "rome"}, {"start": 8, "end": 9, "qid": "Q1"}]
+    row = {"text": "Rome is a city.", "more": {"links": links}}
+    (found,) = read(written(tmp_path, [row]), columns={"links": "more.links"})
+    assert [link["target"] for link in found["links"]] == ["Rome", "d:Q1"]
+
+
+def test_a_value_that_is_nested_too_deeply_is_a_bad_record():
+    row: dict[str, Any] = {"b": "x"}
+    for _ in range(5000):
+        row = {"a": row}
+    with pytest.raises(BadRecord, match=r"`a\.\*\*\.b` is nested too deeply"):
+        field_of(row, "text", "a.**.b")

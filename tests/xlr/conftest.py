@@ -9,7 +9,7 @@ from kgcorpus.demo import world
 from kgcorpus.inputs import read_records, refuse
 from kgcorpus.kg.readers import parse_names, parse_relation, parse_triple
 
-from .knowledge import Knowledge, read_book
+from .knowledge import Knowledge, read_label_index
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +20,8 @@ def load(real_data: Path) -> Callable[[str], Knowledge]:
         relations = [folder / "relations.tsv.gz", real_data / "kg-real" / "relation_labels_10lang.tsv"]
         return Knowledge(
             read_records(str(folder / "triples.txt.gz"), parse_triple, tally=Tally(), on_bad=refuse),
-            read_book("qid", [folder / "labels_10lang.tsv.gz"], parse_names),
-            read_book("pid", relations, parse_relation),
+            read_label_index("qid", [folder / "labels_10lang.tsv.gz"], parse_names),
+            read_label_index("pid", relations, parse_relation),
             per_combination=100,
         )
 
@@ -39,5 +39,5 @@ def embedded() -> Knowledge:
     triples = read_records(
         str(graph / "wikidata5m_transductive_train.txt"), parse_triple, tally=Tally(), on_bad=refuse
     )
-    labels = read_book("qid", [graph / "labels.tsv"], parse_names)
-    return Knowledge(triples, labels, read_book("pid", [graph / "relations.tsv"], parse_relation))
+    labels = read_label_index("qid", [graph / "labels.tsv"], parse_names)
+    return Knowledge(triples, labels, read_label_index("pid", [graph / "relations.tsv"], parse_relation))

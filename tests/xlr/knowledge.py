@@ -20,7 +20,7 @@ from kgcorpus.kg.arrays import Memory
 from kgcorpus.kg.cycles import mine_batches
 from kgcorpus.kg.graph import Graph
 from kgcorpus.kg.mining import Settings
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.kg.readers import NameRow, TripleRow
 from kgcorpus.records.kmlm import reasoning_batches, with_split
 from kgcorpus.xlr import Question, choose_questions, held_out_pairs, is_held_out, render_question
@@ -38,8 +38,8 @@ class Knowledge:
     def __init__(
         self,
         triples: Iterable[Triple],
-        names: Names,
-        relations: Names,
+        names: LabelIndex,
+        relations: LabelIndex,
         *,
         languages: Sequence[str] = LANGUAGES,
         per_combination: int = 1000,
@@ -93,13 +93,13 @@ class Knowledge:
     ) -> Iterator[dict[str, Any]]:
         """Every record of the triples and cycles that are left."""
         pairs = held_out_pairs(questions)
-        books: dict[str, Any] = {
+        columns: dict[str, Any] = {
             "names": self.names,
             "relations": self.relations,
             "seed": 3,
             "tally": Tally(),
         }
-        books["languages"] = languages or self.languages
+        columns["languages"] = languages or self.languages
         kept = [triple._asdict() for triple in (self.triples if triples is None else triples)]
         cycles = [cycle for cycle in self.cycles if not is_held_out(cycle["triples"], pairs)]
         for name, render, rows in (
@@ -107,7 +107,7 @@ class Knowledge:
             ("cycles", reasoning_batches, cycles),
         ):
             batch = with_split(pa.RecordBatch.from_pylist(rows, schema=table(name).schema), seed=3)
-            for records in render(batch, **books):
+            for records in render(batch, **columns):
                 yield from records.to_pylist()
 
 
@@ -117,9 +117,9 @@ def graph_of(triples: Iterable[Triple]) -> Graph:
     return Graph.from_arrow(pa.table(table), tally=Tally())
 
 
-def book(key: str, names: NamesById) -> Names:
+def label_index(key: str, names: NamesById) -> LabelIndex:
     """From {id: {lang: (label, alias...)}}."""
-    return Names.from_rows(
+    return LabelIndex.from_rows(
         (
             {
                 key: ident,
@@ -200,19 +200,19 @@ def random_knowledge(seed: int, *, homonyms: bool = False) -> Knowledge:
         triples += list(facts_of_twins(triples, twins))
     return Knowledge(
         triples,
-        book("qid", entity_names),
-        book("pid", {i: unique_names(i, random, languages, lacking=0.02) for i in relations}),
+        label_index("qid", entity_names),
+        label_index("pid", {i: unique_names(i, random, languages, lacking=0.02) for i in relations}),
         languages=languages,
     )
 
 
-def read_book(key: str, files: Sequence[Path], parser: Callable[[str], NameRow]) -> Names:
+def read_label_index(key: str, files: Sequence[Path], parser: Callable[[str], NameRow]) -> LabelIndex:
     merged: NamesById = defaultdict(dict)
     for file in files:
         for row in read_records(str(file), parser, tally=Tally(), on_bad=refuse):
             if row.lang in LANGUAGES:
                 merged[row.id].setdefault(row.lang, []).extend([*filter(None, [row.label]), *row.aliases])
-    return book(key, merged)
+    return label_index(key, merged)
 
 
 def star(n_relations: int) -> tuple[list[Triple], list[str], Random, tuple[str, ...]]:
@@ -228,7 +228,9 @@ def knowledge_of(
     triples: Iterable[Triple], ids: Sequence[str], relation_names: NamesById, languages: Sequence[str]
 ) -> Knowledge:
     entity_names = {i: {lang: [f"{i} {lang}"] for lang in languages} for i in ids}
-    return Knowledge(triples, book("qid", entity_names), book("pid", relation_names), languages=languages)
+    return Knowledge(
+        triples, label_index("qid", entity_names), label_index("pid", relation_names), languages=languages
+    )
 
 
 def named(relations: Iterable[str], languages: Sequence[str], **given: dict[str, list[str]]) -> NamesById:

@@ -3,16 +3,16 @@
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.kg.readers import TripleRow
 
-from .knowledge import Knowledge, book, named, random_knowledge, star
+from .knowledge import Knowledge, label_index, named, random_knowledge, star
 
 
 def test_entities_of_one_name_are_not_asked_about():
     triples, ids, _, languages = star(12)
-    relations = book("pid", named({r for _, r, _ in triples}, languages))
+    relations = label_index("pid", named({r for _, r, _ in triples}, languages))
     every = {"train": 500, "validation": 500, "test": 500}
     alone = {i: {"en": [f"{i} en"], "fr": [f"{i} fr"]} for i in ids}
     names = {**alone, **{i: {"en": ["Georgia"], "fr": [f"{i} fr"]} for i in ("Q3", "Q7")}}
-    knowledge = Knowledge(triples, book("qid", names), relations, languages=languages)
+    knowledge = Knowledge(triples, label_index("qid", names), relations, languages=languages)
     asked = {}
     for question in knowledge.choose(every):
         entities = {end for h, _, t in [question.left_out, *question.context] for end in (h, t)}
@@ -21,7 +21,7 @@ def test_entities_of_one_name_are_not_asked_about():
     assert asked == {True: {("fr",)}, False: {("en", "fr")}}
     tally = Tally()
     names |= {i: {"en": ["Georgia"]} for i in ("Q3", "Q7")}
-    knowledge = Knowledge(triples, book("qid", names), relations, languages=languages)
+    knowledge = Knowledge(triples, label_index("qid", names), relations, languages=languages)
     assert not any({"Q3", "Q7"} == {q.left_out.h, q.left_out.t} for q in knowledge.choose(every, tally=tally))
     assert tally.drops["same_names"] > 0
     assert tally.drops["several_relations_by_name"] > 0

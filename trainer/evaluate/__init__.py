@@ -28,7 +28,7 @@ def require_benchmark(name: str) -> None:
         raise UsageError(f"no benchmark is called {name!r}", hint=hint)
 
 
-def evaluate(
+def run_benchmark(
     benchmark: str, *, model: str, data: str, out: Path, config: EvaluationConfig | None = None
 ) -> dict[str, Any]:
     """Run a benchmark, write its result as JSON and return it.

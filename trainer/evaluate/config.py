@@ -16,16 +16,16 @@ class ProbingConfig(Section):
     """How a benchmark asks for facts by filling blanks."""
 
     common_vocabulary: LocalPlace | None = Field(
-        None, description="a file of words, one a line: the only answers ranked (LAMA alone)"
+        None, description="a file of words, one a line: the only answers ranked (LAMA only)"
     )
     name_model: LocalPlace | None = Field(
         None, description="the model that LAMA-UHN's filter of names asks; null: the one that is scored"
     )
-    masks: int = Field(5, gt=0, description="tokens of an answer at most (X-FACTR alone)")
+    masks: int = Field(5, gt=0, description="tokens of an answer at most (X-FACTR only)")
     decoding: tuple[Literal["independent", "confidence"], ...] = Field(
         ("independent", "confidence"),
         min_length=1,
-        description="fill several masks at once, or the surest first (X-FACTR alone); each is reported",
+        description="fill several masks at once, or the surest first (X-FACTR only); each is reported",
     )
 
 
@@ -37,6 +37,27 @@ class AdaptationConfig(Section):
         description="the whole model, or a baseline: language model alone; graph network alone, with drawn "
         "memories; both, with drawn memories (lm+gnn) or memories made by the language model (lm+gnn+m)",
     )
+    language_model: LocalPlace | None = Field(
+        None,
+        description="the model whose language model the baselines have, such as the JAKET run's base_model; "
+        "null: that of the model that is scored",
+    )
+    read_out: Literal["knowledge", "text", "both"] = Field(
+        "knowledge",
+        description="what an entity is classified by: its E^KM; the last states of its mention in its "
+        "description, where E^KM is merged; or both, concatenated. The arm lm has the text alone, gnn E^KM "
+        "alone (entity classification)",
+    )
+    relation_memory: Literal["centred", "raw"] = Field(
+        "centred",
+        description="relation vectors made of texts: minus their mean and scaled to a root mean square of 1, "
+        "or as the language model gives them, nearly collinear (entity classification, MetaQA)",
+    )
+    merge: Literal["norm", "norm_at_mentions", "gate"] | None = Field(
+        None,
+        description="how E^KM enters the text of lm+gnn and lm+gnn+m, as `jaket.merge` of training; null: as "
+        "in the JAKET model, and norm beside a plain language model",
+    )
     label_share: float = Field(
         1.0, gt=0, le=1, description="share of the training labels (entity classification)"
     )
@@ -44,11 +65,21 @@ class AdaptationConfig(Section):
         None,
         description="a build with JAKET's tables, for FewRel's entities; the arm `lm` reads none",
     )
+    pair_edges: Literal["kept", "hidden"] = Field(
+        "kept",
+        description="edges of the graph between head and tail of a sentence: kept, as in the paper, or left "
+        "out, because the graph may hold the fact that is asked for (FewRel)",
+    )
     ways: int = Field(5, gt=1, description="relations of an episode (FewRel)")
     shots: int = Field(1, gt=0, description="examples of each relation of an episode (FewRel)")
     train_episodes: int = Field(200, gt=0, description="episodes of an epoch, a step each (FewRel)")
     test_episodes: int = Field(
         200, gt=0, description="episodes of the score; a fifth of them choose the epoch (FewRel)"
+    )
+    answer_vectors: Literal["raw", "centred"] = Field(
+        "raw",
+        description="vectors of which the nearest is the answer: the entities' context embeddings, as in the "
+        "paper; or these minus their mean and scaled to a root mean square of 1 (MetaQA)",
     )
     hops: Literal[1, 2, 3] = Field(1, description="edges between a question's topic and its answers (MetaQA)")
     graph_share: float = Field(1.0, gt=0, le=1, description="chance of each triple to stay (MetaQA)")

@@ -136,8 +136,8 @@ def _validated(adapter: TypeAdapter[Any], data: bytes, *, where: str, form: str)
         raise InputError(f"is not JSON: {first['msg'].removeprefix('Invalid JSON: ')}", where=where)
     *above, last = [str(part) for part in first["loc"]] or [""]
     place = ".".join(above if first["type"] == "missing" else [*above, last])
-    told = f"has no {last}" if first["type"] == "missing" else first["msg"]
-    raise InputError(f"is not in {form}'s format: {told}", where=f"{where}, {place}" if place else where)
+    message = f"has no {last}" if first["type"] == "missing" else first["msg"]
+    raise InputError(f"is not in {form}'s format: {message}", where=f"{where}, {place}" if place else where)
 
 
 def required(items: list[T], path: Path) -> list[T]:

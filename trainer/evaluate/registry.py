@@ -70,8 +70,8 @@ BENCHMARKS: Registry[Benchmark] = Registry(
         _of(
             "cka",
             "a build with `trelm`",
-            "TRELM's decoding: fact injected, not injected, another injected, two baselines; seen and unseen "
-            "facts apart",
+            "TRELM's decoding: fact injected, not injected, another injected, two baselines, compared with "
+            "intervals; seen and unseen facts apart",
             "trainer.trelm.evaluate.cka:evaluate_cka",
         ),
         _of(
@@ -160,7 +160,7 @@ BENCHMARKS: Registry[Benchmark] = Registry(
             data="gold texts, labelled places (`.tsv`), or none; `--corpus`, a build, in place of a model",
             score="strict precision, recall and F1 of the linker; of places also the reliability of its "
             "confidence",
-            run="kgcorpus.linking.evaluate:evaluate",
+            run="kgcorpus.linking.evaluate:evaluate_linking",
             needs_model=False,
         ),
     ),

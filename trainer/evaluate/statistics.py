@@ -25,7 +25,7 @@ def compare(
         seed: of the resampling.
 
     Returns:
-        n, clusters, accuracy, baseline, difference, interval [low, high]; of no questions, n = 0 alone.
+        n, clusters, accuracy, baseline, difference, interval [low, high]; without questions, only n = 0.
     """
     if not system:
         return {"n": 0}

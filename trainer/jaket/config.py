@@ -19,10 +19,18 @@ class JaketConfig(Section):
         10, ge=0, description="sampled neighbours a node and hop; 0: the control without a graph"
     )
     directions: Literal["both", "out"] = Field(
-        "both", description="read edges both ways, or (the paper's print) from the head to the tail alone"
+        "both", description="read edges both ways, or (the paper's print) from the head to the tail only"
     )
-    relation_embeddings: Literal["zero", "trained"] = Field(
-        "zero", description="zeros in pretraining, as in the paper, or a trained table"
+    relation_embeddings: Literal["zero", "trained", "texts"] = Field(
+        "zero",
+        description="zeros in pretraining, as in the paper; a trained table; or vectors that LM1 makes of "
+        "the relations' labels, remade at each sweep. With the last two a predicted edge is hidden",
+    )
+    merge: Literal["norm", "norm_at_mentions", "gate"] = Field(
+        "norm",
+        description="how E^KM enters the text: the paper's LayerNorm at every token; the LayerNorm at the "
+        "tokens of mentions only; or E^KM times a gate that starts at 0, without a LayerNorm. With the last "
+        "two, text without mentions is read as by the plain language model",
     )
     passages: int = Field(
         16, gt=0, description="passages of an optimizer step over all ranks, in place of `records_per_step`"
@@ -31,8 +39,8 @@ class JaketConfig(Section):
     walk_length: int = Field(2, gt=0, description="steps of the walk from each root, for the relation task")
     mlm_probability: float = Field(0.15, gt=0, le=1, description="share of the tokens predicted")
     entity_probability: float = Field(0.15, gt=0, le=1, description="share of the mentions removed")
-    neighbour_negatives: int = Field(10, ge=0, description="neighbours that a removed entity is told from")
-    random_negatives: int = Field(20, ge=0, description="other entities that it is told from")
+    neighbour_negatives: int = Field(10, ge=0, description="negative neighbours for a removed entity")
+    random_negatives: int = Field(20, ge=0, description="other negative entities")
     in_batch_negatives: bool = Field(
         False, description="tell it from the other removed entities of the forward pass, too"
     )

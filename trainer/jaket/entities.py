@@ -58,12 +58,12 @@ class Entities:
         return _find(self.qids, _utf8(qids))
 
     def unseen(self, share: float, seed: int) -> NDArray[np.bool_]:
-        """[entities], whether training leaves the entity aside; drawn from seed and QID alone."""
+        """[entities], whether training leaves the entity aside; drawn from seed and QID only."""
         return is_unseen([qid.decode() for qid in self.qids], share=share, seed=seed)
 
 
 def is_unseen(qids: Sequence[str], *, share: float, seed: int) -> NDArray[np.bool_]:
-    """[entities], whether training leaves the entity aside; drawn from seed and QID alone."""
+    """[entities], whether training leaves the entity aside; drawn from seed and QID only."""
     return hash64_rows((seed, "jaket-unseen"), qids) / 2.0**64 < share
 
 

@@ -1,8 +1,10 @@
 """Export of JAKET as a plain masked LM: `python -m trainer.jaket.export RUN/model --corpus OUT --out LM`.
 
-The export is approximate. In JAKET a LayerNorm stands between the two halves, for every token (section 3.4:
-Z' = LN(Z + E^KM at mentions)), and LM2 has learned to read what it gives; a plain model has no place for it.
-What that costs is measured on held-out passages and printed.
+A model with `jaket.merge: norm` (the default, as in the paper) is exported approximately: a LayerNorm acts on
+every token between the two halves (section 3.4: Z' = LN(Z + E^KM at mentions)), LM2 has learned to read its
+output, and a plain model has no place for it. With `norm_at_mentions` or `gate` the export is lossless: on
+text without linked mentions it computes what the JAKET model does. The losses on held-out passages are
+printed.
 """
 
 from pathlib import Path
@@ -16,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.contracts.places import refuse_replaced
-from kgcorpus.contracts.remote import given_path
+from kgcorpus.contracts.remote import require_local_path
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.report.terminal import say
 from trainer.checkpoint import write_model
@@ -24,6 +26,7 @@ from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import encode
 from trainer.jaket.model import JaketModel, open_jaket
+from trainer.jaket.relations import relations_on
 from trainer.jaket.tasks import Tasks, score
 from trainer.jaket.text import link, prepare, read_passages
 from trainer.masking import Vocabulary
@@ -41,12 +44,13 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         limit: passages of each split at most.
 
     Returns:
-        Mean cross-entropy of 15 % of the tokens: `joint` with the graph, `plain` as exported, `gap` between
-        them; and `tokens`, how many were predicted.
+        Mean cross-entropy of 15 % of the tokens: `joint` with the graph, `unlinked` of the JAKET model when
+        nothing is merged, `plain` as exported; `gap`, `plain` minus `joint`; `lossless`, whether `plain` and
+        `unlinked` compute the same; `tokens`, how many were predicted.
 
     Raises:
         UsageError: the folder holds no JAKET model; or `out` holds other files than a model's, which the
-            export would delete, or lies where a build or a run deletes.
+            export would delete, or is where a build or a run deletes.
         InputError: the corpus lacks a table, or has no passage held out.
     """
     out = Path(out)
@@ -64,10 +68,11 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
     options = JaketConfig(gat_layers=jaket.config.gat_layers, neighbours=jaket.config.neighbours)
     tasks = Tasks(entities, graph, options, np.arange(len(entities)), 0)
     memory = encode(jaket, entities, np.arange(len(entities)), pad=tokenizer.pad_token_id)
+    relations = relations_on(jaket, tokenizer, entities, Path(corpus))
     length, vocabulary = jaket.text.longest, Vocabulary.of_tokenizer(tokenizer)
     passages = read_passages(Path(corpus), tokenizer, splits=SPLITS[1:], length=length, limit=limit)
     records = [record for of_split in passages.values() for record in of_split]
-    losses, count = torch.zeros(2, dtype=torch.float64), 0
+    losses, count = torch.zeros(3, dtype=torch.float64), 0
     for first in range(0, len(records), _PER_FORWARD):
         part = records[first : first + _PER_FORWARD]
         mentions = link(part, entities, seen=np.ones(len(entities), bool), seed=0)
@@ -75,7 +80,7 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         text = prepare(part, mentions, nothing, vocabulary, mlm_probability=0.15, length=length, seed=0)
         batch = tasks.batch(text, np.empty(0, np.int64), step=0, records=[], tokens=0)
         tensors = {name: torch.from_numpy(array).to(jaket.device) for name, array in batch.inputs.items()}
-        losses += _losses(jaket, memory, tensors)
+        losses += _losses(jaket, memory, relations, tensors)
         count += len(text.inputs["token_labels"])
     if not count:
         raise InputError("has no token held out to predict", where=str(corpus), hint="Build with more text")
@@ -85,30 +90,35 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
         tokenizer.save_pretrained(folder)
 
     write_model(out, write)
-    joint, plain = (losses / count).tolist()
-    return {"joint": joint, "plain": plain, "gap": plain - joint, "tokens": count}
+    joint, unlinked, plain = (losses / count).tolist()
+    lossless = jaket.config.merge != "norm"
+    found = {"joint": joint, "unlinked": unlinked, "plain": plain, "gap": plain - joint}
+    return {**found, "lossless": lossless, "tokens": count}
 
 
 @torch.inference_mode()
-def _losses(jaket: JaketModel, memory: Tensor, inputs: dict[str, Tensor]) -> Tensor:
-    """Summed cross-entropy of the predicted tokens [2]: with the graph, and as exported."""
+def _losses(jaket: JaketModel, memory: Tensor, relations: Tensor | None, inputs: dict[str, Tensor]) -> Tensor:
+    """Summed cross-entropy of the predicted tokens [3]: with the graph, with nothing merged, as exported."""
     labels = inputs["token_labels"]
     states = jaket.text.states(inputs["ids"], inputs["segments"], inputs["positions"]).flatten(0, 1)
     plain = jaket.text.logits(states[inputs["token_places"]])
-    both = (score(jaket, memory, inputs).token, plain)
-    return torch.stack([cross_entropy(scores, labels, reduction="sum").double().cpu() for scores in both])
+    nothing = {name: inputs[name][:0] for name in ("places", "merged")}
+    joint, unlinked = (score(jaket, memory, inputs | of, relations=relations).token for of in ({}, nothing))
+    every = (joint, unlinked, plain)
+    return torch.stack([cross_entropy(scores, labels, reduction="sum").double().cpu() for scores in every])
 
 
 def main(
     model: Annotated[Path, typer.Argument(help="RUN/model of `kgcorpus train jaket`.")],
     corpus: Annotated[Path, typer.Option("--corpus", help="A build's folder.")],
-    out: Annotated[Path, typer.Option("--out", help="The plain model's folder.", parser=given_path)],
+    out: Annotated[Path, typer.Option("--out", help="The plain model's folder.", parser=require_local_path)],
 ) -> None:
     """Write a plain masked language model; print what leaving out graph and merge costs it."""
     found = export(model, corpus, out)
     say(
-        f"masked tokens: {found['tokens']:,}, loss with the graph {found['joint']:.3f}, "
-        f"exported {found['plain']:.3f}: gap {found['gap']:+.3f}"
+        f"masked tokens: {found['tokens']:,}, loss with the graph {found['joint']:.3f}, without links "
+        f"{found['unlinked']:.3f}, exported {found['plain']:.3f}: gap {found['gap']:+.3f}; "
+        f"{'lossless' if found['lossless'] else 'approximate'} on text without links"
     )
 
 

@@ -55,7 +55,7 @@ class GatLayer(nn.Module):
 
         Args:
             embeddings: [m, d] of the input nodes.
-            relations: [relations, d]; None stands for zeros.
+            relations: [relations, d]; None means zeros.
             hop: which input nodes each output node reads.
         """
         projected, to_own, to_neighbour = self._project(embeddings)

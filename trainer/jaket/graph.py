@@ -38,8 +38,17 @@ class Graph:
         return len(self.offsets) - 1
 
     def without_edges(self) -> "Graph":
-        """The same nodes, each alone."""
+        """The same nodes without their edges."""
         return Graph(np.zeros_like(self.offsets), self.neighbours[:0], self.relations[:0])
+
+    def without_pairs(self, pairs: NDArray[np.int64]) -> "Graph":
+        """The same nodes without the edges, in either direction, between the two of each pair [pairs, 2]."""
+        heads = np.repeat(np.arange(self.nodes), np.diff(self.offsets))
+        barred = _codes(self, *np.concatenate([pairs, pairs[:, ::-1]]).T)
+        kept = ~np.isin(_codes(self, heads, self.neighbours.astype(np.int64)), barred)
+        sizes = np.bincount(heads[kept], minlength=self.nodes)
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return Graph(offsets, self.neighbours[kept], self.relations[kept])
 
 
 def group_edges(
@@ -101,7 +110,7 @@ class Hop:
 
 
 def keys_of(nodes: NDArray[np.int64], *key: int | str) -> NDArray[np.uint64]:
-    """A key of draws for each node, the same wherever in a batch the node stands."""
+    """A key of draws for each node, the same at any position in a batch."""
     return mix64_array(nodes.astype(np.uint64) ^ np.uint64(hash64(*key)))
 
 
@@ -169,7 +178,7 @@ def sample_hops(
         if barred is not None:
             present = present & ~np.isin(_codes(graph, nodes[:, None], found.nodes), barred)
         read = np.unique(np.concatenate([nodes, found.nodes[present]]))
-        # An empty column points at the node itself; what stands there is weighted with 0.
+        # An empty column points at the node itself; its value is weighted with 0.
         filled = np.where(present, found.nodes, nodes[:, None])
         hops.append(
             Hop(

@@ -39,7 +39,7 @@ class EntityMemory:
         hidden: size d of an embedding.
         options: momentum, share, intervals and dtype.
         pad: id of the padding token.
-        ranks: the processes; None: this one alone, on the CPU.
+        ranks: the processes; None: only this one, on the CPU.
 
     Attributes:
         values: [entities / ranks, d], on the ranks' device.

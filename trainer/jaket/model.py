@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from trainer.jaket.config import JaketConfig
 
+Merge = Literal["norm", "norm_at_mentions", "gate"]
 # Beside the model's own: the memory, and LM1's weights as they were before training.
 MEMORY, FIRST_LOWER = "memory.safetensors", "lm1_before_training.safetensors"
 
@@ -37,9 +38,9 @@ class JaketModelConfig(PretrainedConfig):
     Args:
         lm: the configuration of the BERT, RoBERTa or XLM-R, as a dictionary with its `model_type`.
         split_layer: how many of its layers are LM1.
-        gat_layers, gat_heads, neighbours, directions: of the knowledge module, as in
-            `trainer.jaket.config.JaketConfig`.
+        gat_layers, gat_heads, neighbours, directions, merge: as in `trainer.jaket.config.JaketConfig`.
         trained_relations: whether relations have embeddings of their own; else they are zeros.
+        text_relations: whether training read relation vectors made of labels instead.
         scaled_entity_scores: whether a mention's scores are divided by the root of the hidden size.
         description_length: tokens of a description, special tokens left out.
         relations: the graph's relations by id; the inverse of relation i has the id i + len(relations).
@@ -59,7 +60,9 @@ class JaketModelConfig(PretrainedConfig):
         gat_heads: int = 8,
         neighbours: int = 10,
         directions: Directions = "both",
+        merge: Merge = "norm",
         trained_relations: bool = False,
+        text_relations: bool = False,
         scaled_entity_scores: bool = False,
         description_length: int = 64,
         relations: Sequence[str] = (),
@@ -72,8 +75,9 @@ class JaketModelConfig(PretrainedConfig):
         self.lm = {"model_type": "bert"} if lm is None else lm
         self.split_layer = split_layer
         self.gat_layers, self.gat_heads = gat_layers, gat_heads
-        self.neighbours, self.directions = neighbours, directions
-        self.trained_relations, self.scaled_entity_scores = trained_relations, scaled_entity_scores
+        self.neighbours, self.directions, self.merge = neighbours, directions, merge
+        self.trained_relations, self.text_relations = trained_relations, text_relations
+        self.scaled_entity_scores = scaled_entity_scores
         self.description_length = description_length
         self.relations, self.categories = list(relations), list(categories)
         self.unseen_share, self.unseen_seed = unseen_share, unseen_seed
@@ -85,7 +89,7 @@ class JaketModel(PreTrainedModel):
     """Text and graph in one model.
 
     The text's tokens go through LM1; to those of linked mentions E^KM is added, which the knowledge module
-    makes from the entities' context embeddings; LM2 goes on from there.
+    makes from the entities' context embeddings; LM2 continues from there.
 
     Raises:
         UsageError: the language model cannot be split at `split_layer`.
@@ -104,9 +108,7 @@ class JaketModel(PreTrainedModel):
                 f"{depth} layers cannot be split after {config.split_layer}", where="jaket.split_layer"
             )
         # A direct child, so that transformers ties its embeddings when it loads the whole.
-        self.lm = AutoModelForMaskedLM.from_config(
-            lm_config, attn_implementation="sdpa", trust_remote_code=False
-        )
+        self.lm = AutoModelForMaskedLM.from_config(lm_config, trust_remote_code=False)
         edge_kinds = (2 if config.directions == "both" else 1) * len(config.relations)
         self.knowledge = KnowledgeModule(
             hidden,
@@ -114,7 +116,11 @@ class JaketModel(PreTrainedModel):
             layers=config.gat_layers,
             relation_rows=edge_kinds if config.trained_relations else 0,
         )
-        self.merge_norm = nn.LayerNorm(hidden)
+        # One of the two: no weight that nothing reads is written.
+        if config.merge == "gate":
+            self.merge_gate = nn.Parameter(torch.zeros(hidden))
+        else:
+            self.merge_norm = nn.LayerNorm(hidden)
         self.category_head = nn.Linear(hidden, max(1, len(config.categories)))
         self.relation_head = nn.Linear(2 * hidden, max(1, edge_kinds))
         query = nn.Linear(hidden, hidden)
@@ -149,7 +155,9 @@ class JaketModel(PreTrainedModel):
                 gat_heads=options.gat_heads,
                 neighbours=options.neighbours,
                 directions=options.directions,
+                merge=options.merge,
                 trained_relations=options.relation_embeddings == "trained",
+                text_relations=options.relation_embeddings == "texts",
                 scaled_entity_scores=options.scaled_entity_scores,
                 description_length=options.description_length,
                 relations=relations,
@@ -178,18 +186,37 @@ class JaketModel(PreTrainedModel):
         text, layers = self.text, slice(0, self.config.split_layer)
         return text.run_layers(layers, text.embed(ids, positions), segments)
 
-    def upper(self, states: Tensor, segments: Tensor, *, places: Tensor, knowledge: Tensor) -> Tensor:
-        """LM2's states [rows, length, d] of Z' = LN(Z + E^KM at mentions).
+    def upper(
+        self,
+        states: Tensor,
+        segments: Tensor,
+        *,
+        places: Tensor,
+        knowledge: Tensor,
+        at: Tensor | None = None,
+    ) -> Tensor:
+        """LM2's states [rows, length, d] of Z', which merges Z and E^KM.
+
+        Z' = LN(Z + E^KM at mentions) (section 3.4); with `merge: norm_at_mentions`, LN(Z + E^KM) at mentions
+        and Z elsewhere; with `gate`, Z + tanh(g) E^KM at mentions, where g [d] starts at 0, and Z elsewhere.
 
         Args:
             states: Z [rows, length, d], of `lower`.
             segments: [rows, length].
             places: [tokens], the mentions' tokens in the flattened rows, each once.
             knowledge: [tokens, d], the E^KM of each one's entity.
+            at: [read], places in the flattened rows; only their states [read, d] are returned.
         """
         flat = states.flatten(0, 1)
-        merged = self.merge_norm(flat.index_add(0, places, knowledge.to(flat.dtype)))
-        return self.text.run_layers(slice(self.config.split_layer, None), merged.view_as(states), segments)
+        if self.config.merge == "norm":
+            merged = self.merge_norm(flat.index_add(0, places, knowledge.to(flat.dtype)))
+        elif self.config.merge == "norm_at_mentions":
+            merged = flat.index_copy(0, places, self.merge_norm(flat[places] + knowledge).to(flat.dtype))
+        else:
+            gated = torch.tanh(self.merge_gate) * knowledge
+            merged = flat.index_add(0, places, gated.to(flat.dtype))
+        layers = slice(self.config.split_layer, None)
+        return self.text.run_layers(layers, merged.view_as(states), segments, at=at)
 
     def forward(
         self,
@@ -202,6 +229,7 @@ class JaketModel(PreTrainedModel):
         places: Tensor,
         entities: Tensor,
         relations: Tensor | None = None,
+        at: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The last states [rows, length, d] of packed text, and E^KM [targets, d].
 
@@ -212,10 +240,11 @@ class JaketModel(PreTrainedModel):
             places: [tokens], where E^KM is merged, in the flattened rows.
             entities: [tokens], whose: rows of the last hop's output.
             relations: [relations, d], embeddings of relations in the place of the model's own.
+            at: [read], places in the flattened rows; only their states [read, d] are returned.
         """
         knowledge = self.knowledge(context, hops, relations=relations)
         lower = self.lower(ids, segments, positions)
-        return self.upper(lower, segments, places=places, knowledge=knowledge[entities]), knowledge
+        return self.upper(lower, segments, places=places, knowledge=knowledge[entities], at=at), knowledge
 
     def entity_scores(self, first: Tensor, last: Tensor, candidates: Tensor) -> Tensor:
         """How well each candidate fits each removed mention [mentions, candidates].
@@ -252,6 +281,8 @@ class JaketModel(PreTrainedModel):
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, JaketModel) and module.config.merge == "gate":
+            nn.init.zeros_(module.merge_gate)
 
 
 AutoConfig.register(JaketModelConfig.model_type, JaketModelConfig)
@@ -271,7 +302,7 @@ def open_jaket(folder: str | Path) -> tuple[JaketModel, "PreTrainedTokenizerFast
         if read_settings(folder).get("model_type") != JaketModelConfig.model_type:
             raise ValueError("it is no model of `train jaket`")
     except (OSError, ValueError) as error:
-        raise not_loaded(error, where=where) from None
+        raise not_loaded(error, source=folder, where=where) from None
     tokenizer = load_tokenizer(folder, where=where)
     model: JaketModel = load_model(JaketModel, folder, where=where)
     check_embeddings(model, tokenizer, where=where)

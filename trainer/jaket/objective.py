@@ -1,7 +1,7 @@
 """JAKET (arXiv 2010.00796): category, relation, token and entity prediction in one unweighted sum."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from trainer.config import TrainingConfig
 from trainer.jaket.entities import GraphStore
 from trainer.jaket.memory import EntityMemory
 from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel
-from trainer.jaket.tasks import TERMS, Tasks, score
+from trainer.jaket.relations import RelationMemory
+from trainer.jaket.tasks import TERMS, Scores, Tasks, answer
 from trainer.jaket.text import draw_removed, link, prepare
 from trainer.masked_lm import load_lm
 from trainer.masking import Vocabulary
@@ -40,11 +41,14 @@ class JaketLoss(nn.Module):
     Args:
         model: what is trained.
         memory: the context embeddings; no gradient enters them.
+        relations: relation vectors made of labels, likewise; None: the model has its own.
     """
 
-    def __init__(self, model: JaketModel, memory: EntityMemory) -> None:
+    def __init__(
+        self, model: JaketModel, memory: EntityMemory, relations: RelationMemory | None = None
+    ) -> None:
         super().__init__()
-        self.jaket, self._memory = model, memory
+        self.jaket, self._memory, self._relations = model, memory, relations
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The sums [4], in the order of `TERMS`.
@@ -53,20 +57,32 @@ class JaketLoss(nn.Module):
             inputs: of `trainer.jaket.tasks.Tasks.batch`, its entities as places in `wanted`, those that the
                 batch reads; where ranks share the memory also `memory`, the embeddings of these [wanted, d].
         """
+        found, text = self._answer(inputs), self.jaket.text
+        token = text.losses(found.token, inputs["token_labels"]).sum()
+        category, relation, entity = (
+            cross_entropy(scores.float(), right, reduction="sum")
+            for scores, right in (
+                (found.category, inputs["categories"]),
+                (found.relation, inputs["relations"]),
+                (found.entity, torch.zeros_like(inputs["first_places"])),
+            )
+        )
+        return torch.stack([category, relation, token, entity])
+
+    def right(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """For each task: whether a question's best-scored answer is right; inputs as of `forward`."""
+        found, text = self._answer(inputs), self.jaket.text
+        return {
+            "category": found.category.argmax(dim=1) == inputs["categories"],
+            "relation": found.relation.argmax(dim=1) == inputs["relations"],
+            "token": text.best(text.transform(found.token)) == inputs["token_labels"],
+            "entity": found.entity.argmax(dim=1) == 0,
+        }
+
+    def _answer(self, inputs: Mapping[str, Tensor]) -> Scores:
         memory = inputs["memory"] if "memory" in inputs else self._memory.read(inputs["wanted"])
-        scores = score(self.jaket, memory, inputs)
-        answers = (
-            inputs["categories"],
-            inputs["relations"],
-            inputs["token_labels"],
-            torch.zeros_like(inputs["first_places"]),
-        )
-        return torch.stack(
-            [
-                cross_entropy(of_task.float(), right, reduction="sum")
-                for of_task, right in zip(scores, answers, strict=True)
-            ]
-        )
+        relations = None if self._relations is None else self._relations.vectors
+        return answer(self.jaket, memory, inputs, relations=relations)
 
 
 class Jaket(Objective):
@@ -80,12 +96,14 @@ class Jaket(Objective):
         corpus: a build with JAKET's three tables.
         tokenizer: of text and descriptions.
         rank, world: which share of the records and roots this process reads.
-        ranks: the processes that share the memory; None: this one alone.
+        ranks: the processes that share the memory; None: only this one.
 
     Raises:
         InputError: no passage to train on, or no edge or entity.
         UsageError: the language model does not fit, or fewer records a step than ranks.
     """
+
+    model: JaketLoss
 
     def __init__(
         self,
@@ -105,7 +123,8 @@ class Jaket(Objective):
         self._config, self._tokenizer = config, tokenizer
         self._rank, self._world = rank, world
         self.terms = dict.fromkeys(TERMS, 1.0)
-        self._stream: ShardStream[MentionRecord] = self._open_text(corpus)
+        files = self._ensure_tokens(corpus)
+        self._stream: ShardStream[MentionRecord] = self._open_text(corpus, files["train"])
         self.total_steps = config.steps_of_schedule(self._stream.rows, options.passages)
         store = GraphStore(corpus, tokenizer, options.description_length)
         entities = store.entities()
@@ -122,7 +141,7 @@ class Jaket(Objective):
         self._vocabulary = Vocabulary.of_tokenizer(tokenizer)
         longest = max(config.max_length, options.description_length + tokenizer.num_special_tokens_to_add())
         text = load_lm(config, tokenizer, longest=longest)
-        text.require_blocks("jaket")
+        text.require("SPLITS", "jaket")
         torch.manual_seed(hash64(config.seed, "jaket"))
         model = JaketModel.around(
             text,
@@ -141,10 +160,16 @@ class Jaket(Objective):
             pad=tokenizer.pad_token_id,
             ranks=ranks,
         )
-        self.model = JaketLoss(model, self.memory)
+        self.relations: RelationMemory | None = None
+        if options.relation_embeddings == "texts":
+            self.relations = RelationMemory(
+                corpus, entities.relation_names, tokenizer, momentum=options.memory_momentum
+            )
+        self.model = JaketLoss(model, self.memory, self.relations)
         self._collected = self.memory.values
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         stream = self._stream
+        self._validation = self._sample(corpus, files.get("validation", []))
         self._prefetcher = Prefetcher(self._make, state=stream.state, load_state=stream.load_state)
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
@@ -162,15 +187,27 @@ class Jaket(Objective):
     def before_step(
         self, step: int, optimizer: torch.optim.Optimizer, accelerator: "Accelerator"
     ) -> Prepared:
-        """Fill or sweep the memory where it is due."""
+        """Fill or sweep the memory where it is due, and the relation vectors made of labels with it."""
         if not self.memory.due(step):
             return Prepared()
+        if self.relations is not None:
+            self.relations.update(self._jaket)
         bf16 = self._config.precision == "bf16"
         return Prepared(events=(self.memory.update(self._jaket, bf16=bf16),))
 
     def next_step(self, step: int) -> list[Batch]:
         """This rank's batches for the optimizer step after `step` steps."""
-        batches = self._prefetcher.take(step)
+        return self._with_memory(self._prefetcher.take(step))
+
+    def validation(self) -> Mapping[str, Sequence[Batch]]:
+        """This rank's batches of the validation passages, with the roots of the first step."""
+        return {"": self._with_memory(self._validation)}
+
+    def right(self, batch: Batch, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """For each task: which questions the best-scored answer is right for."""
+        return self.model.right(**inputs)
+
+    def _with_memory(self, batches: list[Batch]) -> list[Batch]:
         if not self.memory.shared:
             return batches
         # Ranks may have different numbers of batches, so one question is asked for all of them.
@@ -183,7 +220,7 @@ class Jaket(Objective):
         ]
 
     def state(self) -> dict[str, Any]:
-        """Where the text stands, and how often the memory was swept."""
+        """The position in the text, and the number of sweeps of the memory."""
         return {"text": self._prefetcher.state(), "filled": self.memory.filled, "sweeps": self.memory.sweeps}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -201,7 +238,10 @@ class Jaket(Objective):
 
         self._jaket.save_pretrained(folder)
         self._tokenizer.save_pretrained(folder)
-        save_file({"context": self._collected}, folder / MEMORY)
+        memory = {"context": self._collected}
+        if self.relations is not None and self.relations.states is not None:
+            memory["relations"] = self.relations.states
+        save_file(memory, folder / MEMORY)
         # Millions of rows are not kept twice until the next time.
         self._collected = self.memory.values
         save_file(self._first_lower, folder / FIRST_LOWER)
@@ -211,11 +251,16 @@ class Jaket(Objective):
         from safetensors.torch import load_file, load_model
 
         load_model(self._jaket, folder / "model.safetensors")
-        self.memory.load(load_file(folder / MEMORY)["context"])
+        memory = load_file(folder / MEMORY)
+        self.memory.load(memory["context"])
+        if self.relations is not None:
+            self.relations.states = memory["relations"].to(self._jaket.device)
         self._first_lower = load_file(folder / FIRST_LOWER)
 
     def _make(self, step: int) -> list[Batch]:
-        records = self._stream.take(self._config.jaket.passages)
+        return self._batches(self._stream.take(self._config.jaket.passages), step=step)
+
+    def _batches(self, records: Sequence[MentionRecord], *, step: int) -> list[Batch]:
         roots = self._roots(step)[self._rank :: self._world]
         size = self._config.rows_per_forward
         parts = [records[first : first + size] for first in range(0, len(records), size)]
@@ -236,26 +281,30 @@ class Jaket(Objective):
         names, tokens = [record.id for record in records], sum(len(record.ids) for record in records)
         return _compact(self._tasks.batch(text, roots, step=step, records=names, tokens=tokens))
 
-    def _open_text(self, corpus: Path) -> ShardStream[MentionRecord]:
-        files = ensure_tokens(
-            corpus,
-            "jaket_text",
-            self._tokenizer.backend_tokenizer,
-            mask_token=str(self._tokenizer.mask_token),
-            splits=("train",),
-        )
+    def _ensure_tokens(self, corpus: Path) -> dict[str, list[Path]]:
+        backend, mask = self._tokenizer.backend_tokenizer, str(self._tokenizer.mask_token)
+        return ensure_tokens(corpus, "jaket_text", backend, mask_token=mask, splits=self._config.splits)
+
+    def _open_text(self, corpus: Path, files: Sequence[Path]) -> ShardStream[MentionRecord]:
+        config = self._config
         stream: ShardStream[MentionRecord] = ShardStream(
-            files["train"],
+            files,
             name="jaket",
-            seed=self._config.seed,
-            max_length=self._config.max_length,
+            seed=config.seed,
+            max_length=config.max_length,
             rank=self._rank,
             world=self._world,
         )
         _log.info("jaket_text: %s", stream.describe())
         if not stream.rows:
-            raise InputError("has no passage to train on", where=str(corpus), hint="Build jaket_text")
+            raise InputError("has no passage to read", where=str(corpus), hint="Build jaket_text")
         return stream
+
+    def _sample(self, corpus: Path, files: Sequence[Path]) -> list[Batch]:
+        if self._config.validate_every is None:
+            return []
+        stream = self._open_text(corpus, files)
+        return self._batches(stream.take(min(stream.rows, self._config.validation_records)), step=0)
 
     def _roots(self, step: int) -> NDArray[np.int64]:
         """The step's roots: the known entities in an order drawn for each epoch, one after the other."""
@@ -286,7 +335,7 @@ def _compact(batch: Batch) -> Batch:
     return replace(batch, inputs=inputs)
 
 
-def build(
+def build_jaket(
     config: TrainingConfig,
     corpus: Path,
     out: Path,

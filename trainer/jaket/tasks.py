@@ -62,7 +62,7 @@ class Tasks:
             count=self.options.neighbours,
             key=(self.seed, "jaket-hops", step),
             # Where relations have embeddings, an edge between the two would tell what it is.
-            hidden_pairs=pairs if self.options.relation_embeddings == "trained" else None,
+            hidden_pairs=None if self.options.relation_embeddings == "zero" else pairs,
         )
         inputs = {
             **text.inputs,
@@ -125,7 +125,7 @@ def neighbourhood(
 
 
 def _first_occurrences(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each value stands in its row for the first time."""
+    """Whether each value occurs in its row for the first time."""
     order = np.argsort(rows, axis=1, kind="stable")
     ordered = np.take_along_axis(rows, order, axis=1)
     new = np.ones(rows.shape, bool)
@@ -136,7 +136,7 @@ def _first_occurrences(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 class Scores(NamedTuple):
-    """Scores of what is to be told, one matrix a task, in the order of `trainer.jaket.tasks.TERMS`.
+    """Scores of the predictions, one matrix a task, in the order of `trainer.jaket.tasks.TERMS`.
 
     Attributes:
         category: [entities, categories].
@@ -151,15 +151,27 @@ class Scores(NamedTuple):
     entity: Tensor
 
 
-def score(model: JaketModel, memory: Tensor, inputs: Mapping[str, Tensor]) -> Scores:
-    """Scores of a batch.
+def score(
+    model: JaketModel, memory: Tensor, inputs: Mapping[str, Tensor], *, relations: Tensor | None = None
+) -> Scores:
+    """Scores of a batch; arguments as of `answer`."""
+    found = answer(model, memory, inputs, relations=relations)
+    return found._replace(token=model.text.logits(found.token))
+
+
+def answer(
+    model: JaketModel, memory: Tensor, inputs: Mapping[str, Tensor], *, relations: Tensor | None = None
+) -> Scores:
+    """Scores of a batch, but for tokens the last states [tokens, d], from which the head makes scores.
 
     Args:
         model: the model.
         memory: [entities, d], the context embeddings; no gradient enters them.
         inputs: of `trainer.jaket.text.prepare` and `trainer.jaket.tasks.neighbourhood`, and `candidates` and
             `allowed` of `trainer.jaket.tasks.Tasks.candidates`.
+        relations: [edge kinds, d], relation vectors in place of the model's own.
     """
+    read = [inputs[name] for name in ("token_places", "first_places", "last_places")]
     states, knowledge = model(
         inputs["ids"],
         inputs["segments"],
@@ -168,17 +180,17 @@ def score(model: JaketModel, memory: Tensor, inputs: Mapping[str, Tensor]) -> Sc
         hops=hops_of(inputs),
         places=inputs["places"],
         entities=inputs["merged"],
+        relations=relations,
+        at=torch.cat(read),
     )
-    flat = states.flatten(0, 1)
+    tokens, first, last = states.split([len(places) for places in read])
     return Scores(
         model.category_head(knowledge[inputs["category_of"]]),
         model.relation_scores(knowledge[inputs["pairs"]]),
-        model.text.logits(flat[inputs["token_places"]]),
-        model.entity_scores(
-            flat[inputs["first_places"]],
-            flat[inputs["last_places"]],
-            memory[inputs["candidates"]].float(),
-        ).masked_fill(~inputs["allowed"], -torch.inf),
+        tokens,
+        model.entity_scores(first, last, memory[inputs["candidates"]].float()).masked_fill(
+            ~inputs["allowed"], -torch.inf
+        ),
     )
 
 

@@ -94,10 +94,10 @@ def prepare(
     length: int,
     seed: int,
 ) -> Text:
-    """Mask tokens, blot out removed mentions and pack.
+    """Mask tokens, mask all tokens of removed mentions, and pack.
 
     A removed mention is all masks, no token of it is predicted, and E^KM is merged at no mention of its
-    entity in the whole record: the answer would stand there.
+    entity in the whole record: the answer would be visible there.
 
     Args:
         records: whose mentions `mentions` are.
@@ -111,7 +111,7 @@ def prepare(
     masked = mask_share(
         records, vocabulary, share=mlm_probability, slots_only=False, seed=seed, stream="jaket"
     )
-    masked = blot(masked, records, mentions, removed, mask=vocabulary.mask)
+    masked = mask_mentions(masked, records, mentions, removed, mask=vocabulary.mask)
     predicted = masked.predicted
     sizes = np.array([len(record.ids) for record in records], np.int64)
     first, last = _places(records, mentions)
@@ -134,7 +134,7 @@ def prepare(
     return Text(inputs, mentions.entity[~barred][which][once], chosen)
 
 
-def blot(
+def mask_mentions(
     masked: Masked,
     records: Sequence[MentionRecord],
     mentions: Mentions,
@@ -142,11 +142,11 @@ def blot(
     *,
     mask: int,
 ) -> Masked:
-    """Make each token of a removed mention the mask, and predict none of them."""
+    """Replace each token of a removed mention by the mask; these tokens are not predicted."""
     first, last = _places(records, mentions)
-    blotted, _ = _tokens(first[removed], last[removed])
+    masked_tokens, _ = _tokens(first[removed], last[removed])
     ids, predicted = masked.ids.copy(), masked.predicted.copy()
-    ids[blotted], predicted[blotted] = mask, False
+    ids[masked_tokens], predicted[masked_tokens] = mask, False
     return Masked(ids, masked.labels, predicted)
 
 

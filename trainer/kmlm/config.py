@@ -43,7 +43,7 @@ class KmlmConfig(Section):
     long_steps: int = Field(
         0,
         ge=0,
-        description="steps of the long phase, after the schedule: plain text alone, of `long_length` tokens",
+        description="steps of the long phase, after the schedule: plain text only, of `long_length` tokens",
     )
     long_lr: float | None = Field(
         None, gt=0, description="peak learning rate of the long phase, which decays to 0 over it; null: `lr`"

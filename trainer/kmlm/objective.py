@@ -18,6 +18,7 @@ from trainer.kmlm.masking import mask_cycles
 from trainer.masked_lm import PackedMaskedLM, load_lm
 from trainer.masking import Masked, Vocabulary, mask_share
 from trainer.objectives import Batch, Objective
+from trainer.packing import pack
 from trainer.prefetch import Prefetcher
 from trainer.schedule import Phase
 from trainer.shards import Record, ShardStream
@@ -47,8 +48,7 @@ class MaskedLoss(nn.Module):
             labels: [labels], what stood there.
             term: [labels], which term each counts for.
         """
-        states = self.packed.states(ids, segments, positions).flatten(0, 1)
-        losses = self.packed.losses(states.index_select(0, where), labels)
+        losses = self.packed.losses(self.packed.states(ids, segments, positions, at=where), labels)
         # A product instead of index_add, whose order of summation varies on a GPU.
         member = term[None, :] == torch.arange(self._terms, device=term.device)[:, None]
         return (losses[None, :] * member).sum(dim=1)
@@ -59,12 +59,13 @@ class Kmlm(Objective):
 
     A step reads `records_per_step` records of each stream and packs them into one forward pass. The plain
     stream, or without it the longest, sets the epoch; the others wrap. After the scheduled steps may follow
-    `long_steps` on plain text alone, of longer passages, with as many tokens a step and a learning rate of
+    `long_steps` on plain text only, of longer passages, with as many tokens a step and a learning rate of
     their own.
 
     Args:
         config: of the run.
         files: stream -> token files; none for a stream that the corpus lacks.
+        validation_files: the same of the validation split.
         tokenizer: theirs.
         rank, world: which share of the records this process reads.
 
@@ -83,6 +84,7 @@ class Kmlm(Objective):
         tokenizer: "PreTrainedTokenizerFast",
         rank: int = 0,
         world: int = 1,
+        validation_files: Mapping[str, Sequence[Path]] | None = None,
     ) -> None:
         if config.records_per_step < world:
             raise UsageError(
@@ -134,6 +136,7 @@ class Kmlm(Objective):
             )
         self._vocabulary = Vocabulary.of_tokenizer(tokenizer)
         self.model = MaskedLoss(load_lm(config, tokenizer, longest=longest), len(self.terms))
+        self._validation = self._sample(validation_files or {}, shared)
         self._prefetcher = Prefetcher(self._make, state=self._streams_state, load_state=self._load_streams)
 
     def phases(self, config: TrainingConfig) -> Sequence[Phase]:
@@ -152,12 +155,42 @@ class Kmlm(Objective):
         return self._prefetcher.take(step)
 
     def state(self) -> dict[str, Any]:
-        """Where each stream stands."""
+        """The position of each stream."""
         return self._prefetcher.state()
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state` was taken."""
         self._prefetcher.load_state(state)
+
+    def validation(self) -> Mapping[str, Sequence[Batch]]:
+        """This rank's batches of the validation records of each stream."""
+        return {"": self._validation}
+
+    def right(self, batch: Batch, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """For each stream: which predicted tokens are right; of cycles these are the masked relation's."""
+        packed = self.model.packed
+        rows = (inputs[name] for name in ("ids", "segments", "positions"))
+        states = packed.states(*rows, at=inputs["where"])
+        right = packed.best(packed.transform(states)) == inputs["labels"]
+        return {name: right[inputs["term"] == i] for i, name in enumerate(self.terms)}
+
+    def _sample(self, files: Mapping[str, Sequence[Path]], shared: Mapping[str, Any]) -> list[Batch]:
+        if self._config.validate_every is None:
+            return []
+        length, taken = self._config.max_length, {}
+        for name in self._streams:
+            stream = ShardStream[Record](files.get(name, ()), name=name, max_length=length, **shared)
+            if count := min(stream.rows, self._config.validation_records):
+                taken[name] = stream.take(count)
+        if not taken:
+            raise InputError(
+                "no records to validate on",
+                where=", ".join(
+                    STREAM_TABLES[name] for name in self._options.streams if name in self._streams
+                ),
+                hint="Leave validate_every out, or build a larger corpus",
+            )
+        return self._batches(taken, length)
 
     def _make(self, step: int) -> list[Batch]:
         count = self._config.records_per_step
@@ -204,7 +237,7 @@ class Kmlm(Objective):
         masked = [self._mask(name, records) for name, records in taken.items()]
         records = [record for part in taken.values() for record in part]
         sizes = np.array([len(record.ids) for record in records], np.int64)
-        packed = self.model.packed.pack(
+        packed = pack(
             np.concatenate([part.ids for part in masked]), sizes, length=length, pad=self._vocabulary.pad
         )
         width = packed.ids.shape[1]
@@ -237,7 +270,7 @@ class Kmlm(Objective):
         return batches
 
 
-def build(
+def build_kmlm(
     config: TrainingConfig,
     corpus: Path,
     out: Path,
@@ -246,13 +279,14 @@ def build(
 ) -> Kmlm:
     """Return the objective of a run, on the training shards of its streams."""
     mask, backend = str(tokenizer.mask_token), tokenizer.backend_tokenizer
-    files: dict[str, list[Path]] = {}
-    for stream in config.kmlm.streams:
-        made = ensure_tokens(corpus, STREAM_TABLES[stream], backend, mask_token=mask, splits=("train",))
-        files[stream] = made["train"]
+    made = {
+        stream: ensure_tokens(corpus, STREAM_TABLES[stream], backend, mask_token=mask, splits=config.splits)
+        for stream in config.kmlm.streams
+    }
     return Kmlm(
         config,
-        files=files,
+        files={stream: splits["train"] for stream, splits in made.items()},
+        validation_files={stream: splits.get("validation", []) for stream, splits in made.items()},
         tokenizer=tokenizer,
         rank=accelerator.process_index,
         world=accelerator.num_processes,

@@ -36,7 +36,7 @@ class Triples:
 
     Attributes:
         facts: int32 [T, 3], head, relation and tail.
-        entities: the ids that stand in a fact, by Q number.
+        entities: the ids that occur in a fact, by Q number.
         relations: likewise, by P number.
         left_out: reason -> facts of the corpus that are not here.
     """
@@ -94,7 +94,7 @@ def read_facts(path: Path) -> pa.Table:
 
 
 def places(table: pa.Table, entities: pa.Array, relations: pa.Array) -> NDArray[np.int32]:
-    """[rows, 3] where the ids of h, r and t stand; -1 for one that does not."""
+    """[rows, 3] the places of h, r and t among the ids; -1 for an unknown one."""
     sets = {"h": entities, "r": relations, "t": entities}
     columns = [pc.fill_null(pc.index_in(table[name], value_set=ids), -1) for name, ids in sets.items()]
     return np.column_stack([column.to_numpy() for column in columns])
@@ -179,7 +179,7 @@ def _distinct(files: list[str], columns: tuple[str, ...]) -> pa.Array:
 
 
 def _tables(files: list[str], columns: list[str]) -> Iterator[pa.Table]:
-    """A shard at a time, not a row group: each search among the ids makes a hash table of them anew."""
+    """A shard at a time, not a row group: each search among the ids builds a new hash table."""
     for path in files:
         yield read_shard(path, columns)
 
@@ -193,7 +193,7 @@ def _write(folder: Path, triples: Triples) -> None:
 
 
 class Batches:
-    """Facts in a new order every epoch, and negatives drawn anew every step, uniformly over the entities.
+    """Facts in a new order every epoch, and new negatives every step, uniformly over the entities.
 
     An epoch's order takes 8 bytes a fact, and 16 more while it is drawn.
 

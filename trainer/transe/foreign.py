@@ -2,7 +2,7 @@
 
 PyKEEN, OpenKE and GraphVite are read as they save; the first file of a layout that is found names it. Nothing
 is unpickled: state dicts go through `torch.load(weights_only=True)`, GraphVite's pickle through a reader that
-knows arrays and dictionaries alone (`trainer.transe.graphvite`).
+knows only arrays and dictionaries (`trainer.transe.graphvite`).
 """
 
 import gzip

@@ -32,15 +32,15 @@ class Batch:
 
 
 class TransE:
-    """Two tables of vectors; a step reads and changes the rows of its batch alone.
+    """Two tables of vectors; a step reads and changes only the rows of its batch.
 
     The tables and Adagrad's one number a row take 4 (E + R)(dim + 1) bytes.
 
     Args:
         config: dimension, distance, loss and learning rate.
-        entity_ids, relation_ids: what the rows stand for.
+        entity_ids, relation_ids: the ids of the rows.
         seed: of the first vectors: uniform in +-6 / sqrt(dim), then of length 1 (Bordes et al., algorithm 1).
-        device: where the tables lie.
+        device: of the tables.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class TransE:
 
 
 class RowAdagrad:
-    """Adagrad (Duchi et al. 2011) with one step size a row, for rows that have a gradient alone.
+    """Adagrad (Duchi et al. 2011) with one step size a row, only for rows that have a gradient.
 
     Args:
         table: [rows, dim], changed in place.

@@ -9,7 +9,7 @@ import torch
 
 from kgcorpus.contracts.errors import KgcorpusError, UsageError
 from kgcorpus.contracts.manifest import load_manifest
-from trainer.checkpoint import Checkpoints, settle, write_model
+from trainer.checkpoint import Checkpoints, recover_folder, write_model
 from trainer.config import TrainingConfig
 from trainer.determinism import deterministic_on_cpu
 from trainer.digests import digest_of_file
@@ -27,7 +27,7 @@ from trainer.transe.model import TransE
 def train_transe(
     corpus: str | Path, out: str | Path, config: TrainingConfig, *, max_steps: int | None = None
 ) -> Path:
-    """Train, or go on with, embeddings of the corpus's facts; a finished run is left as it is.
+    """Start or resume embeddings of the corpus's facts; a finished run is unchanged.
 
     With E entities, R relations and T facts the arrays take 4 (E + R)(dim + 1) + 24 T bytes and, from a file
     that is mapped, 12 T: 4.6 million entities of 200 numbers and 20 million facts need 4.2 GB. About 1.1 GB
@@ -35,7 +35,7 @@ def train_transe(
 
     Args:
         corpus: a finished build with the table `triples`.
-        out: the run's folder; a run that stands there is resumed.
+        out: the run's folder; an existing run is resumed.
         config: of which the seed, the checkpoints and the section `transe` are read.
         max_steps: end at exactly this step instead of `transe.steps`.
 
@@ -63,7 +63,7 @@ def train_transe(
     ensure_same_run(out, identity, paths={"transe.held_out": options.held_out})
     triples = ensure_triples(out / "triples", corpus, held_out=held_out)
     end = options.steps if max_steps is None else max_steps
-    settle(out / "model")
+    recover_folder(out / "model")
     if not _finished(out / "model", end) and (stopped := _run(triples, config, out, end=end)):
         raise end_early(stopped)
     return out / "model"

@@ -14,7 +14,7 @@ from trainer.trelm.examples import Example, Question, Spot
 from trainer.trelm.injection import Knowledge, signs
 from trainer.trelm.inputs import Read, TrelmInputs, Write
 from trainer.trelm.memory import MemoryBank, printed_terms, window
-from trainer.trelm.negatives import NegativeSampler
+from trainer.trelm.negatives import Asked, NegativeSampler
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -24,7 +24,7 @@ class Pending(NamedTuple):
 
     Attributes:
         inputs: everything but `read`.
-        counts, records, tokens: of the batch.
+        counts, records, tokens, questions: of the batch.
         slots: [spots] of the memory, of the spots that are read.
         at: [tokens] places in the flattened rows where they are read.
         spot: [tokens] which spot each of them belongs to.
@@ -34,6 +34,7 @@ class Pending(NamedTuple):
     counts: NDArray[np.int64]
     records: list[str]
     tokens: int
+    questions: Sequence[Asked]
     slots: NDArray[np.int64]
     at: NDArray[np.int64]
     spot: NDArray[np.int64]
@@ -41,7 +42,7 @@ class Pending(NamedTuple):
     def batch(self, read: Read[NDArray[Any]] | None) -> Batch:
         """The batch with what was read from the memory."""
         inputs = dataclasses.replace(self.inputs, read=read)
-        return Batch(inputs.as_dict(), self.counts, self.records, self.tokens)
+        return Batch(inputs.as_dict(), self.counts, self.records, self.tokens, self.questions)
 
 
 class Packer:
@@ -49,7 +50,7 @@ class Packer:
 
     Args:
         knowledge: where the facts' vectors come from.
-        negatives: what the true tokens are told from.
+        negatives: sampler of the wrong tokens (eq. 2).
         memory: read here, before the forward pass; None without one.
         window: k, of eq. 4.
         literal: divide the states of eq. 4 as it prints.
@@ -82,13 +83,16 @@ class Packer:
         """The batches of a step: `pending`, then `read`."""
         return self.read(self.pending(examples, step=step, share=injected_share), weight=memory_weight)
 
-    def pending(self, examples: Sequence[Example], *, step: int, share: float = 1.0) -> list[Pending]:
+    def pending(
+        self, examples: Sequence[Example], *, step: int, share: float = 1.0, writes: bool = True
+    ) -> list[Pending]:
         """The batches of a step before the memory is read, which the step before may still write.
 
         Args:
             examples: of the step.
             step: keys the negatives.
             share: of an injected embedding; the word's own has the rest.
+            writes: whether the forward passes write to the memory.
         """
         sizes = np.array([len(example.ids) for example in examples], np.int64)
         packed = pack(
@@ -104,14 +108,16 @@ class Packer:
             closed = np.ones(packed.ids[rows].size, bool)
             for example, offset in members:
                 closed[offset : offset + len(example.ids)] = example.closed
+            asked = self._asked(members, step)
+            written = self._written(members) if writes else None
+            arrays, write = _numbered({**_predicted(members), **asked}, written, tokens=packed.ids[rows].size)
             inputs: TrelmInputs[NDArray[Any]] = TrelmInputs(
                 ids=packed.ids[rows],
                 segments=packed.segments[rows],
                 positions=packed.positions[rows],
-                **_predicted(members),
+                **arrays,
                 **self._injected(members, closed, share),
-                **self._asked(members, step),
-                write=self._written(members),
+                write=write,
                 read=None,
             )
             read = [(spot, offset) for example, offset in members for spot in example.spots if spot.read]
@@ -124,6 +130,7 @@ class Packer:
                     counts=np.array([len(inputs.labels), len(inputs.asked_labels)]),
                     records=[example.name for example, _ in members],
                     tokens=int(sizes[here].sum()),
+                    questions=[token for example, _ in members for token in example.asked],
                     slots=slots,
                     at=at[open_],
                     spot=spot[open_],
@@ -176,7 +183,7 @@ class Packer:
         """The questions, the tokens they ask for and their negatives."""
         questions = [(question, offset) for example, offset in members for question in example.questions]
         facts = [question.target.asked for question, _ in questions]
-        tokens = [token for question, _ in questions for token in question.tokens]
+        tokens = [token for example, _ in members for token in example.asked]
         pool, allowed = self._negatives.draw(tokens, step=step)
         correction = {}
         if self._logq:
@@ -231,6 +238,27 @@ def _predicted(members: Sequence[tuple[Example, int]]) -> Arrays:
     where = [offset + np.flatnonzero(example.predicted) for example, offset in members]
     labels = [example.labels[example.predicted] for example, _ in members]
     return {"where": np.concatenate(where), "labels": np.concatenate(labels).astype(np.int64)}
+
+
+def _numbered(
+    places: Arrays, write: Write[NDArray[Any]] | None, *, tokens: int
+) -> tuple[Arrays, Write[NDArray[Any]] | None]:
+    """The arrays with `states_at`, and with numbers of states instead of places.
+
+    Args:
+        places: the arrays of what is predicted and asked for.
+        write: with places.
+        tokens: of the rows.
+    """
+    names = ("where", "query_at", "asked_at")
+    written = () if write is None else (write.at, write.first)
+    needed = np.zeros(tokens, bool)
+    needed[np.concatenate([*(places[name] for name in names), *written])] = True
+    number = np.cumsum(needed) - 1
+    arrays = {**places, **{name: number[places[name]] for name in names}}
+    if write is not None:
+        write = dataclasses.replace(write, at=number[write.at], first=number[write.first])
+    return {"states_at": np.flatnonzero(needed), **arrays}, write
 
 
 def _answer_places(questions: Sequence[tuple[Question, int]]) -> NDArray[np.int64]:

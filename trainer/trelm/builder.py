@@ -18,6 +18,7 @@ from trainer.trelm.batches import Packer
 from trainer.trelm.config import TrelmConfig
 from trainer.trelm.examples import ExampleMaker, Slots
 from trainer.trelm.graph import Graph, LabelTokens
+from trainer.trelm.guesses import Guesses
 from trainer.trelm.injection import GraphKnowledge, Knowledge, LabelKnowledge
 from trainer.trelm.memory import MemoryBank
 from trainer.trelm.model import TrelmModel
@@ -106,6 +107,8 @@ class Builder:
             seed=self.seed,
             in_text=self.options.decode == "in_text",
             mentions=self.options.mentions,
+            plain_share=self.options.plain_share,
+            injected_fact=self.options.injected_fact,
         )
 
     def maker(self, chooser: TargetChooser, *, share: float, slots: Slots | None) -> ExampleMaker:
@@ -126,6 +129,10 @@ class Builder:
         return NegativeSampler(
             self.graph.facts, self.labels, unigrams, count=self.options.negatives, seed=self.seed
         )
+
+    def guesses(self, negatives: NegativeSampler, unigrams: NDArray[np.int64]) -> Guesses:
+        """Of the same tokens; arguments as of `negatives`."""
+        return Guesses(self.graph.facts, self.labels, negatives, unigrams, count=self.options.negatives)
 
     def packer(
         self, negatives: NegativeSampler, *, memory: MemoryBank | None, length: int, rows: int

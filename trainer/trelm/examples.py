@@ -1,7 +1,7 @@
 """Examples from passages: hidden tokens, questions, and the places that injection and memory replace."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Question:
 
     Attributes:
         tokens: one a token of the answer.
-        places: [tokens] where the answer stands in the passage; none where it does not.
+        places: [tokens] positions of the answer in the passage; empty if it is not there.
     """
 
     target: Target
@@ -59,6 +59,17 @@ class Example:
     questions: list[Question]
     spots: list[Spot]
     counts: dict[str, int]
+
+    @property
+    def asked(self) -> list[Asked]:
+        """The tokens that the questions ask for, in order."""
+        return [token for question in self.questions for token in question.tokens]
+
+
+def without_injection(example: Example) -> Example:
+    """The same example with nothing injected."""
+    plain = [replace(q, target=replace(q.target, injected=None)) for q in example.questions]
+    return replace(example, questions=plain)
 
 
 class Slots:

@@ -12,6 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError
+from kgcorpus.contracts.extras import install_command
 from kgcorpus.contracts.places import refuse_replaced
 from kgcorpus.contracts.store import replacing, write_text
 from kgcorpus.report.terminal import recorder, say
@@ -92,8 +93,8 @@ def explain(
     Scores: TRELM (arXiv 2403.11203, eq 9-11). Path: as routing selects it (eq 12).
 
     Args:
-        model: folder or hub id of a BERT or RoBERTa with its tokenizer.
-        sentence: with one [MASK] where the answer stands.
+        model: folder or hub id of a masked language model of a family that routing knows, with its tokenizer.
+        sentence: with one [MASK] in the place of the answer.
         answer: of one or more tokens; None: the model's own guess of one token.
         top: how many neurons.
         points: of the Riemann sum.
@@ -107,7 +108,7 @@ def explain(
     # It would draw a bar while the weights are read.
     disable_progress_bar()
     packed, tokenizer = open_lm(model)
-    packed.require_blocks("explain")
+    packed.require("ROUTES", "explain")
     sentence = sentence.replace(str(tokenizer.mask_token), MASK)
     question = _Question(packed, tokenizer, sentence, answer)
     scores = attribute(packed.layers, question.log_probability, method="layer", points=points).cpu()
@@ -247,7 +248,7 @@ def _draw(explanation: Explanation, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         raise EnvironmentLacksError(
-            "a picture needs matplotlib", where=str(path), hint="pip install 'kgcorpus[report]'"
+            "a picture needs matplotlib", where=str(path), hint=f"Run: {install_command('report')}"
         ) from None
     count = len(explanation.layers)
     figure = Figure(figsize=(9, 1.5 + 0.35 * count), layout="constrained")

@@ -19,7 +19,7 @@ from kgcorpus.contracts.manifest import Manifest, load_manifest
 from kgcorpus.contracts.rows import Direction
 from kgcorpus.contracts.shards import read_shard
 from kgcorpus.importance.tokenizers import tokenizer_panics_as_errors
-from kgcorpus.kg.names import Names
+from kgcorpus.kg.names import LabelIndex
 from kgcorpus.special_tokens import as_plain_text, plain_ids
 from kgcorpus.tokens import tokenizer_key
 from trainer.arrays import derived
@@ -45,8 +45,8 @@ class LabelTokens:
         ids: [tokens] int32.
     """
 
-    def __init__(self, names: Names, lang: str, tokenizer: Tokenizer, cache: Path) -> None:
-        arrays = derived(cache, lambda: _tokenized(names.book(lang).labels, tokenizer))
+    def __init__(self, names: LabelIndex, lang: str, tokenizer: Tokenizer, cache: Path) -> None:
+        arrays = derived(cache, lambda: _tokenized(names.column(lang).labels, tokenizer))
         self.starts: NDArray[np.int64] = arrays["starts"]
         self.ids: NDArray[np.int32] = arrays["ids"]
         self._names, self._row_of = names, names.row_of
@@ -135,7 +135,7 @@ class Facts:
 
     @property
     def entities(self) -> pa.Array:
-        """The ids that stand in a fact, by number."""
+        """The ids that occur in a fact, by number."""
         return pa.array(self._entities, pa.string())
 
     def number(self, qid: str) -> int:
@@ -161,7 +161,7 @@ class Facts:
         return self._by_direction[direction].other
 
     def range_of(self, relation: str, direction: Direction) -> "Range":
-        """The entities that stand at a relation's other end, one a fact."""
+        """The entities at a relation's other end, one a fact."""
         r = self._relation_row.get(relation)
         rows = np.empty(0, np.int64) if r is None else self._by_direction[direction].of_relation(r)
         return Range(rows, self._entities)
@@ -234,8 +234,8 @@ class Graph:
     """
 
     facts: Facts
-    entities: Names
-    relations: Names | None
+    entities: LabelIndex
+    relations: LabelIndex | None
     lang: str
     corpus: Path
     digests: Mapping[str, str]
@@ -249,7 +249,7 @@ class Graph:
         assert self.relations is not None
         return self._tokens("relations", self.relations, tokenizer)
 
-    def _tokens(self, table: str, names: Names, tokenizer: Tokenizer) -> LabelTokens:
+    def _tokens(self, table: str, names: LabelIndex, tokenizer: Tokenizer) -> LabelTokens:
         plain = Tokenizer.from_str(tokenizer.to_str())
         plain.no_truncation()
         plain.no_padding()
@@ -267,8 +267,8 @@ def open_graph(corpus: Path, *, relation_names: bool) -> Graph:
     """
     manifest = load_manifest(corpus, required=True)
 
-    def names(table: str, key: str) -> Names:
-        return Names.from_arrow(_read(corpus, manifest, table, [key, "names"]), key)
+    def names(table: str, key: str) -> LabelIndex:
+        return LabelIndex.from_arrow(_read(corpus, manifest, table, [key, "names"]), key)
 
     return Graph(
         Facts(_read(corpus, manifest, "triples", ["h", "r", "t"])),

@@ -1,6 +1,6 @@
 """Knowledge injection: a fact's vectors become the embedding of a mention."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -85,20 +85,29 @@ class LabelKnowledge:
         return _bags(name, [self._relations.of(fact["r"]) for fact in facts])
 
 
-def vectors(rows: Tensor | None, ids: Tensor | None, starts: Tensor | None, *, table: Tensor) -> Tensor:
+def vectors(
+    rows: Tensor | None,
+    ids: Tensor | None,
+    starts: Tensor | None,
+    *,
+    words: Callable[[Tensor], Tensor],
+    deviation: Callable[[], Tensor],
+) -> Tensor:
     """The vectors of facts that a `Knowledge` gave, as [facts, width].
 
     Args:
-        rows: [facts, width]; None: labels stand for the facts.
+        rows: [facts, width]; None: labels represent the facts.
         ids, starts: the labels' tokens, and the position at which each label starts.
-        table: [vocabulary, hidden], the word embeddings; labels are read from it and scaled to a root mean
-            square near 1, as the graph's vectors are.
+        words: ids [n] -> their word embeddings [n, hidden], of which labels are made.
+        deviation: the embedding table's standard deviation; divided by it, labels have a root mean square
+            near 1, as the graph's vectors do.
     """
     if rows is not None:
         return rows
     assert ids is not None
-    mean = nn.functional.embedding_bag(ids, table, starts, mode="mean")
-    return mean / table.detach().std()
+    places = torch.arange(len(ids), device=ids.device)
+    mean = nn.functional.embedding_bag(places, words(ids), starts, mode="mean")
+    return mean / deviation()
 
 
 class Injection(nn.Module):

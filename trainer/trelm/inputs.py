@@ -15,9 +15,11 @@ A = TypeVar("A", NDArray[Any], Tensor)
 class Write(Generic[A]):
     """What a forward pass leaves for the memory bank.
 
+    `at` and `first` are numbers of states that `TrelmInputs.states_at` names.
+
     Attributes:
-        at, starts: places around each mention whose mean is written (eq. 4), and where each mention starts.
-        first: [mentions] place of the [CLS] token of each mention's text.
+        at, starts: states around each mention whose mean is written (eq. 4), and where each mention starts.
+        first: [mentions] state of the [CLS] token of each mention's text.
         slots: [mentions] slot of the memory.
         new_text: [mentions] whether the mention is its slot's first in the text.
         divisor: [mentions] number of terms of eq. 4 as printed; None: the number of states.
@@ -51,23 +53,25 @@ class Read(Generic[A]):
 class TrelmInputs(Generic[A]):
     """One forward pass over packed rows.
 
-    Places are positions in the flattened rows [rows * length]. The vectors of F facts are either
+    Places are positions in the flattened rows [rows * length]; states are numbered as `states_at` lists them.
+    The vectors of F facts are either
     [F, width] (`<name>`), or the labels' tokens (`<name>_ids`) and the position at which each label starts
     (`<name>_starts`, [F]).
 
     Attributes:
         ids, segments, positions: [rows, length] tokens; texts of a row, 0 for padding; positions in the text.
-        where, labels: [predicted] places of the tokens that masked-language modelling predicts; their ids.
+        states_at: [states] places whose last states are read, ascending; the last layer computes no others.
+        where, labels: [predicted] states of the tokens that masked-language modelling predicts; their ids.
         injected_at: [tokens] places at which an injected fact replaces the word embedding.
         injected_row: [tokens] the fact injected at each.
         injected_sign: [facts] 1 if the other end is the fact's head, else -1.
         injected_other, injected_relation: vectors of the injected facts' other ends and relations.
         injected_share: [1] share of the injected embedding; the word's own has the rest. None: 1.
-        query_at, query_starts: places of the mentions that are asked about, and where each mention starts.
+        query_at, query_starts: states of the mentions that are asked about, and where each mention starts.
         asked_sign: [questions] -1 if the fact's head is asked for, else 1.
         asked_relation: vectors of the questions' relations.
         asked_query, asked_place: [tokens asked for] the question of each, and its position in the label.
-        asked_at, asked_labels: [tokens asked for] their places (`decode: in_text`), and their ids.
+        asked_at, asked_labels: [tokens asked for] their states (`decode: in_text`), and their ids.
         pool, allowed: [P] negatives of the batch; [tokens asked for, P] which are a token's own.
         log_expected, log_expected_labels: log of how often each is drawn, [tokens, P] and [tokens]; None
             without the correction (`logq`).
@@ -78,6 +82,7 @@ class TrelmInputs(Generic[A]):
     ids: A
     segments: A
     positions: A
+    states_at: A
     where: A
     labels: A
     injected_at: A

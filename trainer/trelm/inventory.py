@@ -38,7 +38,7 @@ class Words:
     Attributes:
         starts, ends: [words] token spans.
         hashes: [words] equal for equal tokens.
-        content: [words] whether a letter stands in the word.
+        content: [words] whether the word contains a letter.
     """
 
     starts: NDArray[np.int64]

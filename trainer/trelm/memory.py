@@ -41,7 +41,7 @@ class MemoryBank:
         slots: M.
         hidden: size of the states.
         config: gamma, how the global part is averaged, whether the print is followed (`literal`).
-        ranks: the processes that share it; None: this one alone.
+        ranks: the processes that share it; None: only this one.
         initial: slots [n], ascending -> [n, hidden], where the local part starts; None: at zero.
 
     Attributes:

@@ -1,6 +1,6 @@
 """TRELM's model: a masked language model, injected facts and contrastive knowledge assessing (CKA)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,7 @@ def sampled_log_probability(
     pool: Tensor,
     allowed: Tensor,
     *,
-    table: Tensor,
+    words: Callable[[Tensor], Tensor],
     bias: Tensor,
     log_expected: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
@@ -78,12 +78,12 @@ def sampled_log_probability(
         labels: [tokens].
         pool: [P] the batch's negatives.
         allowed: [tokens, P] which of them are a token's own.
-        table: [vocabulary, hidden].
+        words: ids [n] -> their word embeddings [n, hidden].
         bias: [vocabulary].
         log_expected: with the correction, of `NegativeSampler.log_expected`: [tokens, P] and [tokens].
     """
-    true = (states * table[labels]).sum(dim=1).float() + bias[labels]
-    others = (states @ table[pool].T).float() + bias[pool]
+    true = (states * words(labels)).sum(dim=1).float() + bias[labels]
+    others = (states @ words(pool).T).float() + bias[pool]
     if log_expected is not None:
         others, true = others - log_expected[0], true - log_expected[1]
     others = others.masked_fill(~allowed, -torch.inf)
@@ -135,6 +135,7 @@ class TrelmModel(nn.Module):
     Attributes:
         seen: what forward passes in training mode left; whoever writes it to the memory clears it.
         norms: mean lengths in the last forward pass of the embeddings injected and of the words' own.
+        inputs_frozen: no gradient of what the first layer reads is asked for.
     """
 
     def __init__(
@@ -159,6 +160,7 @@ class TrelmModel(nn.Module):
         )
         self.seen: list[Seen] = []
         self.norms: dict[str, Tensor] = {}
+        self.inputs_frozen = False
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """The summed losses [2]: masked-language modelling and CKA.
@@ -177,13 +179,18 @@ class TrelmModel(nn.Module):
         """log P of each token asked for among its negatives, [tokens]; leaves nothing for the memory."""
         return self._log_probability(self.states(inputs), inputs)
 
+    def mlm_log_probability(self, inputs: Inputs) -> Tensor:
+        """log P of each token that masked-language modelling predicts, [predicted]."""
+        return -self.packed.losses(self.states(inputs).index_select(0, inputs.where), inputs.labels)
+
     def states(self, inputs: Inputs) -> Tensor:
-        """The final states of the flattened rows [rows * length, hidden]."""
+        """The final states [states, hidden] at `inputs.states_at`."""
         ids = inputs.ids
-        words = self._remember(self._inject(self.packed.words(ids).flatten(0, 1), inputs), inputs)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.inputs_frozen):
+            words = self._remember(self._inject(self.packed.words(ids).flatten(0, 1), inputs), inputs)
         unflat = words.unflatten(0, ids.shape)
-        states = self.packed.states(ids, inputs.segments, inputs.positions, words=unflat)
-        return states.flatten(0, 1)
+        rows = (ids, inputs.segments, inputs.positions)
+        return self.packed.states(*rows, words=unflat, at=inputs.states_at)
 
     def asked_states(self, states: Tensor, inputs: Inputs) -> Tensor:
         """What is compared with the word embeddings, [tokens, hidden], one a token asked for."""
@@ -191,7 +198,8 @@ class TrelmModel(nn.Module):
             inputs.asked_relation,
             inputs.asked_relation_ids,
             inputs.asked_relation_starts,
-            table=self.packed.table,
+            words=self.packed.words,
+            deviation=self._deviation,
         )
         relation = inputs.asked_sign[:, None] * relation
         query, place = inputs.asked_query, inputs.asked_place
@@ -208,7 +216,7 @@ class TrelmModel(nn.Module):
         if self.injection is None:
             return words
         other, relation = (
-            vectors(*found, table=self.packed.table)
+            vectors(*found, words=self.packed.words, deviation=self._deviation)
             for found in (
                 (inputs.injected_other, inputs.injected_other_ids, inputs.injected_other_starts),
                 (inputs.injected_relation, inputs.injected_relation_ids, inputs.injected_relation_starts),
@@ -234,6 +242,9 @@ class TrelmModel(nn.Module):
         mixed = (1 - weight) * words.index_select(0, read.at) + weight * remembered[read.row]
         return words.index_copy(0, read.at, mixed)
 
+    def _deviation(self) -> Tensor:
+        return self.packed.table.detach().std()
+
     def _length(self) -> Tensor:
         """The mean length of a word embedding."""
         return self.packed.table.detach().norm(dim=1).mean()
@@ -247,7 +258,7 @@ class TrelmModel(nn.Module):
             inputs.asked_labels,
             inputs.pool,
             inputs.allowed,
-            table=self.packed.table,
+            words=self.packed.words,
             bias=self.packed.bias,
             log_expected=expected,
         )
@@ -263,5 +274,5 @@ def _seen(states: Tensor, write: Write[Tensor]) -> Seen:
 
 
 def _mean(states: Tensor, at: Tensor, starts: Tensor) -> Tensor:
-    """The mean state of each group of places, [groups, hidden]; a group ends where the next one starts."""
+    """The mean state of each group `at`, [groups, hidden]; a group ends where the next one starts."""
     return nn.functional.embedding_bag(at, states, starts, mode="mean")

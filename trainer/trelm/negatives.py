@@ -87,7 +87,7 @@ class Truths:
             yield rows[i] * self._vocabulary + found
 
     def _without(self, key: tuple[str, str, str], ends: Int64s, number: int) -> Int64s:
-        """The tokens of many ends but those that one of them alone has."""
+        """The tokens of many ends without those that only one of them has."""
         tokens, counts = self._counts(key, ends)
         own, times = np.unique(self._tokens(ends[ends == number])[0], return_counts=True)
         left = counts.copy()
@@ -129,9 +129,9 @@ class NegativeSampler:
 
     Args:
         facts: whose true ends are no negatives, and whose relations' ranges give the hard ones: the tokens
-            that stand at the same place in the labels of entities of the same range.
+            at the same place in the labels of entities of the same range.
         labels: entity -> tokens of its label.
-        unigrams: [vocabulary] how often each token stands in the corpus; those never seen, like special
+        unigrams: [vocabulary] how often each token occurs in the corpus; those never seen, like special
             tokens, are never drawn.
         count: K, negatives a token; fewer where the vocabulary has fewer.
         seed: of the draws.
@@ -226,7 +226,7 @@ class NegativeSampler:
         half = self._count // 2
         first = free & (rank <= half)
         missing = self._count - np.minimum(rank[:, -1:], half) if own.shape[1] else self._count
-        # Where a hard one stands among the frequent ones; its last column takes those that do not.
+        # Index of each hard negative among the frequent ones; the last column takes those that are not there.
         at = np.full(self._vocabulary, len(frequent), np.int64)
         at[frequent] = np.arange(len(frequent))
         rows, columns = np.nonzero(first)

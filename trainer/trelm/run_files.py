@@ -25,6 +25,8 @@ from trainer.trelm.model import TrelmModel
 
 _log = logging.getLogger(__name__)
 TENSORS, OPTIONS = "trelm.safetensors", "trelm.json"
+# The memory of a sharded checkpoint.
+_MEMORY = "trelm-memory.safetensors"
 
 
 def embeddings_of(config: TrainingConfig, corpus: Path, out: Path, *, claims: bool) -> Path | None:
@@ -134,6 +136,22 @@ def load_extras(folder: Path, model: TrelmModel, memory: MemoryBank | None = Non
     put_tensors(model, heads, path=folder / TENSORS)
     if memory is not None:
         memory.load(tensors)
+
+
+def save_memory(folder: Path, memory: Mapping[str, Tensor]) -> None:
+    """Write the memory of `MemoryBank.collect` for a sharded checkpoint; an empty one without a memory."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in memory.items()}, folder / _MEMORY)
+
+
+def load_memory(folder: Path, memory: MemoryBank) -> None:
+    """Read what `save_memory` wrote.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    memory.load(read_tensors(folder / _MEMORY))
 
 
 def read_options(folder: Path) -> tuple[TrelmConfig, Path | None]:

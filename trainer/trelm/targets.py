@@ -7,7 +7,7 @@ from typing import Any
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.rows import Fact
 from trainer.shards import MentionRecord
-from trainer.trelm.config import Inject, MentionChoice
+from trainer.trelm.config import Inject, InjectedFact, MentionChoice
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def _half(mentions: Sequence[int]) -> int:
 
 
 class TargetChooser:
-    """Chooses the targets, and draws one fact for each, anew in every epoch.
+    """Chooses the targets and one fact for each, again in every epoch.
 
     Args:
         inject: the class of the targets, `longtail`, `frequent` or `both`; with `none` they are the
@@ -71,6 +71,9 @@ class TargetChooser:
         known: whether a fact's relation and other end have a vector or a label.
         seed: of the draws.
         in_text: ask only for entities that the passage mentions too.
+        plain_share: share of the passages without injection, chosen again in every epoch.
+        injected_fact: inject the fact that is asked about, or another one whose other end is not in the
+            passage.
     """
 
     def __init__(
@@ -82,9 +85,12 @@ class TargetChooser:
         seed: int,
         in_text: bool = False,
         mentions: MentionChoice = "important",
+        plain_share: float = 0.0,
+        injected_fact: InjectedFact = "asked",
     ) -> None:
         self._inject, self._min_si, self._seed, self._in_text = inject, min_si, seed, in_text
         self._known, self._mentions = known, mentions
+        self._plain_share, self._injected_fact = plain_share, injected_fact
 
     def choose(self, record: MentionRecord) -> Chosen:
         """The targets of a passage in this epoch."""
@@ -94,6 +100,7 @@ class TargetChooser:
         # A mention whose words are hidden as another's answer asks nothing itself, and vice versa.
         answers: set[str] = set()
         asking: set[str] = set()
+        plain = self._inject == "none" or self._is_plain(record)
         for i in right:
             mention = record.mentions[i]
             facts = self.facts(record, mention, hidden=asking)
@@ -103,7 +110,7 @@ class TargetChooser:
             if self._in_text:
                 answers.add(fact["other"])
                 asking.add(mention["qid"])
-            injected = None if self._inject == "none" else fact
+            injected = None if plain else self._injected(record, mention, fact, i)
             targets.append(Target(mention["start"], mention["end"], mention["qid"], fact, injected))
         counts = {
             "mentions": len(record.mentions),
@@ -112,6 +119,23 @@ class TargetChooser:
             "without_fact": len(right) - len(targets),
         }
         return Chosen(targets, counts)
+
+    def _is_plain(self, record: MentionRecord) -> bool:
+        if not self._plain_share:
+            return False
+        return Draw(self._seed, "trelm-plain", record.epoch, record.id).uniform() < self._plain_share
+
+    def _injected(
+        self, record: MentionRecord, mention: Mapping[str, Any], asked: Fact, i: int
+    ) -> Fact | None:
+        """The fact injected into the mention with number `i`."""
+        if self._injected_fact == "asked":
+            return asked
+        excluded = {other["qid"] for other in record.mentions} | {asked["other"]}
+        others = [fact for fact in mention["triples"] if self._known(fact) and fact["other"] not in excluded]
+        return (
+            Draw(self._seed, "trelm-injected", record.epoch, record.id, i).choice(others) if others else None
+        )
 
     def drawable(self, record: MentionRecord) -> list[tuple[str, Fact]]:
         """Every fact that an epoch may draw for a target of the passage, with the target's entity."""

@@ -24,7 +24,7 @@ def has_terminal() -> bool:
 @dataclass(frozen=True)
 class _Row:
     label: str
-    parts: Sequence[str]
+    forms: Sequence[Sequence[str]]
     share: float
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -32,7 +32,8 @@ class _Row:
             # The stream writes characters that its encoding lacks as escapes, which are wider.
             return visible(text).encode(options.encoding, "backslashreplace").decode(options.encoding)
 
-        label, text, width = fitted(shown(self.label), [*map(shown, self.parts)], options.max_width)
+        forms = [[*map(shown, parts)] for parts in self.forms]
+        label, text, width = fitted(shown(self.label), forms, options.max_width)
         yield Text(f"{label} ", end="", no_wrap=True, overflow="crop")
         if width:
             drawing = ProgressBar(total=1.0, completed=self.share, width=width)
@@ -54,15 +55,15 @@ class Bar:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def draw(self, label: str, parts: Sequence[str], share: float) -> None:
+    def draw(self, label: str, forms: Sequence[Sequence[str]], share: float) -> None:
         """Replace the line.
 
         Args:
-            parts: dropped from the last but one on where the terminal is too narrow.
+            forms: the parts of the line as texts, the longest form first, as of `text.fitted`.
             share: the finished share, 0 to 1.
         """
         with terminal.bar_lock:
-            self._live.update(_Row(label, parts, share), refresh=self._live.is_started)
+            self._live.update(_Row(label, forms, share), refresh=self._live.is_started)
 
 
 @contextlib.contextmanager

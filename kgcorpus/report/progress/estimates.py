@@ -17,6 +17,7 @@ class Counts:
         done, active, total: units that are finished, at work, and known so far; total is None if unknown.
         bytes, rows: input that was read.
         unit: what `done`, `active` and `total` count, if it is not what the work's caller named.
+        doing: what precedes the work itself, such as `preparing`; its bytes are shown, but are in no share.
     """
 
     done: int = 0
@@ -25,13 +26,18 @@ class Counts:
     bytes: int = 0
     rows: int = 0
     unit: str | None = None
+    doing: str = ""
 
 
 class Rate:
-    """A rate over the last 30 seconds."""
+    """A rate over the last 30 seconds.
 
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque()
+    Args:
+        start: when the count was 0, in seconds; default: unknown.
+    """
+
+    def __init__(self, start: float | None = None) -> None:
+        self._seen: deque[tuple[float, float]] = deque([] if start is None else [(start, 0.0)])
 
     def add(self, seconds: float, count: float) -> None:
         """Note a count at a time; both must not decrease."""
@@ -43,11 +49,11 @@ class Rate:
             self._seen.popleft()
 
     def per_second(self) -> float | None:
-        """Return the rate; None before two samples."""
+        """Return the rate; None before two samples, and if nothing was counted in the last 30 seconds."""
         if len(self._seen) < 2:
             return None
         (start, first), (end, last) = self._seen[0], self._seen[-1]
-        return (last - first) / (end - start) if end > start else None
+        return (last - first) / (end - start) if end > start and last > first else None
 
 
 def share_done(counts: Counts, *, bytes_total: int | None, tasks_before: int | None) -> float:

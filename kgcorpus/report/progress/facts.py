@@ -15,6 +15,7 @@ from typing import Literal
 
 from kgcorpus.contracts.errors import InputError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.object_store import ObjectStore, is_object_store
 from kgcorpus.contracts.places import PROGRESS
 from kgcorpus.contracts.secrets import redact_all
 from kgcorpus.contracts.store import write_text
@@ -81,22 +82,21 @@ def write_facts(folder: Path, facts: Facts) -> None:
         write_text(folder / PROGRESS, json.dumps(redact_all(asdict(facts)), indent=1) + "\n")
 
 
-def read_facts(folder: Path) -> Facts | None:
-    """Read FOLDER/progress.json; None if there is none.
+def read_facts(place: str | Path) -> Facts | None:
+    """Read progress.json of a folder, or of a URL of an object store; None if there is none.
 
     Raises:
         InputError: it is damaged, or no regular file.
+        EnvironmentLacksError: the store cannot be used.
     """
     from pydantic import TypeAdapter, ValidationError
 
-    path = folder / PROGRESS
-    if not path.exists():
-        return None
-    require_regular_file(path)
+    path = f"{place}/{PROGRESS}"
     try:
-        found = TypeAdapter(Facts).validate_json(path.read_bytes(), strict=True)
-    except FileNotFoundError:
-        return None
+        content = _content(place)
+        if content is None:
+            return None
+        found = TypeAdapter(Facts).validate_json(content, strict=True)
     except (ValidationError, OSError) as error:
         raise _damaged(path, str(error).split("\n", 1)[0]) from None
     if not all(math.isfinite(value) for value in asdict(found).values() if isinstance(value, float)):
@@ -104,8 +104,22 @@ def read_facts(folder: Path) -> Facts | None:
     return found
 
 
-def _damaged(path: Path, why: str) -> InputError:
-    return InputError(f"is no record of progress ({why})", where=str(path), hint="Delete it")
+def _content(place: str | Path) -> bytes | None:
+    if is_object_store(str(place)):
+        found = ObjectStore(str(place)).get(PROGRESS)
+        return None if found is None else found[0]
+    path = Path(place) / PROGRESS
+    try:
+        if not path.exists():
+            return None
+        require_regular_file(path)
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _damaged(path: str, why: str) -> InputError:
+    return InputError(f"is no record of progress ({why})", where=path, hint="Delete it")
 
 
 def now() -> str:

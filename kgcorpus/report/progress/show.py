@@ -23,7 +23,7 @@ from kgcorpus.report.progress.estimates import (
     stage_seconds_left,
 )
 from kgcorpus.report.progress.facts import Facts, is_running, now, read_facts, this_process, write_facts
-from kgcorpus.report.progress.text import label_of, line_of, parts_of
+from kgcorpus.report.progress.text import forms_of, label_of, line_of
 from kgcorpus.report.terminal import verbosity
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,9 @@ _TICK = 0.5
 _WRITE = 1.0
 LINE_SECONDS = 30.0
 VERBOSE_LINE_SECONDS = 5.0
+# How long `follow` waits for a command to start.
+WAIT_SECONDS = 60.0
+_OF_A_COMMAND = ("command", "host", "process", "process_start", "started")
 _NOTHING_DONE: dict[str, Any] = {
     "done": None,
     "total": None,
@@ -73,7 +76,7 @@ class Display:
     def show(self, facts: Facts) -> None:
         """Draw the bar, or log a line if one is due."""
         if self._bar is not None:
-            self._bar.draw(label_of(facts), parts_of(facts), facts.fraction)
+            self._bar.draw(label_of(facts), forms_of(facts), facts.fraction)
             return
         interval = VERBOSE_LINE_SECONDS if verbosity() == "verbose" else LINE_SECONDS
         if time.monotonic() - self._last_line >= interval:
@@ -103,6 +106,7 @@ class Progress:
         self._lock = threading.RLock()
         self._counts: Callable[[], Counts] | None = None
         self._bytes_total: int | None = None
+        self._doing = ""
         self._began = self._stage_began = self._written = time.monotonic()
         self._rows, self._bytes = Rate(), Rate()
         self._display = Display()
@@ -184,17 +188,20 @@ class Progress:
             if not before.stage:
                 self._stage_began = began
             self._facts = replace(before, **_NOTHING_DONE, doing=doing, unit=unit)
-            self._counts, self._bytes_total = counts, bytes_total
-            self._rows, self._bytes = Rate(), Rate()
+            self._counts, self._bytes_total, self._doing = counts, bytes_total, doing
+            # Work that ends within a few samples has a rate, too.
+            self._rows, self._bytes = Rate(began), Rate(began)
         try:
             yield
             # After an error, or a signal amid a call to Spark, its counts are not asked for.
             self._sample()
+            # The last counts are shown even if the work ended between two ticks.
+            self._display.show(self._facts)
         finally:
             with self._lock:
                 if self._facts.stage and not doing and self._facts.unit == "tasks":
                     self.tasks[self._facts.stage] = self._facts.total or 0
-                self._counts = self._bytes_total = None
+                self._counts, self._bytes_total, self._doing = None, None, ""
                 self._facts = replace(self._facts, doing="", rows_per_second=None, bytes_per_second=None)
                 if not timed:
                     self._stage_began += time.monotonic() - began
@@ -249,17 +256,20 @@ class Progress:
         self._bytes.add(at, counts.bytes)
         seconds = at - self._stage_began
         before = self._tasks_before.get(facts.stage) if facts.unit == "tasks" else None
-        # Hashing and Spark's start are not the stage's own work.
+        doing = counts.doing or self._doing
+        # Hashing, Spark's start and what the driver reads are not the stage's own work.
         share = 0.0
-        if not facts.stage or (not facts.doing and counts.total):
+        if not facts.stage or (not doing and counts.total):
             share = share_done(counts, bytes_total=self._bytes_total, tasks_before=before)
         left = stage_seconds_left(seconds, share, self._stages.get(facts.stage))
         coming = list(self._stages.values())[facts.stages_done + bool(facts.stage) :]
-        at_work = share if facts.stage or not self._stages else 0.0
+        # Until the stages are known, hashing their inputs is no share of the command.
+        at_work = share if facts.stage or (self._is_planned and not self._stages) else 0.0
         fraction = command_share(self._stages, facts.stages_done, at_work)
         shown: dict[str, Any] = {}
         if counted:
             shown = {
+                "doing": doing,
                 "unit": counts.unit or facts.unit,
                 "done": counts.done if counts.total else None,
                 "total": counts.total,
@@ -286,15 +296,30 @@ class Progress:
             write_facts(self._folder, self._facts)
 
 
-def follow(folder: Path) -> Iterator[Facts]:
-    """Yield the facts in FOLDER/progress.json once a second while its command runs, and the last ones.
+def follow(folder: str | Path) -> Iterator[Facts]:
+    """Yield the facts in progress.json of a folder or URL once a second while its command runs, and the last.
+
+    If no command runs, waits up to 60 seconds for one to start; after that yields the facts of the last
+    command, if there was one.
 
     Raises:
         InputError: the file is damaged.
     """
-    while (facts := read_facts(folder)) is not None:
+    before, deadline = read_facts(folder), time.monotonic() + WAIT_SECONDS
+    while is_waiting(facts := read_facts(folder), before) and time.monotonic() < deadline:
+        time.sleep(_TICK)
+    while facts is not None:
         running = is_running(facts)
         yield facts
         if not running:
             return
         time.sleep(_WRITE)
+        facts = read_facts(folder)
+
+
+def is_waiting(facts: Facts | None, before: Facts | None) -> bool:
+    """Whether no command runs, and none has begun since `before` was read."""
+    if facts is None or is_running(facts):
+        return facts is None
+    # A short command may start and end between two looks.
+    return before is not None and all(getattr(facts, name) == getattr(before, name) for name in _OF_A_COMMAND)

@@ -5,7 +5,7 @@ from collections.abc import Set
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext.disambiguation import is_disambiguation
 from kgcorpus.wiki.wikitext.links import Article, Link, link_up
-from kgcorpus.wiki.wikitext.markup import peel
+from kgcorpus.wiki.wikitext.markup import strip_markup
 
 __all__ = ["Article", "Link", "is_disambiguation", "parse"]
 
@@ -20,4 +20,4 @@ def parse(wikitext: str, site: Site, *, keep: Set[str] = frozenset()) -> Article
     Args:
         keep: further blocks that stay: `cell` (of tables) and `caption` (of tables and files).
     """
-    return link_up(peel(wikitext, site, keep), site)
+    return link_up(strip_markup(wikitext, site, keep), site)

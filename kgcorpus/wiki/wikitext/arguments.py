@@ -17,7 +17,7 @@ _POSITION = re.compile(r"[1-9]\d?", re.ASCII)
 
 @dataclass(slots=True)
 class Arguments:
-    """What stands between a template's bars, stripped; `{{x|1=a}}` is the first positional one.
+    """The text between a template's bars, stripped; `{{x|1=a}}` is the first positional one.
 
     Attributes:
         template: its name, in lower case.

@@ -64,7 +64,7 @@ def expand(text: str, render: Callable[[str, str], str | None], *, variants: boo
     Args:
         render: (name, arguments that begin with a bar, or nothing) -> text; None for a template that carries
             no text known here.
-        variants: the wiki has language conversion: in `-{{{x}}}-` a template stands in `-{` and `}-`.
+        variants: the wiki has language conversion: in `-{{{x}}}-` a template is within `-{` and `}-`.
     """
     first, runs = _runs(text)
     stack = _Stack(first, render, variants=variants)
@@ -225,5 +225,5 @@ def _runs(text: str) -> tuple[str, list[tuple[int, str]]]:
 
 
 def _is_inline(before: str, after: str) -> bool:
-    """Whether other text stands beside the template on its line."""
+    """Whether the template's line has other text."""
     return bool(after[:1].strip()) or bool(before[-4:].rpartition("\n")[2].strip(" *#:;"))

@@ -1,11 +1,11 @@
-"""Characters that later passes would take for markup, hidden until all passes are done."""
+"""Characters that later passes would read as markup, hidden until all passes are done."""
 
 import html
 import re
 
 from kgcorpus.wiki.wikitext.blocks import CAPTION, CELL
 
-# Noncharacters stand for brackets and bars that are text; they have no meaning in any interchange.
+# Noncharacters replace brackets and bars that are text; they have no meaning in any interchange.
 _HIDING = {"[": "\ufdd0", "]": "\ufdd1", "|": "\ufdd2"}
 _HIDDEN = str.maketrans(_HIDING)
 # `]]` before markup, which ends the link's letters; the place of a removed template or element; and what
@@ -31,7 +31,7 @@ _SPACE_ENTITY = re.compile(
 
 
 def cleaned(text: str) -> str:
-    """`text` with `\\n` alone for line ends, and without the characters that other passes use as marks."""
+    """`text` with line ends as `\\n`, and without the characters that other passes use as marks."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     for mark in _MARKS:

@@ -5,7 +5,7 @@ import re
 # `10<sup>6</sup>` is a power; `1<sup>st</sup>`, `XIX<sup>e</sup>` and `Ca<sup>2+</sup>` are none.
 _POWER = r"(?:[+\-−–]|&(?:minus|ndash|#8722|#x2212);)?(?:\d+(?:[.,/⁄^]\d+)?|\d*[nkxyzjpq](?:[+\-−–]\d+)?)"
 _LINKED = rf"\[\[[^\[\]|<>\n]*+\|{_POWER}\]\]"
-# A pattern that begins with a character is found fast; what stands before it is looked at after it.
+# A pattern that begins with a character is found fast; the text before it is checked afterwards.
 _SUP, _SUB = r"<[sS][uU][pP]", r"<[sS][uU][bB]"
 _ANY_SUP, _ANY_SUB = re.compile(_SUP), re.compile(_SUB)
 _BASE = r"(?:(?<=[\w)\]'\ufdd5]<sup)|(?<=</[ib]><sup)|(?<=</(?:sub|var|big)><sup)|(?<=</span><sup))"

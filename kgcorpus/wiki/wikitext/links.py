@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kgcorpus.wiki.site import Site
 from kgcorpus.wiki.wikitext import characters
 from kgcorpus.wiki.wikitext.characters import LINK_END
-from kgcorpus.wiki.wikitext.markup import BRACKET, Peeled
+from kgcorpus.wiki.wikitext.markup import BRACKET, StrippedText
 from kgcorpus.wiki.wikitext.trails import trail_of
 
 # `[[Rom (Stadt)|]]`, `[[Boston, Massachusetts|]]`: what the pipe trick cuts.
@@ -34,7 +34,7 @@ class Article:
         kinds: what each line is: paragraph, list, heading, cell or caption.
         balanced: every template, table and link that is opened is closed.
         shallow: no markup is nested deeper than `markup` looks.
-        dropped: as of `Peeled`.
+        dropped: as of `StrippedText`.
     """
 
     text: str
@@ -55,9 +55,9 @@ def _pattern(lang: str) -> re.Pattern[str]:
     return re.compile(rf"\[(?=\[)\[([^\[\]|\n]*+)(?:\|({label}))?\]\]{trail}{LINK_END}*+")
 
 
-def link_up(peeled: Peeled, site: Site) -> Article:
+def link_up(stripped: StrippedText, site: Site) -> Article:
     """The article of a text in which links are the only markup left."""
-    text, kinds, balanced, shallow, dropped = peeled
+    text, kinds, balanced, shallow, dropped = stripped
     pattern = _pattern(site.lang)
     parts = pattern.split(text)
     if _has_stray(text, parts[::4]):
@@ -104,7 +104,7 @@ def _without_strays(text: str, kinds: list[str], pattern: re.Pattern[str]) -> tu
 
 
 def _spaced(lead: str, target: str, label: str | None, trail: str, following: str) -> tuple[str, str, str]:
-    """What stands before, in and after a link that begins or ends in a space or colon, or has an empty label.
+    """The text before, in and after a link that begins or ends in a space or colon, or has an empty label.
 
     Spaces of the label go out of the link. `following` is the trail, or the text after it.
     """

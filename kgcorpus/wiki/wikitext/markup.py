@@ -76,14 +76,14 @@ _SWITCH = re.compile(r"__(?![^_\n]*[a-z])[^\W_]++(?:_[^\W_]++)*__")
 _ENDED_TRAIL = re.compile(r"\](?<=\]\])(?:[^\W\d_]++(?=''|[<{}|&])|(?=&))")
 
 
-class Peeled(NamedTuple):
+class StrippedText(NamedTuple):
     """Text whose only markup is `[[links]]`.
 
     Attributes:
         text: a paragraph, heading or list item a line, no line empty.
         kinds: what each line is (`blocks`).
         balanced: every template and table that is opened is closed; else the rest went line by line.
-        shallow: nothing is nested deeper than the passes go; else what lies deeper went unrendered.
+        shallow: nothing is nested deeper than the passes go; otherwise deeper markup was not rendered.
         dropped: names, as written, of templates in lines of other text that rendered as nothing; each use.
     """
 
@@ -94,11 +94,11 @@ class Peeled(NamedTuple):
     dropped: list[str]
 
 
-def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
+def strip_markup(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> StrippedText:
     """Peel off all markup but links.
 
     Args:
-        keep: `cell` and `caption`, if the text of tables and what stands below files shall stay. Captions of
+        keep: `cell` and `caption`, to keep the text of tables and the captions of files. Captions of
             files then follow the rest.
     """
     text, comments = shield(characters.cleaned(wikitext))
@@ -113,7 +113,7 @@ def peel(wikitext: str, site: Site, keep: Set[str] = frozenset()) -> Peeled:
     text, kinds = blocks_of(text)
     balanced = comments and templates.balanced and closed
     shallow = elements and templates.shallow and tables and media
-    return Peeled(characters.entities_decoded(text), kinds, balanced, shallow, templates.dropped)
+    return StrippedText(characters.entities_decoded(text), kinds, balanced, shallow, templates.dropped)
 
 
 def _inside_out(

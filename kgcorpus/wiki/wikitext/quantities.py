@@ -189,7 +189,7 @@ def ten_to(given: Arguments) -> str:
 
 
 def superscript(given: Arguments) -> str:
-    """`{{sup|10}}`; whether it is an exponent depends on what stands before."""
+    """`{{sup|10}}`; whether it is an exponent depends on the text before it."""
     return f"<sup>{given[1]}</sup>"
 
 

@@ -183,7 +183,9 @@ FAULTS = (
     Fault("no folder to write to", "OUT is a file", 4, no_folder),
     Fault("files of the user's own in OUT", "dumps in OUT/data, no build", 2, own_files_in_out, EVERY_FILE),
     Fault("an input in a build's folder", "triples in OUT/tables", 2, input_in_out, EVERY_FILE),
-    Fault("two builds at once", "a second one while the first holds OUT", 2, two_builds, "the first goes on"),
+    Fault(
+        "two builds at once", "a second one while the first holds OUT", 2, two_builds, "the first continues"
+    ),
     Fault("a dead owner's lock", "SIGKILL to the owner", 0, dead_owner, "taken over; " + SAME),
     Fault("a full disk", f"OUT on a disk of {SMALL_DISK}B", 4, full_disk, SAME + " once there is room"),
     Fault("a dead JVM", "SIGKILL to it while a shard is written", 4, dead_jvm, SAME),

@@ -23,7 +23,7 @@ def no_config(place: Place) -> Done:
 
 
 def object_store(place: Place) -> Done:
-    return run("build-corpus", "--out", "s3://bucket/out")
+    return run("build-corpus", "--out", "hdfs://node/out")
 
 
 def unknown_table(place: Place) -> Done:
@@ -224,7 +224,7 @@ def text_twice(place: Place) -> Done:
 FAULTS = (
     Fault("an unknown config key", "`cycles.per_pear`", 2, unknown_key),
     Fault("no such config file", "`--config absent.yaml`", 2, no_config),
-    Fault("OUT at a URL", "`--out s3://bucket/out`", 2, object_store),
+    Fault("OUT in a store without conditional writes", "`--out hdfs://node/out`", 2, object_store),
     Fault("an unknown table", "`build-corpus tripels`", 2, unknown_table),
     Fault("a wrong path", "a triples file that is not there", 3, wrong_path),
     Fault("a missing column", "a line of two fields among the triples", 3, missing_column),

@@ -26,6 +26,15 @@ def test_a_rate_is_of_the_last_30_seconds() -> None:
     assert rate.per_second() == pytest.approx(10)
 
 
+def test_nothing_in_30_seconds_is_no_rate() -> None:
+    rate = Rate(0.0)
+    rate.add(1.0, 50)
+    assert rate.per_second() == pytest.approx(50)
+    for second in range(2, 40):
+        rate.add(float(second), 50)
+    assert rate.per_second() is None
+
+
 def test_a_count_that_starts_again_gives_no_negative_rate() -> None:
     rate = Rate()
     for second, count in enumerate((0, 100, 5, 7)):

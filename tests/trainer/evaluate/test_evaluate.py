@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kgcorpus.contracts.errors import UsageError
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.fine_tuning.ner import evaluate_ner as ner
 from trainer.evaluate.registry import BENCHMARKS
@@ -30,7 +30,7 @@ def test_a_run_s_checkpoints_give_the_score_over_the_time(bert, data, tmp_path):
     lines.insert(3, {"step": 3, "event": "reroute", "seconds": 7.0})
     (tmp_path / "run" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     checkpoints = str(tmp_path / "run" / "checkpoints")
-    evaluate("ner", model=checkpoints, data=str(data), out=tmp_path / "out.json", config=QUICK)
+    run_benchmark("ner", model=checkpoints, data=str(data), out=tmp_path / "out.json", config=QUICK)
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["benchmark"] == "ner"
     # An event's seconds are part of its step's.
@@ -54,7 +54,7 @@ def test_every_name_leads_to_a_function():
     for benchmark in BENCHMARKS.values():
         assert callable(benchmark.load())
     with pytest.raises(UsageError, match=r"nonsense.*cycles.*glue.*xlr"):
-        evaluate("nonsense", model="m", data="d", out=None)
+        run_benchmark("nonsense", model="m", data="d", out=None)
 
 
 def test_one_run_has_no_deviation():

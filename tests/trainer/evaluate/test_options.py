@@ -28,6 +28,7 @@ ECHOES = {
     "config",
     "arm",
     "label_share",
+    "read_out",
     "hops",
     "graph_share",
     "ways",
@@ -66,10 +67,18 @@ CASES = {
     "probing.masks": Case("xfactr", 1),
     "probing.decoding": Case("xfactr", ["independent"]),
     "jaket.arm": Case("metaqa", "lm"),
+    "jaket.answer_vectors": Case("metaqa", "centred"),
     "jaket.hops": Case("metaqa", 2),
     "jaket.graph_share": Case("metaqa", 0.3),
     "jaket.label_share": Case("jaket-entities", 0.3),
+    "jaket.read_out": Case("jaket-entities", "text", {"lr": 1e-4}),
+    "jaket.language_model": Case("metaqa", "{other}", {"jaket.arm": "lm"}),
+    "jaket.merge": Case("metaqa", "gate", {"jaket.arm": "lm+gnn"}),
+    "jaket.relation_memory": Case("jaket-entities", "raw"),
     "jaket.graph": Case("fewrel-pair", "{other_graph}", {**_EPISODES, "jaket.test_episodes": 200}),
+    "jaket.pair_edges": Case(
+        "fewrel-pair", "hidden", {**_EPISODES, "jaket.graph": "{paired}", "jaket.test_episodes": 200}
+    ),
     "jaket.ways": Case("fewrel-pair", 3, _EPISODES),
     "jaket.shots": Case("fewrel-pair", 3, _EPISODES),
     "jaket.train_episodes": Case("fewrel-pair", 12, _EPISODES),
@@ -92,6 +101,11 @@ class Evaluations:
         self._paths["other_graph"] = folder / "other_graph"
         write_corpus(self._paths["graph"], jaket_rows(120))
         write_corpus(self._paths["other_graph"], jaket_rows(120, seed=1))
+        # Each sentence's head and tail have an edge.
+        ends = sorted({(row["h"][1], row["t"][1]) for rows in sentences().values() for row in rows})
+        edges = [{"h": h, "r": "P1", "t": t} for h, t in ends]
+        self._paths["paired"] = folder / "paired"
+        write_corpus(self._paths["paired"], {**jaket_rows(120), "jaket_edges": edges})
         fact = {"triples": [{"h": "Q0", "r": "P19", "t": "Q100"}]}
         write_corpus(self._paths["facts"], {"triples": fact["triples"]})
         self._paths["words"].write_text("Rome\nLima\n")

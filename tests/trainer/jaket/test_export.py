@@ -13,7 +13,7 @@ from trainer.jaket.config import JaketConfig
 from trainer.jaket.evaluate.arms import open_arm
 from trainer.jaket.evaluate.memory import evaluate_memory
 from trainer.jaket.export import export
-from trainer.jaket.model import open_jaket
+from trainer.jaket.model import JaketModel, open_jaket
 from trainer.masked_lm import open_lm
 
 
@@ -38,11 +38,29 @@ def test_the_export_opens_bare_and_its_gap_is_measured(saved, tmp_path):
     found = export(saved, held_out(tmp_path / "corpus"), tmp_path / "lm")
     assert found["tokens"] > 100
     assert found["gap"] == pytest.approx(found["plain"] - found["joint"]) != 0
+    assert not found["lossless"]
+    assert found["unlinked"] not in (found["plain"], found["joint"])
     plain, report = AutoModelForMaskedLM.from_pretrained(tmp_path / "lm", output_loading_info=True)
     assert not report["missing_keys"]
     ids = AutoTokenizer.from_pretrained(tmp_path / "lm")("The old Name3", return_tensors="pt")["input_ids"]
     jaket, _ = open_jaket(saved)
     torch.testing.assert_close(plain(ids).logits, jaket.cpu().lm(ids).logits)
+
+
+@pytest.mark.parametrize("merge", ["norm_at_mentions", "gate"])
+def test_an_export_is_lossless_where_only_mentions_are_merged(jaket, jaket_tokenizer, tmp_path, merge):
+    options = JaketConfig(gat_heads=2, merge=merge)
+    names = {"relations": jaket.config.relations, "categories": jaket.config.categories}
+    model = JaketModel.around(jaket.text, options, **names, seed=0)
+    for name, weight in model.named_parameters():
+        if name.startswith("merge_"):
+            weight.data = torch.randn_like(weight)
+    model.save_pretrained(tmp_path / "model")
+    jaket_tokenizer.save_pretrained(tmp_path / "model")
+    found = export(tmp_path / "model", held_out(tmp_path / "corpus"), tmp_path / "lm", limit=20)
+    assert found["lossless"]
+    assert found["plain"] == pytest.approx(found["unlinked"], rel=1e-6)
+    assert found["joint"] != pytest.approx(found["unlinked"], rel=1e-6)
 
 
 def test_without_passages_held_out_nothing_can_be_measured(saved, jaket_corpus, tmp_path):

@@ -39,6 +39,26 @@ def test_the_graph_of_the_seen_holds_the_edges_between_them_alone(store, entitie
         assert found.tolist() == ([i for i in whole.tolist() if seen[i]] if seen[node] else [])
 
 
+def test_hidden_pairs_have_no_edge_in_either_direction_and_all_others_stay(entities, graph):
+    rng = np.random.default_rng(0)
+    edges = [(e["h"], e["t"]) for e in edges_of()][::3]
+    pairs = np.array([entities.find(list(pair)) for pair in edges])
+    found = graph.without_pairs(pairs)
+    barred = {frozenset(pair) for pair in pairs.tolist()}
+    assert len(found.neighbours) < len(graph.neighbours)
+    for node in range(graph.nodes):
+        whole, part = (
+            [
+                (int(one.neighbours[i]), int(one.relations[i]))
+                for i in range(one.offsets[node], one.offsets[node + 1])
+            ]
+            for one in (graph, found)
+        )
+        assert part == [(other, r) for other, r in whole if frozenset((node, other)) not in barred]
+    nowhere = rng.integers(0, graph.nodes, (0, 2))
+    assert graph.without_pairs(nowhere).neighbours.tolist() == graph.neighbours.tolist()
+
+
 def test_the_order_of_the_triples_does_not_matter():
     rng = np.random.default_rng(0)
     h, t = rng.integers(0, 50, (2, 400)).astype(np.int32)
@@ -80,8 +100,8 @@ def test_descriptions_are_cut_and_keep_their_closing_token_and_mention(entities,
         assert ids[0] == jaket_tokenizer.cls_token_id
         assert ids[-1] == jaket_tokenizer.sep_token_id
         first, last = entities.spans[i]
-        told = jaket_tokenizer.decode(ids[first : last + 1]).replace(" ", "")
-        assert told == ("[CLS]" if qid == "Q5" else f"Name{qid[1:]}")
+        decoded = jaket_tokenizer.decode(ids[first : last + 1]).replace(" ", "")
+        assert decoded == ("[CLS]" if qid == "Q5" else f"Name{qid[1:]}")
         category = entities.categories[i]
         expected = rows[qid]["category"]
         assert (entities.category_names[category] if category >= 0 else None) == expected

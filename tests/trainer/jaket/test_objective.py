@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,8 +13,9 @@ from safetensors.torch import load_file
 
 from kgcorpus.config import load
 from kgcorpus.contracts.errors import InputError, UsageError
-from tests.trainer.jaket.toy import jaket_rows
-from tests.trainer.toy import write_corpus
+from tests.trainer.jaket.toy import jaket_rows, relation_rows
+from tests.trainer.measuring import without_costs
+from tests.trainer.toy import with_validation, write_corpus
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.model import JaketModel
@@ -36,7 +38,8 @@ CONFIG = TrainingConfig(
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("corpus"), jaket_rows(), row_group=20)
+    rows = {**jaket_rows(), "relations": relation_rows()}
+    return write_corpus(tmp_path_factory.mktemp("corpus"), rows, row_group=20)
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +69,31 @@ def lines(out):
     return read_metrics(out / "metrics.jsonl")
 
 
+def assert_same_run(one, other):
+    assert without_costs(lines(one)) == without_costs(lines(other))
+    for name in ("model.safetensors", "memory.safetensors", "lm1_before_training.safetensors"):
+        weights, others = load_file(one / "model" / name), load_file(other / "model" / name)
+        assert weights.keys() == others.keys()
+        assert all(torch.equal(weights[key], others[key]) for key in weights)
+
+
 def test_a_resumed_run_has_the_losses_memory_and_weights_of_an_uninterrupted_one(corpus, tmp_path, whole):
     # One stop right before a sweep, one right after, one between.
     for steps in (5, 6, 8, 14):
         train("jaket", corpus=corpus, out=tmp_path, config=CONFIG, max_steps=steps)
-    volatile = {"seconds"}
-    assert [{k: v for k, v in line.items() if k not in volatile} for line in lines(tmp_path)] == [
-        {k: v for k, v in line.items() if k not in volatile} for line in lines(whole)
-    ]
-    for name in ("model.safetensors", "memory.safetensors", "lm1_before_training.safetensors"):
-        one, other = load_file(whole / "model" / name), load_file(tmp_path / "model" / name)
-        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert_same_run(whole, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options", [{"merge": "gate"}, {"merge": "norm_at_mentions", "relation_embeddings": "texts"}], ids=str
+)
+def test_a_run_with_options_is_resumed_exactly(corpus, tmp_path, options):
+    for name, stops in (("whole", (7,)), ("resumed", (4, 6, 7))):
+        for steps in stops:
+            train(
+                "jaket", corpus=corpus, out=tmp_path / name, config=with_options(**options), max_steps=steps
+            )
+    assert_same_run(tmp_path / "whole", tmp_path / "resumed")
 
 
 def test_each_interval_gives_a_sweep_in_the_metrics(whole):
@@ -181,8 +198,10 @@ def test_the_loss_does_not_depend_on_the_cut_into_forward_passes(corpus, tokeniz
     assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
 
 
-def test_all_parameters_learn_and_the_language_model_at_its_own_rate(corpus, tokenizer, accelerator):
-    objective = Jaket(with_options(relation_embeddings="trained"), corpus=corpus, tokenizer=tokenizer)
+@pytest.mark.parametrize("merge", ["norm", "norm_at_mentions", "gate"])
+def test_all_parameters_learn_and_the_language_model_at_its_own_rate(corpus, tokenizer, accelerator, merge):
+    options = with_options(relation_embeddings="trained", merge=merge)
+    objective = Jaket(options, corpus=corpus, tokenizer=tokenizer)
     objective.before_step(0, None, accelerator)
     gradients(objective.model, objective.next_step(0), objective.terms, accelerator)
     model = objective.model.jaket
@@ -193,6 +212,45 @@ def test_all_parameters_learn_and_the_language_model_at_its_own_rate(corpus, tok
     assert {rates[id(p)] for p in model.lm.parameters()} == {1.0}
     assert {rates[id(p)] for p in (*model.knowledge.parameters(), *model.category_head.parameters())} == {2.0}
     assert all((p.ndim > 1) == (group["weight_decay"] > 0) for group in groups for p in group["params"])
+
+
+def test_relation_vectors_are_made_of_the_labels_that_the_build_has(corpus, tokenizer, accelerator):
+    """The loss is that of a table whose rows are written out: centred means of transformers' own states."""
+    objective = Jaket(with_options(relation_embeddings="texts"), corpus=corpus, tokenizer=tokenizer)
+    objective.before_step(0, None, accelerator)
+    model = objective.model.eval()
+    (batch,) = objective.next_step(0)
+    inputs = {name: torch.as_tensor(array) for name, array in batch.inputs.items()}
+    found = model(**inputs)
+    rows = []
+    for text in [f"{way}{label}" for way in ("", "inverse: ") for label in ("river of", "town in", "P3")]:
+        ids = tokenizer(text, return_tensors="pt")["input_ids"]
+        states = model.jaket.lm(ids, output_hidden_states=True).hidden_states[1][0, 1:-1].detach()
+        rows.append(states.mean(dim=0).double())
+    apart = torch.stack(rows) - sum(rows) / len(rows)
+    table = (apart / math.sqrt((apart**2).sum() / apart.numel())).float()
+    model._relations = None
+    model.jaket.knowledge.relations = torch.nn.Embedding.from_pretrained(table)
+    torch.testing.assert_close(found, model(**inputs), rtol=1e-4, atol=1e-4)
+    model.jaket.knowledge.relations = None
+    assert not torch.allclose(found, model(**inputs), rtol=1e-3)
+
+
+def test_relation_vectors_are_updated_with_the_memory_and_its_momentum(corpus, tokenizer, accelerator):
+    objective = Jaket(with_options(relation_embeddings="texts"), corpus=corpus, tokenizer=tokenizer)
+    objective.before_step(0, None, accelerator)
+    first = objective.relations.states.clone()
+    objective.before_step(4, None, accelerator)
+    assert torch.equal(objective.relations.states, first)
+    objective.relations.states.fill_(1.0)
+    objective.before_step(5, None, accelerator)
+    torch.testing.assert_close(objective.relations.states, 0.8 + 0.2 * first)
+
+
+def test_relations_without_labels_are_refused(tokenizer, tmp_path):
+    bare = write_corpus(tmp_path / "bare", jaket_rows())
+    with pytest.raises(InputError, match="no label of its relations"):
+        Jaket(with_options(relation_embeddings="texts"), corpus=bare, tokenizer=tokenizer)
 
 
 @pytest.mark.parametrize(("warmup", "share"), [(0, 1.0), (4, 0.25)])
@@ -258,7 +316,11 @@ train("jaket", corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=int
 def test_two_processes_take_the_steps_of_one_sweeps_included(corpus, tmp_path):
     # Without dropout, whose draws differ by rank.
     model = ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400)
-    config = CONFIG.model_copy(update={"model": model})
+    settings = {"model": model, "validate_every": 4, "validation_records": 15}
+    config, corpus = (
+        CONFIG.model_copy(update=settings),
+        with_validation(shutil.copytree(corpus, tmp_path / "c")),
+    )
     train("jaket", corpus=corpus, out=tmp_path / "one", config=config, max_steps=8)
     (tmp_path / "train.py").write_text(CODE)
     rest = [str(tmp_path / "train.py"), str(corpus), str(tmp_path / "two"), config.model_dump_json()]
@@ -272,6 +334,12 @@ def test_two_processes_take_the_steps_of_one_sweeps_included(corpus, tmp_path):
     assert [line.get("event") for line in two] == [line.get("event") for line in one]
     losses = [[line["loss"] for line in run if "loss" in line] for run in (one, two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    validations = [[line for line in run if "valid_loss" in line] for run in (one, two)]
+    assert len(validations[0]) == 2
+    for first, second in zip(*validations, strict=True):
+        measured = {name for name in first if name.startswith("valid_")} - {"valid_seconds"}
+        assert {f"valid_accuracy_{task}" for task in ("category", "relation", "token")} <= measured
+        assert {n: second[n] for n in measured} == pytest.approx({n: first[n] for n in measured}, rel=1e-3)
     memories = [load_file(tmp_path / name / "model" / "memory.safetensors") for name in ("one", "two")]
     torch.testing.assert_close(memories[0]["context"], memories[1]["context"], rtol=1e-2, atol=1e-2)
 

@@ -21,6 +21,15 @@ def edges_of(n: int = ENTITIES, *, seed: int = 0) -> list[Row]:
     return [{"h": h, "r": r, "t": t} for h, r, t in sorted(found)]
 
 
+def relation_rows() -> list[Row]:
+    """Rows of `relations`, which has labels of two of the three."""
+    labels = {"P1": "river of", "P2": "town in"}
+    return [
+        {"pid": pid, "names": [{"lang": "en", "label": label, "aliases": []}]}
+        for pid, label in labels.items()
+    ]
+
+
 def jaket_rows(n: int = ENTITIES, *, passages: int = 48, seed: int = 0) -> dict[str, list[Row]]:
     """Rows of `jaket_entities`, `jaket_edges` and `jaket_text`."""
     draw = Draw(seed, "jaket-toy-text")

@@ -22,11 +22,12 @@ def config_of(**options):
     return TrainingConfig(**{"model": SMALL, "records_per_step": 12, "max_length": 96, **options})
 
 
+def tensors_of(batch):
+    return {name: torch.from_numpy(array) for name, array in batch.inputs.items()}
+
+
 def sums_of(module, batches):
-    found = []
-    for batch in batches:
-        found.append(module(**{name: torch.from_numpy(array) for name, array in batch.inputs.items()}))
-    return torch.stack(found)
+    return torch.stack([module(**tensors_of(batch)) for batch in batches])
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
@@ -104,6 +105,34 @@ def test_two_ranks_read_what_one_reads(files, tokenizer):
     assert ranks[0].total_steps == ranks[1].total_steps
     losses = [sums_of(ranks[0].model, [batch])[0] for batch in (one, *two)]
     torch.testing.assert_close(losses[0], losses[1] + losses[2], rtol=1e-5, atol=1e-5)
+
+
+def test_two_ranks_validate_on_what_one_validates_on(files, tokenizer):
+    config = config_of(validate_every=1, validation_records=9)
+
+    def sample(**ranks):
+        made = {"files": files, "validation_files": files, "tokenizer": tokenizer, **ranks}
+        (batch,) = Kmlm(config, **made).validation()[""]
+        return batch
+
+    one, *two = sample(), sample(rank=0, world=2), sample(rank=1, world=2)
+    assert Counter(one.records) == Counter(two[0].records + two[1].records)
+    assert (one.counts == two[0].counts + two[1].counts).all()
+    model = Kmlm(config, files=files, validation_files=files, tokenizer=tokenizer)
+    losses = [sums_of(model.model.eval(), [batch])[0] for batch in (one, *two)]
+    torch.testing.assert_close(losses[0], losses[1] + losses[2], rtol=1e-5, atol=1e-5)
+    right = [
+        {name: int(found.sum()) for name, found in model.right(batch, tensors_of(batch)).items()}
+        for batch in (one, *two)
+    ]
+    assert all(right[0][name] == right[1][name] + right[2][name] for name in model.terms)
+
+
+def test_a_rank_without_a_validation_record_has_no_batch(files, tokenizer):
+    config = config_of(validate_every=1, validation_records=1)
+    made = {"files": files, "validation_files": files, "tokenizer": tokenizer, "world": 4}
+    found = [Kmlm(config, **made, rank=rank).validation()[""] for rank in range(4)]
+    assert [sum(len(batch.records) for batch in part) for part in found] == [3, 0, 0, 0]
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,9 @@ def test_the_paths_are_those_of_the_equations(made, attribution, groups):
             expected = found if expected is None else 0.3 * expected + 0.7 * found
             scale = expected.abs().max().item()
             assert scale > 1e-3
-            np.testing.assert_allclose(objective._router._scores, expected, rtol=1e-3, atol=1e-4 * scale)
+            np.testing.assert_allclose(
+                objective._router._scores["neurons"], expected, rtol=1e-3, atol=1e-4 * scale
+            )
             rows = {i: rows.tolist() for i, rows in objective._router._rows.items()}
             assert rows == path_rows(expected, 0.15)
         with torch.no_grad():

@@ -19,7 +19,11 @@ def embedded(knowledge, injection, facts, table):
     inputs = {**knowledge.others("other", facts), **knowledge.relations("relation", facts)}
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
     other, relation = (
-        vectors(*(tensors.get(f"{name}{part}") for part in ("", "_ids", "_starts")), table=table)
+        vectors(
+            *(tensors.get(f"{name}{part}") for part in ("", "_ids", "_starts")),
+            words=table.__getitem__,
+            deviation=table.std,
+        )
         for name in ("other", "relation")
     )
     return injection(other, relation, torch.from_numpy(signs(facts))).detach().numpy()

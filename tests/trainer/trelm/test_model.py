@@ -30,12 +30,13 @@ def test_with_lambda_0_and_nothing_injected_it_is_the_plain_model_bit_for_bit(ma
     (batch,) = objective.next_step(2)
     inputs = tensors_of(batch)
     plain = objective.model.packed
-    states = plain.states(inputs["ids"], inputs["segments"], inputs["positions"]).flatten(0, 1)
+    rows = (inputs["ids"], inputs["segments"], inputs["positions"])
+    states = plain.states(*rows, at=inputs["states_at"])
     assert torch.equal(objective.model.states(TrelmInputs.of(inputs)), states)
-    mlm = torch.nn.functional.cross_entropy(
-        plain.logits(states[inputs["where"]]), inputs["labels"], reduction="sum"
+    losses = torch.nn.functional.cross_entropy(
+        plain.logits(states[inputs["where"]]), inputs["labels"], reduction="none"
     )
-    assert torch.equal(objective.model(**inputs)[0], mlm)
+    assert torch.equal(objective.model(**inputs)[0], losses.sum())
     assert batch.counts[1] > 0
 
 
@@ -71,7 +72,7 @@ def test_every_token_of_a_target_is_injected_but_those_that_are_predicted(made):
             span = slice(question.target.start, question.target.end)
             expected += int((~example.predicted[span]).sum())
     assert replaced.sum() == expected > 12
-    assert not replaced[inputs["where"]].any()
+    assert not replaced[inputs["states_at"][inputs["where"]]].any()
     assert not replaced[inputs["segments"].flatten() == 0].any()
 
 
@@ -84,7 +85,7 @@ def test_memory_is_mixed_in_by_lambda_and_never_at_predicted_tokens(made, weight
     without = {name: value for name, value in inputs.items() if not name.startswith("read")}
     injected, mixed = words_read(objective, without), words_read(objective, inputs)
     changed = (injected != mixed).any(dim=1)
-    assert not changed[inputs["where"]].any()
+    assert not changed[inputs["states_at"][inputs["where"]]].any()
     at, row = inputs["read_at"], inputs["read_row"]
     expected = (1 - weight) * injected[at] + weight * inputs["read_rows"][row]
     torch.testing.assert_close(mixed[at], expected)
@@ -185,8 +186,9 @@ def test_in_text_the_answer_is_hidden_wherever_it_stands(made):
     )
     (batch,) = objective.next_step(0)
     inputs = tensors_of(batch)
-    assert (inputs["ids"].flatten()[inputs["asked_at"]] == made.tokenizer.mask_token_id).all()
-    assert not set(inputs["asked_at"].tolist()) & set(inputs["injected_at"].tolist())
+    asked_at = inputs["states_at"][inputs["asked_at"]]
+    assert (inputs["ids"].flatten()[asked_at] == made.tokenizer.mask_token_id).all()
+    assert not set(asked_at.tolist()) & set(inputs["injected_at"].tolist())
     records = objective_of(made, config_of())._stream.take(60)
     for example, record in zip(objective._maker.make(records), records, strict=True):
         for question in example.questions:

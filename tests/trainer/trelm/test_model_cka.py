@@ -13,7 +13,9 @@ def test_with_all_negatives_the_sampled_softmax_is_the_full_one():
     states, table, bias = drawn(5, 8), drawn(30, 8, seed=1), drawn(30, seed=2)
     labels = torch.tensor([3, 0, 29, 7, 3])
     pool = torch.arange(30)
-    found = sampled_log_probability(states, labels, pool, pool != labels[:, None], table=table, bias=bias)
+    found = sampled_log_probability(
+        states, labels, pool, pool != labels[:, None], words=table.__getitem__, bias=bias
+    )
     full = (states @ table.T + bias).log_softmax(dim=1)[torch.arange(5), labels]
     # The scores are summed in float32.
     torch.testing.assert_close(found.double(), full, rtol=1e-5, atol=1e-5)
@@ -23,7 +25,7 @@ def test_each_token_is_told_from_its_own_negatives_alone():
     states, table, bias = drawn(4, 8), drawn(30, 8, seed=1), drawn(30, seed=2)
     labels, pool = torch.tensor([3, 0, 29, 7]), torch.tensor([5, 6, 11, 12, 20])
     allowed = torch.tensor([[1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 0, 1]]).bool()
-    found = sampled_log_probability(states, labels, pool, allowed, table=table, bias=bias)
+    found = sampled_log_probability(states, labels, pool, allowed, words=table.__getitem__, bias=bias)
     for i in range(4):
         scores = states[i] @ table.T + bias
         own = [int(labels[i]), *pool[allowed[i]].tolist()]
@@ -37,7 +39,7 @@ def test_the_correction_takes_each_token_s_expected_count_off():
     labels, pool = torch.tensor([3, 0, 29, 7]), torch.arange(8, 20)
     counts = drawn(4, 13, seed=3).exp()
     found = sampled_log_probability(
-        states, labels, pool, torch.ones(4, 12, dtype=torch.bool), table=table, bias=bias,
+        states, labels, pool, torch.ones(4, 12, dtype=torch.bool), words=table.__getitem__, bias=bias,
         log_expected=(counts[:, :12].log(), counts[:, 12].log()),
     )  # fmt: skip
     for i in range(4):
@@ -66,7 +68,7 @@ def test_without_questions_there_is_no_loss_but_a_gradient_of_0():
     table = nn.Parameter(torch.ones(9, 4))
     none = torch.zeros(0, dtype=torch.long)
     found = sampled_log_probability(
-        states, none, none, torch.zeros(0, 0, dtype=torch.bool), table=table, bias=torch.zeros(9)
+        states, none, none, torch.zeros(0, 0, dtype=torch.bool), words=table.__getitem__, bias=torch.zeros(9)
     )
     assert found.shape == (0,)
     found.sum().backward()

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer, BertForMaskedLM
 
 from kgcorpus.contracts.errors import InputError, UsageError
+from tests.trainer.measuring import without_costs
+from tests.trainer.toy import with_validation
 from tests.trainer.trelm.made import config_of, filled, make, objective_of, options_of, sums_of
 from tests.trainer.trelm.world import write_vectors
 from trainer.config import TrainingConfig
@@ -137,10 +140,7 @@ def run(made, tmp_path_factory):
 
 
 def lines(out):
-    volatile = {"seconds", "cpu_seconds"}
-    return [
-        {k: v for k, v in line.items() if k not in volatile} for line in read_metrics(out / "metrics.jsonl")
-    ]
+    return without_costs(read_metrics(out / "metrics.jsonl"))
 
 
 def test_a_resumed_run_is_that_of_one_go(made, run, tmp_path):
@@ -180,10 +180,11 @@ train("trelm", corpus=sys.argv[1], out=sys.argv[2], config=config, max_steps=int
 
 @pytest.mark.slow
 def test_two_processes_take_the_steps_of_one_and_remember_the_same(made, tmp_path):
-    config = config_of(trelm=options_of(kge=str(made.vectors)))
-    train("trelm", corpus=made.world, out=tmp_path / "one", config=config, max_steps=4)
+    corpus = with_validation(shutil.copytree(made.world, tmp_path / "world"))
+    config = config_of(trelm=options_of(kge=str(made.vectors)), validate_every=2, validation_records=15)
+    train("trelm", corpus=corpus, out=tmp_path / "one", config=config, max_steps=4)
     (tmp_path / "train.py").write_text(CODE)
-    rest = [str(tmp_path / "train.py"), str(made.world), str(tmp_path / "two"), config.model_dump_json()]
+    rest = [str(tmp_path / "train.py"), str(corpus), str(tmp_path / "two"), config.model_dump_json()]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
     # The memory is held by two processes, then by one, then by two again.
     for processes, steps in ((2, 2), (1, 3), (2, 4)):
@@ -195,6 +196,10 @@ def test_two_processes_take_the_steps_of_one_and_remember_the_same(made, tmp_pat
         assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=1e-4)
     for name in ("tokens", "mentions", "targets", "injected", "cka_tokens"):
         assert [line[name] for line in two] == [line[name] for line in one]
+    measured = [name for name in one[3] if name.startswith("valid_") and name != "valid_seconds"]
+    assert {"valid_loss_cka", "valid_accuracy_cka", "valid_without_injection_accuracy_cka"} <= set(measured)
+    for name in measured:
+        assert [two[1][name], two[3][name]] == pytest.approx([one[1][name], one[3][name]], rel=1e-4)
     first, second = (load_file(tmp_path / name / "model" / "trelm.safetensors") for name in ("one", "two"))
     assert torch.equal(first["memory.count"], second["memory.count"])
     for name in ("memory.local", "memory.total"):

@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
 from kgcorpus.cli import app, run_app
-from tests.trainer.trelm.made import config_of, make, objective_of, options_of
+from tests.trainer.trelm.made import config_of, make, objective_of, options_of, tensors_of
 from trainer.run import train
 from trainer.trelm.config import RoutingConfig
 from trainer.trelm.run_files import read_options
@@ -19,8 +20,8 @@ def made(tmp_path_factory):
     return make(tmp_path_factory.mktemp("made"))
 
 
-def routed(made, *, mode="exact", **options):
-    routing = RoutingConfig(mode=mode, share=0.2, tokens=8)
+def routed(made, *, mode="exact", routing=None, **options):
+    routing = RoutingConfig(**{"mode": mode, "share": 0.2, "tokens": 8, **(routing or {})})
     trelm = options_of(kge=str(made.vectors), inject="both", warmup_steps=2, reroute_every=3, routing=routing)
     return config_of(trelm=trelm, checkpoint_every=4, **options)
 
@@ -29,10 +30,23 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("mode", ["exact", "path"])
-def test_a_run_is_resumed_within_a_routing_period(made, tmp_path, mode):
+WHOLE = {
+    "also": ["attention", "norms", "biases", "table"],
+    "lowest_layer": 0.5,
+    "choice": "gradient",
+    "row_lr_scale": 3.0,
+    "end_share": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [{}, {"mode": "path"}, WHOLE, {"also": ["target_rows"], "probe": "mlm", "table_lr_scale": 0.5}],
+    ids=["exact", "path", "also", "target_rows"],
+)
+def test_a_run_is_resumed_within_a_routing_period(made, tmp_path, routing):
     # Two forward passes a step, whose gradients add up.
-    config = routed(made, mode=mode, rows_per_forward=3)
+    config = routed(made, routing=routing, rows_per_forward=3)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train("trelm", corpus=made.world, out=whole, config=config, max_steps=9)
     train("trelm", corpus=made.world, out=parts, config=config, max_steps=4)
@@ -62,6 +76,54 @@ def test_probing_reads_the_tokens_of_the_step_to_come_and_does_not_move_on(made)
     (batch,) = objective.next_step(0)
     asked = batch.inputs["asked_labels"]
     assert sum(map(len, first)) <= len(asked)
+
+
+def test_probing_masked_tokens_injects_nothing_and_reads_no_memory(made):
+    objective = objective_of(made, routed(made, routing={"probe": "mlm"}))
+    (batch,) = objective.next_step(0)
+    objective.model(**tensors_of(batch))
+    objective.after_step(1, Accelerator(cpu=True))
+    objective.model.eval()
+    packed, found = objective.model.packed, []
+    probes = objective.probe(1)
+    hook = packed.lm.base_model.get_submodule("embeddings").register_forward_pre_hook(
+        lambda _, args, kwargs: found.append(kwargs["inputs_embeds"]), with_kwargs=True
+    )
+    total = torch.cat([probe() for probe in probes])
+    hook.remove()
+    (batch,) = objective.next_step(1)
+    ids = torch.from_numpy(batch.inputs["ids"])
+    assert len(batch.inputs["injected_at"])
+    known = {tuple(row) for row in packed.table.tolist()}
+    assert all(tuple(word) in known for word in found[0].flatten(0, 1).tolist())
+    assert 8 <= len(total) <= len(batch.inputs["labels"])
+    assert len(found[0]) <= len(ids)
+
+
+@pytest.mark.parametrize("provider", ["transe", "shared"])
+@pytest.mark.parametrize("lowest", [0, 1])
+def test_rows_of_the_table_have_the_gradient_of_a_dense_table(made, provider, lowest):
+    """In float64, of both losses: masked-language modelling, injection and CKA."""
+    routing = RoutingConfig(mode="exact", share=0.2, tokens=8, also=["table"], lowest_layer=lowest)
+    trelm = options_of(
+        kge=str(made.vectors), inject="both", provider=provider, warmup_steps=0, routing=routing
+    )
+    grown, dense = (objective_of(made, config_of(trelm=trelm)) for _ in range(2))
+    optimizer = torch.optim.AdamW(grown.parameter_groups(0.0))
+    grown.before_step(0, optimizer, Accelerator(cpu=True))
+    gradients = []
+    for objective in (grown, dense):
+        objective.model.double().eval()
+        (batch,) = objective.next_step(0)
+        inputs = {n: x.double() if x.is_floating_point() else x for n, x in tensors_of(batch).items()}
+        objective.model.inputs_frozen = lowest > 0
+        sums = objective.model(**inputs)
+        (sums[0] + 2 * sums[1]).backward()
+        table = objective.model.packed.tied_table
+        gradients.append((objective.model.packed.table if table is None else table.values).grad)
+    rows = grown.model.packed.tied_table.rows
+    assert 20 < len(rows) < len(gradients[1])
+    torch.testing.assert_close(gradients[0], gradients[1][rows], rtol=1e-7, atol=1e-10)
 
 
 def train_by_command(made, out, monkeypatch, *settings):

@@ -109,3 +109,39 @@ def test_in_text_asks_for_entities_of_the_passage_and_none_that_asks_itself():
         assert not answers & {target.qid for target in targets}
         asked += len(targets)
     assert asked > 10
+
+
+def test_a_share_of_the_passages_has_nothing_injected_and_another_share_each_epoch():
+    rows = passages_of(60)
+    by_epoch = []
+    for epoch in (0, 1):
+        mixed = [chooser(plain_share=0.4).choose(record(row, epoch)).targets for row in rows]
+        whole = [chooser().choose(record(row, epoch)).targets for row in rows]
+        plain = set()
+        for i, (some, full) in enumerate(zip(mixed, whole, strict=True)):
+            assert [target.asked for target in some] == [target.asked for target in full]
+            kinds = {target.injected is None for target in some}
+            assert len(kinds) <= 1
+            plain |= {i} if True in kinds else set()
+            assert True in kinds or some == full
+        by_epoch.append(plain)
+        assert 12 < len(plain) < 36
+    assert by_epoch[0] != by_epoch[1]
+
+
+def test_another_fact_than_the_one_told_is_injected():
+    injected = nothing = 0
+    for row in passages_of(60):
+        told = {mention["qid"] for mention in row["mentions"]}
+        facts = {mention["start"]: mention["triples"] for mention in row["mentions"]}
+        for target in chooser(inject="both", injected_fact="another").choose(record(row)).targets:
+            own = {target.asked["other"], *told}
+            others = [fact for fact in facts[target.start] if fact["other"] not in own]
+            if target.injected is None:
+                assert not others
+                nothing += 1
+            else:
+                assert target.injected in others
+                injected += 1
+    assert injected > 20
+    assert nothing

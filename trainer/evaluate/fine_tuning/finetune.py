@@ -110,7 +110,7 @@ class Base:
 def open_base(model: str | Path, *, markers: Sequence[str] = ()) -> Base:
     """Any encoder that transformers' AutoModel opens, with `markers` as further tokens.
 
-    Weights are read from safetensors alone, for other formats can run code.
+    Weights are read from safetensors only, because other formats can run code.
 
     Raises:
         UsageError: it cannot be loaded, has no fast tokenizer or one of another model.

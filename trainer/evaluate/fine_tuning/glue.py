@@ -62,7 +62,7 @@ def evaluate_glue(model: str | Path, data: str | Path, config: EvaluationConfig)
         config: how to fine-tune.
 
     Returns:
-        Task -> what `classify` (of STS-B `regress`) gives, and `broken_lines` left out (QQP's alone):
+        Task -> what `classify` (of STS-B `regress`) gives, and `broken_lines` left out (QQP only):
         Matthews correlation for CoLA, Pearson's and Spearman's for STS-B, F1 and accuracy for MRPC and QQP,
         accuracy for the others.
 
@@ -100,7 +100,7 @@ def read_task(
     """A task's examples; what has no gold label (`-`, as some of MNLI) is left out.
 
     Without a header it is CoLA's official file (source, label, mark, sentence) or one of two columns, one of
-    which holds labels alone.
+    which contains only labels.
 
     Raises:
         InputError: a column is missing.

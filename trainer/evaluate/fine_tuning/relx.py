@@ -19,7 +19,7 @@ _LABEL = re.compile(r"no_relation|\S+\((?:e1,e2|e2,e1)\)")
 def evaluate_relx(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on KBP-37's `train.txt`, select the epoch on its `dev.txt`, score every `RELX_<lang>.txt`.
 
-    The files lie anywhere under `data`.
+    The files may be anywhere under `data`.
 
     Returns:
         What `classify` gives, with `accuracy` and macro precision, recall and F1 (without no_relation; a

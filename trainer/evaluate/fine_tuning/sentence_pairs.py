@@ -14,8 +14,8 @@ from trainer.evaluate.statistics import over_seeds
 def xnli(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
     """Fine-tune on `multinli.train.<lang>.tsv` (of XNLI-MT 1.0), score all languages of `xnli.test.tsv`.
 
-    The epoch is selected on the training language's part of `xnli.dev.tsv`. All lie anywhere under `data`.
-    Returns what `classify` gives, with the metric `accuracy` and its
+    The epoch is selected on the training language's part of `xnli.dev.tsv`. The files may be anywhere under
+    `data`. Returns what `classify` gives, with the metric `accuracy` and its
     `average` over languages.
 
     Raises:

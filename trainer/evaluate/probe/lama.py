@@ -16,7 +16,7 @@ from trainer.evaluate.probe.contamination import unseen
 from trainer.evaluate.probe.probing import BLANK, Answer, Prober, Query, drawn, prompt, report, with_others
 from trainer.evaluate.prompt_counter import prompt_counter
 
-# Google-RE's templates stand in LAMA's scripts, not beside its data; the ids are Wikidata's.
+# Google-RE's templates are in LAMA's scripts, not in its data; the ids are Wikidata's.
 GOOGLE_RE = {
     "place_of_birth": ("P19", "[X] was born in [Y] ."),
     "date_of_birth": ("P569", "[X] (born [Y])."),
@@ -179,7 +179,7 @@ def _query(
 
 
 def _common(prober: Prober, path: Path) -> NDArray[np.bool_]:
-    """The tokens that are a whole word of the list, one a line, as they stand inside a sentence."""
+    """The tokens that are a whole word of the list, one a line, as they are tokenised inside a sentence."""
     words = [line for _, line in text_lines(path)]
     found = [prober.tokens(f"in {BLANK} .", word.strip()) for word in words if word.strip()]
     vocabulary = np.zeros_like(prober.vocabulary)

@@ -15,6 +15,7 @@ from kgcorpus.contracts.draws import hash64
 from trainer.evaluate.prompt_counter import prompt_counter
 from trainer.evaluate.statistics import compare
 from trainer.masked_lm import PackedMaskedLM, open_lm
+from trainer.packing import pack
 
 _SEQUENCES_PER_FORWARD = 64
 SUBJECT, BLANK = "[X]", "[Y]"
@@ -36,7 +37,7 @@ def log_probabilities(
 
     Args:
         sequences: token ids, special tokens included.
-        starts: where the masks of each begin; they stand side by side.
+        starts: where the masks of each begin; a prompt's masks are adjacent.
         masks: how many they are.
         pad: id of the padding token.
     """
@@ -44,14 +45,14 @@ def log_probabilities(
     for first in range(0, len(sequences), _SEQUENCES_PER_FORWARD):
         part = slice(first, first + _SEQUENCES_PER_FORWARD)
         sizes = np.array([len(x) for x in sequences[part]], np.int64)
-        packed = lm.pack(np.concatenate(sequences[part]), sizes, length=int(sizes.max()), pad=pad)
+        packed = pack(np.concatenate(sequences[part]), sizes, length=int(sizes.max()), pad=pad)
         places = [
             packed.flat[o + s : o + s + m]
             for o, s, m in zip(np.cumsum(sizes) - sizes, starts[part], masks[part], strict=True)
         ]
         rows = (torch.from_numpy(x).to(device) for x in (packed.ids, packed.segments, packed.positions))
         where = torch.from_numpy(np.concatenate(places)).to(device)
-        logits = lm.logits(lm.states(*rows).flatten(0, 1)[where]).float()
+        logits = lm.logits(lm.states(*rows, at=where)).float()
         yield from np.split(logits.log_softmax(dim=-1).cpu().numpy(), np.cumsum(masks[part])[:-1])
         prompt_counter.answer(len(sizes))
 
@@ -123,7 +124,7 @@ class Prober:
         return len(ids) - 1 + masks <= self._lm.longest
 
     def tokens(self, text: str, name: str) -> Tokens:
-        """A name's tokens as they stand in the blank; none if one of them is unknown.
+        """A name's tokens inside the blank; none if one of them is unknown.
 
         Where the name would melt into the words beside it (a script without spaces), its tokens by itself.
         """

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgcorpus.contracts.draws import hash64
-from kgcorpus.contracts.languages import base_language_of
-from kgcorpus.contracts.manifest import load_manifest
-from kgcorpus.contracts.shards import read_shard
-from kgcorpus.special_tokens import plain_ids
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
 from trainer.jaket.memory import encode
-from trainer.jaket.model import JaketModel, jaket_config, open_jaket
+from trainer.jaket.model import JaketModel, Merge, jaket_config, open_jaket
+from trainer.jaket.relations import centred, edge_texts, encode_relations
 from trainer.masked_lm import open_lm
-from trainer.packing import pack
+from trainer.pretrained import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 Arm = Literal["joint", "lm", "gnn", "lm+gnn", "lm+gnn+m"]
+RelationMemory = Literal["centred", "raw"]
+# Settings of a JAKET model that a baseline's knowledge module shares.
+_SHAPE = ("gat_layers", "gat_heads", "neighbours", "directions", "merge")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Memories:
 
     Attributes:
         context: [entities, d].
-        relations: [edge kinds, d]; None stands for zeros.
+        relations: [edge kinds, d]; None means zeros.
     """
 
     context: Tensor
@@ -42,27 +42,40 @@ class Memories:
 
 
 def open_arm(
-    model: str | Path, arm: Arm, options: JaketConfig, *, seed: int
+    model: str | Path,
+    arm: Arm,
+    options: JaketConfig,
+    *,
+    seed: int,
+    merge: Merge | None = None,
+    language_model: str | Path | None = None,
 ) -> tuple[JaketModel, "PreTrainedTokenizerFast"]:
     """The model that an arm starts from, in evaluation mode.
 
     Args:
         model: RUN/model of `train jaket`; for the baselines also a plain masked language model. Of a JAKET
-            model they take the language model alone.
+            model they take the language model, and a knowledge module of the same shape.
         arm: `joint` takes the whole; the others have a new knowledge module.
-        options: of the new knowledge module.
+        options: of the new knowledge module if `model` is a plain language model.
         seed: draws it.
+        merge: how a baseline merges text and graph; None: as the JAKET model, or as `options` say.
+        language_model: the baselines take the language model of this one, of either kind; None: of `model`.
 
     Raises:
         UsageError: it cannot be loaded, or is no JAKET model for the arm `joint`.
     """
-    if arm == "joint" or jaket_config(model) is not None:
-        jaket, tokenizer = open_jaket(model)
-        if arm == "joint":
-            return jaket, tokenizer
-        text, options = jaket.text, options.model_copy(update={"gat_heads": jaket.config.gat_heads})
+    if arm == "joint":
+        return open_jaket(model)
+    source = model if language_model is None else language_model
+    if jaket_config(source) is not None:
+        jaket, tokenizer = open_jaket(source)
+        text = jaket.text
     else:
-        text, tokenizer = open_lm(model)
+        text, tokenizer = open_lm(source)
+    if (made := jaket_config(model)) is not None:
+        options = options.model_copy(update={name: getattr(made, name) for name in _SHAPE})
+    if merge is not None:
+        options = options.model_copy(update={"merge": merge})
     torch.manual_seed(hash64(seed, "jaket-arm"))
     fresh = JaketModel.around(text, options, relations=(), categories=(), seed=seed)
     return fresh.eval().to(text.lm.device), tokenizer
@@ -80,8 +93,13 @@ def unread(model: str | Path, store: GraphStore, entities: Entities) -> NDArray[
     config = jaket_config(model)
     if config is None:
         return np.ones(len(entities), bool)
-    # Its descriptions may have been cut elsewhere.
-    if replace(store, length=config.description_length).entities_key != config.entities_key:
+    # Its descriptions may have been cut elsewhere, and a baseline may have the tokenizer of another model.
+    own = replace(
+        store,
+        tokenizer=load_tokenizer(model, where=f"model {model}"),
+        length=config.description_length,
+    )
+    if own.entities_key != config.entities_key:
         return np.ones(len(entities), bool)
     return entities.unseen(config.unseen_share, config.unseen_seed)
 
@@ -93,6 +111,7 @@ def memories_of(
     *,
     arm: Arm,
     relation_texts: Mapping[str, str] | None,
+    relation_memory: RelationMemory = "centred",
     seed: int,
 ) -> Memories:
     """Entity and relation memory: made by LM1 from texts, or drawn, for the arms `gnn` and `lm+gnn`.
@@ -104,6 +123,8 @@ def memories_of(
         arm: which.
         relation_texts: PID -> text, as far as known: the others are read by their names. None: the relation
             embeddings are zeros.
+        relation_memory: how relation vectors made of texts are read: as `centred` scales them, which gives
+            them the size of drawn ones, or as LM1 makes them. Drawn ones are never changed.
         seed: of the drawn ones.
     """
     hidden = jaket.lm.config.hidden_size
@@ -116,36 +137,8 @@ def memories_of(
         return Memories(context, None if relation_texts is None else relations)
     context = encode(jaket, entities, np.arange(len(entities)), pad=tokenizer.pad_token_id)
     if relation_texts is None:
-        return Memories(context, None)
-    texts = [relation_texts.get(name, name) for name in entities.relation_names]
-    # An edge read from its tail is another kind of edge.
-    return Memories(context, _mean_states(jaket, tokenizer, texts + [f"inverse: {text}" for text in texts]))
-
-
-def relation_labels(corpus: Path) -> dict[str, str]:
-    """PID -> label in the base language, of a build's table `relations`; empty where it was not built."""
-    lang = base_language_of(corpus)
-    entry = load_manifest(corpus, required=True).tables.get("relations")
-    rows = [
-        row for file in (entry.files if entry else ()) for row in read_shard(corpus / file.path).to_pylist()
-    ]
-    return {
-        row["pid"]: name["label"]
-        for row in rows
-        for name in row["names"]
-        if name["lang"] == lang and name["label"]
-    }
-
-
-@torch.no_grad()
-def _mean_states(jaket: JaketModel, tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> Tensor:
-    """The mean of LM1's states [texts, d] over each text's own tokens."""
-    encoded: Any = tokenizer(texts, add_special_tokens=True, split_special_tokens=True)
-    rows = plain_ids(encoded.encodings, tokenizer.backend_tokenizer)
-    sizes = np.array([len(row) for row in rows], np.int64)
-    ids = np.concatenate([np.array(row, np.int32) for row in rows])
-    packed = pack(ids, sizes, length=int(sizes.max()), pad=tokenizer.pad_token_id)
-    inputs = (torch.from_numpy(x).to(jaket.device) for x in (packed.ids, packed.segments, packed.positions))
-    states = jaket.lower(*inputs).flatten(0, 1)[torch.from_numpy(packed.flat).to(jaket.device)]
-    # Without the special tokens at both ends.
-    return torch.stack([part[1:-1].mean(dim=0) for part in states.split(sizes.tolist())])
+        # A trained table belongs to the relations of another graph: None would read it.
+        trained = jaket.knowledge.relations is not None
+        return Memories(context, context.new_zeros(kinds, hidden) if trained else None)
+    relations = encode_relations(jaket, tokenizer, edge_texts(entities.relation_names, relation_texts))
+    return Memories(context, centred(relations) if relation_memory == "centred" else relations)

@@ -2,8 +2,9 @@
 
 A fifth of the labelled entities is for training, a fifth for the choice of the epoch, the rest for the score;
 the graph and the descriptions are there for all. The memories of entities and relations are made once and not
-trained. An entity is told by the last states of its own mention in its description; for the arm `lm` without
-merge, and for `gnn` by its E^KM alone, which no text has touched.
+trained. All arms with a graph read an entity alike (`jaket.read_out`): by its E^KM, by the last states of its
+own mention in its description, or by both. The arm `lm` has these states alone, without merge; `gnn` has E^KM
+alone.
 """
 
 from dataclasses import dataclass
@@ -21,15 +22,16 @@ from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.statistics import over_seeds, selection
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import Entities, GraphStore
-from trainer.jaket.evaluate.arms import memories_of, open_arm, relation_labels, unread
+from trainer.jaket.evaluate.arms import memories_of, open_arm, unread
 from trainer.jaket.evaluate.fine_tuning import Held, Task, Tuned, batches, fine_tune
 from trainer.jaket.evaluate.linked_texts import Linked, Reader
+from trainer.jaket.relations import relation_labels
 
 _DESCRIPTION = 64
 
 
 @dataclass(frozen=True)
-class _Parts:
+class _Splits:
     """Labelled entities' ids, and their classes as numbers of those that training has."""
 
     train: NDArray[np.int64]
@@ -42,10 +44,10 @@ class _Parts:
 class _Classifier(nn.Module):
     """A linear layer on what an arm knows of an entity."""
 
-    def __init__(self, reader: Reader, entities: Entities, *, hidden: int, classes: int) -> None:
+    def __init__(self, reader: Reader, entities: Entities, *, classes: int) -> None:
         super().__init__()
         self.reader, self._entities = reader, entities
-        self.head = nn.Linear(hidden, classes)
+        self.head = nn.Linear(reader.width, classes)
 
     def forward(self, which: NDArray[np.int64], *, seed: int) -> Tensor:
         """Scores [entities, classes]; `seed` draws the neighbours."""
@@ -55,14 +57,13 @@ class _Classifier(nn.Module):
     def _described(self, entity: int) -> Linked:
         entities = self._entities
         ids = entities.tokens[entities.starts[entity] : entities.starts[entity + 1]]
-        first, last = entities.spans[entity].tolist()
-        # Without a mention of its own it is told by the opening token, at which nothing is merged.
-        span = (first, last) if last else (0, -1)
-        return Linked(ids, np.array([span]), np.array([entity]))
+        # Without its own mention the span is the opening token: it represents the entity, so E^KM is merged
+        # there.
+        return Linked(ids, entities.spans[entity][None].astype(np.int64), np.array([entity]))
 
 
 class _Classifying(Task[NDArray[np.int64]]):
-    def __init__(self, module: _Classifier, parts: _Parts, config: EvaluationConfig, *, seed: int) -> None:
+    def __init__(self, module: _Classifier, parts: _Splits, config: EvaluationConfig, *, seed: int) -> None:
         self.module, self._classifier = module, module
         self._parts, self._config, self._seed = parts, config, seed
 
@@ -93,11 +94,12 @@ def evaluate_entities(model: str | Path, data: str | Path, config: EvaluationCon
         model: RUN/model of `train jaket`, or for the baselines any masked language model.
         data: a build with JAKET's tables of a graph that the model has not seen; of its own build, the
             entities that `jaket.unseen_share` left aside are classified.
-        config: of the fine-tuning; `jaket.arm`, and `jaket.label_share` of the training part.
+        config: of the fine-tuning; of `jaket`: `arm`, `read_out`, `relation_memory`, and `label_share` of
+            the training part.
 
     Returns:
-        `arm`, `selection` of the epoch, `classes`, the sizes of the parts, and `accuracy` over the seeds;
-        `majority`, that of the most frequent class.
+        `arm`, `read_out` as the arm has it, `selection` of the epoch, `classes`, the sizes of the parts, and
+        `accuracy` over the seeds; `majority`, that of the most frequent class.
 
     Raises:
         UsageError: the model cannot be loaded, or is not what the arm needs.
@@ -106,7 +108,14 @@ def evaluate_entities(model: str | Path, data: str | Path, config: EvaluationCon
     options, runs, tuned = config.jaket, [], list[Tuned]()
     found: dict[str, Any] = {}
     for seed in config.seeds:
-        jaket, tokenizer = open_arm(model, options.arm, JaketConfig(), seed=seed)
+        jaket, tokenizer = open_arm(
+            model,
+            options.arm,
+            JaketConfig(),
+            seed=seed,
+            merge=options.merge,
+            language_model=options.language_model,
+        )
         store = GraphStore(Path(data), tokenizer, _DESCRIPTION)
         entities = store.entities()
         graph = store.graph(entities, directions=jaket.config.directions, seen=None)
@@ -118,15 +127,15 @@ def evaluate_entities(model: str | Path, data: str | Path, config: EvaluationCon
             entities,
             arm=options.arm,
             relation_texts=relation_labels(Path(data)),
+            relation_memory=options.relation_memory,
             seed=seed,
         )
         torch.manual_seed(hash64(seed, "entity-classification"))
         of_arm = (None, None) if options.arm == "lm" else (memories, graph)
-        reader = Reader(jaket, *of_arm, arm=options.arm, told="mention")
-        hidden = jaket.lm.config.hidden_size
-        classifier = _Classifier(reader, entities, hidden=hidden, classes=parts.count).to(jaket.device)
+        reader = Reader(jaket, *of_arm, arm=options.arm, pooling="mention", read_out=options.read_out)
+        classifier = _Classifier(reader, entities, classes=parts.count).to(jaket.device)
         task = _Classifying(classifier, parts, config, seed=seed)
-        tuned.append(fine_tune(task, config, hidden=hidden, seed=seed))
+        tuned.append(fine_tune(task, config, hidden=jaket.lm.config.hidden_size, seed=seed))
         majority = np.bincount(parts.classes[parts.train]).argmax()
         runs.append(
             {
@@ -134,9 +143,8 @@ def evaluate_entities(model: str | Path, data: str | Path, config: EvaluationCon
                 "majority": float((parts.classes[parts.test] == majority).mean()),
             }
         )
-        found = {"classes": parts.count} | {
-            name: len(getattr(parts, name)) for name in ("train", "validation", "test")
-        }
+        sizes = {name: len(getattr(parts, name)) for name in ("train", "validation", "test")}
+        found = {"read_out": reader.read_out, "classes": parts.count, **sizes}
     selected = selection(
         "accuracy", "validation entities", found["validation"], [(run.epoch, run.validation) for run in tuned]
     )
@@ -144,7 +152,7 @@ def evaluate_entities(model: str | Path, data: str | Path, config: EvaluationCon
     return {**shape, **found, **over_seeds(runs)}
 
 
-def split(entities: Entities, unseen: NDArray[np.bool_], *, label_share: float, seed: int) -> _Parts:
+def split(entities: Entities, unseen: NDArray[np.bool_], *, label_share: float, seed: int) -> _Splits:
     """20 / 20 / 60 of the `unseen` [entities] that have a category, by hash, then a share of the first part.
 
     A class that training does not have gets the number -1, which no answer equals.
@@ -167,4 +175,4 @@ def split(entities: Entities, unseen: NDArray[np.bool_], *, label_share: float, 
     known = np.unique(entities.categories[train])
     numbers = np.full(len(entities.category_names) + 1, -1, np.int64)
     numbers[known] = np.arange(len(known))
-    return _Parts(*parts, numbers[entities.categories], len(known))
+    return _Splits(*parts, numbers[entities.categories], len(known))

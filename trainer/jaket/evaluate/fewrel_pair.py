@@ -2,7 +2,7 @@
 
 A query and a support sentence are read as one text, and the first token's last state tells how alike their
 relations are; a relation's score is the mean over its supports. Relation embeddings are zeros, "to avoid
-leakage". Head and tail stand between punctuation marks (Zhou and Chen 2022), which every vocabulary has.
+leakage". Head and tail are put between punctuation marks (Zhou and Chen 2022), which every vocabulary has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgcorpus.contracts.draws import Draw, hash64
@@ -41,7 +42,7 @@ Relations = Mapping[str, Sequence[Linked]]
 
 @dataclass(frozen=True)
 class Episode:
-    """Some relations, sentences that show each, and one more of each to be told.
+    """Some relations, support sentences of each, and one query of each.
 
     Attributes:
         supports: [ways][shots].
@@ -77,6 +78,8 @@ class _Episodes(Task[Episode]):
     ) -> None:
         self.module, self._pair = module, module
         self._relations, self._config, self._seed = relations, config, seed
+        # Of the last scoring of the test, which is that of the selected epoch: (both ends linked, right).
+        self.tested: list[tuple[bool, bool]] = []
 
     def epoch(self, number: int) -> list[Episode]:
         return self._drawn("train", self._config.jaket.train_episodes, number)
@@ -87,11 +90,14 @@ class _Episodes(Task[Episode]):
 
     def score(self, part: Held) -> float:
         count = self._config.jaket.test_episodes
-        right: list[float] = []
+        right: list[tuple[bool, bool]] = []
         for episode in self._drawn(part, count if part == "test" else -(-count // 5)):
             best = self._pair(episode, seed=self._seed, length=self._config.max_length).argmax(dim=1).cpu()
-            right += (best == torch.arange(len(best))).tolist()
-        return float(np.mean(right))
+            covered = [len(query.entities) == 2 for query in episode.queries]
+            right += zip(covered, (best == torch.arange(len(best))).tolist(), strict=True)
+        if part == "test":
+            self.tested = right
+        return float(np.mean([yes for _, yes in right]))
 
     def _drawn(self, part: str, count: int, epoch: int = 0) -> list[Episode]:
         options, relations = self._config.jaket, self._relations[part]
@@ -103,7 +109,7 @@ def evaluate_fewrel_pair(model: str | Path, data: str | Path, config: Evaluation
     """Fine-tune an arm on some relations and score it on others, once for each seed.
 
     The relations of `train_wiki.json` train, but a quarter of them, by hash, select the epoch; those of
-    `val_wiki.json` are scored. Of one file alone, its relations are split in thirds.
+    `val_wiki.json` are scored. If there is one file only, its relations are split in thirds.
 
     Args:
         model: RUN/model of `train jaket`, or for the baselines any masked language model.
@@ -114,6 +120,8 @@ def evaluate_fewrel_pair(model: str | Path, data: str | Path, config: Evaluation
     Returns:
         `arm`, `ways`, `shots`, `selection` of the epoch, the relations of each part, `linked`, the share of
         the heads and tails that the graph knows, and `accuracy` over the seeds; of chance it is 1 / ways.
+        `covered` and `uncovered`: `n` and `accuracy` of the test queries of all seeds whose head and tail
+        the graph knows, and of the others; without queries the accuracy is None.
 
     Raises:
         UsageError: the model cannot be loaded or is not what the arm needs, or the arm needs a graph.
@@ -121,10 +129,20 @@ def evaluate_fewrel_pair(model: str | Path, data: str | Path, config: Evaluation
     """
     options, tuned = config.jaket, list[Tuned]()
     found: dict[str, Any] = {}
+    tested: list[tuple[bool, bool]] = []
     for seed in config.seeds:
-        jaket, tokenizer = open_arm(model, options.arm, JaketConfig(), seed=seed)
+        jaket, tokenizer = open_arm(
+            model,
+            options.arm,
+            JaketConfig(),
+            seed=seed,
+            merge=options.merge,
+            language_model=options.language_model,
+        )
         entities, graph, memories = _graph(jaket, tokenizer, options, seed=seed)
         sentences = read_sentences(data)
+        if entities is not None and graph is not None and options.pair_edges == "hidden":
+            graph = graph.without_pairs(_pairs_of(sentences, entities))
         relations = _linked(sentences, tokenizer, entities)
         parts = _parts(Path(data), sentences, options, seed=seed)
         for of_part in parts.values():
@@ -135,6 +153,7 @@ def evaluate_fewrel_pair(model: str | Path, data: str | Path, config: Evaluation
         held = {part: {name: relations[name] for name in names} for part, names in parts.items()}
         task = _Episodes(module, held, config, seed=seed)
         tuned.append(fine_tune(task, config, hidden=hidden, seed=seed))
+        tested += task.tested
         mentions = [len(sentence.entities) / 2 for of_one in relations.values() for sentence in of_one]
         found = {"linked": float(np.mean(mentions)), "relations": parts}
     return {
@@ -148,14 +167,20 @@ def evaluate_fewrel_pair(model: str | Path, data: str | Path, config: Evaluation
             [(run.epoch, run.validation) for run in tuned],
         ),
         **found,
+        "covered": _accuracy([right for covered, right in tested if covered]),
+        "uncovered": _accuracy([right for covered, right in tested if not covered]),
         **over_seeds([{"accuracy": run.test} for run in tuned]),
     }
+
+
+def _accuracy(right: Sequence[bool]) -> dict[str, float | int | None]:
+    return {"n": len(right), "accuracy": float(np.mean(right)) if right else None}
 
 
 def split(names: Sequence[str], *, ways: int, seed: int) -> dict[str, list[str]]:
     """train, validation and test relations, in thirds by hash; no part has fewer than `ways` if it can be.
 
-    FewRel's own test relations are hidden, so those that are public are dealt out anew.
+    FewRel's own test relations are hidden, so the public ones are split again.
     """
     dealt = sorted(names, key=lambda name: hash64(seed, "fewrel-relation", name))
     third = max(ways, len(dealt) // 3)
@@ -213,6 +238,13 @@ def _parts(
     dealt = sorted(of_train, key=lambda name: hash64(seed, "fewrel-relation", name))
     held = max(options.ways, len(dealt) // _VALIDATION)
     return {"test": of_test, "validation": sorted(dealt[:held]), "train": sorted(dealt[held:])}
+
+
+def _pairs_of(found: Mapping[str, Sequence[Sentence]], entities: Entities) -> NDArray[np.int64]:
+    """[pairs, 2], heads and tails of all sentences whose two ends the graph knows."""
+    qids = [qid for sentences in found.values() for sentence in sentences for qid in sentence.qids]
+    pairs = entities.find(qids).reshape(-1, 2)
+    return pairs[(pairs >= 0).all(axis=1)]
 
 
 def _linked(

@@ -19,7 +19,8 @@ from trainer.packing import pack
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-Told = Literal["opening", "mention"]
+Pooling = Literal["opening", "mention"]
+ReadOut = Literal["text", "knowledge", "both"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def link_spans(
     spans: Sequence[Sequence[tuple[int, int]]],
     entities: Sequence[Sequence[int]],
 ) -> list[Linked]:
-    """Tokenised texts with their mentions; one that no token lies in is left out.
+    """Tokenised texts with their mentions; a mention without a token is left out.
 
     Args:
         tokenizer: a fast one.
@@ -81,15 +82,21 @@ def link_spans(
 
 
 class Reader(nn.Module):
-    """What an arm makes of texts.
+    """Encodes texts with the model of one arm.
 
     Args:
         jaket: of `trainer.jaket.evaluate.arms.open_arm`; trained.
         memories: of `trainer.jaket.evaluate.arms.memories_of`; not trained. None for the arm `lm`.
         graph: the new one, likewise.
-        arm: which. `gnn` reads no text: the mean E^KM of the entities that it mentions stands for it.
-        told: what stands for a text: the last state of its opening token; or the mean of those at both ends
-            of its first mention, and of the opening token where that has no token.
+        arm: which. `gnn` reads no text, whatever `read_out` is; `lm` reads nothing else.
+        pooling: which last states are the text's: `opening`, that of its opening token; `mention`, the mean
+            of those at both ends of its first mention, or `opening` if no token is in it.
+        read_out: a text's vector: these states; the mean E^KM of the entities that it mentions, for which
+            no text is read; or both, side by side.
+
+    Attributes:
+        read_out: as the arm has it.
+        width: size of a text's vector.
     """
 
     def __init__(
@@ -99,14 +106,18 @@ class Reader(nn.Module):
         graph: Graph | None,
         *,
         arm: Arm,
-        told: Told = "opening",
+        pooling: Pooling = "opening",
+        read_out: ReadOut = "text",
     ) -> None:
         super().__init__()
-        self.jaket, self._arm, self._told = jaket, arm, told
+        self.jaket, self._pooling = jaket, pooling
         self._memories, self._graph = memories, graph
+        of_arm: dict[Arm, ReadOut] = {"lm": "text", "gnn": "knowledge"}
+        self.read_out = of_arm.get(arm, read_out)
+        self.width = jaket.lm.config.hidden_size * (2 if self.read_out == "both" else 1)
 
     def forward(self, texts: Sequence[Linked], *, seed: int) -> Tensor:
-        """[texts, d]; `seed` draws the neighbours."""
+        """[texts, width]; `seed` draws the neighbours."""
         jaket, device = self.jaket, self.jaket.device
         sizes = np.array([len(text.ids) for text in texts])
         packed = pack(
@@ -130,10 +141,11 @@ class Reader(nn.Module):
         )
         inputs = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
         context, relations = self._memories.context[inputs["nodes"]], self._memories.relations
-        if self._arm == "gnn":
+        mentions = [len(text.entities) for text in texts]
+        if self.read_out == "knowledge":
             knowledge = jaket.knowledge(context, hops_of(inputs), relations=relations)
-            return _means(knowledge[inputs["mentioned"]], [len(text.entities) for text in texts])
-        states, _ = jaket(
+            return _means(knowledge[inputs["mentioned"]], mentions)
+        states, knowledge = jaket(
             *rows,
             context=context,
             hops=hops_of(inputs),
@@ -141,11 +153,14 @@ class Reader(nn.Module):
             entities=inputs["merged"],
             relations=relations,
         )
-        return states.flatten(0, 1)[ends].mean(dim=1)
+        pooled = states.flatten(0, 1)[ends].mean(dim=1)
+        if self.read_out == "text":
+            return pooled
+        return torch.cat([pooled, _means(knowledge[inputs["mentioned"]], mentions)], dim=1)
 
     def _ends(self, texts: Sequence[Linked]) -> NDArray[np.int64]:
-        """[texts, 2], the tokens of each text whose states stand for it."""
-        if self._told == "opening":
+        """[texts, 2], the tokens of each text whose states represent it."""
+        if self._pooling == "opening":
             return np.zeros((len(texts), 2), np.int64)
         first = np.array([text.spans[0] for text in texts])
         return np.where(first[:, 1:] < first[:, :1], 0, first)

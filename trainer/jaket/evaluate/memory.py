@@ -1,6 +1,6 @@
 """Ablation of JAKET's memory and graph on entities that training never linked, sampled or predicted.
 
-Two tasks: the category of such an entity, and which entity a removed mention of one stands for, among its
+Two tasks: the category of such an entity, and which entity a removed mention of one refers to, among its
 neighbours and random entities. `joint` is the model with the run's memory, or on another build with one that
 LM1 makes of its descriptions. The other arms differ from it in one thing each: the memory is made by LM1 as
 it was before training (`stale_memory`), or drawn (`random_memory`); or no node has a neighbour (`no_graph`).
@@ -27,6 +27,7 @@ from trainer.jaket.entities import GraphStore
 from trainer.jaket.graph import Graph
 from trainer.jaket.memory import encode
 from trainer.jaket.model import FIRST_LOWER, MEMORY, JaketModel, open_jaket
+from trainer.jaket.relations import centred, relations_on
 from trainer.jaket.tasks import Tasks, hops_of, neighbourhood, score
 from trainer.jaket.text import Text, link, prepare, read_passages
 from trainer.masking import Vocabulary
@@ -45,8 +46,8 @@ class _Questions:
 
     Attributes:
         entities, categories: [entities], whose category, and which it is.
-        texts: passages with mentions to tell; the entities of all removed mentions, in order, are `told`.
-        splits: [told], the split of each one's passage.
+        texts: passages with removed mentions, whose entities, in order, are `removed_entities`.
+        splits: [removed mentions], the split of each one's passage.
     """
 
     entities: NDArray[np.int64]
@@ -55,13 +56,13 @@ class _Questions:
     splits: list[str]
 
     @property
-    def told(self) -> list[int]:
+    def removed_entities(self) -> list[int]:
         return [int(entity) for text in self.texts for entity in text.removed.entity]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the arms said of the questions of a task.
+    """The arms' answers to the questions of a task.
 
     Attributes:
         about: [questions], the QID of the entity that each is about.
@@ -76,10 +77,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class _Arm:
-    """A memory [entities, d] and the graph that is read with it."""
+    """A memory [entities, d], and the graph and relation vectors that are read with it."""
 
     memory: Tensor
     graph: Graph
+    relations: Tensor | None
 
 
 def evaluate_memory(model: str | Path, data: str | Path, config: EvaluationConfig) -> dict[str, Any]:
@@ -127,19 +129,21 @@ def answers(model: str | Path, data: str | Path, *, seed: int, limit: int | None
     options = JaketConfig(gat_layers=made.gat_layers, neighbours=made.neighbours)
     tasks = Tasks(entities, graph, options, np.arange(len(entities)), seed)
     questions = _ask(jaket, tasks, tokenizer, Path(data), limit=limit)
-    if not len(questions.entities) and not questions.told:
+    if not len(questions.entities) and not questions.removed_entities:
         raise InputError(
-            "training set aside none of the entities that have a category or stand in a passage",
+            "training set aside none of the entities that have a category or occur in a passage",
             where=str(data),
             hint="Train with a larger jaket.unseen_share, or score another build",
         )
     arms = _arms(jaket, Path(model), tasks, store)
     category = {name: _categories(jaket, tasks, arm, questions) for name, arm in arms.items()}
     entity = {name: _mentions(jaket, tasks, arm, questions) for name, arm in arms.items()}
-    asked, told = ([entities.qids[i].decode() for i in ids] for ids in (questions.entities, questions.told))
+    described, removed = (
+        [entities.qids[i].decode() for i in ids] for ids in (questions.entities, questions.removed_entities)
+    )
     return {
-        "category": Answers(asked, category, []),
-        "masked_entity": Answers(told, entity, questions.splits),
+        "category": Answers(described, category, []),
+        "masked_entity": Answers(removed, entity, questions.splits),
     }
 
 
@@ -150,7 +154,7 @@ def _ask(
     entities, made = tasks.entities, jaket.config
     unseen = entities.unseen(made.unseen_share, made.unseen_seed)
     number = {name: i for i, name in enumerate(made.categories)}
-    # The last place stands for no category, which has the number -1.
+    # The last place means no category, which has the number -1.
     numbers = np.array([*(number.get(name, -1) for name in entities.category_names), -1], np.int64)
     categories = numbers[entities.categories]
     asked = np.flatnonzero(unseen & (categories >= 0))[:limit]
@@ -174,19 +178,23 @@ def _ask(
 def _arms(jaket: JaketModel, folder: Path, tasks: Tasks, store: GraphStore) -> dict[str, _Arm]:
     everyone, pad = np.arange(len(tasks.entities)), store.tokenizer.pad_token_id
     if store.entities_key == jaket.config.entities_key:
-        own = read_tensors(folder / MEMORY, "context")["context"].float().to(jaket.device)
+        with_relations = jaket.config.text_relations
+        saved = read_tensors(folder / MEMORY, "context", *(["relations"] if with_relations else []))
+        own = saved["context"].float().to(jaket.device)
+        relations = centred(saved["relations"].to(jaket.device)) if with_relations else None
     else:
         own = encode(jaket, tasks.entities, everyone, pad=pad)
+        relations = relations_on(jaket, store.tokenizer, tasks.entities, store.corpus)
     before = copy.deepcopy(jaket)
     put_tensors(before.lm, read_tensors(folder / FIRST_LOWER), path=folder / FIRST_LOWER)
     torch.manual_seed(hash64(tasks.seed, "jaket-random-memory"))
     # As far from each other, in each dimension, as the real ones.
     drawn = torch.randn(own.shape).to(own) * own.std(dim=0) + own.mean(dim=0)
     return {
-        "joint": _Arm(own, tasks.graph),
-        "stale_memory": _Arm(encode(before, tasks.entities, everyone, pad=pad), tasks.graph),
-        "random_memory": _Arm(drawn, tasks.graph),
-        "no_graph": _Arm(own, tasks.graph.without_edges()),
+        "joint": _Arm(own, tasks.graph, relations),
+        "stale_memory": _Arm(encode(before, tasks.entities, everyone, pad=pad), tasks.graph, relations),
+        "random_memory": _Arm(drawn, tasks.graph, relations),
+        "no_graph": _Arm(own, tasks.graph.without_edges(), relations),
     }
 
 
@@ -197,7 +205,7 @@ def _categories(jaket: JaketModel, tasks: Tasks, arm: _Arm, questions: _Question
     for first in range(0, len(questions.entities), _PER_FORWARD):
         here = slice(first, first + _PER_FORWARD)
         inputs = _around(jaket, tasks, arm, {"asked": questions.entities[here]})
-        knowledge = jaket.knowledge(arm.memory[inputs["nodes"]], hops_of(inputs))
+        knowledge = jaket.knowledge(arm.memory[inputs["nodes"]], hops_of(inputs), relations=arm.relations)
         best = jaket.category_head(knowledge[inputs["asked"]]).argmax(dim=1)
         right += (best.cpu().numpy() == questions.categories[here]).tolist()
     return right
@@ -213,7 +221,8 @@ def _mentions(jaket: JaketModel, tasks: Tasks, arm: _Arm, questions: _Questions)
         inputs = _around(jaket, tasks, arm, wanted) | _tensors(
             jaket, {**text.inputs, "candidates": candidates, "allowed": allowed}
         )
-        right += (score(jaket, arm.memory, inputs).entity.argmax(dim=1) == 0).tolist()
+        best = score(jaket, arm.memory, inputs, relations=arm.relations).entity.argmax(dim=1)
+        right += (best == 0).tolist()
     return right
 
 

@@ -38,6 +38,7 @@ from trainer.jaket.evaluate.metaqa_questions import (
 )
 from trainer.jaket.graph import Graph, group_edges
 from trainer.jaket.model import JaketModel
+from trainer.jaket.relations import centred
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = 64
 # Without training questions, one in so many questions of `dev` selects the epoch, and the others train.
 _VALIDATION = 10
-Parts = Mapping[str, Sequence[Question]]
+Splits = Mapping[str, Sequence[Question]]
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ class _Answering(Task[list[_Asked]]):
     def __init__(
         self,
         reader: Reader,
-        context: Tensor,
+        vectors: Tensor,
         parts: Mapping[str, Sequence[_Asked]],
         config: EvaluationConfig,
         *,
         seed: int,
     ) -> None:
-        self.module, self._context = reader, context
+        self.module, self._vectors = reader, vectors
         self._parts, self._config, self._seed = parts, config, seed
 
     def epoch(self, number: int) -> list[list[_Asked]]:
@@ -99,8 +100,8 @@ class _Answering(Task[list[_Asked]]):
         states = self.module([asked.text for asked in batch], seed=seed)
         found = []
         for asked, state in zip(batch, states, strict=True):
-            context = self._context[asked.candidates]
-            found.append((context @ state - context.square().sum(dim=1) / 2) / len(state) ** 0.5)
+            vectors = self._vectors[asked.candidates]
+            found.append((vectors @ state - vectors.square().sum(dim=1) / 2) / len(state) ** 0.5)
         return found
 
 
@@ -127,7 +128,14 @@ def evaluate_metaqa(model: str | Path, data: str | Path, config: EvaluationConfi
     whole = read_knowledge(folder)
     parts = _parts(folder, whole, config)
     for seed in config.seeds:
-        jaket, tokenizer = open_arm(model, options.arm, JaketConfig(), seed=seed)
+        jaket, tokenizer = open_arm(
+            model,
+            options.arm,
+            JaketConfig(),
+            seed=seed,
+            merge=options.merge,
+            language_model=options.language_model,
+        )
         knowledge = whole.kept(options.graph_share, seed=seed)
         memories = memories_of(
             jaket,
@@ -135,13 +143,17 @@ def evaluate_metaqa(model: str | Path, data: str | Path, config: EvaluationConfi
             describe(knowledge, parts["train"], tokenizer, seed=seed),
             arm=options.arm,
             relation_texts={},
+            relation_memory=options.relation_memory,
             seed=seed,
         )
         asked = _link(parts, tokenizer, knowledge, hops=options.hops, length=config.max_length)
         reader = _reader(jaket, knowledge, memories, config)
         on_device = memories.context.device
         asked = {part: [_moved(one, on_device) for one in of_part] for part, of_part in asked.items()}
-        task = _Answering(reader, memories.context, asked, config, seed=seed)
+        vectors = memories.context
+        if options.answer_vectors == "centred":
+            vectors = centred(vectors)
+        task = _Answering(reader, vectors, asked, config, seed=seed)
         tuned.append(fine_tune(task, config, hidden=memories.context.shape[1], seed=seed))
         right = [one.right for one in asked["test"]]
         runs.append(
@@ -178,7 +190,7 @@ def describe(
         qids=np.array([b"%09d" % i for i in range(n)]),
         tokens=np.concatenate([one.ids for one in cut]),
         starts=np.concatenate([[0], np.cumsum([len(one.ids) for one in cut])]),
-        # Without its mention it is told by the opening token.
+        # Without its mention, the opening token represents it.
         spans=np.array([one.spans[0] if len(one.spans) else (0, 0) for one in cut], np.int32),
         categories=np.full(n, -1, np.int32),
         category_names=[],
@@ -186,7 +198,7 @@ def describe(
     )
 
 
-def _parts(folder: Path, knowledge: KnowledgeBase, config: EvaluationConfig) -> Parts:
+def _parts(folder: Path, knowledge: KnowledgeBase, config: EvaluationConfig) -> Splits:
     hops = config.jaket.hops
     has_train = any(matching_files(folder, pattern) for pattern in question_files(hops, "train"))
     parts: dict[str, list[Question]] = {"train": [], "validation": []}
@@ -205,7 +217,7 @@ def _parts(folder: Path, knowledge: KnowledgeBase, config: EvaluationConfig) -> 
 
 
 def _link(
-    parts: Parts, tokenizer: "PreTrainedTokenizerFast", knowledge: KnowledgeBase, *, hops: int, length: int
+    parts: Splits, tokenizer: "PreTrainedTokenizerFast", knowledge: KnowledgeBase, *, hops: int, length: int
 ) -> dict[str, list[_Asked]]:
     neighbours = adjacency(knowledge)
     found = {}

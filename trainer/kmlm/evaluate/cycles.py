@@ -106,7 +106,7 @@ def read_choices(corpus: Path, tokenize: Tokenize) -> Choices:
 
 
 def _label_tokens(label: str, tokenize: Tokenize) -> tuple[int, ...]:
-    """A label's tokens as they stand between two links of a record."""
+    """A label's tokens between two links of a record."""
     start = len(LINK) + 1
     slot = {"start": start, "end": start + len(label), "sentence": 0, "slot": RELATION, "qid": "", "lang": ""}
     text = f"{LINK} {label} {LINK}"

@@ -107,13 +107,13 @@ def scores(
 ) -> list[NDArray[np.float64]]:
     """Each question's [choices] mean log-probability a token (KMLM, arXiv 2111.10962, section 4.5).
 
-    A choice stands as as many masks as it has tokens, so that long labels are neither favoured nor punished.
+    A choice becomes as many masks as it has tokens, so that long labels are neither favoured nor punished.
     A choice that the model's positions do not reach is scored -inf.
     """
     rows = filled_rows(questions)
     tokens = tokenize_rows(rows, tokenizer.backend_tokenizer, mask_token=str(tokenizer.mask_token))
     found = np.full(rows.num_rows, -np.inf)
-    # Choices of equally many tokens stand as the same sequence: (sequence, its first mask) -> their rows.
+    # Choices of equally many tokens give the same sequence: (sequence, its first mask) -> their rows.
     asked: dict[tuple[bytes, int], list[tuple[int, NDArray[np.int32]]]] = defaultdict(list)
     for row, (ids, slots) in enumerate(
         zip(*(tokens.column(n).to_pylist() for n in ("ids", "slot")), strict=True)

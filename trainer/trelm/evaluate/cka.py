@@ -27,9 +27,9 @@ from trainer.masked_lm import open_lm
 from trainer.shards import MentionRecord, ShardStream
 from trainer.trelm.batches import Packer
 from trainer.trelm.builder import Builder
-from trainer.trelm.evaluate.cka_baselines import Guesses
 from trainer.trelm.examples import Example, Question
 from trainer.trelm.graph import open_graph
+from trainer.trelm.guesses import Guesses, is_best
 from trainer.trelm.inventory import WordFinder, take_inventory
 from trainer.trelm.model import TrelmModel, tensors_of
 from trainer.trelm.negatives import Asked, NegativeSampler
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("validation", "test")
 _PASSAGES_PER_FORWARD = 32
-# [tokens, 2]: whether each was told from its negatives, and from the whole vocabulary.
+# [tokens, 2]: whether each scored above its negatives, and above the whole vocabulary.
 _PASSAGES_AT_ONCE = 1024
 
 
@@ -67,10 +67,12 @@ def score_cka(
         chance to be drawn as a negative, so log q is added there (`Guesses.log_q`). Each has the shares of
         right tokens with the asked fact injected (`injected`), with nothing (`not_injected`), of the guess by
         frequency in the training passages (`unigram`) and by frequency at this place of the labels of the
-        relation's other ends, the asked fact left out (`relation`); `over_unigram` and `over_relation`
-        compare the first with the guesses, passages resampled. `another_fact`: of entities with several
-        facts, with another one injected (`another`) and with the one asked for (`same`). `seen`, `unseen`:
-        the same of the facts that training could draw for a target, and of the others.
+        relation's other ends, the asked fact left out (`relation`); `over_unigram`, `over_relation` and
+        `over_not_injected` compare the first with the others, passages resampled;
+        `not_injected_over_unigram` and `not_injected_over_relation` compare the second. `another_fact`: of
+        entities with several facts, with another one injected (`another`), with the one asked for (`same`),
+        and their comparison (`over_another`). `seen`, `unseen`: all of this of the facts that training could
+        draw for a target, and of the others.
 
     Raises:
         UsageError: the model cannot be loaded or is none of TRELM.
@@ -79,7 +81,6 @@ def score_cka(
     corpus, folder = Path(corpus), Path(model)
     options, kge = read_options(folder)
     packed, tokenizer = open_lm(folder)
-    packed.require_packing("cka")
     hidden = int(packed.lm.config.hidden_size)
     graph = open_graph(corpus, relation_names=options.provider == "shared")
     builder = Builder.of(options, tokenizer, graph, kge=kge, hidden=hidden, seed=seed)
@@ -95,7 +96,8 @@ def score_cka(
         special_ids=tokenizer.all_special_ids,
     )
     # Models that were trained on other mentions are asked about the same ones.
-    asked = options.model_copy(update={"mentions": "important", "inject": "both"})
+    same = {"mentions": "important", "inject": "both", "plain_share": 0.0, "injected_fact": "asked"}
+    asked = options.model_copy(update=same)
     chooser = replace(builder, options=asked).chooser(min_si=0.0)
     records = _records([file for split in SPLITS for file in files[split]], packed.longest, limit, seed)
     examples = builder.maker(chooser, share=0.0, slots=None).make(records) if records else []
@@ -104,36 +106,64 @@ def score_cka(
         raise InputError("no held-out passage asks for a fact", where=str(corpus))
     negatives = builder.negatives(inventory.unigrams)
     packer = builder.packer(negatives, memory=None, length=packed.longest, rows=_PASSAGES_PER_FORWARD)
-    guesses = Guesses(graph.facts, builder.labels, negatives, inventory.unigrams, count=options.negatives)
+    guesses = builder.guesses(negatives, inventory.unigrams)
+    arms = make_arms(examples, records, chooser, seed=seed)
     right = {
         name: _score(trelm, packer, negatives, arm, None if options.logq else guesses)
-        for name, arm in vars(make_arms(examples, records, chooser, seed=seed)).items()
+        for name, arm in vars(arms).items()
     }
     right["unigram"] = _judge((inventory.unigrams for _ in tokens), tokens, negatives)
     right["relation"] = _judge(map(guesses.counts, tokens), tokens, negatives)
-    passages = np.array([example.name for example in examples for _ in _asked([example])])
-    seen = drawn_in_training(tokens, builder, files["train"], length=packed.longest, min_si=inventory.min_si)
+    several = _asked(arms.same)
+    drawn = drawn_in_training(
+        [*tokens, *several], builder, files["train"], length=packed.longest, min_si=inventory.min_si
+    )
+    all_asked = _Asked(_passages(examples), drawn[: len(tokens)])
+    of_several = _Asked(_passages(arms.same), drawn[len(tokens) :])
     return {
         "splits": list(SPLITS),
         "passages": len(records),
         "tokens": len(tokens),
         **{
-            level: _summary({name: found[:, i] for name, found in right.items()}, passages, seen, seed=seed)
+            level: _summary(
+                {name: found[:, i] for name, found in right.items()}, all_asked, of_several, seed=seed
+            )
             for i, level in enumerate(("sampled", "vocabulary"))
         },
     }
 
 
-def _summary(right: dict[str, Bools], passages: NDArray[Any], seen: Bools, *, seed: int) -> dict[str, Any]:
-    return {
-        **_shares(right, passages, np.ones_like(seen), seed=seed),
-        "another_fact": {
-            "tokens": len(right["another"]),
-            **{name: float(right[name].mean()) for name in ("another", "same") if len(right[name])},
-        },
-        "seen": {"tokens": int(seen.sum()), **_shares(right, passages, seen, seed=seed)},
-        "unseen": {"tokens": int((~seen).sum()), **_shares(right, passages, ~seen, seed=seed)},
-    }
+@dataclass(frozen=True)
+class _Asked:
+    """Tokens asked for: the passage of each, and whether training could draw its fact."""
+
+    passages: NDArray[Any]
+    seen: Bools
+
+
+# What is compared: the arm, and what it is compared with.
+_COMPARED = {
+    "over_unigram": ("injected", "unigram"),
+    "over_relation": ("injected", "relation"),
+    "over_not_injected": ("injected", "not_injected"),
+    "not_injected_over_unigram": ("not_injected", "unigram"),
+    "not_injected_over_relation": ("not_injected", "relation"),
+}
+
+
+def _summary(right: dict[str, Bools], tokens: _Asked, several: _Asked, *, seed: int) -> dict[str, Any]:
+    """Of all tokens, of the seen and of the unseen; `several`: of entities with several facts."""
+
+    def part(all_asked: Bools, of_several: Bools) -> dict[str, Any]:
+        found = _shares(right, tokens.passages, all_asked, seed=seed)
+        if not found:
+            return found
+        return {**found, "another_fact": _another_fact(right, several.passages, of_several, seed=seed)}
+
+    found = part(np.ones_like(tokens.seen), np.ones_like(several.seen))
+    for name, own, other in (("seen", tokens.seen, several.seen), ("unseen", ~tokens.seen, ~several.seen)):
+        found[name] = {"tokens": int(own.sum()), **part(own, other)}
+    return found
 
 
 def _shares(right: dict[str, Bools], passages: NDArray[Any], chosen: Bools, *, seed: int) -> dict[str, Any]:
@@ -143,11 +173,28 @@ def _shares(right: dict[str, Bools], passages: NDArray[Any], chosen: Bools, *, s
     names = ("injected", "not_injected", "unigram", "relation")
     found = {name: right[name][chosen].tolist() for name in names}
     clusters = passages[chosen].tolist()
-    return {
-        **{name: float(np.mean(found[name])) for name in names},
-        "over_unigram": compare(found["injected"], found["unigram"], clusters, seed=seed),
-        "over_relation": compare(found["injected"], found["relation"], clusters, seed=seed),
+    compared = {
+        name: compare(found[one], found[other], clusters, seed=seed)
+        for name, (one, other) in _COMPARED.items()
     }
+    return {**{name: float(np.mean(found[name])) for name in names}, **compared}
+
+
+def _another_fact(
+    right: dict[str, Bools], passages: NDArray[Any], chosen: Bools, *, seed: int
+) -> dict[str, Any]:
+    """Of the chosen tokens, with another fact of the entity injected and with the one asked for."""
+    if not chosen.any():
+        return {"tokens": 0}
+    another, same = (right[name][chosen] for name in ("another", "same"))
+    compared = compare(same.tolist(), another.tolist(), passages[chosen].tolist(), seed=seed)
+    means = {"another": float(another.mean()), "same": float(same.mean())}
+    return {"tokens": int(chosen.sum()), **means, "over_another": compared}
+
+
+def _passages(examples: Sequence[Example]) -> NDArray[Any]:
+    """[tokens] the passage of each token that is asked for."""
+    return np.array([example.name for example in examples for _ in _asked([example])])
 
 
 @torch.inference_mode()
@@ -162,7 +209,7 @@ def _score(
     device = model.packed.table.device
     found = [np.empty((0, 2), bool)]
     for first in range(0, len(examples), _PASSAGES_PER_FORWARD):
-        # No more passages than rows: one batch, whose tokens stand in the examples' order.
+        # No more passages than rows: one batch, whose tokens are in the examples' order.
         chunk = examples[first : first + _PASSAGES_PER_FORWARD]
         (batch,) = packer.batches(chunk, step=0, memory_weight=0.0)
         inputs = tensors_of(batch, device)
@@ -190,11 +237,8 @@ def _judge(
     right = np.zeros((len(tokens), 2), bool)
     for i, (score, token) in enumerate(zip(scores, tokens, strict=True)):
         candidates = np.sort(np.append(pool[allowed[i]], token.label))
-        others = np.setdiff1d(negatives.other_truths(token), [token.label])
-        possible = np.setdiff1d(np.arange(len(score)), others, assume_unique=True)
-        whole = score if guesses is None else score + guesses.log_q(token)
         right[i, 0] = candidates[score[candidates].argmax()] == token.label
-        right[i, 1] = possible[whole[possible].argmax()] == token.label
+        right[i, 1] = is_best(score, token, negatives, guesses)
     return right
 
 

@@ -7,7 +7,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from trainer.trelm.routing.blocks import block_of
+
 Method = Literal["neuron", "layer", "joint"]
+# Units of a feed-forward block: neurons after the activation, inputs, outputs before the residual is added.
+Site = Literal["neurons", "inputs", "outputs"]
 LogProbabilities = Callable[[], Tensor]
 """Runs the model and gives the log-probability of each predicted token [tokens]."""
 # The paper's eq 12 has one global choice; these keep it from starving or flooding a layer.
@@ -17,28 +21,34 @@ Rows = dict[int, Tensor]
 
 
 def attribute(
-    layers: Sequence[nn.Module], log_probabilities: LogProbabilities, *, method: Method, points: int
+    layers: Sequence[nn.Module],
+    log_probabilities: LogProbabilities,
+    *,
+    method: Method,
+    points: int,
+    site: Site = "neurons",
 ) -> Tensor:
-    """How much each neuron adds to the sum of the tokens' probabilities P.
+    """How much each neuron, input or output of a block adds to the sum of the tokens' probabilities P.
 
-    With v a neuron's activations after the GELU and v̄ their values, the score is, summed over positions,
-    v̄ times the mean of dP/dv at v = (k/m) v̄, k = 1..m: the right Riemann sum of eq 10. What else is scaled
-    with the neuron is `method`:
+    With v a neuron's activations (`Block`) and v̄ their values, the score is, summed over positions, v̄ times
+    the mean of dP/dv at v = (k/m) v̄, k = 1..m: the right Riemann sum of eq 10. What else is scaled with the
+    neuron is `method`:
 
     - `neuron`: nothing, as the equations read; one pass for each neuron and point.
     - `layer`: its layer, as in the code of Dai et al. (arXiv 2104.08696).
     - `joint`: all layers; the scores' sum tends to P(x) - P(0) with an error of 1/m.
 
     Args:
-        layers: of a BERT or RoBERTa, with their own feed-forward blocks.
+        layers: of a model, with their own feed-forward blocks.
         log_probabilities: the same tokens, contrasted with the same negatives, at every call.
         method: see above.
         points: m.
+        site: the units that are scored.
 
     Returns:
-        [layers, neurons].
+        [layers, units].
     """
-    natural = activations(layers, log_probabilities)
+    natural = activations(layers, log_probabilities, site=site)
     scores = natural[0].new_zeros(len(natural), natural[0].shape[-1])
     for group in _groups(method, *scores.shape):
         values = {i: natural[i][..., part] for i, part in group.items()}
@@ -46,7 +56,7 @@ def attribute(
         for k in range(1, points + 1):
             leaves = {i: (value * (k / points)).requires_grad_() for i, value in values.items()}
             varied = {i: _put(natural[i], group[i], leaf) for i, leaf in leaves.items()}
-            for i, gradient in _gradients(layers, log_probabilities, varied, leaves).items():
+            for i, gradient in _gradients(layers, log_probabilities, varied, leaves, site).items():
                 sums[i] += gradient
         for i, part in group.items():
             scores[i, part] = (values[i] * sums[i] / points).flatten(0, -2).sum(dim=0)
@@ -54,10 +64,12 @@ def attribute(
 
 
 @torch.no_grad()
-def activations(layers: Sequence[nn.Module], log_probabilities: LogProbabilities) -> list[Tensor]:
-    """v̄ of each layer [..., neurons]."""
+def activations(
+    layers: Sequence[nn.Module], log_probabilities: LogProbabilities, *, site: Site = "neurons"
+) -> list[Tensor]:
+    """v̄ of each layer [..., units]."""
     found: list[Tensor] = []
-    with _hooked(layers, dict.fromkeys(range(len(layers)), found.append)):
+    with _hooked(layers, dict.fromkeys(range(len(layers)), found.append), site):
         log_probabilities()
     return found
 
@@ -102,25 +114,41 @@ def _gradients(
     log_probabilities: LogProbabilities,
     varied: Mapping[int, Tensor],
     leaves: Mapping[int, Tensor],
+    site: Site,
 ) -> dict[int, Tensor]:
     """dP/dv at the activations `varied`, by layer."""
 
     def exchange(value: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda _: value
 
-    with torch.enable_grad(), _hooked(layers, {i: exchange(value) for i, value in varied.items()}):
+    with torch.enable_grad(), _hooked(layers, {i: exchange(value) for i, value in varied.items()}, site):
         total = log_probabilities().exp().sum()
     return dict(zip(leaves, torch.autograd.grad(total, tuple(leaves.values())), strict=True))
 
 
 @contextlib.contextmanager
-def _hooked(layers: Sequence[Any], hooks: Mapping[int, Callable[[Tensor], Tensor | None]]) -> Iterator[None]:
+def _hooked(
+    layers: Sequence[Any],
+    hooks: Mapping[int, Callable[[Tensor], Tensor | None]],
+    site: Site = "neurons",
+) -> Iterator[None]:
     """Give each layer's activations to its hook, which may return others."""
 
-    def call(hook: Callable[[Tensor], Tensor | None]) -> Callable[[Any, Any, Tensor], Tensor | None]:
+    def after(hook: Callable[[Tensor], Tensor | None]) -> Callable[[Any, Any, Tensor], Tensor | None]:
         return lambda _module, _inputs, v: hook(v)
 
-    handles = [layers[i].intermediate.register_forward_hook(call(hook)) for i, hook in hooks.items()]
+    def before(hook: Callable[[Tensor], Tensor | None]) -> Callable[[Any, tuple[Tensor]], Tensor | None]:
+        return lambda _module, inputs: hook(inputs[0])
+
+    handles = []
+    for i, hook in hooks.items():
+        block = block_of(layers[i])
+        if site == "neurons":
+            handles.append(block.outer.register_forward_pre_hook(before(hook)))
+        elif site == "inputs":
+            handles.append(block.inner.register_forward_pre_hook(before(hook)))
+        else:
+            handles.append(block.outer.register_forward_hook(after(hook)))
     try:
         yield
     finally:

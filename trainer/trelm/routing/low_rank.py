@@ -1,6 +1,7 @@
 """LoRA (Hu et al., arXiv 2106.09685) of the feed-forward blocks: the baseline of the routing's size."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from torch.nn import functional
 from kgcorpus.contracts.draws import hash64
 from trainer.objectives import Prepared
 from trainer.trelm.config import TrelmConfig
-from trainer.trelm.routing.layers import check_activation, dense_pair, hand_over, replace_feed_forward
+from trainer.trelm.routing.blocks import Block, activate, block_of, check_blocks
+from trainer.trelm.routing.optimizer_state import replace_parameters
 from trainer.trelm.routing.router import Routable, dense_steps
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class LowRank:
         if self._adapters or step < self._warmup:
             return Prepared()
         rank = self._install()
-        hand_over(optimizer, self._subject.groups(), moments={})
+        replace_parameters(optimizer, self._subject.groups(), state={})
         return Prepared(events=({"event": "adapt", "rank": rank},), rewired=True)
 
     def after_step(self) -> None:
@@ -109,21 +111,29 @@ class LowRank:
     def _install(self) -> int:
         """Freeze all but the adapters, the heads and the injection; the adapters' rank."""
         subject = self._subject
-        check_activation(subject.packed.lm.config.hidden_act)
+        check_blocks(subject.packed.lm.config)
         subject.model.requires_grad_(False)
         for parameter in (*subject.heads, *subject.injection):
             parameter.requires_grad_(True)
         torch.manual_seed(hash64(self._seed, "adapters"))
-        pairs = [dense_pair(layer) for layer in subject.packed.layers]
-        rank = equal_rank(self._share, hidden=pairs[0][0].in_features, inner=pairs[0][0].out_features)
-        for layer, (inner, outer) in zip(subject.packed.layers, pairs, strict=True):
-            first, second = Adapted(inner, rank=rank), Adapted(outer, rank=rank)
+        blocks = [block_of(layer) for layer in subject.packed.layers]
+        rank = equal_rank(self._share, blocks[0])
+        for block in blocks:
+            first, second = Adapted(block.inner, rank=rank), Adapted(block.outer, rank=rank)
             self._adapters += [first, second]
-            replace_feed_forward(layer, nn.Sequential(first, nn.GELU(), second))
+            block.replace(partial(_adapted, first, second, block.gated))
         subject.model.routed = nn.ModuleList(self._adapters)
         return rank
 
 
-def equal_rank(share: float, *, hidden: int, inner: int) -> int:
+def _adapted(first: Adapted, second: Adapted, gated: bool, x: Tensor) -> Tensor:
+    y: Tensor = second(activate(first(x), gated=gated))
+    return y
+
+
+def equal_rank(share: float, block: Block) -> int:
     """The rank at which a block's two adapters hold as many numbers as `share` of its neurons."""
-    return max(1, round(share * inner * (2 * hidden + 1) / (2 * (hidden + inner))))
+    inner, outer = block.inner, block.outer
+    inward = inner.weight.numel() + (0 if inner.bias is None else inner.bias.numel())
+    a_rank = sum(inner.weight.shape) + sum(outer.weight.shape)
+    return max(1, round(share * (inward + outer.weight.numel()) / a_rank))

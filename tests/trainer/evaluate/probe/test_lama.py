@@ -11,7 +11,7 @@ from tests.terminals import frames_of, use_terminal
 from tests.trainer.evaluate.probe.test_probing import plain
 from tests.trainer.evaluate.teaching import teach
 from tests.trainer.toy import write_corpus
-from trainer.evaluate import evaluate as run
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import EvaluationConfig
 from trainer.evaluate.probe.lama import (
     evaluate_lama,
@@ -132,7 +132,7 @@ def test_other_right_objects_are_removed_before_ranking(taught, lama, tmp_path):
     rows = trex("Dora", "Lima", number=3) + trex("Dora", "Ulm", number=3) + trex("Bob", "Lima", number=1)
     (lama / "TREx" / "P19.jsonl").write_text(rows)
     for benchmark in ("lama", "lama-uhn"):
-        run(benchmark, model=str(taught), data=str(lama), out=tmp_path / "out.json", config=config)
+        run_benchmark(benchmark, model=str(taught), data=str(lama), out=tmp_path / "out.json", config=config)
         part = json.loads((tmp_path / "out.json").read_text())["trex"]["relations"]["P19"]
         # Lima and Ulm of Dora are each the only candidate left; Bob keeps both.
         right = 2 + naive_right(taught, "Bob was born in [MASK] .", "Lima", ["Ulm", "Lima"])
@@ -147,7 +147,9 @@ def test_other_right_objects_are_removed_before_ranking(taught, lama, tmp_path):
 @pytest.mark.parametrize("benchmark", ["lama", "lama-uhn"])
 def test_the_prompts_are_shown_as_they_are_answered(monkeypatch, bert, lama, tmp_path, benchmark):
     raw = use_terminal(monkeypatch)
-    run(benchmark, model=str(bert), data=str(lama), out=tmp_path / "out.json", config=EvaluationConfig())
+    run_benchmark(
+        benchmark, model=str(bert), data=str(lama), out=tmp_path / "out.json", config=EvaluationConfig()
+    )
     counts = prompt_counter.counts()
     assert counts.done == counts.total > 0
     assert any(frame.startswith(f"evaluate {benchmark} ━") for frame in frames_of(raw))
@@ -157,7 +159,7 @@ def test_seen_facts_are_excluded_by_the_command(bert, lama, tmp_path):
     triples = [{"h": "Q1", "r": "P19", "t": "Q101"}, {"h": "Q1", "r": "P19", "t": "Q104"}]
     corpus = write_corpus(tmp_path / "corpus", {"triples": triples})
     config = EvaluationConfig(exclude_corpus=str(corpus), limit=3)
-    run("lama", model=str(bert), data=str(lama), out=tmp_path / "lama.json", config=config)
+    run_benchmark("lama", model=str(bert), data=str(lama), out=tmp_path / "lama.json", config=config)
     found = json.loads((tmp_path / "lama.json").read_text())
     assert found["trex"]["seen"]["facts"] == [["Q1", "P19", "Q101"]]
     # Three of the four that are left: one may be the object of several tokens.

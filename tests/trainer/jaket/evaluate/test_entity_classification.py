@@ -9,12 +9,14 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
 from trainer.config import ModelConfig, TrainingConfig
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.entities import GraphStore
-from trainer.jaket.evaluate.arms import memories_of, open_arm, relation_labels
+from trainer.jaket.evaluate.arms import memories_of, open_arm
 from trainer.jaket.evaluate.entity_classification import split
+from trainer.jaket.relations import relation_labels
+from trainer.masked_lm import open_lm
 from trainer.run import train
 
 EVERYONE = np.ones(160, bool)
@@ -25,13 +27,17 @@ CONFIG = TrainingConfig(
 )
 
 
-def world(n, *, seed):
-    """Facts that stand in the graph alone: a class is drawn, and its entities have edges of one relation."""
+def world(n, *, seed, named=True):
+    """Facts that stand in the graph alone: a class is drawn, and its entities have edges of one relation.
+
+    If not `named`, descriptions do not mention their entity.
+    """
     draw = Draw(seed, "classes")
     drawn = [draw.below(2) for _ in range(n)]
     rows = jaket_rows(n, seed=seed)
     for i, row in enumerate(rows["jaket_entities"]):
-        row["text"], row["start"], row["end"] = f"Name{i} stands here.", 0, len(f"Name{i}")
+        row["text"] = f"Name{i} stands here."
+        row["start"], row["end"] = (0, len(f"Name{i}")) if named else (None, None)
         row["category"] = f"Q9{drawn[i]}"
     members = [[i for i in range(n) if drawn[i] == kind] for kind in (0, 1)]
     rows["jaket_edges"] = [
@@ -66,7 +72,7 @@ def entities(model, corpus):
 
 def score(model, corpus, out, *, epochs=1, lr=0.01, **jaket):
     config = EvaluationConfig(epochs=epochs, lr=lr, batch=16, jaket=AdaptationConfig(**jaket))
-    evaluate("jaket-entities", model=str(model), data=str(corpus), out=out, config=config)
+    run_benchmark("jaket-entities", model=str(model), data=str(corpus), out=out, config=config)
     return json.loads(out.read_text())
 
 
@@ -79,14 +85,39 @@ def test_every_arm_is_scored_on_the_same_entities(model, corpus, tmp_path, arm):
     assert score(model, corpus, tmp_path / "b.json", arm=arm) == found
 
 
+def accuracy(model, corpus, tmp_path, **options):
+    return score(model, corpus, tmp_path / "a.json", epochs=20, lr=5e-3, **options)["accuracy"]["mean"]
+
+
 @pytest.mark.slow
-def test_the_graph_tells_what_the_text_does_not(model, corpus, tmp_path):
-    found = {
-        arm: score(model, corpus, tmp_path / "a.json", arm=arm, epochs=20, lr=5e-3)["accuracy"]["mean"]
-        for arm in ("joint", "lm")
-    }
-    assert found["joint"] > 0.9
-    assert found["lm"] < 0.75
+@pytest.mark.parametrize("read_out", ["knowledge", "text", "both"])
+def test_the_graph_tells_what_the_text_does_not(model, corpus, tmp_path, read_out):
+    assert accuracy(model, corpus, tmp_path, arm="joint", read_out=read_out) > 0.9
+    assert accuracy(model, corpus, tmp_path, arm="lm", read_out=read_out) < 0.75
+
+
+@pytest.mark.slow
+def test_the_graph_reaches_entities_that_their_descriptions_do_not_mention(model, tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", world(160, seed=1, named=False))
+    assert accuracy(model, corpus, tmp_path, arm="joint", read_out="text") > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arm", "asked", "read"),
+    [("joint", "both", "both"), ("gnn", "both", "knowledge"), ("lm", "knowledge", "text")],
+)
+def test_an_arm_reads_what_it_has(model, corpus, tmp_path, arm, asked, read):
+    assert score(model, corpus, tmp_path / "a.json", arm=arm, read_out=asked)["read_out"] == read
+
+
+def test_a_baseline_has_a_knowledge_module_of_the_models_shape(corpus, tmp_path):
+    shape = {"gat_layers": 1, "gat_heads": 4, "neighbours": 3, "directions": "out", "merge": "gate"}
+    config = CONFIG.model_copy(update={"jaket": CONFIG.jaket.model_copy(update=shape)})
+    model = train("jaket", corpus=corpus, out=tmp_path, config=config, max_steps=1)
+    baseline, _ = open_arm(model, "lm+gnn+m", JaketConfig(), seed=0)
+    assert {name: getattr(baseline.config, name) for name in shape} == shape
+    other, _ = open_arm(model, "lm+gnn", JaketConfig(), seed=0, merge="norm_at_mentions")
+    assert other.config.merge == "norm_at_mentions"
 
 
 def test_of_the_run_s_own_build_those_that_it_left_aside_are_classified(corpus, tmp_path):
@@ -104,6 +135,22 @@ def test_of_the_run_s_own_build_those_that_it_left_aside_are_classified(corpus, 
     seen = train("jaket", corpus=corpus, out=tmp_path / "all", config=whole, max_steps=1)
     with pytest.raises(InputError, match="too few to split"):
         score(seen, corpus, tmp_path / "a.json")
+
+
+def test_a_baseline_with_another_language_model_is_asked_about_the_same_entities(corpus, tmp_path, bert):
+    """`bert` has a tokenizer of its own."""
+    jaket = CONFIG.jaket.model_copy(update={"unseen_share": 0.5, "gat_layers": 1})
+    config = CONFIG.model_copy(update={"jaket": jaket})
+    model = train("jaket", corpus=corpus, out=tmp_path / "run", config=config, max_steps=1)
+    options = {"arm": "lm+gnn+m", "read_out": "text"}
+    own = score(model, corpus, tmp_path / "a.json", **options)
+    found = score(model, corpus, tmp_path / "b.json", language_model=str(bert), **options)
+    assert found["test"] == own["test"] < 80
+    baseline, tokenizer = open_arm(model, "lm+gnn", JaketConfig(), seed=0, language_model=bert)
+    assert baseline.config.gat_layers == 1
+    weights = open_lm(bert)[0].lm.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in baseline.lm.state_dict().items())
+    assert tokenizer.get_vocab() != open_arm(model, "joint", JaketConfig(), seed=0)[1].get_vocab()
 
 
 def test_the_parts_are_a_split_by_hash_and_labels_a_share(entities):
@@ -124,7 +171,7 @@ def test_relation_memories_are_made_of_labels_and_read_differently_backwards(mod
     jaket, tokenizer = open_arm(model, "joint", JaketConfig(), seed=0)
     labels = relation_labels(corpus)
     assert labels == {"P1": "part of", "P2": "twin of"}
-    options = {"arm": "joint", "seed": 0}
+    options = {"arm": "joint", "relation_memory": "raw", "seed": 0}
     made = memories_of(jaket, tokenizer, entities, relation_texts=labels, **options)
     assert made.relations.shape == (4, 32)
     assert len({tuple(row) for row in made.relations.tolist()}) == 4

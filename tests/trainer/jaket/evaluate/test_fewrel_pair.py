@@ -7,10 +7,13 @@ from kgcorpus.contracts.errors import InputError, UsageError
 from tests.trainer.jaket.toy import jaket_rows, name
 from tests.trainer.toy import write_corpus
 from trainer.config import ModelConfig, TrainingConfig
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
+from trainer.evaluate.fine_tuning.fewrel import read_sentences
 from trainer.jaket.config import JaketConfig
-from trainer.jaket.evaluate.fewrel_pair import draw_episode, marked_spans, split
+from trainer.jaket.entities import GraphStore
+from trainer.jaket.evaluate.arms import open_arm
+from trainer.jaket.evaluate.fewrel_pair import _pairs_of, draw_episode, marked_spans, split
 from trainer.run import train
 
 ENTITIES = 120
@@ -54,7 +57,7 @@ def model(corpus, tmp_path_factory):
 def score(model, data, out, **options):
     jaket = {"ways": 2, "train_episodes": 10, "test_episodes": 20, **options}
     config = EvaluationConfig(epochs=1, lr=0.01, max_length=64, jaket=AdaptationConfig(**jaket))
-    evaluate("fewrel-pair", model=str(model), data=str(data), out=out, config=config)
+    run_benchmark("fewrel-pair", model=str(model), data=str(data), out=out, config=config)
     return json.loads(out.read_text())
 
 
@@ -68,6 +71,32 @@ def test_every_arm_is_scored_on_relations_that_it_did_not_train_on(model, data, 
     assert 0 <= found["accuracy"]["mean"] <= 1
     assert found["linked"] == (0 if arm == "lm" else 1)
     assert score(model, data, tmp_path / "b.json", arm=arm, graph=graph) == found
+
+
+def test_queries_whose_ends_the_graph_knows_are_scored_apart(model, data, corpus, tmp_path):
+    # Half of the entities are described.
+    rows = jaket_rows(ENTITIES)
+    half = write_corpus(
+        tmp_path / "half", {**rows, "jaket_entities": rows["jaket_entities"][: ENTITIES // 2]}
+    )
+    whole = score(model, data, tmp_path / "a.json", graph=str(corpus))
+    assert (whole["covered"]["n"], whole["uncovered"]) == (40, {"n": 0, "accuracy": None})
+    assert whole["covered"]["accuracy"] == pytest.approx(whole["accuracy"]["mean"])
+    part = score(model, data, tmp_path / "b.json", graph=str(half))
+    sizes = {name: part[name]["n"] for name in ("covered", "uncovered")}
+    assert sum(sizes.values()) == 40
+    assert 0 < sizes["covered"] < 25
+    right = sum(part[name]["n"] * part[name]["accuracy"] for name in sizes)
+    assert right / 40 == pytest.approx(part["accuracy"]["mean"])
+
+
+def test_hidden_edges_are_those_between_the_ends_of_a_sentence(model, data, corpus):
+    _, tokenizer = open_arm(model, "joint", JAKET, seed=0)
+    entities = GraphStore(corpus, tokenizer, 64).entities()
+    asked = read_sentences(data)
+    expected = {one.qids for of_relation in asked.values() for one in of_relation}
+    found = {tuple(entities.qids[i].decode() for i in pair) for pair in _pairs_of(asked, entities)}
+    assert found == {tuple(pair) for pair in expected}
 
 
 def test_shots_are_averaged(model, data, corpus, tmp_path):
@@ -127,7 +156,7 @@ def test_marks_stand_around_head_and_tail(mentions, text):
 
 
 def test_on_fewrel_as_published(real_data, model, tmp_path):
-    from tests.trainer.evaluate.fine_tuning.test_formats import unpack
+    from tests.trainer.evaluate.files import unpack
 
     unpack(real_data, "fewrel/fewrel-val.tar.xz", tmp_path)
     options = {"ways": 5, "train_episodes": 1, "test_episodes": 5}

@@ -4,9 +4,14 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tests.tokenizers import unigram_tokenizer
-from trainer.jaket.evaluate.arms import Memories
+from tests.trainer.jaket.test_gat import equation, tensors
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.jaket.config import JaketConfig
+from trainer.jaket.evaluate.arms import Memories, memories_of
 from trainer.jaket.evaluate.linked_texts import Linked, Reader, link_spans
-from trainer.jaket.graph import keys_of, sample_neighbours
+from trainer.jaket.graph import keys_of, sample_hops, sample_neighbours
+from trainer.jaket.model import JaketModel
+from trainer.masked_lm import load_lm
 
 
 @pytest.fixture
@@ -78,7 +83,7 @@ def test_the_language_model_alone_gives_the_first_state_of_each_text(jaket, text
 
 def test_a_text_can_be_told_by_its_first_mention(jaket, texts):
     nowhere = Linked(texts[0].ids, np.array([[0, -1]]), np.array([3]))
-    found = Reader(jaket, None, None, arm="lm", told="mention")([*texts[:2], nowhere], seed=0)
+    found = Reader(jaket, None, None, arm="lm", pooling="mention")([*texts[:2], nowhere], seed=0)
     for text, state in zip(texts[:2], found, strict=False):
         ids = torch.from_numpy(text.ids.astype(np.int64))[None]
         states = jaket.lm(ids, output_hidden_states=True).hidden_states[-1][0]
@@ -120,3 +125,48 @@ def test_the_seed_draws_the_neighbours(jaket, graph, memories):
     reader = Reader(jaket, memories, graph, arm="joint")
     assert torch.equal(reader([text], seed=0), reader([text], seed=0))
     assert not torch.equal(reader([text], seed=0), reader([text], seed=1))
+
+
+@pytest.mark.parametrize("with_relations", [False, True])
+def test_a_read_out_is_e_km_the_last_states_or_both(jaket, texts, graph, entities, with_relations):
+    """E^KM by eq. 1-2 written out in float64; text and both by the forward pass of the text read-out."""
+    torch.manual_seed(1)
+    jaket = jaket.double()
+    relations = torch.randn(6, 16, dtype=torch.float64) if with_relations else None
+    memories = Memories(torch.randn(len(entities), 16, dtype=torch.float64), relations)
+
+    def read(arm, read_out):
+        reader = Reader(jaket, memories, graph, arm=arm, pooling="mention", read_out=read_out)
+        return reader(texts[:2], seed=3).detach(), reader.width
+
+    targets = np.array([3, 7, 12])
+    nodes, hops = sample_hops(
+        graph, targets, layers=2, count=jaket.config.neighbours, key=(3, "jaket-reader")
+    )
+    context = memories.context[nodes]
+    for layer, hop in zip(jaket.knowledge.layers, tensors(hops), strict=True):
+        context = equation(layer, context, relations, hop)
+    knowledge = torch.stack([(context[0] + context[1]) / 2, context[2]])
+    for arm in ("joint", "lm+gnn", "gnn"):
+        found, width = read(arm, "knowledge")
+        assert width == 16
+        torch.testing.assert_close(found, knowledge)
+    text, _ = read("joint", "text")
+    both, width = read("joint", "both")
+    assert width == 32
+    torch.testing.assert_close(both, torch.cat([text, knowledge], dim=1))
+    assert not torch.allclose(text, knowledge)
+
+
+def test_zero_relations_are_zeros_to_a_model_with_a_trained_table(jaket_tokenizer, graph, entities, texts):
+    """A trained table belongs to the relations of another graph."""
+    config = TrainingConfig(model=ModelConfig(hidden=16, layers=2, heads=2, vocab_size=400))
+    lm = load_lm(config, jaket_tokenizer, longest=64)
+    options = JaketConfig(gat_heads=2, relation_embeddings="trained")
+    # Fewer relations than the new graph has.
+    jaket = JaketModel.around(lm, options, relations=["P9"], categories=[], seed=0).eval()
+    made = memories_of(jaket, jaket_tokenizer, entities, arm="joint", relation_texts=None, seed=0)
+    found = Reader(jaket, made, graph, arm="joint")(texts, seed=0)
+    jaket.knowledge.relations = None
+    zero = Reader(jaket, Memories(made.context, None), graph, arm="joint")(texts, seed=0)
+    torch.testing.assert_close(found, zero)

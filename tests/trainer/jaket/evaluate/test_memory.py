@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kgcorpus.contracts.errors import InputError
-from tests.trainer.jaket.toy import jaket_rows
+from tests.trainer.jaket.toy import jaket_rows, relation_rows
 from tests.trainer.toy import write_corpus
 from trainer.config import ModelConfig, TrainingConfig
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import EvaluationConfig
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.model import FIRST_LOWER, MEMORY, open_jaket
@@ -34,7 +34,7 @@ def model(corpus, tmp_path_factory):
 
 def score(model, corpus, out, **options):
     config = EvaluationConfig(**options)
-    evaluate("jaket-memory", model=str(model), data=str(corpus), out=out, config=config)
+    run_benchmark("jaket-memory", model=str(model), data=str(corpus), out=out, config=config)
     return json.loads(out.read_text())
 
 
@@ -79,6 +79,20 @@ def test_on_the_run_s_own_build_its_memory_is_read(model, corpus, tmp_path):
     own, changed = (score(m, corpus, tmp_path / "a.json")["masked_entity"]["accuracy"] for m in (model, copy))
     assert own["joint"] != changed["joint"]
     assert own["stale_memory"] == changed["stale_memory"]
+
+
+@pytest.mark.parametrize("kind", ["texts", "trained"])
+def test_relation_vectors_are_read_on_the_runs_own_build_and_on_another(tmp_path, kind):
+    rows = {**jaket_rows(), "relations": relation_rows()}
+    corpus = write_corpus(tmp_path / "own", rows)
+    config = CONFIG.model_copy(update={"jaket": JAKET.model_copy(update={"relation_embeddings": kind})})
+    model = train("jaket", corpus=corpus, out=tmp_path / "run", config=config, max_steps=2)
+    assert score(model, corpus, tmp_path / "a.json")["category"]["n"] > 10
+    assert ("relations" in load_file(model / MEMORY)) == (kind == "texts")
+    # A relation that training did not have comes first, so ids differ.
+    edges = [*rows["jaket_edges"], {"h": "Q1", "r": "P0", "t": "Q9"}]
+    other = write_corpus(tmp_path / "other", {**rows, "jaket_edges": edges})
+    assert score(model, other, tmp_path / "b.json")["category"]["n"] > 10
 
 
 def test_entities_of_a_category_unknown_to_training_are_left_out(model, tmp_path):

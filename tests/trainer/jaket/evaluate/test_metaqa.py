@@ -6,11 +6,11 @@ import pytest
 
 from kgcorpus.contracts.draws import Draw
 from kgcorpus.contracts.errors import InputError
-from tests.trainer.evaluate.fine_tuning.test_formats import unpack
+from tests.trainer.evaluate.files import unpack
 from tests.trainer.jaket.toy import jaket_rows
 from tests.trainer.toy import write_corpus
 from trainer.config import ModelConfig, TrainingConfig
-from trainer.evaluate import evaluate
+from trainer.evaluate import run_benchmark
 from trainer.evaluate.config import AdaptationConfig, EvaluationConfig
 from trainer.jaket.config import JaketConfig
 from trainer.jaket.evaluate.arms import open_arm
@@ -68,7 +68,7 @@ def model(tmp_path_factory):
 
 def score(model, data, out, *, epochs=1, lr=0.01, **jaket):
     config = EvaluationConfig(epochs=epochs, lr=lr, max_length=64, jaket=AdaptationConfig(**jaket))
-    evaluate("metaqa", model=str(model), data=str(data), out=out, config=config)
+    run_benchmark("metaqa", model=str(model), data=str(data), out=out, config=config)
     return json.loads(out.read_text())
 
 

@@ -101,7 +101,7 @@ def test_translations_of_a_cycle_count_as_one_sample(run, tmp_path):
 
 
 def test_what_cannot_be_evaluated_is_told(run, corpus, tmp_path):
-    with pytest.raises(UsageError, match="cannot be loaded"):
+    with pytest.raises(UsageError, match="no such folder"):
         score_cycles(tmp_path / "none", corpus)
     with pytest.raises(InputError):
         score_cycles(run, tmp_path)

@@ -22,8 +22,8 @@ from trainer.trelm.builder import Builder
 from trainer.trelm.config import RoutingConfig, TrelmConfig
 from trainer.trelm.evaluate import cka
 from trainer.trelm.evaluate.cka import make_arms
-from trainer.trelm.evaluate.cka_baselines import Guesses
 from trainer.trelm.graph import open_graph
+from trainer.trelm.guesses import Guesses
 from trainer.trelm.inputs import TrelmInputs
 from trainer.trelm.negatives import NegativeSampler
 from trainer.trelm.run_files import load_extras, read_options
@@ -70,6 +70,13 @@ def test_what_is_injected_is_found_and_another_fact_misleads(result):
         assert found["over_relation"]["accuracy"] == pytest.approx(found["injected"])
         assert found["over_relation"]["baseline"] == pytest.approx(found["relation"])
         assert found["over_relation"]["interval"][0] > 0
+        assert another["over_another"]["difference"] == pytest.approx(another["same"] - another["another"])
+        assert another["over_another"]["interval"][0] > 0
+        assert found["over_not_injected"]["interval"][0] > 0
+        alone = found["not_injected_over_relation"]
+        assert alone["difference"] == pytest.approx(found["not_injected"] - found["relation"])
+        assert alone["interval"][0] < alone["difference"] < alone["interval"][1]
+        assert found["not_injected_over_unigram"]["baseline"] == pytest.approx(found["unigram"])
     assert result["vocabulary"]["injected"] <= result["sampled"]["injected"]
     assert result["passages"] == 40
 
@@ -119,6 +126,11 @@ def test_models_trained_on_other_mentions_are_asked_the_same(run, world, result,
             right = sum(part["tokens"] * part[arm] for part in parts)
             assert right == pytest.approx(len(tokens) * found[level][arm])
         assert parts[0]["over_relation"]["accuracy"] == parts[0]["injected"]
+        others, whole = [part["another_fact"] for part in parts], found[level]["another_fact"]
+        assert sum(part["tokens"] for part in others) == whole["tokens"]
+        for arm in ("another", "same"):
+            right = sum(part["tokens"] * part[arm] for part in others)
+            assert right == pytest.approx(whole["tokens"] * whole[arm])
 
 
 def test_of_a_model_that_saw_every_fact_none_is_unseen(result):
@@ -292,7 +304,7 @@ def test_passages_that_a_build_has_not_come_to_are_refused(run, world, tmp_path)
     manifest = load_manifest(corpus)
     manifest.pending = frozenset({"trelm"})
     manifest.save(corpus)
-    with pytest.raises(InputError, match="has not come to trelm"):
+    with pytest.raises(InputError, match="stopped before finishing trelm"):
         cka.score_cka(run / "model", corpus)
 
 

@@ -5,10 +5,12 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from tests.trainer.trelm.made import config_of, make, objective_of, options_of
 from trainer.run import train
 from trainer.trelm.config import RoutingConfig
+from trainer.trelm.routing.blocks import Block
 from trainer.trelm.routing.low_rank import Adapted, equal_rank
 
 
@@ -54,8 +56,12 @@ def test_the_checkpoint_is_the_adapted_model_and_only_the_blocks_move(made, tmp_
 
 def test_adapters_hold_as_many_numbers_as_the_neurons():
     hidden, inner = 768, 3072
-    rank = equal_rank(0.1, hidden=hidden, inner=inner)
+    first, second = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
+    rank = equal_rank(0.1, Block(None, first, second, gated=False))
     assert 2 * rank * (hidden + inner) == pytest.approx(0.1 * inner * (2 * hidden + 1), rel=0.01)
+    gated = nn.Linear(hidden, 2 * inner, bias=False)
+    rank = equal_rank(0.1, Block(None, gated, second, gated=True))
+    assert rank * (2 * hidden + 3 * inner) == pytest.approx(0.1 * inner * 3 * hidden, rel=0.01)
 
 
 def test_a_fresh_adapter_changes_nothing_and_its_write_back_is_the_same_map():

@@ -1,0 +1,74 @@
+"""Wall and CPU time of a build into an object store and into a folder: `python benchmarks/store.py CONFIG`.
+
+The store is an S3 server on loopback (moto), whose own CPU time is not counted; builds alternate. Writes
+benchmarks/results/store.json.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+RESULT = ROOT / "benchmarks" / "results" / "store.json"
+
+
+def build(words: list[str], out: str, temporary: Path) -> dict[str, float]:
+    """One build in a process of its own.
+
+    Returns:
+        seconds: of the whole command. cpu_seconds: of the command, Java and the workers.
+    """
+    temporary.mkdir(parents=True)
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "kgcorpus", "build-corpus", "--quiet", "--out", out, *words],
+        check=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    shutil.rmtree(temporary)
+    return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
+
+
+def main() -> None:
+    from tests.stores import running_store
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", help="a configuration; default: the embedded world")
+    parser.add_argument("--set", action="append", default=[], help="overrides of the configuration")
+    parser.add_argument("--pairs", type=int, default=2, help="builds of each kind")
+    options = parser.parse_args()
+    words = ["--config", options.config] if options.config else []
+    words += [word for override in options.set for word in ("--set", override)]
+    found: dict[str, list[dict[str, float]]] = {"folder": [], "store": []}
+    with tempfile.TemporaryDirectory() as folder, running_store() as store:
+        home = Path(folder)
+        for number in range(options.pairs):
+            for kind, out in (("folder", str(home / f"out{number}")), ("store", f"{store.url}/out{number}")):
+                found[kind].append(build(words, out, home / "tmp"))
+                print(kind, found[kind][-1], flush=True)
+                store.empty()
+    least = {kind: {name: min(run[name] for run in runs) for name in runs[0]} for kind, runs in found.items()}
+    ratios = {name: round(least["store"][name] / least["folder"][name], 2) for name in least["store"]}
+    result = {
+        "config": Path(options.config).name if options.config else "the embedded world",
+        "overrides": options.set,
+        "cores": os.cpu_count(),
+        "builds": found,
+        "ratio_of_least": ratios,
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(ratios))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`kgcorpus download`: dumps and evaluation sets from their official addresses."""

@@ -1,0 +1,1 @@
+"""`kgcorpus reproduce`: a paper's corpus, models and tables by one command."""
