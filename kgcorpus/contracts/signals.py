@@ -50,11 +50,16 @@ def forget_progress() -> None:
 
 
 def stop_on_signals() -> None:
-    """Raise `Stopped` on SIGHUP and SIGTERM, unless they are ignored (`nohup`) or already handled."""
+    """Raise `Stopped` on SIGHUP and SIGTERM, unless they are ignored (`nohup`) or already handled.
+
+    SIGINT raises KeyboardInterrupt as before, and is remembered for `stopped`.
+    """
     if threading.current_thread() is threading.main_thread():
         for number in _STOPPING:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _raise)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
 
 
 @contextlib.contextmanager
@@ -102,13 +107,21 @@ def _children() -> set[int]:
 
 
 def stopped() -> Stopped | None:
-    """Return the received signal, if any; libraries may replace `Stopped` by an error of their own."""
+    """Return the received signal, if any.
+
+    An error after it may be a consequence: Ctrl-C also ends Spark's JVM, and what cleans up then fails.
+    """
     return Stopped(_received[0]) if _received else None
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     _received.append(number)
     raise Stopped(number)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
+    raise KeyboardInterrupt
 
 
 def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None, /) -> Any:

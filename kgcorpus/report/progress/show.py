@@ -12,7 +12,7 @@ from typing import Any, Self
 from kgcorpus.contracts.errors import as_error
 from kgcorpus.contracts.meter import meter
 from kgcorpus.contracts.secrets import redact
-from kgcorpus.contracts.signals import Stopped
+from kgcorpus.contracts.signals import Stopped, stopped
 from kgcorpus.report.progress.bar import Bar, has_terminal, open_bar
 from kgcorpus.report.progress.estimates import (
     Counts,
@@ -126,6 +126,8 @@ class Progress:
         self._thread.join(timeout=5)
         self._display.__exit__()
         ended: dict[str, Any] = {"state": "finished", "exit_code": 0}
+        if error is not None and (received := stopped()) is not None:
+            error = received
         if isinstance(error, Stopped):
             ended = {"state": "failed", "error": str(error), "exit_code": error.exit_code}
         elif isinstance(error, KeyboardInterrupt):
