@@ -27,7 +27,9 @@ sys.exit(run_app(build))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_reported_even_if_what_cleans_up_after_it_fails(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_is_reported_even_if_what_cleans_up_after_it_fails(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     words = [sys.executable, "-c", _COMMAND, str(tmp_path), str(int(number))]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + number
