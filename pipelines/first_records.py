@@ -12,7 +12,7 @@ from kgcorpus.contracts.languages import language_key
 from kgcorpus.contracts.stages import Source
 from kgcorpus.contracts.tally import Tally
 from kgcorpus.importance.model_files import check_encoder_files
-from kgcorpus.importance.pretrained import require_on_hub, without_progress_bars
+from kgcorpus.importance.pretrained import require_on_hub
 from kgcorpus.inputs import (
     BadRecord,
     FilePart,
@@ -134,7 +134,6 @@ def _check_encoder(source: Source, config: BuildConfig, *, load: bool) -> None:
         return
     from kgcorpus.importance.encoder import load_encoder
 
-    without_progress_bars()
     require_on_hub(source.path)
     load_encoder(source.path, dtype=config.importance.dtype, device=config.importance.device)
 

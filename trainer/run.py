@@ -17,7 +17,6 @@ from kgcorpus.contracts.remote import is_remote
 from kgcorpus.contracts.shards import read_batches
 from kgcorpus.contracts.store import folder_lock
 from kgcorpus.contracts.tables import TABLES
-from kgcorpus.importance.pretrained import without_progress_bars
 from kgcorpus.mirror import copy_from, fetch_temporarily, remember_origin
 from kgcorpus.report.model_card import write_model_card
 from kgcorpus.tokens import LINK, ensure_tokens
@@ -109,7 +108,6 @@ def train(
     from trainer import loop
     from trainer.ranks import PatientBarrier
 
-    without_progress_bars()
     accelerator = Accelerator(mixed_precision="no")
     atexit.register(_leave_group)
     with folder_lock(out, "run") if accelerator.is_main_process else contextlib.nullcontext():

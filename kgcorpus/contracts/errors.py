@@ -95,7 +95,7 @@ def as_error(error: Exception, *, folder: str = "") -> KgcorpusError:
         return EnvironmentLacksError(error.strerror or str(error), where=where, hint=hint)
     return KgcorpusError(
         f"{type(error).__name__}: {message}",
-        hint="This is a fault of ours: run with --debug for the trace, and report it",
+        hint="Run with --debug for the trace, and report it: this is a fault of kgcorpus",
     )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +40,13 @@ def require_on_hub(name: str) -> None:
     Without this check, a load retries each missing file with growing delays.
 
     Raises:
-        InputError: the hub has no such model, or cannot be reached within 10 seconds.
+        InputError: the name is a path to nothing, the hub has no such model, or it cannot be reached within
+            10 seconds.
     """
     if Path(name).exists():
         return
+    if Path(name).is_absolute() or (len(Path(name).parts) > 1 and Path(name).parent.exists()):
+        raise InputError("does not exist", where=name, hint="Correct the path")
     from huggingface_hub import HfApi, get_token, try_to_load_from_cache
 
     try:
@@ -61,11 +64,18 @@ def require_on_hub(name: str) -> None:
         ) from None
 
 
-def without_progress_bars() -> None:
+@contextlib.contextmanager
+def _without_progress_bar() -> Iterator[None]:
     """Turn off transformers' progress bar for loading weights."""
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils import logging
 
-    disable_progress_bar()
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
 
 
 def read_tokenizer(source: str | Path) -> "PreTrainedTokenizerFast":
@@ -205,15 +215,16 @@ def read_weights(kind: Any, source: str | Path, **settings: Any) -> tuple[Any, M
     config = read_config(source)
     name, pinned = split_revision(source)
     try:
-        model, loading = kind.from_pretrained(
-            name,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **pinned,
-            **settings,
-        )
+        with _without_progress_bar():
+            model, loading = kind.from_pretrained(
+                name,
+                config=config,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **pinned,
+                **settings,
+            )
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"no model can be built by its config.json ({error!r})") from error
     return model, loading

@@ -33,7 +33,7 @@ from kgcorpus.contracts.errors import (
             "memory (Allocator: can't allocate memory: you tried to allocate 2814 bytes). Free",
         ),
         (RuntimeError("CUDA out of memory. Tried 2 GiB"), 4, "enough memory (CUDA out of memory). Free"),
-        (KeyError("a\nb"), 1, "KeyError: 'a\\nb'. This is a fault of ours"),
+        (KeyError("a\nb"), 1, "KeyError: 'a\\nb'. Run with --debug for the trace, and report it"),
     ],
 )  # fmt: skip
 def test_any_exception_becomes_one_line(error: Exception, code: int, said: str) -> None:

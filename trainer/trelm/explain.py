@@ -103,10 +103,6 @@ def explain(
     Raises:
         UsageError: no such model, not one [MASK], or an answer without a token.
     """
-    from transformers.utils.logging import disable_progress_bar
-
-    # It would draw a bar while the weights are read.
-    disable_progress_bar()
     packed, tokenizer = open_lm(model)
     packed.require("ROUTES", "explain")
     sentence = sentence.replace(str(tokenizer.mask_token), MASK)
