@@ -88,8 +88,8 @@ BENCHMARKS: Registry[Benchmark] = Registry(
         ),
         _of(
             "jaket-entities",
-            "a build with JAKET's tables: another one, or the run's own, of which what `jaket.unseen_share` "
-            "left aside is asked",
+            "a build with JAKET's tables: another one, or the run's own (then only the entities that "
+            "`jaket.unseen_share` set aside)",
             "accuracy of classes with `jaket.label_share` of the labels",
             "trainer.jaket.evaluate.entity_classification:evaluate_entities",
         ),
