@@ -21,7 +21,7 @@ from kgcorpus.linking.hidden_links import (
     resolve_titles,
     score_hidden,
 )
-from kgcorpus.linking.labelled import answers_at, page_texts, read_labelled, score_labelled
+from kgcorpus.linking.labelled import answers_at, page_texts, read_labelled, require_entities, score_labelled
 from kgcorpus.linking.linker import Linker
 
 
@@ -48,6 +48,12 @@ def evaluate_linking(
     """
     refuse_replaced(out)
     without = frozenset(_first_ids(exclude_names)) if exclude_names else frozenset()
+    if exclude_names and not without:
+        raise InputError(
+            "has no id",
+            where=str(exclude_names),
+            hint="Write an id in the first tab-separated column of each line",
+        )
     load_manifest(corpus, required=True)
     lang = nearest_code(load_resolved(corpus).all_languages, lang)
     linker = Linker.open(corpus, lang, overrides=overrides, without=without)
@@ -56,7 +62,8 @@ def evaluate_linking(
     elif ".tsv" in data.suffixes:
         found = _labelled(corpus, data, overrides=overrides, without=without)
     else:
-        found = score_gold(linker, list(read_gold(data, is_entity=linker.knows)))
+        texts = list(read_gold(data, is_entity=linker.knows, wikidata=linker.has_wikidata_ids))
+        found = score_gold(linker, texts, seed=load_resolved(corpus).seed)
     config = linker.config.model_dump(mode="json")
     result: dict[str, Any] = {"benchmark": "linking", "lang": lang, "config": config, **found}
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
@@ -80,14 +87,16 @@ def _labelled(
 ) -> dict[str, Any]:
     places = list(read_labelled(data))
     manifest = load_manifest(corpus)
-    manifest.check_files(corpus, ("pages",))
+    manifest.check_files(corpus, ("pages", "triples"))
     texts = page_texts(places, manifest.files(corpus, "pages"), where=str(data))
+    if "triples" in manifest.tables:
+        require_entities(places, manifest.files(corpus, "triples"), where=str(data))
     linkers = {
         lang: Linker.open(corpus, lang, overrides=overrides, without=without)
         for lang in {place.lang for place in places}
     }
     found = list(answers_at(linkers, places, texts))
-    floor = max(linker.floor for linker in linkers.values()) if linkers else 0.0
+    floor = max(linker.floor for linker in linkers.values())
     return score_labelled(found, floor=floor, seed=load_resolved(corpus).seed)
 
 

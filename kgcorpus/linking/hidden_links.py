@@ -165,5 +165,11 @@ def score_hidden(hidden: list[Hidden], *, seed: int) -> dict[str, Any]:
             }
             for name, rows in strata.items()
         },
-        **precision_recall(linker[answered] > 0, confidence[answered], total=len(hidden)),
+        **precision_recall(
+            linker[answered] > 0,
+            confidence[answered],
+            page[answered],
+            totals=np.bincount(page, minlength=draws.shape[1]),
+            draws=draws,
+        ),
     }

@@ -45,10 +45,19 @@ class Lexicon:
         """The inverse of `entity`; -1 for an entity without a name."""
         return int(self._index.find(pa.array([entity]))[0])
 
+    def all_match(self, pattern: str) -> bool:
+        """Whether a regular expression matches the whole id of each entity; pages do not count."""
+        ids = self._strings.filter(pa.array(~self.senses.pages))
+        return bool(pc.all(pc.match_substring_regex(ids, f"^(?:{pattern})$"), min_count=0).as_py())
+
     @cached_property
     def _index(self) -> IdIndex:
+        return IdIndex(self._strings)
+
+    @property
+    def _strings(self) -> pa.LargeStringArray:
         buffers = map(pa.py_buffer, self.entities)
-        return IdIndex(pa.LargeStringArray.from_buffers(len(self.entities.offsets) - 1, *buffers))
+        return pa.LargeStringArray.from_buffers(len(self.entities.offsets) - 1, *buffers)
 
     def save(self, folder: Path) -> None:
         """Write it as .npy files, and last the digests of all of them."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,8 @@ from kgcorpus.linking.tagme import Rules, choose_spots, disambiguate
 from kgcorpus.linking.targets import page_title
 
 TABLES = ("surfaces", "in_links", "entities", "titles", "triples")
+
+WIKIDATA_ITEM = re.compile(r"Q[1-9][0-9]*")
 
 _FORMAT = 7
 _NAMES = pa.schema(
@@ -145,7 +148,7 @@ class Linker:
             if self._in_language is None:
                 raise UsageError("a linker made of tables has one language", hint="Use Linker.open")
             return self._in_language(lang).link(text)
-        return [mention for mention in self._mentions(text) if mention.confidence >= self.floor]
+        return [mention for mention in self.mentions(text) if mention.confidence >= self.floor]
 
     def link_to_graph(self, text: str) -> list[Mention]:
         """As `link`, without entities outside the graph; a build without a graph keeps all."""
@@ -154,15 +157,15 @@ class Linker:
     def mentions_of_graph(self, text: str) -> list[Mention]:
         """As `link_to_graph`, whatever the confidence."""
         graph = self.lexicon.senses.graph
-        return [m for m in self._mentions(text) if not graph.universe or self._in_graph(m.entity)]
+        return [m for m in self.mentions(text) if not graph.universe or self._in_graph(m.entity)]
 
     @property
     def floor(self) -> float:
         """The confidence that a mention needs."""
         return self.config.min_confidence if self.config.method == "weighed" else self.config.rho
 
-    def _mentions(self, text: str) -> list[Mention]:
-        """All mentions of entities; pages without an item are none."""
+    def mentions(self, text: str) -> list[Mention]:
+        """As `link`, whatever the confidence."""
         found = self._choose(text, *self._spots(text), with_pages=False)
         return [mention for mention in found if mention is not None and page_title(mention.entity) is None]
 
@@ -207,6 +210,11 @@ class Linker:
     def knows(self, entity: str) -> bool:
         """Whether the entity has a name."""
         return self.lexicon.number(entity) >= 0
+
+    @property
+    def has_wikidata_ids(self) -> bool:
+        """Whether all entities with a name are items of Wikidata."""
+        return self.lexicon.all_match(WIKIDATA_ITEM.pattern)
 
     def in_links(self, entity: str) -> int:
         """Training pages that link to the entity."""
