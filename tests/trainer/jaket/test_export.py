@@ -19,6 +19,11 @@ from trainer.masked_lm import open_lm
 
 @pytest.fixture
 def saved(jaket, jaket_tokenizer, tmp_path):
+    # A new LayerNorm changes normalised states only by rounding, which differs between machines.
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in jaket.named_parameters():
+        if name.startswith("merge_"):
+            weight.data = torch.randn(weight.shape, generator=generator)
     jaket.save_pretrained(tmp_path / "model")
     jaket_tokenizer.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
@@ -39,7 +44,8 @@ def test_the_export_opens_bare_and_its_gap_is_measured(saved, tmp_path):
     assert found["tokens"] > 100
     assert found["gap"] == pytest.approx(found["plain"] - found["joint"]) != 0
     assert not found["lossless"]
-    assert found["unlinked"] not in (found["plain"], found["joint"])
+    assert found["unlinked"] != pytest.approx(found["plain"], rel=1e-4)
+    assert found["unlinked"] != pytest.approx(found["joint"], rel=1e-6)
     plain, report = AutoModelForMaskedLM.from_pretrained(tmp_path / "lm", output_loading_info=True)
     assert not report["missing_keys"]
     ids = AutoTokenizer.from_pretrained(tmp_path / "lm")("The old Name3", return_tensors="pt")["input_ids"]
