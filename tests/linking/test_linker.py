@@ -98,7 +98,7 @@ def test_a_higher_floor_leaves_fewer(corpus):
 
 def confidence_of(corpus, text, name):
     (found,) = (
-        m for m in Linker.open(corpus, "en")._mentions(text) if text[m.start : m.end].lower() == name.lower()
+        m for m in Linker.open(corpus, "en").mentions(text) if text[m.start : m.end].lower() == name.lower()
     )
     return found.confidence
 
