@@ -13,6 +13,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from kgcorpus.contracts.endpoints import address_of
 from kgcorpus.contracts.errors import EnvironmentLacksError
 
 _GROUP_OR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -100,10 +101,12 @@ def _can_write(folder: Path) -> bool:
 def work_folder(url: str) -> Path:
     """The local folder for scratch of work on a URL: below the temporary folder, for this user only.
 
+    URLs that the environment leads to different servers or accounts have different folders.
+
     Raises:
         EnvironmentLacksError: another user could write there.
     """
-    return temporary_folder_of_user(f"work/{sha256(url.encode()).hexdigest()[:16]}")
+    return temporary_folder_of_user(f"work/{sha256(address_of(url, os.environ).encode()).hexdigest()[:16]}")
 
 
 def temporary_folder_of_user(name: str) -> Path:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from kgcorpus.contracts.caches import temporary_folder_of_user
 from kgcorpus.contracts.digests import seal, sealed_files
+from kgcorpus.contracts.endpoints import address_of
 from kgcorpus.contracts.errors import EnvironmentLacksError, UsageError, with_path_on_disk_full
 from kgcorpus.contracts.links import entries_of, files_below, remove
 
@@ -45,7 +46,7 @@ def cached(url: str, fetch: Fetch) -> Iterator[Path]:
     """Yield the local folder of an entry; the caller maps its files before the block ends.
 
     Args:
-        url: names the entry; the same URL always means the same content.
+        url: names the entry; the same URL at the same server always means the same content.
         fetch: (folder, reserve) -> None; writes the files into the empty folder. If it knows their size in
             bytes, it calls `reserve` with it first.
 
@@ -222,7 +223,8 @@ def _flocked(path: Path) -> Iterator[None]:
 
 
 def _folder_of(url: str) -> Path:
-    return temporary_folder_of_user("cache") / sha256(url.encode()).hexdigest()[:24]
+    name = sha256(address_of(url, os.environ).encode()).hexdigest()[:24]
+    return temporary_folder_of_user("cache") / name
 
 
 def _size_with_reserved(entry: Path) -> int:

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kgcorpus.contracts.endpoints import address_of, endpoint_settings
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
 from kgcorpus.contracts.extras import install_command
 from kgcorpus.contracts.meter import meter
@@ -89,9 +90,9 @@ class ObjectStore:
     def __reduce__(self) -> tuple[type["ObjectStore"], tuple[str]]:
         return ObjectStore, (self.url,)
 
-    @cached_property
+    @property
     def _store(self) -> Any:
-        return _opened(self.url)
+        return _opened(self.url, address_of(self.url, os.environ))
 
     def get(self, key: str) -> tuple[bytes, Found] | None:
         """Return an object's bytes; None if it does not exist."""
@@ -360,7 +361,7 @@ def _store_at(url: str) -> ObjectStore:
 
 
 @lru_cache(maxsize=64)
-def _opened(url: str) -> Any:
+def _opened(url: str, _address: str) -> Any:
     try:
         from obstore.store import from_url
     except ImportError:
@@ -368,7 +369,7 @@ def _opened(url: str) -> Any:
             "the library obstore is not installed", where=url, hint=f"Run: {install_command('store')}"
         ) from None
     remember_environment(os.environ)
-    options: Any = {"client_options": _client_options(os.environ), "retry_config": _RETRY}
+    options: Any = {"client_options": _client_options(url, os.environ), "retry_config": _RETRY}
     try:
         return from_url(url, **options)
     except Exception as error:
@@ -379,10 +380,9 @@ def _opened(url: str) -> Any:
         ) from None
 
 
-def _client_options(environment: Mapping[str, str]) -> dict[str, Any]:
-    endpoints = (value for name, value in environment.items() if name.endswith(("ENDPOINT_URL", "ENDPOINT")))
+def _client_options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
     # Servers on loopback have no certificates.
-    is_plain = any(value.startswith("http://") for value in endpoints)
+    is_plain = any(value.startswith("http://") for value in endpoint_settings(url, environment).values())
     return {"timeout": timedelta(seconds=120), **({"allow_http": True} if is_plain else {})}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kgcorpus.contracts import node_cache
+from kgcorpus.contracts.caches import work_folder
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, UsageError
 from kgcorpus.contracts.node_cache import LIMIT, Reserve, cached, held_folder, make_room
 from kgcorpus.contracts.object_store import ObjectStore
@@ -60,6 +61,33 @@ def test_an_entry_is_fetched_once_and_again_after_damage() -> None:
     (folder / "a").unlink()
     filled("s3://b/x", calls=calls)
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [
+        ("s3://b/x", "AWS_ENDPOINT_URL"),
+        ("s3://b/x", "AWS_ENDPOINT_URL_S3"),
+        ("gs://b/x", "GOOGLE_BASE_URL"),
+        ("abfs://b/x", "AZURE_STORAGE_ACCOUNT_NAME"),
+        ("abfss://b/x", "AZURE_STORAGE_ENDPOINT"),
+    ],
+)
+def test_one_url_at_two_servers_has_two_folders(
+    monkeypatch: pytest.MonkeyPatch, url: str, variable: str
+) -> None:
+    calls: list[str] = []
+    folders, works = set(), set()
+    for value in ("http://one:1", "http://two:2", "http://one:1"):
+        monkeypatch.setenv(variable, value)
+        folders.add(filled(url, calls=calls))
+        works.add(work_folder(url))
+    assert (len(folders), len(works), len(calls)) == (2, 2, 2)
+    # Of another store.
+    monkeypatch.setenv(
+        "AWS_ENDPOINT_URL" if not url.startswith("s3") else "GOOGLE_BASE_URL", "http://three:3"
+    )
+    assert work_folder(url) in works
 
 
 def test_the_least_recently_used_entry_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,25 @@ def test_urls_of_stores_are_accepted(url: str) -> None:
     assert require_object_store(url) == url.rstrip("/")
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"])
+def test_the_server_is_the_one_of_the_environment_at_the_call(
+    server: StoreServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    store = ObjectStore(f"{server.url}/{name}")
+    store.put("a", b"1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv(name, server.endpoint)
+    assert store.get("a") is not None
+    with running_store() as other:
+        assert other.endpoint != server.endpoint
+        if name == "AWS_ENDPOINT_URL_S3":
+            # It has precedence, here as in the clients of AWS.
+            monkeypatch.setenv(name, other.endpoint)
+        before = len(server.seen)
+        store.put("a", b"2")
+        assert (len(other.seen) > 0, len(server.seen)) == (True, before)
+
+
 def test_an_object_is_created_once_and_replaced_by_version_only(store: ObjectStore) -> None:
     version = store.create("a", b"1")
     assert store.create("a", b"2") is None
