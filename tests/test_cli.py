@@ -283,6 +283,35 @@ def test_a_url_is_no_folder_to_write_to(words: tuple[str, ...], tmp_path: Path) 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("package", "--out", "hdfs://node/out"), "hdfs://node/out: hdfs:// has no conditional writes"),
+        (("package", "--out", "s3://key:no-such-secret@b/out"), "s3://b/out: contains a key"),
+        (
+            ("explain", "--model", "s3://b/run/model", "--sentence", "[MASK]"),
+            "s3://b/run/model: this must be",
+        ),
+        (("evaluate", "ner", "--model", "s3://b/m", "--data", "d", "--out", "o"), "s3://b/m: this must be"),
+        (("evaluate", "ner", "--model", "m", "--data", "d", "--out", "s3://b/o"), "s3://b/o: this must be"),
+        (("report", "--run", "s3://b/run"), "s3://b/run: this must be"),
+        (("publish", "--model", "s3://b/run", "--to", "store"), "s3://b/run: this must be"),
+        (("convert", "s3://b/m", "--to", "m"), "s3://b/m: this must be"),
+        (("build-corpus", "--no-lock", "--out", "out"), "out: --no-lock is for an OUT in an object store"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_a_url_or_option_that_is_not_served_is_refused_in_one_line(
+    words: tuple[str, ...], error: str, tmp_path: Path
+) -> None:
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert error in line
+    assert "no-such-secret" not in done.stdout + line
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_version_and_the_help_need_no_command(tmp_path: Path) -> None:
     shown = run("--version", cwd=tmp_path)
     assert (shown.returncode, shown.stdout) == (0, f"{__version__}\n")

@@ -63,6 +63,8 @@ def build_corpus(
     from pipelines.remarks import remarks
     from pipelines.runner import build
 
+    if no_lock and not is_remote(out):
+        raise UsageError("--no-lock is for an OUT in an object store", where=out, hint="Leave it out")
     folder = build_folder(out, lock=not no_lock)
     resolved = build_config(config, folder.path, set_ or [])
     for name, reason in unavailable_targets(bind(resolved), targets or []).items():

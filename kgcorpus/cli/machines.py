@@ -7,7 +7,7 @@ import typer
 
 from kgcorpus.cli.options import AsJson
 from kgcorpus.contracts.errors import UsageError, known_names
-from kgcorpus.contracts.remote import require_local_path, require_nonempty
+from kgcorpus.contracts.remote import build_place, require_local_path
 from kgcorpus.report.terminal import say, say_rows
 
 
@@ -43,7 +43,13 @@ def package(
     ] = "REGISTRY/kgcorpus-spark",
     config: Annotated[str, typer.Option("--config", help="The build's YAML file.")] = "config.yaml",
     out: Annotated[
-        str, typer.Option("--out", help="The build's folder, seen by all nodes.", callback=require_nonempty)
+        str,
+        typer.Option(
+            "--out",
+            help="The build's folder, seen by all nodes, or its URL in an object store.",
+            metavar="PATH",
+            parser=build_place,
+        ),
     ] = "/shared/out",
 ) -> None:
     """Write what a cluster's executors need, and print the commands that submit a build."""

@@ -19,7 +19,13 @@ from kgcorpus.cli.options import (
 )
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.contracts.own_packages import require_own_package
-from kgcorpus.contracts.remote import build_place, local_folder, require_local_path, require_nonempty
+from kgcorpus.contracts.remote import (
+    build_place,
+    local_folder,
+    model_place,
+    require_local_path,
+    require_nonempty,
+)
 from kgcorpus.report.terminal import say, say_lines, say_unless_quiet, set_verbosity, stderr, stdout
 
 
@@ -225,7 +231,15 @@ def convert(
 
 
 def explain(
-    model: Annotated[str, typer.Option("--model", help="RUN/model, or any BERT, RoBERTa or ModernBERT.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="RUN/model, or any BERT, RoBERTa or ModernBERT.",
+            metavar="PATH",
+            parser=model_place,
+        ),
+    ],
     sentence: Annotated[str, typer.Option("--sentence", help="With one [MASK] in place of the answer.")],
     answer: Annotated[
         str | None, typer.Option("--answer", help="The answer explained; default: the model's guess.")

@@ -201,7 +201,8 @@ def require_conditional_writes(store: ObjectStore, token: str) -> Found:
             f"this store {refusal or 'lost an object that was just written'}, so two builds could overwrite "
             "each other",
             where=store.url,
-            hint="Choose another store, or add --no-lock and make sure that no other build writes there",
+            hint="Choose another store; build-corpus does without conditions if you add --no-lock and make "
+            "sure that no other build writes there",
         )
     return found
 

@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from kgcorpus.contracts.digests import stamp_of
 from kgcorpus.contracts.errors import EnvironmentLacksError, InputError, KgcorpusError, UsageError
 from kgcorpus.contracts.files import require_regular_file
+from kgcorpus.contracts.hub_ids import SCHEME
 from kgcorpus.contracts.meter import meter
 from kgcorpus.contracts.object_store import require_object_store
 
@@ -146,6 +147,17 @@ def require_local_path(place: str | Path) -> Path:
             hint="Name a local path",
         )
     return Path(place)
+
+
+def model_place(place: str) -> str:
+    """Validate a model given as an option: a folder, or the id of one on the Hugging Face hub.
+
+    Raises:
+        UsageError: as for `require_local_path`, but for `hf://`.
+    """
+    if not place.startswith(SCHEME):
+        require_local_path(place)
+    return place
 
 
 def local_folder(place: str | Path) -> Path:
