@@ -245,8 +245,8 @@ def test_tasks_read_row_groups_and_names_of_a_store(
     assert found[0][1] is not None
 
 
-def test_a_store_that_ignores_conditions_is_refused(
-    store: StoreServer, pair: list[Builder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_ignores_conditions_is_refused_unless_no_lock(
+    store: StoreServer, pair: list[Builder], built: Path, tmp_path: Path
 ) -> None:
     def ignore(seen: Seen) -> None:
         seen.environ.pop("HTTP_IF_NONE_MATCH", None)
@@ -254,8 +254,11 @@ def test_a_store_that_ignores_conditions_is_refused(
 
     store.before.append(ignore)
     done = pair[0].run(f"{store.url}/careless", tmp_path)
-    store.before.remove(ignore)
     assert done.code == 9
     assert "ignores the conditions of writes" in done.error
     assert "--no-lock" in done.error
     assert not contents(store, "careless")
+    done = pair[0].run(f"{store.url}/careless", tmp_path, lock=False)
+    store.before.remove(ignore)
+    assert done.code == 0, done.error
+    require_same(store, "careless", built)

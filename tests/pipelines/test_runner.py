@@ -1,7 +1,10 @@
 """What the runner commits, refuses, takes up again, and says of tables that it has not come to."""
 
+import logging
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +18,7 @@ from pipelines.build_folders import LocalBuild
 from pipelines.execute import run_stage
 from pipelines.plan import Step, plan
 from pipelines.runner import _pending, build
+from pipelines.session import create_session
 from pipelines.source_digests import SourceDigests
 
 BOUND = bind(BuildConfig())
@@ -182,3 +186,37 @@ def test_a_stage_that_reads_an_undeclared_field_fails(config: BuildConfig, tmp_p
             digests=SourceDigests(tmp_path / "out"),
             progress=Progress("build-corpus"),
         )
+
+
+@pytest.mark.slow
+def test_a_sign_of_life_comes_within_5_seconds_of_sparks_start(
+    config: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kgcorpus")
+    bound = bind(config)["triples"]
+    started: list[float] = []
+    before: list[logging.LogRecord] = []
+
+    def start(*values: Any, **named: Any) -> Any:
+        session = create_session(*values, **named)
+        started.append(time.time())
+        return session
+
+    def work(context: Any) -> Any:
+        before.extend(caplog.records)
+        return bound.stage.run(context)
+
+    monkeypatch.setattr("pipelines.session.create_session", start)
+    with Progress("build-corpus") as progress:
+        run_stage(
+            Step(replace(bound, stage=replace(bound.stage, run=work)), "run", "not built yet"),
+            config,
+            LocalBuild(tmp_path / "out"),
+            manifest=Manifest(),
+            digests=SourceDigests(tmp_path / "out"),
+            progress=progress,
+        )
+    (sign,) = (record for record in caplog.records if "Spark started in" in record.getMessage())
+    # Not after the first tasks, which may take hours.
+    assert sign in before
+    assert sign.created - started[0] <= 5

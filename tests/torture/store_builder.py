@@ -27,12 +27,13 @@ from pipelines.writer import shard_names
 FAILED = 9
 
 
-def build(reference: Path, url: str, home: Path, *, targets: list[str], seconds: float) -> None:
+def build(reference: Path, url: str, home: Path, *, targets: list[str], seconds: float, lock: bool) -> None:
     """Build targets of the embedded world at a URL; the rows are those of a finished local build.
 
     Args:
         home: the machine's temporary folder.
         seconds: the lease's term.
+        lock: whether to hold a lease, as without `--no-lock`.
     """
 
     def copy(
@@ -56,7 +57,7 @@ def build(reference: Path, url: str, home: Path, *, targets: list[str], seconds:
     package = Path(str(files("kgcorpus.demo")))
     variables = {"WORLD": str(package / "world"), "DUMPS": str(reference / "world")}
     config = load(BuildConfig, package / "config.yaml", variables=variables)
-    runner.build(config, StoreBuild(url, seconds=seconds), targets=targets)
+    runner.build(config, StoreBuild(url, lock=lock, seconds=seconds), targets=targets)
 
 
 def main() -> None:
@@ -86,6 +87,7 @@ def _run(order: dict[str, Any]) -> None:
                 home,
                 targets=order["targets"],
                 seconds=order["seconds"],
+                lock=order["lock"],
             )
         except Exception as error:
             (home / "error").write_text(str(as_error(error)))

@@ -52,12 +52,14 @@ class Builder:
         targets: Sequence[str] = TARGETS,
         seconds: float = SECONDS,
         clock: float = 0.0,
+        lock: bool = True,
     ) -> Outcome:
         """Run a build to its end; `pid` is set meanwhile.
 
         Args:
             seconds: the lease's term.
             clock: seconds by which the machine's clock is ahead.
+            lock: whether the build holds a lease.
         """
         (home / "error").unlink(missing_ok=True)
         order = {
@@ -67,6 +69,7 @@ class Builder:
             "targets": list(targets),
             "seconds": seconds,
             "clock": clock,
+            "lock": lock,
         }
         assert self._process.stdin
         self._process.stdin.write(json.dumps(order) + "\n")
