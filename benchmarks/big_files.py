@@ -4,6 +4,7 @@ The dump repeats demo-small's articles under new titles, in one bzip2 stream of 
 stage `pages` is built from it with `local[1]` and `local[2]` in turn, each in a process of its own. Wall
 seconds are those of the stage, without Spark's start; they count on an idle machine only, so the load before
 each build is in the result. `--suffix gz` measures a packing without parts. (xz would pack the repetitions.)
+With `--at-most 1` each call makes one build, and the same command continues; the dump is kept in `--work`.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from measured import Measured
 
 HERE = Path(__file__).parent
 _GZIP = 31  # zlib's window bits for a gzip file
@@ -96,19 +99,41 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=600.0, help="of the packed file")
     parser.add_argument("--suffix", choices=list(_PACKERS), default="bz2")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--work", type=Path, help="folder of the dump and the builds; default: a temporary one"
+    )
+    parser.add_argument("--at-most", type=int, metavar="N", help="make N builds; the same command continues")
     parser.add_argument("--out", type=Path, help="stem of the results; default: results/big-files-SUFFIX")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name --data, or set KGCORPUS_TEST_DATA")
+    if arguments.at_most is not None and arguments.work is None:
+        parser.error("--at-most needs --work, which keeps the dump")
     runs: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+    stem = arguments.out or HERE / "results" / f"big-files-{arguments.suffix}"
+    settings = {"megabytes": arguments.megabytes, "suffix": arguments.suffix, "rounds": arguments.rounds}
+    measured = Measured(stem, settings, most=arguments.at_most)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        dump = folder / f"wiki.xml.{arguments.suffix}"
-        plain = write_dump(dump, Path(arguments.data), int(arguments.megabytes * 1e6), arguments.suffix)
-        packed = dump.stat().st_size
-        for _ in range(arguments.rounds):
+        folder = arguments.work or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        dump = folder / f"wiki-{arguments.megabytes:g}.xml.{arguments.suffix}"
+
+        def written() -> dict[str, Any]:
+            size = int(arguments.megabytes * 1e6)
+            part = dump.with_name(f"{dump.name}.part")
+            plain = write_dump(part, Path(arguments.data), size, arguments.suffix)
+            part.replace(dump)
+            return {"plain_bytes": plain, "packed_bytes": dump.stat().st_size}
+
+        sizes = measured.of("dump", written)
+        if not dump.exists():
+            # It was kept in another folder, or nowhere.
+            sizes = written()
+        for number in range(arguments.rounds):
             for cores, found in runs.items():
-                found.append(seconds(dump, cores, folder))
+                found.append(
+                    measured.of(f"build {number}, {cores} cores", lambda c=cores: seconds(dump, c, folder))
+                )
     if len({run["digest"] for found in runs.values() for run in found}) != 1:
         raise SystemExit("the builds differ")
     one, two = (statistics.median(run["seconds"] for run in found) for found in runs.values())
@@ -116,24 +141,23 @@ def main() -> None:
     result = {
         "command": f"python benchmarks/big_files.py {' '.join(sys.argv[1:])}".strip(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "packed_bytes": packed,
-        "plain_bytes": plain,
+        **sizes,
         "runs": {str(cores): found for cores, found in runs.items()},
         "ratio_of_two_cores": one / two,
         "goal": GOAL,
     }
     text = (
         f"# One big .{arguments.suffix} dump without index\n\n`{result['command']}`: "
-        f"{packed / 1e6:,.0f} MB packed, {plain / 1e6:,.0f} MB of XML, "
+        f"{sizes['packed_bytes'] / 1e6:,.0f} MB packed, {sizes['plain_bytes'] / 1e6:,.0f} MB of XML, "
         f"{runs[1][0]['rows']:,} pages; equal bytes.\n\n"
         "| cores | wall seconds of `pages` | tasks |\n|---|---|---|\n"
         f"| 1 | {one:,.1f} | {runs[1][0]['tasks']} |\n| 2 | {two:,.1f} | {runs[2][0]['tasks']} |\n\n"
         f"{one / two:.2f}x with two cores, at a load of at most {load:.1f} before a build. Goal {GOAL}x: "
         f"{'reached' if one / two >= GOAL else 'not reached'}.\n"
     )
-    stem = arguments.out or HERE / "results" / f"big-files-{arguments.suffix}"
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    measured.forget()
     print(text)
 
 

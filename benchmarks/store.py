@@ -1,11 +1,14 @@
-"""Wall and CPU time of a build into an object store and into a folder: `python benchmarks/store.py CONFIG`.
+"""Wall and CPU time of a build into an object store and into a folder: `python benchmarks/store.py`.
 
 The store is an S3 server on loopback (moto), whose own CPU time is not counted; builds alternate. Writes
-benchmarks/results/store.json.
+benchmarks/results/store.json. With `--at-most 1` each call makes one build, and the same command continues.
 """
 
 import argparse
+import contextlib
+import ctypes
 import json
+import logging
 import os
 import resource
 import shutil
@@ -14,13 +17,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+from measured import Measured
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 RESULT = ROOT / "benchmarks" / "results" / "store.json"
+# Of linux/prctl.h.
+_SET_CHILD_SUBREAPER = 36
 
 
-def build(words: list[str], out: str, temporary: Path) -> dict[str, float]:
+def build(words: list[str], out: str, temporary: Path) -> dict[str, Any]:
     """One build in a process of its own.
 
     Returns:
@@ -33,7 +41,12 @@ def build(words: list[str], out: str, temporary: Path) -> dict[str, float]:
         check=True,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
-    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.monotonic() - began
+    # Java and its workers may outlive the command; only processes that were waited for are counted.
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     shutil.rmtree(temporary)
     return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
@@ -46,27 +59,36 @@ def main() -> None:
     parser.add_argument("--config", help="a configuration; default: the embedded world")
     parser.add_argument("--set", action="append", default=[], help="overrides of the configuration")
     parser.add_argument("--pairs", type=int, default=2, help="builds of each kind")
+    parser.add_argument("--targets", nargs="*", default=[], help="tables; default: all")
+    parser.add_argument("--at-most", type=int, metavar="N", help="make N builds; the same command continues")
+    parser.add_argument("--out", type=Path, default=RESULT, help="the result")
     options = parser.parse_args()
-    words = ["--config", options.config] if options.config else []
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # Orphans of the command become children of this process (Linux).
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
+    words = [*options.targets, *(["--config", options.config] if options.config else [])]
     words += [word for override in options.set for word in ("--set", override)]
-    found: dict[str, list[dict[str, float]]] = {"folder": [], "store": []}
+    found: dict[str, list[dict[str, Any]]] = {"folder": [], "store": []}
+    measured = Measured(options.out, {"words": words, "pairs": options.pairs}, most=options.at_most)
     with tempfile.TemporaryDirectory() as folder, running_store() as store:
         home = Path(folder)
         for number in range(options.pairs):
             for kind, out in (("folder", str(home / f"out{number}")), ("store", f"{store.url}/out{number}")):
-                found[kind].append(build(words, out, home / "tmp"))
-                print(kind, found[kind][-1], flush=True)
+                name = f"{kind} {number}"
+                found[kind].append(measured.of(name, lambda o=out: build(words, o, home / "tmp")))
                 store.empty()
     least = {kind: {name: min(run[name] for run in runs) for name in runs[0]} for kind, runs in found.items()}
     ratios = {name: round(least["store"][name] / least["folder"][name], 2) for name in least["store"]}
     result = {
         "config": Path(options.config).name if options.config else "the embedded world",
+        "targets": options.targets,
         "overrides": options.set,
         "cores": os.cpu_count(),
         "builds": found,
         "ratio_of_least": ratios,
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    measured.forget()
     print(json.dumps(ratios))
 
 
