@@ -23,7 +23,8 @@ class Scale:
         differences: what differs from the paper, as sentences.
         evaluation: further `a.b=c` settings of every score.
         left_out: scores of the grids whose names start so are not asked.
-        time: how long all of it takes, measured; empty: unknown.
+        time: how long the parts take, estimated; empty: unknown.
+        disk: how much room it needs, estimated; empty: unknown.
     """
 
     name: str
@@ -32,9 +33,10 @@ class Scale:
     settings: tuple[str, ...]
     seeds: tuple[int, ...] | None
     differences: tuple[str, ...]
+    time: tuple[str, ...] = ()
+    disk: str = ""
     evaluation: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    time: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,9 @@ class Paper:
         return found
 
 
+# docs/gpus.md: a base model on an H200 at the MFU that is assumed there.
+_RATE = "about 75 billion tokens a day on an H200 (docs/gpus.md: assumed, not measured)"
+_ENGLISH = "corpus: an estimate of 30 CPU hours, without semantic importance (docs/scale.md)"
 KMLM = Paper(
     name="kmlm",
     citation="KMLM (arXiv 2111.10962)",
@@ -135,6 +140,13 @@ KMLM = Paper(
                 "cycles are counted in both directions of an edge, then capped (docs/papers.md)",
                 "one seed of pretraining, three of fine-tuning",
             ),
+            time=(
+                "corpus: an estimate of 100 CPU hours, most of them to unpack Wikidata's dump and CC100; the "
+                "unpacking of one .xz file uses one core",
+                "training: an estimate of 20 billion tokens a run, 3 runs; " + _RATE,
+            ),
+            disk="an estimate: 315 GB of inputs, 100 GB of tables, 100 GB to shuffle (SPARK_LOCAL_DIRS), "
+            "5 GB a run",
         ),
     },
     experiments=(
@@ -181,6 +193,15 @@ TRELM = Paper(
                 _TRELM_SCORE,
                 "docs/papers.md lists what deviates in the method",
             ),
+            time=(
+                _ENGLISH,
+                "semantic importance: an estimate of 1.5 hours of an H200, or 164 days of one CPU thread "
+                "(docs/importance.md)",
+                "training: an estimate of 6.7 billion tokens a run, 114 runs for all figures and tables; "
+                + _RATE,
+            ),
+            disk="an estimate: 20 GB of inputs, 0.2 TB of tables, 0.2 TB to shuffle (SPARK_LOCAL_DIRS), 3 GB "
+            "a run",
         ),
     },
     experiments=(
@@ -245,6 +266,12 @@ JAKET = Paper(
                 "one seed of pretraining, three of fine-tuning",
                 "docs/papers.md lists what deviates in the method",
             ),
+            time=(
+                _ENGLISH,
+                "training: an estimate of 30 billion tokens of text in 8 epochs, 1 run; " + _RATE,
+            ),
+            disk="an estimate: 21 GB of inputs, 0.2 TB of tables, 0.2 TB to shuffle (SPARK_LOCAL_DIRS), "
+            "25 GB for the run, whose entity memory has 3.7 million rows",
         ),
     },
     experiments=(

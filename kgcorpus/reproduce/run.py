@@ -127,8 +127,9 @@ def plan_lines(
         number += 1
         yield f"{number}. {experiment.title}: {_work(experiment, scale)} -> {out / 'tables.md'}"
     yield from (f"differs: {text}" for text in scale.differences)
-    if scale.time:
-        yield f"time: {scale.time}"
+    yield from (f"time: {text}" for text in scale.time)
+    if scale.disk:
+        yield f"disk: {scale.disk}"
     files = [
         needed_file(str(_data_folder(experiment, data) / name))
         for experiment in paper.chosen(table)
@@ -139,8 +140,7 @@ def plan_lines(
     else:
         files = [*needed_files(settings(scale.corpus, variables=_variables(data))), *files]
     for file in files:
-        state = f"{file.bytes:,} bytes" if file.bytes is not None else "missing"
-        yield f"file: {file.path} ({state}) {file.address}{f'; {file.note}' if file.note else ''}"
+        yield f"file: {file}"
     if scale.corpus is None and files:
         yield "a table whose evaluation files are missing is left out, unless it is asked for by name"
     base = settings(scale.training).get("base_model")

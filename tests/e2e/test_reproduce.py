@@ -1,12 +1,14 @@
 """`kgcorpus reproduce`, as a user runs it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from kgcorpus.reproduce.jaket_layouts import ARMS
+from kgcorpus.reproduce.papers import PAPERS
 from tests.e2e.commands import run
 
 TINY = ("schedule_steps=2", "model.hidden=16", "model.layers=1", "model.heads=2", "records_per_step=4")
@@ -20,10 +22,24 @@ def test_the_plan_of_the_papers_scale_names_every_input_and_where_it_is_publishe
     files = [line for line in done.stdout.splitlines() if line.startswith("file: ")]
     assert len(files) == 12
     assert all(" https://" in line for line in files)
-    present = [line for line in files if "(missing)" not in line]
+    present = [line for line in files if "(missing" not in line]
     assert present == [f"file: {tmp_path}/cc100/en.txt.xz (5 bytes) https://data.statmt.org/cc-100/en.txt.xz"]
+    missing = [line for line in files if line not in present]
+    assert all(re.search(r"\(missing, about [\d.]+ GB", line) for line in missing)
     assert "model: xlm-roberta-base" in done.stdout
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("paper", sorted(PAPERS))
+def test_the_plan_at_the_papers_scale_states_time_disk_and_the_size_of_every_file(
+    paper: str, tmp_path: Path
+) -> None:
+    done = run("reproduce", paper, "--scale", "paper", "--plan", "--data", tmp_path)
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("time: ") and re.search(r"\d", line)]
+    assert [line for line in lines if line.startswith("disk: ") and re.search(r"\d", line)]
+    files = [line for line in lines if line.startswith("file: ")]
+    assert all("(missing, about " in line for line in files)
 
 
 def test_the_plan_counts_the_runs_of_a_figure(tmp_path: Path) -> None:
@@ -47,7 +63,7 @@ def test_jakets_plan_names_the_evaluation_files_and_the_scores(tmp_path: Path) -
     files = [line for line in paper.stdout.splitlines() if line.startswith("file: ")]
     assert len(files) == 9 + 10 + 2
     assert all(" https://" in line for line in files)
-    (present,) = [line for line in files if "(missing)" not in line]
+    (present,) = [line for line in files if "(missing" not in line]
     assert present.startswith(f"file: {tmp_path}/fewrel/val_wiki.json (2 bytes) https://raw.github")
     assert "model: roberta-base" in paper.stdout
     assert not (tmp_path / "o").exists()

@@ -65,5 +65,5 @@ def drops(tables: Tables) -> Element:
             continue
         rows.append(Bar(name, tables[name]["rows"], kind="head"))
         ranked = sorted(tables[name]["drops"].items(), key=lambda item: (-item[1], item[0]))
-        rows += [Bar(reason.replace("_", " "), n, kind="drop") for reason, n in ranked]
+        rows += [Bar(reason.replace("_", " ").replace(".", ": "), n, kind="drop") for reason, n in ranked]
     return bars(rows, log=True) if rows else Element("p", "Nothing was dropped.", class_="empty")
