@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgcorpus.contracts.errors import InputError, UsageError
 from kgcorpus.tokens import ensure_tokens
 from trainer.config import TrainingConfig
 from trainer.kmlm.config import STREAM_TABLES
-from trainer.kmlm.masking import mask_cycles
+from trainer.kmlm.masking import RELATION, mask_cycles
 from trainer.masked_lm import PackedMaskedLM, load_lm
-from trainer.masking import Masked, Vocabulary, mask_share
+from trainer.masking import Masked, Vocabulary, concatenated, mask_share
 from trainer.objectives import Batch, Objective
 from trainer.packing import pack
 from trainer.prefetch import Prefetcher
@@ -167,12 +168,22 @@ class Kmlm(Objective):
         return {"": self._validation}
 
     def right(self, batch: Batch, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """For each stream: which predicted tokens are right; of cycles these are the masked relation's."""
+        """For each stream, which predicted tokens are right; for cycles, which hidden relations are.
+
+        A relation is right if all its hidden tokens are. Hidden entities of cycles are not counted.
+        """
         packed = self.model.packed
         rows = (inputs[name] for name in ("ids", "segments", "positions"))
         states = packed.states(*rows, at=inputs["where"])
         right = packed.best(packed.transform(states)) == inputs["labels"]
-        return {name: right[inputs["term"] == i] for i, name in enumerate(self.terms)}
+        found = {name: right[inputs["term"] == i] for i, name in enumerate(self.terms)}
+        if "reasoning" in found:
+            relation = torch.tensor(batch.questions, device=right.device)
+            _, number = relation[relation >= 0].unique(return_inverse=True)
+            whole = torch.ones(int(number.max()) + 1 if len(number) else 0, device=right.device)
+            whole.scatter_reduce_(0, number, right[relation >= 0].float(), "amin")
+            found["reasoning"] = whole.bool()
+        return found
 
     def _sample(self, files: Mapping[str, Sequence[Path]], shared: Mapping[str, Any]) -> list[Batch]:
         if self._config.validate_every is None:
@@ -190,7 +201,7 @@ class Kmlm(Objective):
                 ),
                 hint="Leave validate_every out, or build a larger corpus",
             )
-        return self._batches(taken, length)
+        return self._batches(taken, length, relations=True)
 
     def _make(self, step: int) -> list[Batch]:
         count = self._config.records_per_step
@@ -232,8 +243,16 @@ class Kmlm(Objective):
             stream=stream,
         )
 
-    def _batches(self, taken: Mapping[str, Sequence[Record]], length: int) -> list[Batch]:
-        """Mask each stream by its own rule, pack all together, cut the rows into forward passes."""
+    def _batches(
+        self, taken: Mapping[str, Sequence[Record]], length: int, *, relations: bool = False
+    ) -> list[Batch]:
+        """Mask each stream by its own rule, pack all together, cut the rows into forward passes.
+
+        Args:
+            taken: records of each stream.
+            length: tokens of a row.
+            relations: number the cycles' relations in the batches' `questions`; -1 for other tokens.
+        """
         masked = [self._mask(name, records) for name, records in taken.items()]
         records = [record for part in taken.values() for record in part]
         sizes = np.array([len(record.ids) for record in records], np.int64)
@@ -245,6 +264,7 @@ class Kmlm(Objective):
         labels = np.concatenate([part.labels for part in masked])[predicted].astype(np.int64)
         number = {name: i for i, name in enumerate(self.terms)}
         term = np.repeat([number[name] for name in taken], [len(part.ids) for part in masked])[predicted]
+        asked = _relations(taken)[predicted] if relations else None
         where = packed.flat[predicted]
         row_of_record = packed.flat[np.cumsum(sizes) - sizes] // width
         batches = []
@@ -265,9 +285,21 @@ class Kmlm(Objective):
                     counts=np.bincount(term[inside], minlength=len(self.terms)),
                     records=[records[i].id for i in np.flatnonzero(here)],
                     tokens=int(sizes[here].sum()),
+                    questions=() if asked is None else asked[inside].tolist(),
                 )
             )
         return batches
+
+
+def _relations(taken: Mapping[str, Sequence[Record]]) -> NDArray[np.int64]:
+    """[tokens] a number for each relation of a cycle, the same for all its tokens; -1 for other tokens."""
+    parts: list[NDArray[np.int64]] = []
+    for name, records in taken.items():
+        for record in records:
+            first = len(parts) << 16
+            is_relation = (record.slot == RELATION) & (name == "reasoning")
+            parts.append(np.where(is_relation, first + record.sentence.astype(np.int64), -1))
+    return concatenated(parts, np.int64)
 
 
 def build_kmlm(

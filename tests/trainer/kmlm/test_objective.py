@@ -128,6 +128,29 @@ def test_two_ranks_validate_on_what_one_validates_on(files, tokenizer):
     assert all(right[0][name] == right[1][name] + right[2][name] for name in model.terms)
 
 
+def test_the_accuracy_of_cycles_is_that_of_whole_hidden_relations(files, tokenizer):
+    config = config_of(validate_every=1, validation_records=40)
+    objective = Kmlm(config, files=files, validation_files=files, tokenizer=tokenizer)
+    (batch,) = objective.validation()[""]
+    inputs = tensors_of(batch)
+    cycles = inputs["term"] == list(objective.terms).index("reasoning")
+    asked = torch.tensor(batch.questions)
+    # Hidden entities of cycles of four are predicted, but not asked for; nor is anything of other streams.
+    assert (asked[cycles] < 0).any()
+    assert (asked[~cycles] < 0).all()
+    relations = asked[cycles & (asked >= 0)].unique()
+    assert len(relations) > 10
+    model = objective.model.packed
+    model.best = lambda states: inputs["labels"]
+    assert objective.right(batch, inputs)["reasoning"].tolist() == [True] * len(relations)
+    # One wrong token of a relation makes it wrong; a wrong entity changes nothing.
+    wrong = inputs["labels"].clone()
+    wrong[(asked == relations[0]).nonzero()[-1]] += 1
+    wrong[cycles & (asked < 0)] += 1
+    model.best = lambda states: wrong
+    assert objective.right(batch, inputs)["reasoning"].tolist() == [False] + [True] * (len(relations) - 1)
+
+
 def test_a_rank_without_a_validation_record_has_no_batch(files, tokenizer):
     config = config_of(validate_every=1, validation_records=1)
     made = {"files": files, "validation_files": files, "tokenizer": tokenizer, "world": 4}
