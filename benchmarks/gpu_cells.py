@@ -139,8 +139,13 @@ class Bench:
         if self._device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        with mock.patch.dict(os.environ):
-            return self._measure(cell)
+        # transformers turns TF32 on for the whole process, for a compiled run in bf16.
+        precision = torch.backends.fp32_precision
+        try:
+            with mock.patch.dict(os.environ):
+                return self._measure(cell)
+        finally:
+            torch.backends.fp32_precision = precision
 
     def _measure(self, cell: Cell) -> dict[str, Any]:
         if cell.kind == "check":
@@ -274,8 +279,8 @@ class Bench:
         predicted = np.flatnonzero(draw.random(len(ids)) < SHARE)
         labels = torch.from_numpy(draw.integers(5, cell.vocabulary, len(predicted))).to(self._device)
         found: dict[str, Any] = {"records": len(sizes), "tokens": len(ids), "tolerance": TOLERANCE}
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
+        # The default allows TF32 in some operations; `measure` restores it.
+        torch.backends.fp32_precision = "ieee"
         for name, bf16 in (("fp32", False), ("bf16", True)):
             with torch.autocast(self._device, torch.bfloat16, enabled=bf16):
                 ours = PackedMaskedLM(self._lm(cell))
@@ -288,14 +293,15 @@ class Bench:
             own.sum().backward()
             other.sum().backward()
             found[f"loss_difference_{name}"] = _difference(own, other)
-            pairs = zip(ours.lm.named_parameters(), theirs.named_parameters(), strict=True)
+            pairs = list(zip(ours.lm.named_parameters(), theirs.named_parameters(), strict=True))
+            if lost := [key for (key, one), (_, two) in pairs if (one.grad is None) != (two.grad is None)]:
+                raise RuntimeError(f"only one of packed and unpacked has a gradient of {', '.join(lost)}")
             found[f"gradient_difference_{name}"] = max(
                 _difference(one.grad, two.grad)
                 for (key, one), (_, two) in pairs
                 # The gradient of a key's bias is 0 but for rounding.
-                if one.grad is not None and two.grad is not None and not key.endswith("key.bias")
+                if one.grad is not None and not key.endswith("key.bias")
             )
-        torch.backends.cuda.matmul.allow_tf32 = before
         if not max(found["loss_difference_fp32"], found["gradient_difference_fp32"]) <= TOLERANCE:
             raise RuntimeError(f"packed and unpacked differ: {found}")
         return found

@@ -113,3 +113,18 @@ def test_attention_across_records_is_found_before_anything_is_timed(tmp_path, ce
         bench.measure(check)
     with pytest.raises(RuntimeError, match="nothing is timed"):
         bench.measure(timed)
+
+
+def test_a_cell_leaves_the_precision_of_matrix_products_as_it_was(tmp_path, cells, monkeypatch):
+    import torch
+
+    bench = cells.Bench(tmp_path, device="cpu", small=True)
+
+    def with_tf32(cell):
+        torch.backends.fp32_precision = "tf32"
+        return {}
+
+    monkeypatch.setattr(bench, "_measure", with_tf32)
+    before = torch.backends.fp32_precision
+    bench.measure(cells.CELLS[0])
+    assert torch.backends.fp32_precision == before != "tf32"
