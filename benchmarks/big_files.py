@@ -18,6 +18,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,8 @@ def main() -> None:
             sizes = written()
         for number in range(arguments.rounds):
             for cores, found in runs.items():
-                found.append(
-                    measured.of(f"build {number}, {cores} cores", lambda c=cores: seconds(dump, c, folder))
-                )
+                build = partial(seconds, dump, cores, folder)
+                found.append(measured.of(f"build {number}, {cores} cores", build))
     if len({run["digest"] for found in runs.values() for run in found}) != 1:
         raise SystemExit("the builds differ")
     one, two = (statistics.median(run["seconds"] for run in found) for found in runs.values())

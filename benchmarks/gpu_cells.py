@@ -25,6 +25,8 @@ Way = Literal["kgcorpus", "Trainer"]
 # hidden, layers, heads.
 SHAPES = {"base": (768, 12, 12), "large": (1024, 24, 16), "tiny": (32, 2, 2)}
 WARM_UP, STEPS, RATE, SHARE = 2, 6, 1e-4, 0.15
+# torch does not declare the types of these settings.
+_BACKENDS: Any = torch.backends
 # Largest difference of packed from unpacked, as a share of the largest value; in float32, TF32 off.
 TOLERANCE = 1e-4
 PASSES, PASSES_A_PASSAGE, PASS_TOKENS = 20_000, 4, 40
@@ -140,12 +142,12 @@ class Bench:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         # transformers turns TF32 on for the whole process, for a compiled run in bf16.
-        precision = torch.backends.fp32_precision
+        precision = _BACKENDS.fp32_precision
         try:
             with mock.patch.dict(os.environ):
                 return self._measure(cell)
         finally:
-            torch.backends.fp32_precision = precision
+            _BACKENDS.fp32_precision = precision
 
     def _measure(self, cell: Cell) -> dict[str, Any]:
         if cell.kind == "check":
@@ -280,7 +282,7 @@ class Bench:
         labels = torch.from_numpy(draw.integers(5, cell.vocabulary, len(predicted))).to(self._device)
         found: dict[str, Any] = {"records": len(sizes), "tokens": len(ids), "tolerance": TOLERANCE}
         # The default allows TF32 in some operations; `measure` restores it.
-        torch.backends.fp32_precision = "ieee"
+        _BACKENDS.fp32_precision = "ieee"
         for name, bf16 in (("fp32", False), ("bf16", True)):
             with torch.autocast(self._device, torch.bfloat16, enabled=bf16):
                 ours = PackedMaskedLM(self._lm(cell))

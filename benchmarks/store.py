@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def main() -> None:
         for number in range(options.pairs):
             for kind, out in (("folder", str(home / f"out{number}")), ("store", f"{store.url}/out{number}")):
                 name = f"{kind} {number}"
-                found[kind].append(measured.of(name, lambda o=out: build(words, o, home / "tmp")))
+                found[kind].append(measured.of(name, partial(build, words, out, home / "tmp")))
                 store.empty()
     least = {kind: {name: min(run[name] for run in runs) for name in runs[0]} for kind, runs in found.items()}
     ratios = {name: round(least["store"][name] / least["folder"][name], 2) for name in least["store"]}
