@@ -1,7 +1,8 @@
 """Confidence of a mention: the probability that it is right, by logistic regression on its features.
 
-`benchmarks/linking_weights.py` learns the weights from places of running text that are labelled by hand. They
-are not among those of any evaluation; docs/linking.md has the reliability of the result on held-out places.
+`benchmarks/linking_weights.py` learns the weights from places of running text that are labelled by hand, and
+from gold texts. docs/linking.md has the reliability on held-out places, and names the gold texts that are not
+held out.
 """
 
 from collections.abc import Sequence
