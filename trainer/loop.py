@@ -240,6 +240,8 @@ def _backward(
         missing = int(passes.max()) - len(batches)
     for batch in batches:
         inputs = {name: torch.as_tensor(array, device=device) for name, array in batch.inputs.items()}
+        if batch.scaled:
+            inputs["scale"] = scale
         with contextlib.nullcontext() if batch is batches[-1] else accelerator.no_sync(model):
             # Accelerate's own autocast is set once a process; two runs may differ.
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):

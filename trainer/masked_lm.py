@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from kgcorpus.contracts.draws import hash64
 from kgcorpus.contracts.errors import UsageError
 from kgcorpus.importance.pretrained import check_embeddings
 from trainer.config import TrainingConfig
 from trainer.encoders import ENCODERS, encoder_class
+from trainer.head import LOGITS_AT_ONCE, TrainedRows, linear_cross_entropy
 from trainer.pretrained import load_model, load_tokenizer, model_type_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-# 256 MiB in float32. At 250,000 tokens of vocabulary a chunk has 268 predicted tokens.
-LOGITS_AT_ONCE = 2**26
 
 
 class TiedTable(Protocol):
@@ -31,6 +28,10 @@ class TiedTable(Protocol):
 
     def scores(self, states: Tensor, bias: Tensor) -> Tensor:
         """The table's products [tokens, vocabulary] with states [tokens, hidden], plus the bias."""
+
+    @property
+    def trained(self) -> TrainedRows:
+        """The rows that are trained, for `linear_cross_entropy`."""
 
 
 class PackedMaskedLM(nn.Module):
@@ -127,22 +128,25 @@ class PackedMaskedLM(nn.Module):
         """The head's scores [tokens, vocabulary] of states [tokens, hidden]."""
         return self._scores(self.transform(states))
 
-    def losses(self, states: Tensor, labels: Tensor) -> Tensor:
-        """The cross-entropy [tokens] of the labels, in float32.
-
-        More than `LOGITS_AT_ONCE` logits are computed in chunks of tokens, and again in the backward pass, so
-        that they never exist as a whole.
+    def losses(self, states: Tensor, labels: Tensor, *, factors: Tensor | None = None) -> Tensor:
+        """The cross-entropy [tokens] of the labels, in float32; its scores never exist as a whole.
 
         Args:
             states: [tokens, hidden].
             labels: [tokens].
+            factors: [tokens], what the losses' gradient will be, up to one number common to all of them: the
+                backward pass then computes no score again.
         """
+        tied = self.tied_table
+        table, bias = self._encoder.decoder() if tied is None else (self.table, self.bias)
+        trained = None if tied is None else tied.trained
         transformed = self.transform(states)
-        tokens = max(1, LOGITS_AT_ONCE // len(self.table))
-        if len(labels) <= tokens:
-            return self._losses(transformed, labels)
-        chunks = zip(transformed.split(tokens), labels.split(tokens), strict=True)
-        return torch.cat([checkpoint(self._losses, *chunk, use_reentrant=False) for chunk in chunks])
+        return linear_cross_entropy(transformed, labels, table, bias, factors=factors, trained=trained)
+
+    def loss(self, states: Tensor, labels: Tensor) -> Tensor:
+        """The sum of `losses`."""
+        ones = torch.ones(len(labels), device=labels.device)
+        return self.losses(states, labels, factors=ones).sum()
 
     def best(self, transformed: Tensor) -> Tensor:
         """The ids [tokens] with the highest scores for what `transform` gave [tokens, embedding size]."""
@@ -153,10 +157,6 @@ class PackedMaskedLM(nn.Module):
         """The scores [vocabulary] of each token of `best`; at most `LOGITS_AT_ONCE` exist at a time."""
         for part in transformed.split(max(1, LOGITS_AT_ONCE // len(self.table))):
             yield from self._scores(part)
-
-    def _losses(self, transformed: Tensor, labels: Tensor) -> Tensor:
-        logits = self._scores(transformed).float()
-        return nn.functional.cross_entropy(logits, labels, reduction="none")
 
     def _scores(self, transformed: Tensor) -> Tensor:
         if self.tied_table is not None:

@@ -28,6 +28,8 @@ class Batch:
         records: ids of its records.
         tokens: its tokens, padding left out.
         questions: what `Objective.right` needs to know about the labels besides the inputs, in their order.
+        scaled: the model's forward pass also takes `scale` [terms], by which its sums will be multiplied
+            before the backward pass.
     """
 
     inputs: Mapping[str, NDArray[Any] | Tensor]
@@ -35,6 +37,7 @@ class Batch:
     records: list[str]
     tokens: int
     questions: Sequence[Any] = ()
+    scaled: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from transformers import AutoModel, AutoModelForMaskedLM, BertConfig, PreTrained
 from kgcorpus.contracts.errors import InputError
 from tests.trainer.measuring import LargestTensor
 from trainer.config import TrainingConfig
-from trainer.masked_lm import LOGITS_AT_ONCE, PackedMaskedLM, load_lm, open_lm
+from trainer.head import LOGITS_AT_ONCE
+from trainer.masked_lm import PackedMaskedLM, load_lm, open_lm
 
 
 @pytest.fixture
@@ -108,17 +109,15 @@ def test_the_head_of_a_large_vocabulary_never_holds_all_logits() -> None:
     assert model.table.grad is not None
 
 
-@pytest.mark.parametrize("at_once", [1, 350, 700, 10**6])
-def test_chunks_of_the_head_change_no_loss_and_no_gradient(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("trainer.masked_lm.LOGITS_AT_ONCE", at_once)
+@pytest.mark.parametrize("told", [False, True])
+def test_the_head_s_losses_and_gradients_are_those_of_transformers(told: bool) -> None:
     model = head(100).double()
     states = torch.randn(23, 8, dtype=torch.float64, requires_grad=True)
     labels, weights = torch.randint(0, 100, (23,)), torch.rand(23)
     parameters = [states, *model.lm.cls.parameters(), model.table]
-    found = model.losses(states, labels)
+    found = model.losses(states, labels, factors=weights if told else None)
     expected = torch.nn.functional.cross_entropy(model.lm.cls(states).float(), labels, reduction="none")
     torch.testing.assert_close(found, expected)
     ours, theirs = (torch.autograd.grad((losses * weights).sum(), parameters) for losses in (found, expected))
     torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(model.loss(states, labels), expected.sum())

@@ -58,7 +58,7 @@ class JaketLoss(nn.Module):
                 batch reads; where ranks share the memory also `memory`, the embeddings of these [wanted, d].
         """
         found, text = self._answer(inputs), self.jaket.text
-        token = text.losses(found.token, inputs["token_labels"]).sum()
+        token = text.loss(found.token, inputs["token_labels"])
         category, relation, entity = (
             cross_entropy(scores.float(), right, reduction="sum")
             for scores, right in (

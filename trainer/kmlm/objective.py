@@ -39,7 +39,15 @@ class MaskedLoss(nn.Module):
         self.packed, self._terms = packed, terms
 
     def forward(
-        self, *, ids: Tensor, segments: Tensor, positions: Tensor, where: Tensor, labels: Tensor, term: Tensor
+        self,
+        *,
+        ids: Tensor,
+        segments: Tensor,
+        positions: Tensor,
+        where: Tensor,
+        labels: Tensor,
+        term: Tensor,
+        scale: Tensor | None = None,
     ) -> Tensor:
         """The sums [terms].
 
@@ -48,8 +56,10 @@ class MaskedLoss(nn.Module):
             where: [labels], the predicted tokens' places in the flattened rows.
             labels: [labels], what stood there.
             term: [labels], which term each counts for.
+            scale: [terms], by which the sums will be multiplied before the backward pass.
         """
-        losses = self.packed.losses(self.packed.states(ids, segments, positions, at=where), labels)
+        states = self.packed.states(ids, segments, positions, at=where)
+        losses = self.packed.losses(states, labels, factors=None if scale is None else scale[term])
         # A product instead of index_add, whose order of summation varies on a GPU.
         member = term[None, :] == torch.arange(self._terms, device=term.device)[:, None]
         return (losses[None, :] * member).sum(dim=1)
@@ -286,6 +296,7 @@ class Kmlm(Objective):
                     records=[records[i].id for i in np.flatnonzero(here)],
                     tokens=int(sizes[here].sum()),
                     questions=() if asked is None else asked[inside].tolist(),
+                    scaled=True,
                 )
             )
         return batches

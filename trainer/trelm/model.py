@@ -170,7 +170,7 @@ class TrelmModel(nn.Module):
         """
         read: Inputs = TrelmInputs.of(inputs)
         states = self.states(read)
-        mlm = self.packed.losses(states.index_select(0, read.where), read.labels).sum()
+        mlm = self.packed.loss(states.index_select(0, read.where), read.labels)
         if self.training and read.write is not None:
             self.seen.append(_seen(states.detach().float(), read.write))
         return torch.stack([mlm, -self._log_probability(states, read).sum()])

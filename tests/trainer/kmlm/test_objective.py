@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForMaskedLM, RobertaConfig, RobertaForMaskedLM
 
 from kgcorpus.contracts.errors import InputError, UsageError
@@ -93,6 +94,26 @@ def test_the_loss_is_the_weighted_sum_of_each_stream_s_own_mean_however_cut(file
     assert found[0][0] > found[1][0] > found[2][0] == 1
     for _, gradient in found[1:]:
         torch.testing.assert_close(gradient, found[0][1], rtol=1e-3, atol=1e-5)
+
+
+def test_the_head_is_told_each_term_s_factor(files, tokenizer):
+    """The gradient is that of a backward pass that was told nothing, at three products a head, not four."""
+    objective = Kmlm(config_of(rows_per_forward=500), files=files, tokenizer=tokenizer)
+    (batch,) = objective.next_step(0)
+    torch.manual_seed(0)
+    with FlopCounterMode(display=False) as told:
+        gradients(objective.model, [batch], objective.terms, Accelerator(cpu=True))
+    found = [p.grad for p in objective.model.parameters()]
+    objective.model.zero_grad()
+    torch.manual_seed(0)
+    with FlopCounterMode(display=False) as untold:
+        weights = torch.tensor([*objective.terms.values()]) / torch.from_numpy(batch.counts)
+        inputs = {name: torch.as_tensor(array) for name, array in batch.inputs.items()}
+        (objective.model(**inputs) * weights.float()).sum().backward()
+    torch.testing.assert_close(found, [p.grad for p in objective.model.parameters()])
+    table = objective.model.packed.table
+    one_product = 2 * len(batch.inputs["labels"]) * table.numel()
+    assert untold.get_total_flops() - told.get_total_flops() == one_product
 
 
 def test_two_ranks_read_what_one_reads(files, tokenizer):

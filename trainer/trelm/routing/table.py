@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainer.head import TrainedRows
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -56,6 +58,11 @@ class TableRows(nn.Module):
         found: Any = _Scores.apply
         scored: Tensor = found(states, self.values, bias, self._table[0], self.rows)
         return scored
+
+    @property
+    def trained(self) -> TrainedRows:
+        """The rows that are trained, for `linear_cross_entropy`."""
+        return TrainedRows(self.values, self.rows)
 
     def reduce_gradient(self, accelerator: "Accelerator") -> None:
         """Average the gradient over the ranks, whose rows are the same."""
