@@ -12,7 +12,7 @@ from trainer.metrics_log import read_metrics
 _FORMATS = ("png", "svg")
 _VALID = "valid_"
 # Panels beside the losses and the accuracies.
-_OTHERS = ("lr", "gradient_norm", "tokens_per_second", "data_share", "mfu")
+_OTHERS = ("lr", "gradient_norm", "tokens_per_second", "facts_per_second", "data_share", "mfu")
 _COLUMNS = 3
 Curve = tuple[list[int], list[float]]
 

@@ -40,13 +40,26 @@ class Throughput:
             seconds: of the step.
             waited: seconds of it in which this rank waited for its batches.
         """
-        rate = tokens / max(seconds, 1e-9)
-        found = {
-            "tokens_per_second": rate,
-            "data_share": waited / max(seconds, 1e-9),
-            "peak_memory_mib": peak_memory(self._device) / _MIB,
-        }
-        return found if self._peak is None else {**found, "mfu": rate * self._flops / self._peak}
+        found = costs(tokens, seconds, waited, self._device)
+        if self._peak is not None:
+            found["mfu"] = found["tokens_per_second"] * self._flops / self._peak
+        return found
+
+
+def costs(
+    units: int, seconds: float, waited: float, device: torch.device, *, name: str = "tokens"
+) -> dict[str, float]:
+    """The numbers of a step without the share of the device's peak.
+
+    Args:
+        units: read in the step, of the kind `name`.
+        seconds, waited: as of `Throughput.numbers`.
+    """
+    return {
+        f"{name}_per_second": units / max(seconds, 1e-9),
+        "data_share": waited / max(seconds, 1e-9),
+        "peak_memory_mib": peak_memory(device) / _MIB,
+    }
 
 
 def peak_memory(device: torch.device) -> int:

@@ -114,6 +114,26 @@ def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_one(corpus
     same(whole, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr_schedule": "wsd", "lr_decay": 0.5, "schedule_steps": 6},
+        {"lr_schedule": "cosine", "schedule_steps": 6},
+        {"lr_schedule": "constant"},
+        {"activation_checkpointing": True},
+        {"precision": "bf16"},
+        {"rows_per_forward": 1},
+    ],
+    ids=lambda options: next(iter(options.values())),
+)
+def test_a_resume_is_exact_with_each_option_of_the_loop(corpus, tmp_path, options):
+    config = CONFIG.model_copy(update={"lr_warmup": 2, **options})
+    start(corpus, tmp_path / "one", 6, config)
+    for steps in (1, 4, 6):
+        start(corpus, tmp_path / "two", steps, config)
+    same(tmp_path / "one", tmp_path / "two")
+
+
 def test_the_long_phase_has_a_schedule_of_its_own_that_a_resume_keeps(corpus, tmp_path):
     kmlm_options = KmlmConfig(long_steps=4, long_length=128, long_lr=1e-3, long_warmup=1)
     update = {"schedule_steps": 4, "lr": 4e-3, "lr_warmup": 2, "kmlm": kmlm_options}

@@ -70,7 +70,11 @@ def settings_of(objective: str, folder: Path) -> dict[str, Any]:
 MEASURES = {
     "kmlm": {"loss_plain", "loss_code_switched", "loss_reasoning", "accuracy_plain", "accuracy_reasoning"},
     "trelm": {"loss_mlm", "loss_cka", "accuracy_mlm", "accuracy_cka", "without_injection_loss_mlm"},
-    "jaket": {f"{kind}_{task}" for kind in ("loss", "accuracy") for task in ("category", "token", "entity")},
+    "jaket": {
+        f"{kind}_{task}"
+        for kind in ("loss", "accuracy")
+        for task in ("category", "relation", "token", "entity")
+    },
 }
 
 

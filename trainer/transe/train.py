@@ -17,6 +17,7 @@ from trainer.metrics_log import MetricsLog
 from trainer.progress import progress
 from trainer.run_identity import ensure_same_run
 from trainer.stopping import end_early, stop_requests
+from trainer.throughput import costs
 from trainer.transe.config import TRANSE_TABLES
 from trainer.transe.data import Batches, Triples, ensure_triples
 from trainer.transe.embeddings import open_embeddings
@@ -109,6 +110,7 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> in
         while step < end and not stopping:
             began = time.monotonic()
             batch = batches.at(step, device)
+            waited = time.monotonic() - began
             loss = model.step(batch)
             if not math.isfinite(loss):
                 raise KgcorpusError(
@@ -116,7 +118,8 @@ def _run(triples: Triples, config: TrainingConfig, out: Path, *, end: int) -> in
                 )
             step, stopping = step + 1, request.is_set()
             line = {"step": step, "loss": loss, "lr": options.lr, "facts": len(batch.heads)}
-            line["seconds"] = time.monotonic() - began
+            line["seconds"] = seconds = time.monotonic() - began
+            line |= costs(len(batch.heads), seconds, waited, device, name="facts")
             metrics.write(line)
             show(line)
             overdue = time.monotonic() - saved >= 60 * config.checkpoint_minutes

@@ -81,6 +81,10 @@ def test_a_run_leaves_what_the_contract_says(corpus, tmp_path):
     assert lines[-1]["loss"] < lines[0]["loss"]
     # 252 facts in steps of 64: the fourth reads the 60 that are left.
     assert [line["facts"] for line in lines[:5]] == [64, 64, 64, 60, 64]
+    for line in lines:
+        assert line["facts_per_second"] == pytest.approx(line["facts"] / line["seconds"])
+        assert 0 <= line["data_share"] < 1
+        assert line["peak_memory_mib"] > 50
     assert [path.name for path in sorted((out / "checkpoints").iterdir())] == [
         "step-00000010",
         "step-00000012",
