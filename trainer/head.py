@@ -181,6 +181,6 @@ def _gradients(
 def _add_product(total: Tensor, one: Tensor, other: Tensor) -> None:
     """Add `one other` to `total`, in place."""
     if total.dtype == one.dtype:
-        total.addmm_(one, other)
+        torch.addmm(total, one, other, out=total)
     else:
         total += one @ other
