@@ -18,7 +18,6 @@ import shlex
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,57 +27,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from build_kernels import Kernels
-from contenders import tree
 from corpus_generator import LANGUAGES, Corpus, grow
-from mining import memory_mib
+from processes import Peak
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-_TICKS = os.sysconf("SC_CLK_TCK")
 Row = dict[str, Any]
-
-
-def own_ticks() -> dict[int, int]:
-    """Process id -> ticks of CPU time, of this process and its descendants."""
-    found = {}
-    for pid in tree():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found[pid] = sum(map(int, fields[11:13]))
-    return found
-
-
-class Peak(threading.Thread):
-    """The most memory that this process and its descendants had since `reset`, in MiB; and their CPU time."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.mib = 0
-        self._ticks: dict[int, int] = {}
-        self._lock = threading.Lock()
-
-    def run(self) -> None:
-        """Look until the process ends."""
-        while True:
-            self.mib = max(self.mib, sum(map(memory_mib, tree())))
-            self.cpu_seconds()
-            time.sleep(0.5)
-
-    def cpu_seconds(self) -> float:
-        """Of this process and its descendants. One that has ended counts with what it was last seen with.
-
-        Spark's daemon ignores SIGCHLD, so the kernel adds the time of its workers to no parent.
-        """
-        with self._lock:
-            self._ticks.update(own_ticks())
-            return sum(self._ticks.values()) / _TICKS
-
-    def reset(self) -> int:
-        """Reset; returns the peak so far."""
-        peak, self.mib = self.mib, 0
-        return peak
 
 
 class Stages:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from processes import tree, tree_seconds
 
 from kgcorpus.contracts.arrays import Int32s
 
 HERE = Path(__file__).parent
-_TICKS = os.sysconf("SC_CLK_TCK")
 _LIBRARY = "compact_forward.so"
 
 # Edges point from the end of lower (degree, id) to the other, as they do for the others.
@@ -194,25 +194,6 @@ def _peak_mib(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     _, known, peak = status.partition("VmHWM:")
     return int(peak.split()[0]) / 1024 if known else 0.0  # a process that has ended has none
-
-
-def tree() -> list[int]:
-    """This process and all that descend from it."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    tree = [os.getpid()]
-    for pid in tree:
-        tree += [child for child, parent in parents.items() if parent == pid]
-    return tree
-
-
-def tree_seconds() -> float:
-    stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in tree())
-    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / _TICKS
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from contenders import tree, tree_seconds
 from graph_generator import Generator, ids_of
+from processes import memory_mib, tree, tree_seconds
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -45,15 +45,6 @@ class Watch(threading.Thread):
         self._ended.set()
         self.join()
         return {"cpu_seconds": round(self.seconds, 1), "peak_mib": self.peak_mib}
-
-
-def memory_mib(pid: int) -> int:
-    """Proportional set size."""
-    try:
-        smaps = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(smaps.partition("\nPss:")[2].split()[0]) // 1024
 
 
 def mine(session: Any, shards: list[str], folder: Path, colours: int) -> dict[str, Any]:

@@ -5,12 +5,9 @@ benchmarks/results/store.json. With `--at-most 1` each call makes one build, and
 """
 
 import argparse
-import contextlib
-import ctypes
 import json
 import logging
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,34 +18,30 @@ from pathlib import Path
 from typing import Any
 
 from measured import Measured
+from processes import Peak
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 RESULT = ROOT / "benchmarks" / "results" / "store.json"
-# Of linux/prctl.h.
-_SET_CHILD_SUBREAPER = 36
 
 
-def build(words: list[str], out: str, temporary: Path) -> dict[str, Any]:
+def build(words: list[str], out: str, temporary: Path, peak: Peak) -> dict[str, Any]:
     """One build in a process of its own.
 
     Returns:
         seconds: of the whole command. cpu_seconds: of the command, Java and the workers.
     """
     temporary.mkdir(parents=True)
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    began = time.monotonic()
+    before, own = peak.cpu_seconds(), time.process_time()
     subprocess.run(
         [sys.executable, "-m", "kgcorpus", "build-corpus", "--quiet", "--out", out, *words],
         check=True,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     seconds = time.monotonic() - began
-    # Java and its workers may outlive the command; only processes that were waited for are counted.
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    # The store is in this process.
+    cpu = peak.cpu_seconds() - before - (time.process_time() - own)
     shutil.rmtree(temporary)
     return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
 
@@ -65,10 +58,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT, help="the result")
     options = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    # Orphans of the command become children of this process (Linux).
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     words = [*options.targets, *(["--config", options.config] if options.config else [])]
     words += [word for override in options.set for word in ("--set", override)]
+    peak = Peak()
+    peak.start()
     found: dict[str, list[dict[str, Any]]] = {"folder": [], "store": []}
     measured = Measured(options.out, {"words": words, "pairs": options.pairs}, most=options.at_most)
     with tempfile.TemporaryDirectory() as folder, running_store() as store:
@@ -76,7 +69,7 @@ def main() -> None:
         for number in range(options.pairs):
             for kind, out in (("folder", str(home / f"out{number}")), ("store", f"{store.url}/out{number}")):
                 name = f"{kind} {number}"
-                found[kind].append(measured.of(name, partial(build, words, out, home / "tmp")))
+                found[kind].append(measured.of(name, partial(build, words, out, home / "tmp", peak)))
                 store.empty()
     least = {kind: {name: min(run[name] for run in runs) for name in runs[0]} for kind, runs in found.items()}
     ratios = {name: round(least["store"][name] / least["folder"][name], 2) for name in least["store"]}
