@@ -148,7 +148,8 @@ def examples(linker: Linker, text: str) -> Iterator[tuple[tuple[int, int], str, 
     """Span, entity of the graph and features of each place in a text."""
     senses = linker.lexicon.senses
     starts, ends, names = linker._spots(text)
-    choices = disambiguate(names, senses, linker._rules, False)
+    around = linker.lexicon.words_around(text, starts, ends)
+    choices = disambiguate(names, around, senses, linker._rules, False)
     features = features_of(text, starts, ends, names, choices=choices, senses=senses)
     for start, end, number, row in zip(starts, ends, choices.entities.tolist(), features, strict=True):
         if number >= 0 and senses.graph.offsets[number + 1] > senses.graph.offsets[number]:

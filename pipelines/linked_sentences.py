@@ -111,7 +111,7 @@ def tally_drop(tally: Tally, reason: str, n: int) -> None:
 
 STAGE = Stage(
     table="linked_sentences",
-    version=12,
+    version=13,
     run=run_linked_sentences,
     inputs=("pages",),
     optional=("titles", "triples", *_DICTIONARY),

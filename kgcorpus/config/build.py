@@ -61,6 +61,11 @@ class LinkingConfig(Section):
         1.0, gt=0, description="weighed: weight of the votes relative to the commonness"
     )
     vote_floor: float = Field(0.1, gt=0, description="weighed: mean vote at which the votes change nothing")
+    word_weight: float = Field(
+        0.125,
+        ge=0,
+        description="weighed: weight of the rarity of the words around that describe a candidate",
+    )
     graph_weight: float = Field(
         1.0,
         ge=0,

@@ -23,6 +23,7 @@ BREAK, SPACE, IGNORED, WORD, MARK, SYLLABLE, SINGLE = range(7)
 CLASS_BITS = 3
 
 _ASSIGNED = 0x34000  # later code points are private characters, and:
+_CASED = 0x20000  # no later character has a lower case
 _TAGS = range(0xE0000, 0xE0200)
 _SYLLABLES = (0xAC00, 0xD7A3)
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
@@ -37,6 +38,16 @@ def character_table() -> Codes:
         folded = _fold(chr(code))
         table[code] = ord(folded) << CLASS_BITS | _class_of(folded)
     return table
+
+
+def in_lower_case(characters: Codes) -> Codes:
+    """A `character_table` whose folded characters are in lower case, where that is one character."""
+    lower = np.arange(len(characters), dtype=np.uint32)
+    for code in range(_CASED):
+        small = chr(code).lower()
+        if len(small) == 1:
+            lower[code] = ord(small)
+    return lower[characters >> CLASS_BITS] << np.uint32(CLASS_BITS) | characters & np.uint32(7)
 
 
 @lru_cache(maxsize=1)

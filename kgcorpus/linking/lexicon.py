@@ -10,17 +10,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kgcorpus.config import LinkingConfig
-from kgcorpus.contracts.arrays import Int64s
+from kgcorpus.contracts.arrays import Int64s, UInt64s
 from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.languages import nearest
 from kgcorpus.kg.arrays import Folder
 from kgcorpus.kg.strings import Column, IdIndex, column_of
+from kgcorpus.linking.descriptions import Around, describe, words_around
 from kgcorpus.linking.function_words import FUNCTION_WORDS
-from kgcorpus.linking.relatedness import Sets
+from kgcorpus.linking.relatedness import Sets, offsets_of, sets_of
 from kgcorpus.linking.spotter import Spotter
 from kgcorpus.linking.tagme import Senses
 
 _TEXT = pa.large_string()
+_SETS = ("links", "graph", "words")
 _SENSES = ("probability", "offsets", "entities", "commonness", "main", "raised", "pages")
 
 
@@ -29,17 +31,23 @@ class Lexicon:
     """The names of one language and the entities that they refer to.
 
     Attributes:
+        vocabulary: hashes of the words that describe entities (`descriptions.Descriptions`).
         entities: the strings of the entities that `senses` numbers: an id, or `[[lang:title]]`.
     """
 
     spotter: Spotter
     senses: Senses
+    vocabulary: UInt64s
     entities: Column
 
     def entity(self, number: int) -> str:
         """The entity of that number."""
         start, end = self.entities.offsets[number : number + 2]
         return bytes(self.entities.data[start:end]).decode()
+
+    def words_around(self, text: str, starts: Int64s, ends: Int64s) -> Around:
+        """The words around each spot of a text that describe some entity; for `disambiguate`."""
+        return words_around(self.spotter.lower_tokens(text), starts, ends, self.vocabulary)
 
     def number(self, entity: str) -> int:
         """The inverse of `entity`; -1 for an entity without a name."""
@@ -67,10 +75,11 @@ class Lexicon:
             "names",
             {name: getattr(senses, name) for name in _SENSES},
         )
-        for name in ("links", "graph"):
+        for name in _SETS:
             sets: Sets = getattr(senses, name)
             universe = np.array(sets.universe)
             store.put(name, {"offsets": sets.offsets, "items": sets.items, "universe": universe})
+        store.put("vocabulary", {"hashes": self.vocabulary, "rarity": senses.rarity})
         store.put("entities", {"data": self.entities.data, "offsets": self.entities.offsets})
         seal(folder, (str(path.relative_to(folder)) for path in sorted(folder.glob("*/[!.]*.npy"))))
 
@@ -86,12 +95,14 @@ class Lexicon:
         store = Folder(folder)
         entities = store.get("entities")
         names = store.get("names")
-        links, graph = (
-            Sets(found["offsets"], found["items"], int(found["universe"]))
-            for found in map(store.get, ("links", "graph"))
-        )
-        senses = Senses(links=links, graph=graph, **{name: names[name] for name in _SENSES})
-        return cls(Spotter.open(folder), senses, Column(**entities))
+        vocabulary = store.get("vocabulary")
+        sets = {
+            name: Sets(found["offsets"], found["items"], int(found["universe"]))
+            for name in _SETS
+            for found in [store.get(name)]
+        }
+        senses = Senses(**{name: names[name] for name in _SENSES}, **sets, rarity=vocabulary["rarity"])
+        return cls(Spotter.open(folder), senses, vocabulary["hashes"], Column(**entities))
 
 
 def build_lexicon(
@@ -122,10 +133,11 @@ def build_lexicon(
     weight = pairs["links"].to_numpy() + config.name_links * share
     weight = weight + config.title_links * _are_titles(pairs, names)
     order = np.lexsort((entity, -weight, form))
+    described = describe(entities.dictionary, names, _edges(entities.dictionary, triples), lang=lang)
     total = np.bincount(form, weight)
     senses = Senses(
         probability=_probability(texts.dictionary, forms, lang, config),
-        offsets=_offsets(form, len(total)),
+        offsets=offsets_of(form, len(total)),
         entities=entity[order].astype(np.int32),
         commonness=(weight / total[form])[order].astype(np.float32),
         main=pairs["main"].to_numpy()[order] > 0,
@@ -133,8 +145,12 @@ def build_lexicon(
         pages=pc.starts_with(entities.dictionary, "[[").to_numpy(zero_copy_only=False),
         links=_linking_pages(entities.dictionary, in_links),
         graph=graph,
+        words=described.words,
+        rarity=described.rarity,
     )
-    return Lexicon(Spotter.build(texts.dictionary.to_pylist()), senses, column_of(entities.dictionary))
+    return Lexicon(
+        Spotter.build(texts.dictionary.to_pylist()), senses, described.hashes, column_of(entities.dictionary)
+    )
 
 
 def _are_titles(pairs: pa.Table, names: pa.Table) -> NDArray[np.bool_]:
@@ -231,7 +247,17 @@ def _linking_pages(entities: pa.Array, in_links: pa.Table) -> Sets:
     pages, numbers = np.unique(lists.flatten().to_numpy(), return_inverse=True)
     target = pc.index_in(in_links["target"].combine_chunks().cast(_TEXT), entities)
     owners = pc.fill_null(target, -1).to_numpy()[pc.list_parent_indices(lists).to_numpy()]
-    return _sets(owners, numbers, entities=len(entities), universe=len(pages))
+    return sets_of(owners, numbers, n=len(entities), universe=len(pages))
+
+
+def _edges(entities: pa.Array, triples: pa.Table) -> tuple[Int64s, Int64s]:
+    """Numbers of the two entities of each triple whose entities both have a name."""
+    h, t = (
+        pc.fill_null(pc.index_in(triples[name].combine_chunks().cast(_TEXT), entities), -1).to_numpy()
+        for name in "ht"
+    )
+    named = (h >= 0) & (t >= 0)
+    return h[named].astype(np.int64), t[named].astype(np.int64)
 
 
 def _neighbours(entities: pa.Array, triples: pa.Table) -> Sets:
@@ -242,16 +268,4 @@ def _neighbours(entities: pa.Array, triples: pa.Table) -> Sets:
     owner_of = pc.fill_null(pc.index_in(known, entities), -1).to_numpy()
     itself = np.arange(len(known))
     owners = owner_of[np.concatenate([ends[0], ends[1], itself])]
-    return _sets(
-        owners, np.concatenate([ends[1], ends[0], itself]), entities=len(entities), universe=len(known)
-    )
-
-
-def _sets(owners: Int64s, items: Int64s, *, entities: int, universe: int) -> Sets:
-    """Sorted, distinct items by owner; those of owner -1 are left out."""
-    keys = np.unique(owners[owners >= 0].astype(np.int64) << 32 | items[owners >= 0])
-    return Sets(_offsets(keys >> 32, entities), (keys & 0xFFFFFFFF).astype(np.int32), universe)
-
-
-def _offsets(groups: Int64s, n: int) -> Int64s:
-    return np.append(0, np.cumsum(np.bincount(groups, minlength=n))).astype(np.int64)
+    return sets_of(owners, np.concatenate([ends[1], ends[0], itself]), n=len(entities), universe=len(known))

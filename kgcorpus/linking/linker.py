@@ -26,6 +26,7 @@ from kgcorpus.contracts.store_folders import open_kept
 from kgcorpus.contracts.tables import table
 from kgcorpus.linking.characters import normalise
 from kgcorpus.linking.confidence import confidence, features_of
+from kgcorpus.linking.descriptions import nothing_around
 from kgcorpus.linking.lexicon import Lexicon, build_lexicon
 from kgcorpus.linking.mentions import Mention
 from kgcorpus.linking.statistics import names_of_entities, names_of_targets, names_of_titles
@@ -36,7 +37,7 @@ TABLES = ("surfaces", "in_links", "entities", "titles", "triples")
 
 WIKIDATA_ITEM = re.compile(r"Q[1-9][0-9]*")
 
-_FORMAT = 7
+_FORMAT = 8
 _NAMES = pa.schema(
     [
         *((name, pa.string()) for name in ("lang", "surface", "target")),
@@ -242,9 +243,11 @@ class Linker:
     def _choose(
         self, text: str, starts: Int64s, ends: Int64s, names: Int64s, *, with_pages: bool = True
     ) -> list[Mention | None]:
-        choices = disambiguate(names, self.lexicon.senses, self._rules, with_pages)
+        weighed = self.config.method == "weighed"
+        around = self.lexicon.words_around(text, starts, ends) if weighed else nothing_around(len(names))
+        choices = disambiguate(names, around, self.lexicon.senses, self._rules, with_pages)
         trust = choices.rho.tolist()
-        if self.config.method == "weighed":
+        if weighed:
             known = features_of(text, starts, ends, names, choices=choices, senses=self.lexicon.senses)
             trust = confidence(known).tolist()
         rows = zip(starts.tolist(), ends.tolist(), choices.entities.tolist(), trust, strict=True)
@@ -264,6 +267,7 @@ class Linker:
             config.graph_weight,
             config.vote_weight if config.method == "weighed" else 0.0,
             config.vote_floor,
+            config.word_weight,
         )
 
 

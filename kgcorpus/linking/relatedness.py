@@ -7,6 +7,8 @@ import numpy as np
 from kgcorpus.contracts.arrays import Float32s, Int32s, Int64s, UInt64s
 from kgcorpus.kg.compiled import njit
 
+_NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
+
 
 class Sets(NamedTuple):
     """[N] sorted sets of numbers below `universe`; the e-th is `items[offsets[e]:offsets[e + 1]]`."""
@@ -23,7 +25,20 @@ class Memo(NamedTuple):
     values: Float32s
 
 
-_NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
+def sets_of(owners: Int64s, items: Int64s, *, n: int, universe: int) -> Sets:
+    """The distinct items of each of n owners; those of owner -1 are left out.
+
+    Args:
+        owners, items: [k] pairs in any order.
+        universe: above all items.
+    """
+    keys = np.unique(owners[owners >= 0].astype(np.int64) << 32 | items[owners >= 0])
+    return Sets(offsets_of(keys >> 32, n), (keys & 0xFFFFFFFF).astype(np.int32), universe)
+
+
+def offsets_of(groups: Int64s, n: int) -> Int64s:
+    """[n + 1] where each of n groups begins among its members, which are in order."""
+    return np.append(0, np.cumsum(np.bincount(groups, minlength=n))).astype(np.int64)
 
 
 def milne_witten(a: int, b: int, sets: Sets) -> float:

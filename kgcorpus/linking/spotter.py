@@ -10,6 +10,7 @@ is expected once in 10^11 lookups at 5 million names.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -19,7 +20,7 @@ from kgcorpus.contracts.arrays import Int32s, Int64s, UInt8s, UInt64s
 from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.kg.arrays import Folder, Group
 from kgcorpus.kg.compiled import njit
-from kgcorpus.linking.characters import Codes, character_table, codes_of, composed
+from kgcorpus.linking.characters import Codes, character_table, codes_of, composed, in_lower_case
 from kgcorpus.linking.spotter_tokens import (
     GAP_BREAK,
     HALF,
@@ -109,9 +110,20 @@ class Spotter:
 
     def tokens(self, text: str) -> Tokens:
         """The text's tokens."""
+        return self._tokens(text, self._characters)
+
+    def lower_tokens(self, text: str) -> Tokens:
+        """The text's tokens, with the hashes of their lower case."""
+        return self._tokens(text, self._lower_characters)
+
+    def _tokens(self, text: str, characters: Codes) -> Tokens:
         codes, places = self._codes(text)
-        tokens = tokenize(codes, self._characters, particle_hashes())
+        tokens = tokenize(codes, characters, particle_hashes())
         return tokens if places is None else _at(places, tokens)
+
+    @cached_property
+    def _lower_characters(self) -> Codes:
+        return in_lower_case(self._characters)
 
     def longest(self, text: str) -> Spots:
         """Disjoint spots: from the left, at each token the longest name."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kgcorpus.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from kgcorpus.kg.compiled import njit
+from kgcorpus.linking.descriptions import Around, shared_rarity
 from kgcorpus.linking.relatedness import Memo, Sets, empty_memo, relatedness
 
 
@@ -27,6 +28,7 @@ class Senses(NamedTuple):
         pages: [N] the entity is a page without an item (`targets.page_target`).
         links: pages that link to each entity.
         graph: the graph's neighbours of each entity, itself among them.
+        words, rarity: of `descriptions.Descriptions`.
     """
 
     probability: Float32s
@@ -38,6 +40,8 @@ class Senses(NamedTuple):
     pages: Bools
     links: Sets
     graph: Sets
+    words: Sets
+    rarity: Float32s
 
 
 class Rules(NamedTuple):
@@ -52,6 +56,7 @@ class Rules(NamedTuple):
     graph_weight: float
     vote_weight: float
     vote_floor: float
+    word_weight: float
 
 
 class Choices(NamedTuple):
@@ -63,6 +68,7 @@ class Choices(NamedTuple):
         vote: the mean vote for it.
         share: its share of the candidates' exp(score): how clear the choice is.
         main: the name is its label or title.
+        words: the rarity of the words that are around the spot and describe it.
         coherence: its mean relatedness to the other choices around.
         rho: TAGME's confidence.
     """
@@ -72,6 +78,7 @@ class Choices(NamedTuple):
     vote: Float32s
     share: Float32s
     main: Bools
+    words: Float32s
     coherence: Float32s
     rho: Float32s
 
@@ -140,10 +147,11 @@ def _has_stronger_inside(
 
 
 @njit(cache=True)
-def disambiguate(names: Int32s, senses: Senses, rules: Rules, with_pages: bool) -> Choices:
+def disambiguate(names: Int32s, around: Around, senses: Senses, rules: Rules, with_pages: bool) -> Choices:
     """Choose an entity for each of a text's spots, [m] in order.
 
     Args:
+        around: the words around each spot. TAGME's own choice does not read them.
         with_pages: a page without an item may be chosen, too. Without them, such a page still lowers the
             commonness and the share of the entity that is chosen. TAGME's own choice takes them always.
     """
@@ -151,6 +159,7 @@ def disambiguate(names: Int32s, senses: Senses, rules: Rules, with_pages: bool) 
     starts, votes, memo = collect_votes(names, senses, rules)
     chosen, main = np.full(m, -1, np.int32), np.zeros(m, np.bool_)
     commonness, vote, share = np.zeros(m, np.float32), np.zeros(m, np.float32), np.zeros(m, np.float32)
+    words = np.zeros(m, np.float32)
     for i in range(m):
         n = starts[i + 1] - starts[i]
         first = senses.offsets[names[i]]
@@ -158,13 +167,15 @@ def disambiguate(names: Int32s, senses: Senses, rules: Rules, with_pages: bool) 
         own = votes[starts[i] : starts[i + 1]] / np.float32(context)
         best = -1
         if n > 0 and rules.vote_weight > 0:
-            scores = _scores(own, senses.commonness[first : first + n], rules)
+            shared = _shared(around, i, senses.entities[first : first + n], senses)
+            scores = _scores(own, senses.commonness[first : first + n], shared, rules)
             for k in range(n):
                 allowed = with_pages or not senses.pages[senses.entities[first + k]]
                 if allowed and (best < 0 or scores[k] > scores[best]):
                     best = k
             if best >= 0:
                 share[i] = 1 / np.exp(scores - scores[best]).sum()
+                words[i] = shared[best]
         elif n > 0:
             best = _commonest_of_best(own, rules.epsilon)
         if best >= 0:
@@ -175,7 +186,7 @@ def disambiguate(names: Int32s, senses: Senses, rules: Rules, with_pages: bool) 
     rho = np.empty(m, np.float32)
     for i in range(m):
         rho[i] = (senses.probability[names[i]] + coherence[i]) / 2
-    return Choices(chosen, commonness, vote, share, main, coherence, rho)
+    return Choices(chosen, commonness, vote, share, main, words, coherence, rho)
 
 
 @njit(cache=True)
@@ -189,9 +200,24 @@ def _commonest_of_best(votes: Float32s, epsilon: float) -> int:
 
 
 @njit(cache=True)
-def _scores(votes: Float32s, commonness: Float32s, rules: Rules) -> NDArray[np.float64]:
-    """Log commonness + weight * log(mean vote + floor) of each candidate; the highest is chosen."""
-    return np.log(commonness) + rules.vote_weight * np.log(votes + rules.vote_floor)
+def _scores(votes: Float32s, commonness: Float32s, words: Float32s, rules: Rules) -> NDArray[np.float64]:
+    """[n] log commonness + weight * log(mean vote + floor) + weight * rarity of the candidates' words.
+
+    The highest is chosen.
+    """
+    return (
+        np.log(commonness) + rules.vote_weight * np.log(votes + rules.vote_floor) + rules.word_weight * words
+    )
+
+
+@njit(cache=True)
+def _shared(around: Around, spot: int, entities: Int32s, senses: Senses) -> Float32s:
+    """[n] the rarity of the words around a spot that describe each of n entities."""
+    near = around.words[around.offsets[spot] : around.offsets[spot + 1]]
+    found = np.zeros(len(entities), np.float32)
+    for k in range(len(entities)):
+        found[k] = shared_rarity(entities[k], near, senses.words, senses.rarity)
+    return found
 
 
 @njit(cache=True)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kgcorpus.linking.descriptions import Around, nothing_around
 from kgcorpus.linking.relatedness import Sets, milne_witten
 from kgcorpus.linking.tagme import Rules, Senses, choose_spots, collect_votes, disambiguate
 
-PUBLISHED = Rules(0.001, 8, 5.0, 10, 0.3, 0.02, 0.0, 0.0, 0.0)
+PUBLISHED = Rules(0.001, 8, 5.0, 10, 0.3, 0.02, 0.0, 0.0, 0.0, 0.0)
 PAGES, ENTITIES, NAMES = 12, 6, 4
 pages = st.frozensets(st.integers(0, PAGES - 1), max_size=PAGES)
 
@@ -55,6 +56,8 @@ def arrays_of(links, senses, probabilities):
         np.array([e == ENTITIES - 1 for e in range(ENTITIES)]),
         sets_of(links, PAGES),
         sets_of([frozenset()] * ENTITIES, 0),
+        sets_of([frozenset()] * ENTITIES, 0),
+        np.zeros(0, np.float32),
     )
 
 
@@ -103,7 +106,7 @@ def test_votes_choices_and_rho_are_the_papers(case):
     votes, chosen, rho = published(*case)
     _, found, _ = collect_votes(numbers, arrays, PUBLISHED)
     np.testing.assert_allclose(found, [vote for own in votes for vote in own], atol=1e-4)
-    choices = disambiguate(numbers, arrays, PUBLISHED, True)
+    choices = disambiguate(numbers, nothing_around(len(numbers)), arrays, PUBLISHED, True)
     ties = any(abs(v - 0.7 * max(own)) < 1e-4 and v > 0 for own in votes for v in own)
     if not ties:  # where a vote lies on the border, rounding decides
         assert choices.entities.tolist() == chosen
@@ -138,7 +141,7 @@ def test_the_weighed_choice_follows_its_formula():
         scores = {
             e: math.log(c) + weight * math.log((related if e == 0 else 0) + 0.003) for e, c in senses[0]
         }
-        choices = disambiguate(names, arrays, rules, True)
+        choices = disambiguate(names, nothing_around(len(names)), arrays, rules, True)
         best = max(scores, key=scores.get)
         assert choices.entities[0] == best
         assert choices.share[0] == pytest.approx(
@@ -148,14 +151,32 @@ def test_the_weighed_choice_follows_its_formula():
         assert choices.main[0] == (best % 2 == 0)
 
 
+def test_words_around_weigh_by_their_rarity():
+    arrays = arrays_of([frozenset()] * ENTITIES, [[(0, 0.75), (1, 0.25)]], [0.5])._replace(
+        words=sets_of([{0}, {1, 2}, *[frozenset()] * 4], 3), rarity=np.array([0.5, 1.0, 2.0], np.float32)
+    )
+    names, around = np.array([0], np.int32), Around(np.array([0, 3]), np.array([0, 1, 2], np.int32))
+    for weight, best in ((0.1, 0), (1.0, 1)):
+        rules = PUBLISHED._replace(vote_weight=1.0, vote_floor=1.0, word_weight=weight)
+        choices = disambiguate(names, around, arrays, rules, True)
+        scores = [math.log(0.75) + 0.5 * weight, math.log(0.25) + 3.0 * weight]
+        assert choices.entities[0] == best
+        assert choices.words[0] == pytest.approx((0.5, 3.0)[best])
+        assert choices.share[0] == pytest.approx(
+            math.exp(scores[best]) / sum(map(math.exp, scores)), abs=1e-5
+        )
+
+
 def test_a_page_without_an_item_is_passed_over_but_lowers_the_share():
     pages_only = [(ENTITIES - 1, 1.0)]
     arrays = arrays_of([frozenset()] * ENTITIES, [[(ENTITIES - 1, 0.75), (0, 0.25)], pages_only], [0.5] * 2)
     rules = PUBLISHED._replace(vote_weight=1.0, vote_floor=0.01)
     for name, entity, share in ((0, 0, 0.25), (1, -1, 0.0)):
         names = np.array([name], np.int32)
-        assert disambiguate(names, arrays, rules, True).entities[0] == ENTITIES - 1
-        without = disambiguate(names, arrays, rules, False)
+        assert (
+            disambiguate(names, nothing_around(len(names)), arrays, rules, True).entities[0] == ENTITIES - 1
+        )
+        without = disambiguate(names, nothing_around(len(names)), arrays, rules, False)
         assert without.entities[0] == entity
         assert without.share[0] == pytest.approx(share)
         assert without.commonness[0] == share

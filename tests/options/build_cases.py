@@ -162,6 +162,7 @@ ACTS_ELSEWHERE = {
     "linking.epsilon": "chooses among meanings of a name; names here have one (tests/linking/test_linker.py)",
     "linking.vote_weight": "as linking.epsilon",
     "linking.vote_floor": "as linking.epsilon",
+    "linking.word_weight": "as linking.epsilon (tests/linking/test_descriptions.py)",
     "importance.device": "a GPU computes the same numbers but for the last bits",
     "spark.colours": "the memory of a task (tests/kg/test_partition.py: no result depends on it)",
     "spark.conf": "how Spark runs",
