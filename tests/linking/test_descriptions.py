@@ -81,9 +81,8 @@ def test_each_of_many_spots_has_its_own_words():
     spots = [match.span() for match in re.finditer("A", text)]
     starts, ends = (np.array([span[end] for span in spots]) for end in (0, 1))
     around = words_around(SPOTTER.lower_tokens(text), starts, ends, found.hashes)
-    numbers = {
-        word: number for word, number in zip(("river", "texas", "paris"), _numbers(found), strict=True)
-    }
+    # Each entity has one word.
+    numbers = dict(zip(("river", "texas", "paris"), found.words.items.tolist(), strict=True))
     expected = [
         {
             numbers[match.group().lower()]
