@@ -40,14 +40,16 @@ def character_table() -> Codes:
     return table
 
 
-def in_lower_case(characters: Codes) -> Codes:
-    """A `character_table` whose folded characters are in lower case, where that is one character."""
-    lower = np.arange(len(characters), dtype=np.uint32)
+@lru_cache(maxsize=1)
+def lower_character_table() -> Codes:
+    """The same with the folded character in lower case, where that is one character."""
+    table = character_table()
+    lower = np.arange(len(table), dtype=np.uint32)
     for code in range(_CASED):
         small = chr(code).lower()
         if len(small) == 1:
             lower[code] = ord(small)
-    return lower[characters >> CLASS_BITS] << np.uint32(CLASS_BITS) | characters & np.uint32(7)
+    return lower[table >> CLASS_BITS] << np.uint32(CLASS_BITS) | table & np.uint32(7)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from kgcorpus.contracts.arrays import Bools, Float32s, Int32s, Int64s, UInt64s
 from kgcorpus.contracts.languages import nearest
 from kgcorpus.kg.compiled import njit
-from kgcorpus.linking.characters import character_table, codes_of, in_lower_case
+from kgcorpus.linking.characters import codes_of, lower_character_table
 from kgcorpus.linking.function_words import FUNCTION_WORDS
 from kgcorpus.linking.relatedness import Sets, sets_of
 from kgcorpus.linking.spotter_tokens import Tokens, particle_hashes, tokenize
@@ -155,7 +155,7 @@ def _words_of(texts: pa.Array, lang: str) -> tuple[Int64s, UInt64s]:
 def _tokens(texts: list[str]) -> tuple[Tokens, Int64s]:
     """The tokens of texts, a line each, in lower case; and the places of the line breaks."""
     codes = codes_of("\n".join(texts))
-    tokens = tokenize(codes, in_lower_case(character_table()), particle_hashes())
+    tokens = tokenize(codes, lower_character_table(), particle_hashes())
     return tokens, np.flatnonzero(codes == ord("\n"))
 
 

@@ -10,7 +10,6 @@ is expected once in 10^11 lookups at 5 million names.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -20,7 +19,7 @@ from kgcorpus.contracts.arrays import Int32s, Int64s, UInt8s, UInt64s
 from kgcorpus.contracts.errors import KgcorpusError
 from kgcorpus.kg.arrays import Folder, Group
 from kgcorpus.kg.compiled import njit
-from kgcorpus.linking.characters import Codes, character_table, codes_of, composed, in_lower_case
+from kgcorpus.linking.characters import Codes, character_table, codes_of, composed, lower_character_table
 from kgcorpus.linking.spotter_tokens import (
     GAP_BREAK,
     HALF,
@@ -71,12 +70,13 @@ class Spotter:
             that only begins names.
         values: [slots] the names' numbers.
         bits: the filter: for each key, the bit at its lower bits is 1.
-        characters: [0x110000] what `character_table` gave when the dictionary was built.
+        characters, lower: [0x110000] what `character_table` and `lower_character_table` gave when the
+            dictionary was built.
     """
 
-    def __init__(self, keys: UInt64s, values: Int32s, bits: UInt8s, characters: Codes) -> None:
+    def __init__(self, keys: UInt64s, values: Int32s, bits: UInt8s, characters: Codes, lower: Codes) -> None:
         self._table = Table(keys, values, bits)
-        self._characters = characters
+        self._characters, self._lower = characters, lower
 
     @classmethod
     def build(cls, names: Sequence[str]) -> "Spotter":
@@ -91,11 +91,11 @@ class Spotter:
         if clash >= 0:
             raise KgcorpusError(f"the name {names[clash]!r} is given twice", where="spotter")
         keys, values, bits = table
-        return cls(keys, values, bits, characters)
+        return cls(keys, values, bits, characters, lower_character_table())
 
     def save(self, folder: Path) -> None:
         """Write the arrays as .npy files."""
-        arrays: Group = {**self._table._asdict(), "characters": self._characters}
+        arrays: Group = {**self._table._asdict(), "characters": self._characters, "lower": self._lower}
         Folder(folder).put("spotter", arrays)
 
     @classmethod
@@ -106,7 +106,7 @@ class Spotter:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return sum(array.nbytes for array in (*self._table, self._characters))
+        return sum(array.nbytes for array in (*self._table, self._characters, self._lower))
 
     def tokens(self, text: str) -> Tokens:
         """The text's tokens."""
@@ -114,16 +114,12 @@ class Spotter:
 
     def lower_tokens(self, text: str) -> Tokens:
         """The text's tokens, with the hashes of their lower case."""
-        return self._tokens(text, self._lower_characters)
+        return self._tokens(text, self._lower)
 
     def _tokens(self, text: str, characters: Codes) -> Tokens:
         codes, places = self._codes(text)
         tokens = tokenize(codes, characters, particle_hashes())
         return tokens if places is None else _at(places, tokens)
-
-    @cached_property
-    def _lower_characters(self) -> Codes:
-        return in_lower_case(self._characters)
 
     def longest(self, text: str) -> Spots:
         """Disjoint spots: from the left, at each token the longest name."""
