@@ -148,7 +148,7 @@ def examples(linker: Linker, text: str) -> Iterator[tuple[tuple[int, int], str, 
     """Span, entity of the graph and features of each place in a text."""
     senses = linker.lexicon.senses
     starts, ends, names = linker._spots(text)
-    around = linker.lexicon.words_around(text, starts, ends)
+    around = linker.lexicon.words_around(text, starts, ends, names)
     choices = disambiguate(names, around, senses, linker._rules, False)
     features = features_of(text, starts, ends, names, choices=choices, senses=senses)
     for start, end, number, row in zip(starts, ends, choices.entities.tolist(), features, strict=True):

@@ -24,10 +24,10 @@ _SHORTEST = 2  # characters of a word
 
 
 class Descriptions(NamedTuple):
-    """The words of N entities.
+    """The words of those of N entities that share a name with another.
 
     Attributes:
-        words: numbers of each entity's words.
+        words: numbers of each such entity's words.
         rarity: [V] log(described entities / those with the word) of each word.
         hashes: [V] the words' hashes, ascending; a word's number is its place here.
     """
@@ -48,12 +48,13 @@ class Around(NamedTuple):
 
 
 def describe(
-    entities: pa.Array, names: pa.Table, neighbours: tuple[Int64s, Int64s], *, lang: str
+    entities: pa.Array, asked: Bools, names: pa.Table, neighbours: tuple[Int64s, Int64s], *, lang: str
 ) -> Descriptions:
     """The descriptions in one language.
 
     Args:
         entities: [N] distinct ids.
+        asked: [N] whether an entity is to be described.
         names: columns surface, target and main. All names of an entity describe it, and its label or title
             (`main`) describes its neighbours.
         neighbours: [E] two arrays of numbers of entities; each describes the other.
@@ -64,32 +65,33 @@ def describe(
     owners, label = targets[rows], names["main"].combine_chunks().to_numpy(zero_copy_only=False)[rows]
     labels = sets_of(owners[label], numbers[label], n=len(entities), universe=len(vocabulary))
     a, b = (np.concatenate(ends) for ends in (neighbours, neighbours[::-1]))
+    a, b = a[asked[a]], b[asked[a]]
     sizes = np.diff(labels.offsets)[b]
     places = np.repeat(labels.offsets[b] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-    words = sets_of(
-        np.concatenate([owners, np.repeat(a, sizes)]),
-        np.concatenate([numbers, labels.items[places]]),
-        n=len(entities),
-        universe=len(vocabulary),
-    )
+    owners = np.concatenate([np.where(asked[owners], owners, -1), np.repeat(a, sizes)])
+    numbers = np.concatenate([numbers, labels.items[places]])
+    # Numbers of the words that describe an entity, which are fewer.
+    used, numbers = np.unique(numbers[owners >= 0], return_inverse=True)
+    words = sets_of(owners[owners >= 0], numbers, n=len(entities), universe=len(used))
     described = np.count_nonzero(np.diff(words.offsets))
-    frequency = np.bincount(words.items, minlength=len(vocabulary))
-    return Descriptions(words, np.log(described / frequency).astype(np.float32), vocabulary)
+    frequency = np.bincount(words.items, minlength=len(used))
+    return Descriptions(words, np.log(described / frequency).astype(np.float32), vocabulary[used])
 
 
-def words_around(tokens: Tokens, starts: Int64s, ends: Int64s, hashes: UInt64s) -> Around:
-    """The known words around each spot of a text.
+def words_around(tokens: Tokens, starts: Int64s, ends: Int64s, asked: Bools, hashes: UInt64s) -> Around:
+    """The known words around spots of a text.
 
     Args:
         tokens: of the text in lower case (`Spotter.lower_tokens`).
         starts, ends: [m] disjoint spots in order, in code points.
+        asked: [m] of which spots; the others get none.
         hashes: of `Descriptions`.
     """
     places = np.searchsorted(hashes, tokens.hashes).astype(np.int32)
     places[places == len(hashes)] = 0
     known = hashes[places] == tokens.hashes if len(hashes) else np.zeros(len(places), bool)
     known &= _are_words(tokens)
-    return _around(tokens.starts[known], tokens.ends[known], places[known], starts, ends)
+    return _around(tokens.starts[known], tokens.ends[known], places[known], starts, ends, asked)
 
 
 def nothing_around(spots: int) -> Around:
@@ -98,7 +100,9 @@ def nothing_around(spots: int) -> Around:
 
 
 @njit(cache=True)
-def _around(firsts: Int32s, lasts: Int32s, words: Int32s, starts: Int64s, ends: Int64s) -> Around:
+def _around(
+    firsts: Int32s, lasts: Int32s, words: Int32s, starts: Int64s, ends: Int64s, asked: Bools
+) -> Around:
     """Words with their spans [k], around spots [m]."""
     m, k = len(starts), len(words)
     offsets = np.zeros(m + 1, np.int64)
@@ -108,7 +112,7 @@ def _around(firsts: Int32s, lasts: Int32s, words: Int32s, starts: Int64s, ends: 
         while begin < k and firsts[begin] < starts[i] - AROUND:
             begin += 1
         first, at = count, begin
-        while at < k and lasts[at] <= ends[i] + AROUND:
+        while asked[i] and at < k and lasts[at] <= ends[i] + AROUND:
             if lasts[at] <= starts[i] or firsts[at] >= ends[i]:
                 if count == len(found):
                     found = np.concatenate((found, np.empty_like(found)))

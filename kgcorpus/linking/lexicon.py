@@ -15,7 +15,7 @@ from kgcorpus.contracts.digests import seal, sealed_files
 from kgcorpus.contracts.languages import nearest
 from kgcorpus.kg.arrays import Folder
 from kgcorpus.kg.strings import Column, IdIndex, column_of
-from kgcorpus.linking.descriptions import Around, describe, words_around
+from kgcorpus.linking.descriptions import Around, describe, nothing_around, words_around
 from kgcorpus.linking.function_words import FUNCTION_WORDS
 from kgcorpus.linking.relatedness import Sets, offsets_of, sets_of
 from kgcorpus.linking.spotter import Spotter
@@ -45,9 +45,12 @@ class Lexicon:
         start, end = self.entities.offsets[number : number + 2]
         return bytes(self.entities.data[start:end]).decode()
 
-    def words_around(self, text: str, starts: Int64s, ends: Int64s) -> Around:
-        """The words around each spot of a text that describe some entity; for `disambiguate`."""
-        return words_around(self.spotter.lower_tokens(text), starts, ends, self.vocabulary)
+    def words_around(self, text: str, starts: Int64s, ends: Int64s, names: Int64s) -> Around:
+        """The words around each spot of a text whose name has several meanings; for `disambiguate`."""
+        several = self.senses.offsets[names + 1] - self.senses.offsets[names] > 1
+        if not several.any():
+            return nothing_around(len(names))
+        return words_around(self.spotter.lower_tokens(text), starts, ends, several, self.vocabulary)
 
     def number(self, entity: str) -> int:
         """The inverse of `entity`; -1 for an entity without a name."""
@@ -133,7 +136,9 @@ def build_lexicon(
     weight = pairs["links"].to_numpy() + config.name_links * share
     weight = weight + config.title_links * _are_titles(pairs, names)
     order = np.lexsort((entity, -weight, form))
-    described = describe(entities.dictionary, names, _edges(entities.dictionary, triples), lang=lang)
+    shares_a_name = np.bincount(entity, np.bincount(form)[form] > 1) > 0
+    edges = _edges(entities.dictionary, triples)
+    described = describe(entities.dictionary, shares_a_name, names, edges, lang=lang)
     total = np.bincount(form, weight)
     senses = Senses(
         probability=_probability(texts.dictionary, forms, lang, config),

@@ -244,7 +244,9 @@ class Linker:
         self, text: str, starts: Int64s, ends: Int64s, names: Int64s, *, with_pages: bool = True
     ) -> list[Mention | None]:
         weighed = self.config.method == "weighed"
-        around = self.lexicon.words_around(text, starts, ends) if weighed else nothing_around(len(names))
+        around = nothing_around(len(names))
+        if weighed:
+            around = self.lexicon.words_around(text, starts, ends, names)
         choices = disambiguate(names, around, self.lexicon.senses, self._rules, with_pages)
         trust = choices.rho.tolist()
         if weighed:

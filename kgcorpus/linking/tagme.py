@@ -68,7 +68,6 @@ class Choices(NamedTuple):
         vote: the mean vote for it.
         share: its share of the candidates' exp(score): how clear the choice is.
         main: the name is its label or title.
-        words: the rarity of the words that are around the spot and describe it.
         coherence: its mean relatedness to the other choices around.
         rho: TAGME's confidence.
     """
@@ -78,7 +77,6 @@ class Choices(NamedTuple):
     vote: Float32s
     share: Float32s
     main: Bools
-    words: Float32s
     coherence: Float32s
     rho: Float32s
 
@@ -159,7 +157,6 @@ def disambiguate(names: Int32s, around: Around, senses: Senses, rules: Rules, wi
     starts, votes, memo = collect_votes(names, senses, rules)
     chosen, main = np.full(m, -1, np.int32), np.zeros(m, np.bool_)
     commonness, vote, share = np.zeros(m, np.float32), np.zeros(m, np.float32), np.zeros(m, np.float32)
-    words = np.zeros(m, np.float32)
     for i in range(m):
         n = starts[i + 1] - starts[i]
         first = senses.offsets[names[i]]
@@ -175,7 +172,6 @@ def disambiguate(names: Int32s, around: Around, senses: Senses, rules: Rules, wi
                     best = k
             if best >= 0:
                 share[i] = 1 / np.exp(scores - scores[best]).sum()
-                words[i] = shared[best]
         elif n > 0:
             best = _commonest_of_best(own, rules.epsilon)
         if best >= 0:
@@ -186,7 +182,7 @@ def disambiguate(names: Int32s, around: Around, senses: Senses, rules: Rules, wi
     rho = np.empty(m, np.float32)
     for i in range(m):
         rho[i] = (senses.probability[names[i]] + coherence[i]) / 2
-    return Choices(chosen, commonness, vote, share, main, words, coherence, rho)
+    return Choices(chosen, commonness, vote, share, main, coherence, rho)
 
 
 @njit(cache=True)

@@ -28,11 +28,23 @@ def words_of(text: str) -> set[str]:
     return {word for word in found if word not in FUNCTION_WORDS["en"] and not re.search("[東京]", word)}
 
 
-def described(names: list[tuple[str, int, bool]], edges: list[tuple[int, int]]) -> Descriptions:
+def described(
+    names: list[tuple[str, int, bool]],
+    edges: list[tuple[int, int]],
+    asked: frozenset[int] = frozenset(range(4)),
+) -> Descriptions:
     surfaces, targets, main = (list(column) for column in zip(*names, strict=True))
     table = pa.table({"surface": surfaces, "target": [ENTITIES[n] for n in targets], "main": main})
     a, b = (np.array([edge[end] for edge in edges], np.int64) for end in (0, 1))
-    return describe(pa.array(ENTITIES), table, (a, b), lang="en")
+    return describe(pa.array(ENTITIES), np.array([n in asked for n in range(4)]), table, (a, b), lang="en")
+
+
+def around_one(found: Descriptions, text: str, start: int, end: int) -> list[int]:
+    """Numbers of the words around a single spot."""
+    around = words_around(
+        SPOTTER.lower_tokens(text), np.array([start]), np.array([end]), np.array([True]), found.hashes
+    )
+    return around.words.tolist()
 
 
 names = st.lists(st.tuples(texts, st.integers(0, 3), st.booleans()), min_size=1, max_size=8)
@@ -40,27 +52,28 @@ edges = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=5)
 
 
 @settings(max_examples=200)
-@given(names, edges, texts, texts)
-def test_a_word_counts_by_its_rarity_among_the_descriptions(named, linked, before, after):
-    found = described(named, linked)
+@given(names, edges, st.frozensets(st.integers(0, 3), min_size=1), texts, texts)
+def test_a_word_counts_by_its_rarity_among_the_descriptions(named, linked, asked, before, after):
+    found = described(named, linked, asked)
     own, label = ([set() for _ in ENTITIES] for _ in range(2))
     for text, number, main in named:
         own[number] |= words_of(text)
         label[number] |= words_of(text) if main else set()
     expected = [
         own[n].union(*(label[b] for a, b in linked if a == n), *(label[a] for a, b in linked if b == n))
+        if n in asked
+        else set()
         for n in range(len(ENTITIES))
     ]
     frequency = Counter(word for words in expected for word in words)
     many = sum(map(bool, expected))
-    assert len(found.hashes) == len(set().union(*own))
+    assert len(found.hashes) == len(set().union(*expected))
     text = f"{before} NAME {after}"
     start = len(before) + 1
-    spot = np.array([start]), np.array([start + len("NAME")])
-    around = words_around(SPOTTER.lower_tokens(text), *spot, found.hashes)
+    around = np.array(around_one(found, text, start, start + len("NAME")), np.int32)
     near = words_of(before) | words_of(after)
     for number, words in enumerate(expected):
-        score = shared_rarity(number, around.words, found.words, found.rarity)
+        score = shared_rarity(number, around, found.words, found.rarity)
         rare = sum(math.log(many / frequency[word]) for word in near & words)
         assert score == pytest.approx(rare, abs=1e-5)
 
@@ -69,9 +82,7 @@ def test_only_words_near_the_name_count():
     found = described([("river", 0, True), ("Texas", 1, True)], [])
     for gap, near in ((AROUND - len("river") - 1, 1), (AROUND, 0)):
         for text, start in ((f"river{' ' * (gap + 1)}Paris", 6 + gap), (f"Paris{' ' * (gap + 1)}river", 0)):
-            spot = np.array([start]), np.array([start + 5])
-            around = words_around(SPOTTER.lower_tokens(text), *spot, found.hashes)
-            assert len(around.words) == near, (gap, text)
+            assert len(around_one(found, text, start, start + 5)) == near, (gap, text)
 
 
 def test_each_of_many_spots_has_its_own_words():
@@ -80,7 +91,8 @@ def test_each_of_many_spots_has_its_own_words():
     text = f"river A Texas A{far}Texas A Paris A river A"
     spots = [match.span() for match in re.finditer("A", text)]
     starts, ends = (np.array([span[end] for span in spots]) for end in (0, 1))
-    around = words_around(SPOTTER.lower_tokens(text), starts, ends, found.hashes)
+    asked = np.arange(len(spots)) % 2 == 0
+    around = words_around(SPOTTER.lower_tokens(text), starts, ends, asked, found.hashes)
     # Each entity has one word.
     numbers = dict(zip(("river", "texas", "paris"), found.words.items.tolist(), strict=True))
     expected = [
@@ -89,7 +101,9 @@ def test_each_of_many_spots_has_its_own_words():
             for match in re.finditer("river|Texas|Paris", text)
             if max(match.start() - end, start - match.end()) + len(match.group()) <= AROUND
         }
-        for start, end in spots
+        if is_asked
+        else set()
+        for (start, end), is_asked in zip(spots, asked, strict=True)
     ]
     assert [
         set(around.words[around.offsets[i] : around.offsets[i + 1]].tolist()) for i in range(len(spots))
