@@ -8,9 +8,10 @@ with mean pooling: all-MiniLM-L6-v2 is the folder `model` of the package gt-all-
 snippets whose name has several meanings in the dictionary, one of them the entity meant. An entity is
 described by its names and by the labels of its neighbours in the graph and of their relations, and optionally
 by the beginning of its own page. A weight times the similarity of description and snippet, without the name,
-is added to the linker's score; the weight is the best one on the cases of `--choose`. Intervals are over
-resampled snippets. The English ones of PLACES, benchmarks/gold/linking/vital-calibration.tsv, show what words
-change in running text: the context is the 90 characters on either side. Writes
+is added to the linker's score without words; the weight is the best one on the cases of `--choose`. The
+linker's own words (`linking.word_weight`) are those of names, without the relations', within 90 characters of
+the name. Intervals are over resampled snippets. The English ones of PLACES,
+benchmarks/gold/linking/vital-calibration.tsv, show what the linker's words change in running text. Writes
 benchmarks/results/linking-context.{json,md}.
 """
 
@@ -31,6 +32,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from kgcorpus.contracts.arrays import Float64s
 from kgcorpus.contracts.manifest import load_manifest
+from kgcorpus.linking.descriptions import shared_rarity
 from kgcorpus.linking.function_words import FUNCTION_WORDS
 from kgcorpus.linking.labelled import page_texts, read_labelled
 from kgcorpus.linking.linker import Linker
@@ -40,18 +42,24 @@ from kgcorpus.linking.tagme import collect_votes
 RESULTS = Path(__file__).parent / "results"
 LANG = "en"
 PAGE = 300  # characters of an entity's own page
-AROUND = 90  # characters of running text on either side of a name
 TOKENS = 128  # that the encoder reads of a text
 WEIGHTS = (0.0, *(2.0**k for k in range(-7, 7)))
+NONE, OWN = "linker without words", "the linker's own words"
 Similarities = list[Float64s]
 
 
 class Case(NamedTuple):
-    """A snippet without its name; the candidates, their scores by the linker, and the one that is meant."""
+    """A snippet without its name; the candidates and the one that is meant.
+
+    Attributes:
+        scores: by the linker without words.
+        shared: rarity of the linker's own words.
+    """
 
     context: str
     entities: Sequence[str]
     scores: Float64s
+    shared: Float64s
     gold: int
 
 
@@ -74,19 +82,26 @@ def main() -> None:
     both = {entity: f"{pages.get(entity, '')} {text}".strip() for entity, text in graph.items()}
     encoder = Encoder(arguments.encoder)
     found: dict[str, Any] = {}
-    right: dict[str, Float64s] = {"linker": correct(measured_on, 0.0, None)}
+    right: dict[str, Float64s] = {NONE: correct(measured_on, 0.0, None)}
+    weight = best_weight(chosen_on, [case.shared for case in chosen_on])
+    right[OWN] = correct(measured_on, weight, [case.shared for case in measured_on])
+    found[OWN] = {"weight": weight}
     for source, texts in (("neighbours", graph), ("neighbours and own page", both)):
         for name, similar in (("words", by_words), ("encoder", encoder.similarities)):
             started = time.process_time()
             values = similar(every, texts)
             seconds = time.process_time() - started
             first, second = values[: len(chosen_on)], values[len(chosen_on) :]
-            weight = max(WEIGHTS, key=lambda weight: float(correct(chosen_on, weight, first).mean()))
-            right[f"{name}, {source}"] = correct(measured_on, weight, second)
-            found[f"{name}, {source}"] = {"weight": weight, "cpu_seconds": round(seconds, 1)}
-    weight = found["words, neighbours"]["weight"]
-    places = correct(running, 0.0, None), correct(running, weight, by_words(running, graph))
+            best = best_weight(chosen_on, first)
+            right[f"{name}, {source}"] = correct(measured_on, best, second)
+            found[f"{name}, {source}"] = {"weight": best, "cpu_seconds": round(seconds, 1)}
+    places = correct(running, 0.0, None), correct(running, weight, [case.shared for case in running])
     report(arguments, chosen_on, measured_on, found, right, pages, places)
+
+
+def best_weight(found: Sequence[Case], values: Similarities) -> float:
+    """The first of the weights that choose the meant entity most often."""
+    return max(WEIGHTS, key=lambda weight: float(correct(found, weight, values).mean()))
 
 
 def cases(linker: Linker, path: Path) -> list[Case]:
@@ -97,10 +112,10 @@ def cases(linker: Linker, path: Path) -> list[Case]:
         start = text.lower().find(name.lower())
         if start < 0:
             continue
-        entities, scores = candidates(linker, text, (start, start + len(name)))
+        entities, scores, shared = candidates(linker, text, (start, start + len(name)))
         if len(entities) > 1 and row["correct_id"] in entities:
             context = f"{text[:start]} {text[start + len(name) :]}"
-            found.append(Case(context, entities, scores, entities.index(row["correct_id"])))
+            found.append(Case(context, entities, scores, shared, entities.index(row["correct_id"])))
     return found
 
 
@@ -111,20 +126,19 @@ def cases_of_places(linker: Linker, path: Path, corpus: Path) -> list[Case]:
     found = []
     for place in places:
         text = texts[LANG, place.page_id]
-        entities, scores = candidates(linker, text, (place.start, place.end))
+        entities, scores, shared = candidates(linker, text, (place.start, place.end))
         if len(entities) > 1:
-            before, after = text[max(0, place.start - AROUND) : place.start], text[place.end :][:AROUND]
             gold = entities.index(place.qid) if place.qid in entities else -1
-            found.append(Case(f"{before} {after}", entities, scores, gold))
+            found.append(Case("", entities, scores, shared, gold))
     return found
 
 
-def candidates(linker: Linker, text: str, span: tuple[int, int]) -> tuple[list[str], Float64s]:
-    """Entities that a given span may mean, pages without an item left out, and the linker's scores."""
+def candidates(linker: Linker, text: str, span: tuple[int, int]) -> tuple[list[str], Float64s, Float64s]:
+    """Entities that a given span may mean, pages left out; the linker's scores without words, and words."""
     senses, rules = linker.lexicon.senses, linker._rules
     own = linker._name(text[slice(*span)])
     if own < 0:
-        return [], np.zeros(0)
+        return [], np.zeros(0), np.zeros(0)
     starts, ends, names = linker._spots(text)
     before = names[ends <= span[0]]
     spots = np.concatenate([before, [own], names[starts >= span[1]]]).astype(np.int32)
@@ -138,7 +152,12 @@ def candidates(linker: Linker, text: str, span: tuple[int, int]) -> tuple[list[s
     scores = np.log(senses.commonness[rows]) + rules.vote_weight * np.log(mean + rules.vote_floor)
     entities = senses.entities[rows]
     kept = ~senses.pages[entities]
-    return [linker.lexicon.entity(entity) for entity in entities[kept].tolist()], scores[kept]
+    around = linker.lexicon.words_around(text, *(np.array([number]) for number in (*span, own)))
+    shared = [
+        shared_rarity(entity, around.words, senses.words, senses.rarity) for entity in entities[kept].tolist()
+    ]
+    names = [linker.lexicon.entity(entity) for entity in entities[kept].tolist()]
+    return names, scores[kept], np.array(shared)
 
 
 def descriptions(entities: set[str], corpus: Path) -> dict[str, str]:
@@ -259,12 +278,12 @@ def report(
     """As JSON, and as a Markdown table."""
     each = np.arange(len(measured_on))
     draws = resampled_pages(each, seed=0)
-    rows: dict[str, Any] = {"linker": {"accuracy": share(right["linker"], each, draws)}}
+    rows: dict[str, Any] = {NONE: {"accuracy": share(right[NONE], each, draws)}}
     for name, more in found.items():
         rows[name] = {
             **more,
             "accuracy": share(right[name], each, draws),
-            "over_linker": share(right[name] - right["linker"], each, draws),
+            "over_linker": share(right[name] - right[NONE], each, draws),
         }
     for source in ("neighbours", "neighbours and own page"):
         gap = right[f"words, {source}"] - right[f"encoder, {source}"]
@@ -298,7 +317,7 @@ def report(
         f" {characters:,} characters of both sets and the descriptions; the last row takes the snippets'"
         " states from an earlier one. Intervals are 95 %, over resampled snippets.",
         "",
-        "| context | weight | accuracy | over the linker | words over encoder | CPU seconds |",
+        "| context | weight | accuracy | over none | words over encoder | CPU seconds |",
         "|---" * 6 + "|",
     ]
     for name, row in rows.items():
@@ -307,8 +326,8 @@ def report(
         lines.append(f"| {name} | {row.get('weight', '')} | {' | '.join(cells)} | {seconds} |")
     lines += [
         "",
-        f"Of {len(before)} labelled places of running text with an ambiguous name the linker has"
-        f" {int(before.sum())} right; words gain {int((after > before).sum())} and lose"
+        f"Of {len(before)} labelled places of running text with an ambiguous name the linker without words"
+        f" has {int(before.sum())} right; its words gain {int((after > before).sum())} and lose"
         f" {int((after < before).sum())}: {shown(running)}.",
     ]
     (RESULTS / "linking-context.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

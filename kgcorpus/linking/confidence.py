@@ -14,20 +14,20 @@ from kgcorpus.linking.tagme import Choices, Senses
 
 Ints = NDArray[np.integer]
 WEIGHTS = {
-    "constant": -0.24,
-    "log link probability": 0.43,
+    "constant": -0.43,
+    "log link probability": 0.44,
     "coherence": 1.61,
-    "vote": 1.6,
-    "log commonness": 0.36,
-    "share": 0.5,
-    "label or title": 1.34,
-    "log neighbours": 0.19,
-    "no letter": -0.9,
+    "vote": 1.57,
+    "log commonness": 0.28,
+    "share": 0.77,
+    "label or title": 1.35,
+    "log neighbours": 0.18,
+    "no letter": -0.91,
     "long name": 1.13,
-    "capital before": -1.03,
+    "capital before": -1.05,
     "capital after": -1.88,
-    "raised": -1.27,
-    "in a compound": -1.45,
+    "raised": -1.29,
+    "in a compound": -1.46,
 }
 _LONG = 10  # characters of a long name, spaces left out
 _HYPHENS = frozenset("-\u2010\u2011\u2013")
