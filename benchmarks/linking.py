@@ -16,6 +16,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     hidden = evaluated(arguments.corpus)
     summaries = arguments.summaries or arguments.corpus
+    own = evaluated(summaries)
     places = evaluated(summaries, data=arguments.places) if arguments.places else None
     learned = {text for path in arguments.learned for text, _ in gold_lines(path)}
     gold = {}
@@ -55,7 +57,7 @@ def main() -> None:
             options = {"data": Path(held_out.name), "exclude_names": arguments.exclude_names}
             gold[path.name.partition(".")[0]] = evaluated(summaries, **options)
     rates = [rate_of(summaries) for _ in range(arguments.rounds)]
-    report(hidden, places, gold, rates)
+    report(hidden, own, mentions_of(summaries), places, gold, rates)
 
 
 def gold_lines(path: Path) -> list[tuple[str, bytes]]:
@@ -70,6 +72,16 @@ def evaluated(corpus: Path, **options: Any) -> dict[str, Any]:
         evaluate_linking(corpus, out=out, lang=LANG, **options)
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
+
+
+def mentions_of(corpus: Path) -> dict[str, dict[str, int]]:
+    """Source -> language -> mentions of entities of the graph in the build's sentences."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for file in load_manifest(corpus, required=True).files(corpus, "linked_sentences"):
+        for row in pq.read_table(file, columns=["lang", "mentions"]).to_pylist():
+            for mention in row["mentions"]:
+                found[mention["source"]][row["lang"]] += 1
+    return {source: dict(sorted(found[source].items())) for source in sorted(found)}
 
 
 def rate_of(corpus: Path) -> float:
@@ -87,6 +99,8 @@ def rate_of(corpus: Path) -> float:
 
 def report(
     hidden: dict[str, Any],
+    own: dict[str, Any],
+    mentions: dict[str, dict[str, int]],
     places: dict[str, Any] | None,
     gold: dict[str, dict[str, Any]],
     rates: list[float],
@@ -109,6 +123,20 @@ def report(
         lines.append(f"| {name.replace('_', ' ')} | {row['linker']['n']:,} | {cells} |")
     recall = shown(hidden["recall_at_precision_0.9"])
     lines += ["", f"The highest recall at a precision of .9, of all links: {recall}.", ""]
+    known = own["strata"]["known"]
+    lines += [
+        f"{own['links']} hidden links of the summaries' {own['pages']} held-out pages: the linker finds"
+        f" {shown(known['linker'])} and the commonest meaning {shown(known['commonest'])} of the"
+        f" {known['linker']['n']} whose target is a meaning of the dictionary.",
+        "",
+        "| mentions of the summaries | " + " | ".join(next(iter(mentions.values()))) + " |",
+        "|---" * (1 + len(next(iter(mentions.values())))) + "|",
+        *(
+            f"| {source} | " + " | ".join(f"{n:,}" for n in counts.values()) + " |"
+            for source, counts in mentions.items()
+        ),
+        "",
+    ]
     if places:
         lines += of_places(places)
     if gold:
@@ -122,6 +150,7 @@ def report(
     whole = {
         "python": platform.python_version(),
         "hidden": hidden,
+        "summaries": {"hidden": own, "mentions": mentions},
         "places": places,
         "gold": gold,
         "rates": rates,
