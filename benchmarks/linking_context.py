@@ -156,8 +156,8 @@ def candidates(linker: Linker, text: str, span: tuple[int, int]) -> tuple[list[s
     shared = [
         shared_rarity(entity, around.words, senses.words, senses.rarity) for entity in entities[kept].tolist()
     ]
-    names = [linker.lexicon.entity(entity) for entity in entities[kept].tolist()]
-    return names, scores[kept], np.array(shared)
+    found = [linker.lexicon.entity(entity) for entity in entities[kept].tolist()]
+    return found, scores[kept], np.array(shared, np.float64)
 
 
 def descriptions(entities: set[str], corpus: Path) -> dict[str, str]:

@@ -99,12 +99,16 @@ class Lexicon:
         entities = store.get("entities")
         names = store.get("names")
         vocabulary = store.get("vocabulary")
-        sets = {
-            name: Sets(found["offsets"], found["items"], int(found["universe"]))
-            for name in _SETS
-            for found in [store.get(name)]
-        }
-        senses = Senses(**{name: names[name] for name in _SENSES}, **sets, rarity=vocabulary["rarity"])
+        links, graph, words = (
+            Sets(found["offsets"], found["items"], int(found["universe"])) for found in map(store.get, _SETS)
+        )
+        senses = Senses(
+            **{name: names[name] for name in _SENSES},
+            links=links,
+            graph=graph,
+            words=words,
+            rarity=vocabulary["rarity"],
+        )
         return cls(Spotter.open(folder), senses, vocabulary["hashes"], Column(**entities))
 
 
