@@ -189,7 +189,13 @@ def unpack(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBat
     """The keys in the column `_keys` of the batches."""
     values = (value for batch in batches for value in batch.column("_keys"))
     found = [pa.ipc.read_record_batch(value.as_buffer(), schema) for value in values]
-    return pa.concat_batches(found or [pa.RecordBatch.from_pylist([], schema=schema)])
+    return _one(found or [pa.RecordBatch.from_pylist([], schema=schema)])
+
+
+def _one(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """All rows of at least one batch. pyarrow has `concat_batches` since version 19 only."""
+    joined = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return joined[0] if joined else batches[0]
 
 
 def shards_of(
@@ -233,7 +239,7 @@ def _by_shard(batch: pa.RecordBatch, shards: NDArray[np.int32]) -> Iterator[tupl
 
 
 def _packed(pending: Mapping[int, Sequence[pa.RecordBatch]]) -> pa.RecordBatch:
-    values = [pa.concat_batches(pieces).serialize().to_pybytes() for pieces in pending.values()]
+    values = [_one(pieces).serialize().to_pybytes() for pieces in pending.values()]
     return _with_columns(pa.record_batch({"_shard": pa.array(pending, pa.int32()), "_keys": values}))
 
 

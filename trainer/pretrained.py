@@ -17,12 +17,13 @@ from kgcorpus.importance.pretrained import (
     read_config,
     read_tokenizer,
     read_weights,
+    without_progress_bar,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _log = logging.getLogger(__name__)
 # It advises trust_remote_code=True, which runs whatever code came with the weights.
@@ -210,3 +211,10 @@ def put_tensors(model: "Module", tensors: Mapping[str, "Tensor"], *, path: Path)
             where=str(path),
             hint="Copy it from a checkpoint of the run, or train the model again",
         ) from None
+
+
+def save_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", folder: Path) -> None:
+    """Write a model of transformers and its tokenizer."""
+    with without_progress_bar():
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

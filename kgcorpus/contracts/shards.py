@@ -56,6 +56,17 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield a Parquet file's rows in batches of at most `rows`; arguments and errors as for `read_shard`."""
     with damage_named(path, command=command), open_shard(path) as opened, pq.ParquetFile(opened) as file:
+        yield from batches_of(file, rows, columns)
+
+
+def batches_of(
+    file: pq.ParquetFile, rows: int, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of an open file in batches of at most `rows`, as `iter_batches`.
+
+    pyarrow before version 19 fails on a file without a row group, as a shard without rows may be.
+    """
+    if file.num_row_groups:
         yield from file.iter_batches(rows, columns=columns and list(columns))
 
 

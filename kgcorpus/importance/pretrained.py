@@ -65,8 +65,8 @@ def require_on_hub(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _without_progress_bar() -> Iterator[None]:
-    """Turn off transformers' progress bar for loading weights."""
+def without_progress_bar() -> Iterator[None]:
+    """Turn off transformers' progress bar for reading and writing weights."""
     from transformers.utils import logging
 
     was_on = logging.is_progress_bar_enabled()
@@ -215,7 +215,7 @@ def read_weights(kind: Any, source: str | Path, **settings: Any) -> tuple[Any, M
     config = read_config(source)
     name, pinned = split_revision(source)
     try:
-        with _without_progress_bar():
+        with without_progress_bar():
             model, loading = kind.from_pretrained(
                 name,
                 config=config,

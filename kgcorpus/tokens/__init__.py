@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from kgcorpus.contracts.digests import MEMORY, FileDigests
 from kgcorpus.contracts.links import refuse_links
 from kgcorpus.contracts.manifest import File, load_manifest, require_whole
+from kgcorpus.contracts.shards import batches_of
 from kgcorpus.contracts.splits import SPLITS
 from kgcorpus.contracts.store import replacing, try_file_lock
 from kgcorpus.mirror import fetch_temporarily
@@ -137,7 +138,7 @@ def _tokenize_shard(source: Path, shard: File, target: Path, tokenizer: "Tokeniz
             {"source_sha256": shard.sha256, "version": _VERSION}
         )
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for batch in shards.iter_batches(_ROWS_PER_GROUP):
+            for batch in batches_of(shards, _ROWS_PER_GROUP):
                 writer.write_table(tokenize_rows(batch, tokenizer, mask_token=mask_token).cast(schema))
     recorded = _digests_of(target)
     recorded.of(target)

@@ -84,7 +84,7 @@ def test_files_that_another_project_overwrote_are_told(tmp_path: Path, left: str
     )
     # An interpreter that sees no other installation of kgcorpus, as in a user's environment.
     done = subprocess.run(
-        [sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-E", "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert "the package `trainer` is not kgcorpus's" in done.stderr
     assert "pip uninstall trainer" in done.stderr

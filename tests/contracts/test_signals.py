@@ -15,6 +15,9 @@ from pathlib import Path
 from kgcorpus.commands import run_app
 from kgcorpus.report.progress import Progress
 
+# A test in the background may have inherited that it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def build():
     with Progress("build-corpus", folder=Path(sys.argv[1]), has_stages=True):
         try:

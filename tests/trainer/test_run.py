@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from transformers.utils import logging
 
 import trainer.kmlm.objective as kmlm
 from kgcorpus.cli import app, run_app
@@ -97,6 +98,12 @@ def test_a_run_ends_at_exactly_the_step_asked_for(whole):
         "step-00000012",
     ]
     assert json.loads((whole / "run.json").read_text())["objective"] == "kmlm"
+
+
+def test_a_run_shows_no_progress_bar_of_a_library(corpus, tmp_path, capfd):
+    logging.enable_progress_bar()
+    start(corpus, tmp_path, 1)
+    assert "%|" not in capfd.readouterr().err
 
 
 def test_the_files_of_a_model_have_the_rights_of_any_new_file(whole):

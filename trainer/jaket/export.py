@@ -7,6 +7,7 @@ text without linked mentions it computes what the JAKET model does. The losses o
 printed.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from trainer.jaket.relations import relations_on
 from trainer.jaket.tasks import Tasks, score
 from trainer.jaket.text import link, prepare, read_passages
 from trainer.masking import Vocabulary
+from trainer.pretrained import save_model
 
 _PER_FORWARD = 32
 
@@ -85,11 +87,7 @@ def export(model: str | Path, corpus: str | Path, out: str | Path, *, limit: int
     if not count:
         raise InputError("has no token held out to predict", where=str(corpus), hint="Build with more text")
 
-    def write(folder: Path) -> None:
-        jaket.lm.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-    write_model(out, write)
+    write_model(out, partial(save_model, jaket.lm, tokenizer))
     joint, unlinked, plain = (losses / count).tolist()
     lossless = jaket.config.merge != "norm"
     found = {"joint": joint, "unlinked": unlinked, "plain": plain, "gap": plain - joint}

@@ -26,6 +26,7 @@ from trainer.masked_lm import load_lm
 from trainer.masking import Vocabulary
 from trainer.objectives import Batch, Objective, Prepared
 from trainer.prefetch import Prefetcher
+from trainer.pretrained import save_model
 from trainer.shards import MentionRecord, ShardStream
 
 if TYPE_CHECKING:
@@ -236,8 +237,7 @@ class Jaket(Objective):
         """Write a `JaketModel`, its tokenizer, the memory, and LM1 as it was before training."""
         from safetensors.torch import save_file
 
-        self._jaket.save_pretrained(folder)
-        self._tokenizer.save_pretrained(folder)
+        save_model(self._jaket, self._tokenizer, folder)
         memory = {"context": self._collected}
         if self.relations is not None and self.relations.states is not None:
             memory["relations"] = self.relations.states

@@ -21,6 +21,7 @@ from trainer.masking import Masked, Vocabulary, concatenated, mask_share
 from trainer.objectives import Batch, Objective
 from trainer.packing import pack
 from trainer.prefetch import Prefetcher
+from trainer.pretrained import save_model
 from trainer.schedule import Phase
 from trainer.shards import Record, ShardStream
 
@@ -231,8 +232,7 @@ class Kmlm(Objective):
 
     def save(self, folder: Path) -> None:
         """Write a plain transformers model and its tokenizer."""
-        self.model.packed.lm.save_pretrained(folder)
-        self._tokenizer.save_pretrained(folder)
+        save_model(self.model.packed.lm, self._tokenizer, folder)
 
     def load(self, folder: Path) -> None:
         """Read the weights that `save` wrote."""

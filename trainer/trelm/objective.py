@@ -19,6 +19,7 @@ from trainer.config import TrainingConfig
 from trainer.masked_lm import load_lm
 from trainer.objectives import Batch, Objective, Prepared
 from trainer.prefetch import Prefetcher
+from trainer.pretrained import save_model
 from trainer.trelm.batches import Pending
 from trainer.trelm.builder import Builder
 from trainer.trelm.examples import Example, Slots, without_injection
@@ -277,8 +278,7 @@ class Trelm(Objective):
 
     def save(self, folder: Path) -> None:
         """Write a plain transformers model and its tokenizer, and beside it heads and memory."""
-        self.model.packed.lm.save_pretrained(folder)
-        self._tokenizer.save_pretrained(folder)
+        save_model(self.model.packed.lm, self._tokenizer, folder)
         save_extras(folder, self.model, self._collected, options=self._options, kge=self._kge)
         # Millions of rows are not kept twice until the next time.
         self._collected = {}
