@@ -1,4 +1,4 @@
-"""Learning rates chosen on the validation questions, and paired comparisons on the test questions."""
+"""Chooses learning rates on the validation questions, and compares arms in pairs on the test questions."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -15,7 +15,10 @@ Found = Mapping[str, Any]
 
 
 def best_rates(cells: Sequence[Found]) -> dict[str, float]:
-    """Each arm's rate of the highest validation accuracy, averaged over seeds; of equals, the lowest."""
+    """For each arm, the learning rate with the highest mean validation accuracy over the seeds.
+
+    If several rates have the same accuracy, the lowest one is chosen.
+    """
     best = {}
     for arm in sorted({cell["arm"] for cell in cells}):
         rates = sorted({cell["lr"] for cell in cells if cell["arm"] == arm})
@@ -24,17 +27,28 @@ def best_rates(cells: Sequence[Found]) -> dict[str, float]:
 
 
 def of_arm(cells: Sequence[Found], arm: str, lr: float) -> list[Found]:
-    """An arm's cells at a learning rate, by seed."""
+    """The cells of an arm at a learning rate, in the order of their seeds."""
     return sorted((c for c in cells if (c["arm"], c["lr"]) == (arm, lr)), key=lambda cell: cell["seed"])
 
 
 def accuracies(cells: Sequence[Found], arm: str, lr: float, asked: str) -> list[float]:
-    """By seed; `asked` is validation, test, question_only or shuffled_context."""
+    """The accuracy of each seed's cell.
+
+    Args:
+        asked: which questions: validation, test, question_only or shuffled_context.
+    """
     return [fmean(cell["right"][asked]) for cell in of_arm(cells, arm, lr)]
 
 
 def gains(one: Sequence[int], other: Sequence[int], clusters: Sequence[str]) -> NDArray[np.float64]:
-    """[clusters] the mean difference of two answers' rightness on each question, over its languages."""
+    """By how much one arm answers each question better than the other, [questions].
+
+    A question is asked in several languages; its number is the mean over them.
+
+    Args:
+        one, other: 1 for each right answer of the two arms.
+        clusters: the question of each answer.
+    """
     _, member = np.unique(np.array(clusters), return_inverse=True)
     difference = np.array(one, float) - np.array(other, float)
     return np.bincount(member, weights=difference) / np.bincount(member)
@@ -43,12 +57,12 @@ def gains(one: Sequence[int], other: Sequence[int], clusters: Sequence[str]) -> 
 def interval(samples: Sequence[NDArray[np.float64]], *, seed: int) -> dict[str, Any]:
     """The mean difference over seeds and its 95 % bootstrap interval over seeds and questions.
 
-    Seeds are drawn with replacement and, within each one drawn, its questions: each seed has its own world,
-    so its questions are no one else's.
+    The bootstrap draws seeds with replacement, and then questions of each seed drawn: each seed has its own
+    world, and so its own questions.
 
     Args:
-        samples: for each seed, `gains`.
-        seed: of the resampling.
+        samples: the `gains` of each seed.
+        seed: the seed of the random draws.
 
     Returns:
         `difference`, `interval` [low, high], and `by_seed`.
@@ -56,7 +70,7 @@ def interval(samples: Sequence[NDArray[np.float64]], *, seed: int) -> dict[str, 
     n = len(samples)
     means = np.empty((RESAMPLES, n))
     chosen = _below(n, (RESAMPLES, n), hash64(seed, "seeds"))
-    # Resampled means of every seed, of which each place of a resample takes its own.
+    # A resample has n places. Each place takes the mean of resampled questions of the seed drawn for it.
     for place in range(n):
         for i, sample in enumerate(samples):
             rows = np.flatnonzero(chosen[:, place] == i)

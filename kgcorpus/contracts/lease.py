@@ -1,7 +1,8 @@
-"""A lock in an object store: an object that its owner renews, and that expires by the store's clock.
+"""A lock in an object store. The lock is an object that its owner renews; without renewal it expires.
 
-No clock of a machine is read, so a wrong one does no harm: a lease's age is the difference of two times that
-the store wrote. The owner counts the seconds since its last renewal by its monotonic clock.
+The age of a lease is the difference of two times that the store wrote. No machine's clock is compared with
+another's, so a wrong clock does no harm. The owner counts the seconds since its last renewal by its monotonic
+clock.
 """
 
 import json
@@ -19,22 +20,22 @@ from kgcorpus.contracts.errors import EnvironmentLacksError, KgcorpusError, Usag
 from kgcorpus.contracts.object_store import Found, ObjectStore
 
 LEASE = ".lock"
-# Objects below it are written to learn the store's time and whether it obeys conditions.
+# Builds write objects below this key to learn the store's time, and whether it obeys conditions.
 PROBES = ".probes"
 SECONDS = 60.0
-# The store's clock has whole seconds.
+# In seconds: the store's clock has whole ones.
 _SLACK = 2.0
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Lease:
-    """The lease of one builder; `held` acquires and renews it.
+    """The lease of one build; `held` acquires and renews it.
 
     Args:
-        store: the build's folder.
+        store: the folder of the build.
         home: a local folder that this process has locked. A lease that names the same folder of the same
-            machine is taken over at once: its owner is dead, because it no longer has that lock.
-        seconds: after which a lease that is not renewed expires.
+            machine is taken over at once: its owner has ended, because the lock of the folder is free.
+        seconds: a lease expires so long after its last renewal.
     """
 
     def __init__(self, store: ObjectStore, *, home: Path, seconds: float = SECONDS) -> None:
@@ -42,7 +43,7 @@ class Lease:
         self._token = os.urandom(16).hex()
         self._renewals = 0
         self._version: Any = None
-        # By the store's clock.
+        # The time by the store's clock.
         self.acquired = datetime.min.replace(tzinfo=UTC)
         self._renewed = 0.0
         self._lost = ""
@@ -50,10 +51,10 @@ class Lease:
 
     @contextmanager
     def held(self) -> Iterator["Lease"]:
-        """Hold the lease, and renew it three times in its term.
+        """Hold the lease during a `with` block, and renew it three times before it can expire.
 
         Raises:
-            UsageError: another build holds it; or the store ignores conditions of writes.
+            UsageError: another build holds the lease, or the store ignores conditions of writes.
             EnvironmentLacksError: the store cannot be reached, or refuses access.
         """
         self._acquire()
@@ -67,7 +68,7 @@ class Lease:
             self._release()
 
     def require_held(self) -> None:
-        """Check, by the store, that this process still holds the lease; called before each commit.
+        """Ask the store whether this process still holds the lease. Each commit calls it first.
 
         Raises:
             EnvironmentLacksError: the lease was lost.
@@ -104,7 +105,7 @@ class Lease:
                 self._renewed, self.acquired = start, now.modified
                 return
             if found is None:
-                # Another build created it in between.
+                # Another build created the lease since it was read.
                 raise self._refused((self._read() or ({}, None))[0])
             time.sleep(min(2.0, self._seconds / 10))
 
@@ -117,7 +118,7 @@ class Lease:
         try:
             version = self._store.replace(LEASE, self._content(), self._version)
         except KgcorpusError:
-            # Tried again until the term is over; `require_held` counts the seconds.
+            # The next renewal may succeed. `require_held` counts the seconds since the last one that did.
             return
         if version is None:
             self._lost = "another build took it"
@@ -128,11 +129,11 @@ class Lease:
     def _release(self) -> None:
         try:
             found = self._read()
-            # Between the two requests only an expired lease can change hands.
+            # Nobody else can take the lease between these two requests, unless it has expired.
             if found and found[0].get("token") == self._token and not self._lost:
                 self._store.delete([LEASE])
         except KgcorpusError:
-            # It expires.
+            # The lease expires.
             return
 
     def _read(self) -> tuple[dict[str, Any], Found] | None:
@@ -146,7 +147,7 @@ class Lease:
             return {}, answer[1]
 
     def _content(self) -> bytes:
-        # Each renewal differs, so that one whose answer was lost is recognised when it is read back.
+        # Each renewal has its own content: if its answer is lost, the lease shows whether it succeeded.
         self._renewals += 1
         return json.dumps(
             {
@@ -179,10 +180,10 @@ def require_conditional_writes(store: ObjectStore, token: str) -> Found:
     """Check that a store refuses a write whose condition is not met.
 
     Returns:
-        The description of an object that was just written: its time is the store's present.
+        The description of an object that was just written. Its time is the store's present time.
 
     Raises:
-        UsageError: the store ignores conditions or does not have them.
+        UsageError: the store ignores conditions, or offers none.
     """
     key, refusal = f"{PROBES}/{token}-{os.urandom(4).hex()}", None
     try:
@@ -214,7 +215,7 @@ def _refuses_update(store: ObjectStore, key: str, made: Any) -> bool:
 
 
 def _identity_of(home: Path) -> str:
-    """A folder of this machine since its start; the same for no other machine or container's folder."""
+    """A name for a folder of this machine. No folder of another machine or container has the same name."""
     status = home.stat()
     boot = _BOOT.read_text().strip() if _BOOT.exists() else platform.node()
     return f"{boot}:{status.st_dev}:{status.st_ino}"

@@ -1,4 +1,4 @@
-"""MediaWiki XML dumps, read as a stream of raw pages in constant memory."""
+"""Reads a MediaWiki XML dump as a stream of raw pages, in constant memory."""
 
 import logging
 import re
@@ -15,37 +15,40 @@ from kgcorpus.wiki.xml_encoding import Transcoder
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _ROOT = "mediawiki"
-# `<model>` and `<format>` of a page that is not JSON, Lua, CSS or the like.
+# The `<model>` and `<format>` of a page of wikitext; JSON, Lua and CSS pages have others.
 _WIKITEXT = ("wikitext", "text/x-wiki")
 _HEAD_LINE, _HEAD_LINES = 1 << 16, 1 << 12
-# What the columns of table `pages` hold.
+# Ids and namespaces are below these numbers: the columns of table `pages` hold no larger ones.
 _IDS, _NAMESPACES = 1 << 63, 1 << 31
-_MOST_DIGITS = 18  # of a 64-bit integer
+# A number of so many digits fits a 64-bit integer.
+_MOST_DIGITS = 18
 _REVISION = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 class Readable(Protocol):
-    """What a parser asks of a stream."""
+    """The part of a stream that the parser uses."""
 
     def read(self, n: int, /) -> bytes:
-        """At most n bytes; none only at the end."""
+        """Return at most n bytes, and no bytes only at the end of the stream."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """A page as in the dump.
+    """A page as the dump has it.
 
     Attributes:
         page_id: the page's id, not the revision's.
-        ns: namespace number; None in dumps older than that element, where only the title shows it.
-        redirect: title of `<redirect>`, None for any other page (and in dumps older than that element).
-        wikitext: of the latest revision; empty without a `<text>`.
-        is_wikitext: whether `<model>` and `<format>` say so; dumps older than these elements hold nothing
-            else.
-        revision: id of that revision; None in dumps older than that element.
-        time: of that revision, `YYYY-MM-DDThh:mm:ssZ`; None in dumps older than that element.
+        ns: the number of the page's namespace. It is None in old dumps, which have no element `<ns>`; the
+            title then shows the namespace.
+        redirect: the title that `<redirect>` names. It is None for a page that is no redirect, and in old
+            dumps, which have no such element.
+        wikitext: the text of the latest revision; empty if the revision has no `<text>`.
+        is_wikitext: whether `<model>` and `<format>` name wikitext. Old dumps without these elements
+            contain wikitext only.
+        revision: the id of the latest revision; None if the dump has none.
+        time: the time of the latest revision, as `YYYY-MM-DDThh:mm:ssZ`; None if the dump has none.
     """
 
     page_id: int
@@ -59,7 +62,7 @@ class RawPage:
 
 
 class Stride(NamedTuple):
-    """Which pages of a dump one of several readers takes: those at the positions `first + k * of`."""
+    """The share of one of several readers of a dump: the pages at the positions `first + k * of`."""
 
     first: int = 0
     of: int = 1
@@ -69,13 +72,14 @@ ALL_PAGES = Stride()
 
 
 class _Pages:
-    """expat's callbacks: the text of some elements, by their depth below `<page>`.
+    """Collects pages from the events of the XML parser expat.
 
-    Of a history the latest revision counts, by timestamp, then id, then place; memory holds that one and the
-    one that is read. The size limit is for the page without its revisions, and for each revision.
+    A page of a full history has many revisions. The latest one counts: the one with the highest timestamp,
+    then the highest id, then the last place. Memory holds this revision and the one that is being read. The
+    size limit applies to each revision, and to the page without its revisions.
     """
 
-    # An upload, or a contributor, has an `<id>` or `<timestamp>` too, in another place.
+    # Elements are told by their name and depth: an upload and a contributor also have an `<id>`.
     _OF_PAGE = frozenset({"title", "ns", "id"})
     _OF_REVISION = frozenset({"id", "timestamp", "model", "format", "text"})
 
@@ -89,8 +93,9 @@ class _Pages:
         self._text: list[str] = []
         self._room = 0
         self._is_too_long = False
-        # The revision that is read, and the latest so far with its key and whether it is too long.
+        # The revision that is being read.
         self._revision: dict[str, str] | None = None
+        # The latest revision so far: its timestamp and id, its elements, and whether it is too long.
         self._latest: tuple[tuple[str, int], dict[str, str], bool] | None = None
         self.parser = _strict_parser(where=where, start=self._start, end=self._end)
 
@@ -141,7 +146,10 @@ class _Pages:
         self._depth -= 1
 
     def _keep_latest(self) -> None:
-        """Of two revisions with one key the second is the latest: older dumps have neither element."""
+        """Keep the revision just read, unless an earlier one is newer.
+
+        Revisions of old dumps have neither timestamp nor id; the last of them is kept.
+        """
         assert self._revision is not None
         digits = "".join(filter(str.isdigit, self._revision.get("timestamp", "")[:40]))
         key = digits, _number(self._revision.get("id", "")[:_MOST_DIGITS])
@@ -189,7 +197,7 @@ class _Pages:
 def _strict_parser(
     *, where: str, start: Callable[[str, dict[str, str]], None], end: Callable[[str], None]
 ) -> expat.XMLParserType:
-    """A parser of one `<mediawiki>`, which calls `start` for the elements within."""
+    """Make a parser for a document `<mediawiki>`; it calls `start` and `end` for the elements inside."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.buffer_size = _CHUNK
@@ -237,7 +245,7 @@ def _broken(fault: expat.ExpatError, *, where: str) -> InputError:
 
 
 def _unreadable(fault: Exception, *, where: str) -> InputError:
-    """What expat says of an encoding that `Transcoder` did not find declared in one line."""
+    """The error for an encoding that expat cannot decode and `Transcoder` did not find declared."""
     return InputError(
         f"the XML cannot be decoded: {fault}", where=where, hint="Convert the dump to UTF-8, e.g. with iconv"
     )
@@ -251,17 +259,17 @@ def read_pages(
     on_bad: OnBad = refuse,
     stride: Stride = ALL_PAGES,
 ) -> Iterator[RawPage]:
-    """The pages in the dump's order; memory holds the pages of one MiB at a time.
+    """Yield the pages in the dump's order; memory holds the pages of one MiB of the dump at a time.
 
     Args:
         stream: XML in UTF-8, UTF-16 or an encoding that its declaration names (`xml_encoding`).
         where: name of the input for errors.
-        on_bad: called with each page without a proper id, namespace or title, or longer than the limit.
-        stride: which pages to return; default: all. The others are read, but not collected.
+        on_bad: called with each page that lacks a proper id, namespace or title, or is longer than the limit.
+        stride: which pages to yield; default: all. The other pages are parsed, but not collected.
 
     Raises:
-        InputError: broken XML, another root than `<mediawiki>`, a document type declaration, or a tag longer
-            than a record may be; the pages before it have been given.
+        InputError: the XML is broken, its root is not `<mediawiki>`, it has a document type declaration, or a
+            tag is longer than the limit. The pages before the fault have been yielded.
     """
     pages = _Pages(where=where, limits=limits, on_bad=on_bad, stride=stride)
     as_utf8 = Transcoder(where)
@@ -298,16 +306,16 @@ def _number(text: str) -> int:
 
 
 def read_site(stream: BinaryIO, *, lang: str, where: str = "dump") -> Site:
-    """The wiki that a dump is of, from the `<siteinfo>` at its head; reads no further than needed.
+    """Read the `<siteinfo>` at the head of a dump, and no further: it describes the wiki.
 
-    An export of an English wiki may lack it, as the names that every wiki understands are English.
+    An export of an English wiki may lack it, because every wiki understands the English names.
 
     Args:
         where: the dump's path, for errors.
 
     Raises:
-        InputError: broken XML, another root than `<mediawiki>`, or no `<siteinfo>` in a dump of another
-            language.
+        InputError: the XML is broken, its root is not `<mediawiki>`, or a dump of another language than
+            English has no `<siteinfo>`.
     """
     values: dict[str, str] = {}
     names: dict[str, int] = {}
