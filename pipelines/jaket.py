@@ -1,4 +1,4 @@
-"""The described entities and their edges: the tables `jaket_entities` and `jaket_edges`."""
+"""JAKET's graph: the tables `jaket_entities` (entities with a description) and `jaket_edges`."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from pipelines.xlr import training_triples
 
 
 def run_entities(context: Context) -> Rendered:
-    """Descriptions are in the base language, the first of `languages`."""
+    """Describe entities in the base language, the first of `languages`; keep those that JAKET uses."""
     settings, base = context.config.jaket, context.config.languages[0]
     describe_from = partial(
         describe,
@@ -73,7 +73,7 @@ def run_entities(context: Context) -> Rendered:
 
 
 def run_edges(context: Context) -> Rendered:
-    """Keep the edges between described entities that do not give a category away."""
+    """Keep the edges between described entities. An edge that states its entity's category is dropped."""
     relation = context.config.jaket.category_relation
 
     def filtered(triples: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -95,9 +95,9 @@ def run_edges(context: Context) -> Rendered:
 
 
 def _first_mentions(sentences: DataFrame) -> DataFrame:
-    """QID -> the first sentence, by page and position, that mentions it by hyperlink and says more.
+    """For each entity, the first sentence that links to it, in the order of pages and sentences.
 
-    A list's entry may be only the name, which describes nothing; it is used if there is no other.
+    An entry of a list may contain nothing but the name. Such a sentence is used only if there is no other.
     """
     linked = sentences.select(
         "page_id", "ordinal", "text", "mentions", F.explode("mentions").alias("mention")
@@ -111,9 +111,9 @@ def _first_mentions(sentences: DataFrame) -> DataFrame:
 
 
 def _page_heads(context: Context, base: str) -> DataFrame:
-    """QID -> the first passage of its own page."""
+    """For each entity, the first passage of its own page."""
     passages = context.read("passages", "kind", "lang", "page_id", "sentence_ids", "text", "mentions")
-    # Empty without titles, when no page is known to be an entity's.
+    # Without the table `titles` no page is known to be about an entity.
     own = context.read("titles") if context.has("titles") else context.empty("titles")
     pages = context.read("pages", "lang", "page_id", "title").where(F.col("lang") == base)
     ordinal = F.element_at(F.split(F.element_at("sentence_ids", 1), ":"), -1).cast("int")

@@ -1,4 +1,4 @@
-"""Opening of input files on any file system; archives and unsupported compressions are refused by name."""
+"""Opens input files on any file system, and refuses archives and compressions that it cannot read."""
 
 import io
 from typing import BinaryIO, cast
@@ -43,15 +43,14 @@ class _Slice(io.RawIOBase):
 
 
 def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS, readers: int = 1) -> io.BufferedReader:
-    """Open a file of any fsspec file system for reading; `.bz2` (also multistream), `.gz`, `.xz` and
-    `.zst` are unpacked.
+    """Open a file of any fsspec file system; `.bz2` (also multistream), `.gz`, `.xz` and `.zst` are unpacked.
 
     Args:
-        readers: tasks that read this file, for counts of its bytes.
+        readers: how many tasks read this file; each counts its share of the bytes.
 
     Raises:
-        InputError: there is no such file, or it is an archive or packed otherwise; now or while reading, it
-            is truncated, damaged (with the position in the packed file) or unpacks beyond the limits.
+        InputError: there is no such file, or it is an archive or packed in another way. The stream raises it
+            too if the file is truncated or damaged (with the position), or unpacks to more than the limits.
     """
     raw = open_raw(path, readers=readers)
     suffix = next((suffix for suffix in MAGIC if without_query(path).endswith(suffix)), None)
@@ -69,7 +68,7 @@ def open_input(path: str, *, limits: Limits = DEFAULT_LIMITS, readers: int = 1) 
 
 
 def open_slice(path: str, start: int, stop: int, *, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
-    """Open the whole bz2 streams that the bytes [start, stop) of a `.bz2` file hold.
+    """Open a part of a `.bz2` file: the bytes [start, stop), which consist of whole bz2 streams.
 
     Raises:
         InputError: as `open_input`; also if the last stream does not end at `stop`.
@@ -79,7 +78,7 @@ def open_slice(path: str, start: int, stop: int, *, limits: Limits = DEFAULT_LIM
 
 
 def size_of(path: str) -> int:
-    """Return the bytes of a file as stored, compressed or not."""
+    """Return the size of a file in bytes, as it is stored."""
     with open_raw(path) as raw:
         return raw.seek(0, io.SEEK_END)
 
@@ -94,7 +93,7 @@ def open_raw(path: str, *, readers: int = 1) -> io.BufferedReader:
         InputError: there is no such file, or it cannot be opened.
     """
     try:
-        # A remote file of fsspec reads lines of any length only.
+        # `readline` of a remote file of fsspec takes no limit; a buffered reader's does.
         if is_remote(path):
             return count_reads(open_remote(path), readers=readers)
         require_regular_file(path)

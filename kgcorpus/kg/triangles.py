@@ -1,9 +1,9 @@
-"""Compiled passes over blocks of edges: triangles, and complete graphs of four entities.
+"""Compiled functions that count triangles, and complete graphs of four entities, in blocks of edges.
 
-Triangles are found by compact forward (Latapy 2008): every edge points from the entity of lower (degree,
-index) to the other, which bounds the out-degree by the square root of twice the number of edges, and a
-triangle a, b, c is closed from its lowest corner. A block is (offsets [A + 1], targets [E], pairs [E]) from
-one part to another, entities numbered within their part: see `kgcorpus.kg.partition`.
+The algorithm is compact forward (Latapy 2008). Every edge points from the entity of lower (degree, index) to
+the other one, so that an entity has at most sqrt(2 E) edges out of E. A triangle is found from its lowest
+corner. A block has the edges from one part of the graph to another, as arrays (offsets [A + 1], targets [E],
+pairs [E]); entities are numbered within their part (`kgcorpus.kg.partition`).
 """
 
 import numpy as np
@@ -25,12 +25,13 @@ def count_triangles(
     """Count the triangles whose corners a, b, c have the three blocks' parts.
 
     Args:
-        on_edge: in and out, triangles on each edge of ab, bc, ac; the same array where blocks are the same.
-        from_source: out, triangles of each a.
-        via: [C] scratch, -1 everywhere.
+        on_edge: the number of triangles on each edge of ab, bc and ac; increased in place. Equal blocks share
+            one array.
+        from_source: the number of triangles of each a; increased in place.
+        via: [C] working memory, -1 everywhere before and after.
 
     Returns:
-        The number of wedges a, b, c that were looked at.
+        The number of paths a, b, c that were examined.
     """
     starts_ab, middles, _ = ab
     starts_bc, highest, _ = bc
@@ -65,7 +66,8 @@ def count_simple_triangles(ab: BlockArrays, bc: BlockArrays, ac: BlockArrays, ma
     """Count the triangles whose corners have the three blocks' parts, without listing them.
 
     Args:
-        marked: [C] scratch, False everywhere: a byte each, so that more of them fit the cache.
+        marked: [C] working memory, False everywhere before and after. It has one byte an entity, so that more
+            of it fits the cache.
     """
     starts_ab, middles, _ = ab
     starts_bc, highest, _ = bc

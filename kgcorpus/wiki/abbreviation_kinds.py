@@ -1,17 +1,17 @@
-"""Kinds of abbreviations: whether a sentence can end at their full stop."""
+"""Abbreviations by kind. The kind decides whether a sentence can end at the full stop."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-# In every language; a language's own lists win.
+# These count in every language. If a language lists one of them itself, its own list counts.
 _TITLES = "Mr Mrs Ms Dr Prof St Mt vs cf e.g i.e"
 _COMPANIES = "Jr Sr Co Ltd Inc Corp Bros Ph.D B.Sc M.Sc"
 
 
 class Kind(Enum):
-    """What follows an abbreviation: the rest of its sentence, or a new one."""
+    """Whether the rest of the sentence or a new sentence follows an abbreviation."""
 
     NEVER_LAST = "the rest"
     BEFORE_NUMBER = "the rest if it is a number or a single letter; else the word is no abbreviation"
@@ -24,26 +24,28 @@ class Kind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Abbreviations:
-    """The abbreviations of one language: entries separated by spaces, without their last full stop.
+    """The abbreviations of one language. Each list has its entries separated by spaces.
 
-    Entries keep their case; one in lower case also matches with a capital first letter, as at the start of a
-    sentence. `_` is a space. A full stop inside an entry may be followed by a space: `z.B` matches `z. B.`.
+    An entry is written without its last full stop, and `_` stands for a space. Upper and lower case count,
+    but an entry in lower case also matches with a capital first letter, as at the start of a sentence. A
+    space may follow a full stop inside an entry: `z.B` also matches `z. B.`.
 
     Attributes:
-        never_last: titles and others that are never the last word of a sentence.
-        before_number: `Vol`, `sec`; abbreviations before a number, Arabic or Roman.
-        maybe_last: may be the last word; `openers` decide.
-        eras: `v.Chr`, `a.C`.
-        years: `г`: after a number a year, else a town.
-        units: units of measure, after a number.
+        never_last: abbreviations that never end a sentence, such as titles.
+        before_number: abbreviations that precede an Arabic or Roman number, such as `Vol` and `sec`.
+        maybe_last: abbreviations that may end a sentence; the word after them decides (`openers`).
+        eras: abbreviations of eras, such as `v.Chr` and `a.C`.
+        years: abbreviations that mean a year after a number, and something else elsewhere (`г`: a town).
+        units: units of measure, which follow a number.
         wholes: other abbreviations of several parts, such as `т.д`.
-        openers: words that start a sentence, with their capital; an elided one keeps its apostrophe (`L'`).
-        date_openers: words that start a date: `In 44 B.C. Caesar was killed.`
-        has_capital_nouns: a capital inside a sentence does not indicate a name, and a number with a full stop
-            is an ordinal (German).
-        kinds: entry -> its kind, with the derived capitals.
-        parts: the words before the full stops of the entries of several parts.
-        compounds: matches an entry of several parts, with its last full stop.
+        openers: words that begin a sentence, with their capital letter. An elided word keeps its apostrophe
+            (`L'`).
+        date_openers: words that begin a date, such as `In` in `In 44 B.C. Caesar was killed.`
+        has_capital_nouns: whether all nouns have a capital, so that a capital indicates no name; a number
+            with a full stop is then an ordinal (German).
+        kinds: the kind of each entry, and of its form with a capital.
+        parts: the words before the full stops of entries with several parts.
+        compounds: the pattern of an entry with several parts and its last full stop.
         starts: `openers` as a set.
         date_starts: `date_openers` as a set.
     """
