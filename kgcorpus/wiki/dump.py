@@ -79,7 +79,7 @@ class _Pages:
     size limit applies to each revision, and to the page without its revisions.
     """
 
-    # Elements are told by their name and depth: an upload and a contributor also have an `<id>`.
+    # Name and depth identify an element: an upload and a contributor also have an `<id>`.
     _OF_PAGE = frozenset({"title", "ns", "id"})
     _OF_REVISION = frozenset({"id", "timestamp", "model", "format", "text"})
 
