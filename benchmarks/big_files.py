@@ -139,7 +139,8 @@ def main() -> None:
     one, two = (statistics.median(run["seconds"] for run in found) for found in runs.values())
     load = max(run["load"] for found in runs.values() for run in found)
     result = {
-        "command": f"python benchmarks/big_files.py {' '.join(sys.argv[1:])}".strip(),
+        "command": f"python benchmarks/big_files.py --megabytes {arguments.megabytes:g}"
+        f" --suffix {arguments.suffix}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         **sizes,
         "runs": {str(cores): found for cores, found in runs.items()},
