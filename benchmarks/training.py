@@ -285,6 +285,8 @@ def our_flops(folder: Path, case: Case, tokenizer: Any) -> tuple[float, float]:
     built = objective(folder, case, tokenizer, 1)
     batch, model = built.next_step(0)[0], built.model.to(case.device)
     inputs = {name: torch.as_tensor(value, device=case.device) for name, value in batch.inputs.items()}
+    # The loop tells the head each term's factor.
+    inputs["scale"] = torch.ones(len(built.terms), device=case.device)
     sizes = np.unique(_records_of(batch.inputs["segments"]), return_counts=True)[1]
     useful = useful_flops(sizes, len(batch.inputs["where"]), case, len(tokenizer))
     return counted_flops(lambda: model(**inputs).sum()) / batch.tokens, useful / batch.tokens
