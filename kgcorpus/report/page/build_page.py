@@ -213,7 +213,8 @@ def _templates(tables: Tables) -> list[Element]:
             listed.append(Bar("(all others)", rest, kind="drop"))
         columns.append(Element("div", Element("h3", lang), bars(listed)))
     about = (
-        "Templates without a rendering, within lines of other text. `wikipedia[].templates` can render them."
+        "Templates that stand within lines of other text and have no rendering. The option"
+        " wikipedia[].templates gives them one."
     )
     return [_soft(about), Element("div", *columns, class_="columns")] if columns else []
 
