@@ -27,6 +27,7 @@ _SCHEMES = re.compile(f"({_SCHEME})::?")
 _LOCAL_URL = re.compile("(file|local)://")
 # The stores' names for a file's hash or modification time.
 _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
+_LONGEST_ERROR = 300  # characters
 
 
 def is_remote(path: str) -> bool:
@@ -266,6 +267,18 @@ def wrap_store_errors(url: str) -> Iterator[None]:
     except (ImportError, ValueError) as error:
         raise EnvironmentLacksError(str(error), where=url, hint="Install the package of that store") from None
     except Exception as error:
+        if "libjvm" in str(error) or "libhdfs" in str(error):
+            raise EnvironmentLacksError(
+                "hdfs:// needs Java and the client library of Hadoop, libhdfs",
+                where=url,
+                hint="Install both, and set JAVA_HOME, HADOOP_HOME and CLASSPATH",
+            ) from None
         # Each store's library has its own errors for credentials, buckets and networks.
         hint = "Check the address and the keys"
-        raise InputError(f"cannot be read: {error}", where=url, hint=hint) from None
+        raise InputError(f"cannot be read: {_first_line(error)}", where=url, hint=hint) from None
+
+
+def _first_line(error: Exception) -> str:
+    """The beginning of an error's text: some libraries list every place that they looked at."""
+    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return line if len(line) <= _LONGEST_ERROR else f"{line[:_LONGEST_ERROR]}..."
