@@ -111,6 +111,8 @@ def check_pages(folder: Path, texts: list[str], cuts: list[int], borders: list[i
 texts = st.lists(st.sampled_from(["", "&lt;page>", "long " * 20, "é", "page>", "a > b"]), max_size=6)
 
 
+# The tag of the third page is in three blocks, and the first of them is the last of its part.
+@example(["&lt;page>", "&lt;page>", ""], [1, 2, 119, 213, 214], [3, 4])
 @settings(max_examples=60, deadline=None)
 @given(texts, cuts, borders)
 def test_every_page_is_in_one_part(tmp_path_factory, texts, cuts, borders):

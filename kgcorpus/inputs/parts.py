@@ -230,8 +230,11 @@ def _pages_of_blocks(part: FilePart, limits: Limits) -> Iterator[bytes]:
             data = kept + content
             if not is_inside:
                 found = _PAGE.search(data)
-                if found is None or (end is not None and base + found.start() >= end):
-                    if end is not None:
+                # A tag that begins in the last bytes of the part may need several blocks more.
+                if found is not None and end is not None and base + found.start() >= end:
+                    break
+                if found is None:
+                    if end is not None and base + len(data) >= end + _TAG_BYTES:
                         break
                     kept, base = data[-_TAG_BYTES:], base + len(data[:-_TAG_BYTES])
                     continue
