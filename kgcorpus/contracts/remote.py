@@ -27,7 +27,7 @@ _SCHEMES = re.compile(f"({_SCHEME})::?")
 _LOCAL_URL = re.compile("(file|local)://")
 # The stores' names for a file's hash or modification time.
 _STAMPS = ("ETag", "etag", "LastModified", "mtime", "created")
-_LONGEST_ERROR = 300  # characters
+_LONGEST_ERROR = 500  # characters
 
 
 def is_remote(path: str) -> bool:
@@ -275,10 +275,10 @@ def wrap_store_errors(url: str) -> Iterator[None]:
             ) from None
         # Each store's library has its own errors for credentials, buckets and networks.
         hint = "Check the address and the keys"
-        raise InputError(f"cannot be read: {_first_line(error)}", where=url, hint=hint) from None
+        raise InputError(f"cannot be read: {_in_one_line(error)}", where=url, hint=hint) from None
 
 
-def _first_line(error: Exception) -> str:
-    """The beginning of an error's text: some libraries list every place that they looked at."""
-    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+def _in_one_line(error: Exception) -> str:
+    """An error's text, cut to a readable length: some libraries list every place that they looked at."""
+    line = " ".join(str(error).split()) or type(error).__name__
     return line if len(line) <= _LONGEST_ERROR else f"{line[:_LONGEST_ERROR]}..."
